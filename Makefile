@@ -1,0 +1,88 @@
+# make            build the module into build/
+# make demo       install what is missing, build, run the main job against a local simulator
+# make test       the same, then all specs
+# make lint       luacheck, the compilers' warnings, clang-format where it is installed
+# make install    DESTDIR= PREFIX=/usr/local
+#
+# LUA, LUA_INCDIR, CURL_CFLAGS, CURL_LIBS, CC, CFLAGS and LDFLAGS can be set from outside.
+
+# What a Debian-like system needs; elsewhere `make deps` prints what to install.
+DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev lua-cjson \
+  lua-socket lua-busted lua-check luarocks curl git
+OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4 and libcurl >= 7.85 with headers, lua-cjson, \
+  LuaSocket, busted, luacheck, LuaRocks
+
+PREFIX  ?= /usr/local
+BUILD   ?= build
+LUA     ?= lua5.4
+CC      ?= cc
+PKG     ?= pkg-config
+
+# pkg-config has no name for Lua 5.4 that all systems share.
+LUA_PC  := $(firstword $(foreach name,lua5.4 lua-5.4 lua54 lua5.5 lua-5.5 lua55 lua,\
+  $(shell $(PKG) --exists "$(name) >= 5.4" 2>/dev/null && echo $(name))))
+LUA_INCDIR  ?=
+LUA_CFLAGS  := $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(shell $(PKG) --cflags $(LUA_PC) 2>/dev/null))
+CURL_CFLAGS ?= $(shell $(PKG) --cflags libcurl 2>/dev/null || curl-config --cflags 2>/dev/null)
+CURL_LIBS   ?= $(shell $(PKG) --libs libcurl 2>/dev/null || curl-config --libs 2>/dev/null || echo -lcurl)
+
+CFLAGS   ?= -O2 -g
+WARNINGS  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
+ALL_CFLAGS = -std=c11 -fPIC -fvisibility=hidden $(WARNINGS) $(LUA_CFLAGS) $(CURL_CFLAGS) $(CFLAGS)
+
+# A module takes Lua's functions from the program that loads it: liblua is not linked.
+ifeq ($(shell uname -s),Darwin)
+  SHARED = -bundle -undefined dynamic_lookup
+else
+  SHARED = -shared -Wl,-z,relro,-z,now
+endif
+
+SOURCES  = $(wildcard src/*.c src/*/*.c)
+HEADERS  = $(wildcard src/*.h src/*/*.h)
+OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
+CORE     = $(BUILD)/zuora/core.so
+LUA_FILES = $(shell find lua -name '*.lua')
+
+# For running from this tree. The names with the version leave other Luas on the machine alone.
+export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
+export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
+
+.PHONY: all deps demo test lint install clean
+all: $(CORE)
+
+$(CORE): $(OBJECTS)
+	$(CC) $(SHARED) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CURL_LIBS) -lm
+
+$(BUILD)/obj/%.o: src/%.c $(HEADERS) Makefile
+	@mkdir -p $(@D) $(BUILD)/zuora
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# Nothing is asked of the package manager when all is there. The build runs in a second make, which
+# then finds what pkg-config knows of the packages just installed.
+deps:
+	@.ci/deps "$(OTHER_PACKAGES)" $(DEBIAN_PACKAGES)
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	$(LUA) spec/support/demo.lua
+
+test: deps
+	@$(MAKE) --no-print-directory all
+	busted
+
+lint:
+	luacheck .
+	for file in $(SOURCES); do for cc in gcc clang; do \
+	  command -v $$cc >/dev/null || continue; \
+	  $$cc $(ALL_CFLAGS) -Werror -fsyntax-only $$file || exit 1; done; done
+	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS); fi
+
+install: all
+	install -d "$(DESTDIR)$(PREFIX)/lib/lua/5.4/zuora"
+	install -m 755 $(CORE) "$(DESTDIR)$(PREFIX)/lib/lua/5.4/zuora/core.so"
+	for file in $(LUA_FILES); do \
+	  target="$(DESTDIR)$(PREFIX)/share/lua/5.4/$${file#lua/}"; \
+	  install -d "$$(dirname "$$target")" && install -m 644 "$$file" "$$target" || exit 1; done
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,44 @@
+/*
+ * The two APIs, as calls: which paths and parameters there are, and on which base URL. Neither
+ * retries nor credentials are known here; standing headers are handed in.
+ */
+#ifndef API_H
+#define API_H
+
+#include "../core.h"
+#include "../http/http.h"
+
+#define CONNECTION_CLASS "zuora.connection"
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#endif
+
+/* --- connection.c: base URLs and standing headers over a session
+ * ---------------------------------- */
+
+enum {
+  CONNECTION_SESSION = 1,
+  CONNECTION_BASES,    /* { [base] = url } */
+  CONNECTION_HEADERS,  /* { [base] = { [name] = value } } */
+  CONNECTION_DEFAULTS, /* options for every exchange */
+  CONNECTION_USERVALUES = 4
+};
+
+void connection_open(lua_State *L);
+int connection_new(lua_State *L);
+
+/* --- operations.c: one line for each operation
+ * ------------------------------------------------------ */
+
+/* Adds the tables of calls and `operations` to the module table on top of the stack. */
+void operations_open(lua_State *L);
+
+/* Appends `text`, percent-encoded but for the unreserved characters of RFC 3986. */
+void escape_append(luaL_Buffer *out, const char *text, size_t length);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * What every file of the core shares: the feature macros, the Lua headers, the reading of option
+ * tables, and the clock. Include it first.
+ *
+ * Everything between the two visibility pragmas stays inside the shared object. The pragma is here,
+ * and not a compiler flag, because LuaRocks' builtin build passes no flags.
+ */
+#ifndef CORE_H
+#define CORE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* dladdr, RTLD_NODELETE, getentropy */
+#endif
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64
+#endif
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <lua.h>
+#include <lauxlib.h>
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#endif
+
+/* --- options.c: option tables with a closed set of keys ----------------------------------------
+ */
+
+typedef enum OptionType {
+  OPTION_FLAG,    /* bool: any boolean */
+  OPTION_COUNT,   /* size_t: an integer >= 0 */
+  OPTION_SECONDS, /* double: a finite number >= 0 */
+  OPTION_TEXT,    /* const char *: a string without control bytes, safe in a header or a URL */
+  OPTION_BYTES,   /* Bytes: any string */
+  OPTION_VALUE,   /* nothing is stored: the caller fetches the field by itself */
+} OptionType;
+
+typedef struct Bytes {
+  const char *data;
+  size_t length;
+} Bytes;
+
+typedef struct Option {
+  const char *name;
+  OptionType type;
+  size_t offset; /* where in the caller's struct the value goes */
+} Option;
+
+/* Reads the table at `index` (nil and none count as empty) into `into`. Strings are not copied:
+ * they live as long as the table keeps them. Raises for an unknown key or an unfit value. */
+void options_read(lua_State *L, int index, const Option *list, void *into);
+
+/* True when the text holds no byte below 0x20 and no 0x7f: nothing that could end a header line. */
+bool text_is_clean(const char *text, size_t length);
+
+/* A number of seconds as the milliseconds that libcurl takes, clamped to what a long can hold. */
+long seconds_to_ms(double seconds);
+
+/* --- core.c
+ * --------------------------------------------------------------------------------------- */
+
+/* Makes the metatable `name`: `__index` is a table of the methods, the rest are metamethods. Leaves
+ * nothing on the stack. Doing it again, as a second require does, changes nothing. */
+void class_new(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* Seconds on a clock that nobody sets back. */
+double clock_now(void);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#endif

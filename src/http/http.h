@@ -1,0 +1,159 @@
+/*
+ * Bytes over the wire: a session drives exchanges (requests), whose bodies go to memory or to a
+ * sink. Nothing here knows which API is spoken.
+ */
+#ifndef HTTP_H
+#define HTTP_H
+
+#include "../core.h"
+
+#include <curl/curl.h>
+
+#if LIBCURL_VERSION_NUM < 0x075500
+#error "libcurl 7.85.0 or newer is needed (CURLOPT_PROTOCOLS_STR, header API)"
+#endif
+
+#define SESSION_CLASS "zuora.session"
+#define REQUEST_CLASS "zuora.request"
+#define SINK_CLASS    "zuora.sink"
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#endif
+
+typedef struct Session Session;
+typedef struct Request Request;
+typedef struct Sink Sink;
+
+/* --- sink.c: where the bytes of a file go -------------------------------------------------------
+ */
+
+void sink_open(lua_State *L);
+int sink_new(lua_State *L);
+
+/* The open sink at `index`; raises for anything else. */
+Sink *sink_check(lua_State *L, int index);
+
+/* True when a body of this media type is not to be taken for the file that was asked for. */
+bool sink_refuses(const Sink *sink, const char *media_type);
+
+/* A body starts: forget what an earlier try wrote. False: see sink_error. */
+bool sink_begin(Sink *sink);
+
+/* Takes all the bytes, or says false: see sink_error. */
+bool sink_write(Sink *sink, const char *data, size_t length);
+
+/* The errno of the first call that failed, and 0 when all is well. */
+int sink_error(const Sink *sink);
+
+/* --- request.c: one exchange ---------------------------------------------------------------------
+ */
+
+typedef enum RequestState {
+  REQUEST_NEW,      /* being put together; belongs to no list */
+  REQUEST_RUNNING,  /* in the multi handle and in the session's list `running` */
+  REQUEST_FINISHED, /* out of the multi handle, in the list `finished` until step hands it over */
+  REQUEST_ENDED,    /* handed over, cancelled, or left behind by its session */
+} RequestState;
+
+/* What went wrong on our side of libcurl; a CURLcode tells the rest. */
+typedef enum RequestFailure {
+  FAILURE_NONE,
+  FAILURE_TOO_LARGE,
+  FAILURE_NO_MEMORY,
+  FAILURE_FILE,
+  FAILURE_CODED,
+  FAILURE_LENGTHS,
+  FAILURE_CANCELLED,
+  FAILURE_CLOSED,
+} RequestFailure;
+
+typedef struct Buffer {
+  char *data;
+  size_t length, capacity, limit;
+} Buffer;
+
+/* A userdata. Its user values keep alive what libcurl and the callbacks point into. */
+enum { REQUEST_SESSION = 1, REQUEST_BODY, REQUEST_SINK, REQUEST_RESPONSE, REQUEST_USERVALUES = 4 };
+
+struct Request {
+  Session *session; /* NULL once the session is gone */
+  Request *previous, *next;
+  RequestState state;
+  CURL *easy;
+  struct curl_slist *headers;
+  Sink *sink;
+  Buffer body;
+  bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
+  bool to_sink; /* this body goes to the sink, not to memory */
+  CURLcode result;
+  RequestFailure failure;
+  int file_error;        /* the errno of FAILURE_FILE */
+  curl_off_t received;   /* bytes of the body, as they were handed to us */
+  double started;        /* clock_now() at the start … */
+  double last_byte;      /* … and at the newest byte of the body */
+  double answer_timeout; /* seconds to the first byte of a body that goes to a sink */
+  double stall_timeout;  /* seconds without a byte after that */
+  char error[CURL_ERROR_SIZE];
+};
+
+/* What an exchange is to be, as the option table of session:start says. */
+typedef struct Exchange {
+  const char *method, *url;
+  Bytes body; /* data is NULL when there is none */
+  double connect_timeout, timeout, stall_timeout;
+  size_t limit;
+  const char *ca, *proxy, *no_proxy, *user_agent;
+  const char *content_type, *accept; /* headers that the caller knows; NULL: none */
+  bool fresh; /* on a connection of its own: libcurl repeats a request, a POST too, by itself when
+                 a kept connection turns out to be dead */
+  bool identity; /* ask for no compression */
+} Exchange;
+
+extern const Option exchange_options[];
+void exchange_init(Exchange *exchange);
+
+void request_open(lua_State *L);
+
+/* Starts the exchange on the session at `session`. `standing`, `own` (header tables; own wins over
+ * standing), `body` (the string that exchange->body points into) and `sink` are stack positions, or
+ * 0. Pushes the request, or nil, message, name; returns how many values it pushed. */
+int request_start(lua_State *L, int session, const Exchange *exchange, int standing, int own,
+                  int body, int sink);
+
+/* The transfer is over and out of the multi handle; looks at what came. */
+void request_settle(Request *request, CURLcode result);
+
+/* When this request has waited too long by our own clock (only sinks have such limits). */
+double request_deadline(const Request *request);
+void request_expire(Request *request);
+
+/* The session is going away: gives back what belongs to it. */
+void request_abandon(Request *request);
+
+/* --- session.c: the multi handle
+ * ------------------------------------------------------------------ */
+
+void session_open(lua_State *L);
+int session_new(lua_State *L);
+
+/* The open session at `index`; raises for anything else. */
+Session *session_check(lua_State *L, int index);
+
+/* An easy handle in its initial state (NULL: no memory), and the way back. */
+CURL *session_take_easy(Session *session);
+void session_give_easy(Session *session, CURL *easy);
+
+/* Puts the request, at `index` on the stack, to work; the session at `at` keeps it alive until it
+ * is handed over. */
+CURLMcode session_add(lua_State *L, int at, Session *session, int index, Request *request);
+
+/* The request, at `index` on the stack, leaves its session: out of the multi handle, and no longer
+ * kept alive by it. Raises nothing, also in a finaliser. */
+void session_drop(lua_State *L, int index, Request *request);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#endif

@@ -1,0 +1,390 @@
+/*
+ * A session: one multi handle, hence one pool of connections, and the requests in flight on it.
+ *
+ * Who keeps whom alive: a request holds its session (user value), and the session holds the
+ * requests in flight (a table of its own, by address). The C pointers only shadow these references.
+ * When both are dead the collector may run either finaliser first; each detaches itself from the
+ * other.
+ */
+#include "http.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Easy handles kept for the next requests: setting one up anew costs more than a reset. */
+#define SPARE_EASY_MAX 32
+
+enum { SESSION_IN_FLIGHT = 1, SESSION_USERVALUES = 1 };
+
+struct Session {
+  CURLM *multi; /* NULL: closed */
+  Request *running, *finished;
+  size_t running_count, finished_count;
+  CURL *spare[SPARE_EASY_MAX];
+  size_t spare_count;
+};
+
+/* --- lists
+ * ------------------------------------------------------------------------------------------ */
+
+static void list_push(Request **head, Request *request) {
+  request->previous = NULL;
+  request->next = *head;
+  if (*head != NULL) (*head)->previous = request;
+  *head = request;
+}
+
+static void list_unlink(Request **head, Request *request) {
+  if (request->previous != NULL)
+    request->previous->next = request->next;
+  else
+    *head = request->next;
+  if (request->next != NULL) request->next->previous = request->previous;
+  request->previous = request->next = NULL;
+}
+
+/* --- what requests ask of their session
+ * --------------------------------------------------------------- */
+
+static Session *session_peek(lua_State *L, int index) {
+  return luaL_checkudata(L, index, SESSION_CLASS);
+}
+
+Session *session_check(lua_State *L, int index) {
+  Session *session = session_peek(L, index);
+  if (session->multi == NULL) luaL_error(L, "attempt to use a closed session");
+  return session;
+}
+
+CURL *session_take_easy(Session *session) {
+  if (session->spare_count > 0) return session->spare[--session->spare_count];
+  return curl_easy_init();
+}
+
+void session_give_easy(Session *session, CURL *easy) {
+  if (session->multi != NULL && session->spare_count < SPARE_EASY_MAX) {
+    curl_easy_reset(easy);
+    session->spare[session->spare_count++] = easy;
+  } else {
+    curl_easy_cleanup(easy);
+  }
+}
+
+CURLMcode session_add(lua_State *L, int at, Session *session, int index, Request *request) {
+  index = lua_absindex(L, index);
+  lua_getiuservalue(L, at, SESSION_IN_FLIGHT); /* [in flight] */
+  lua_pushvalue(L, index);
+  lua_rawsetp(L, -2, request); /* the one step that may raise comes before libcurl knows */
+  CURLMcode code = curl_multi_add_handle(session->multi, request->easy);
+  if (code == CURLM_OK) {
+    request->session = session;
+    request->state = REQUEST_RUNNING;
+    list_push(&session->running, request);
+    session->running_count++;
+  } else {
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, request);
+  }
+  lua_pop(L, 1);
+  return code;
+}
+
+/* Out of the multi handle. libcurl refuses only when it is called from inside a callback, which no
+ * code here does; there would be nothing to mend if it did. */
+static void running_leave(Session *session, Request *request) {
+  (void)curl_multi_remove_handle(session->multi, request->easy);
+  list_unlink(&session->running, request);
+  session->running_count--;
+}
+
+static void session_remove(Session *session, Request *request) {
+  if (request->state == REQUEST_RUNNING) {
+    running_leave(session, request);
+  } else if (request->state == REQUEST_FINISHED) {
+    list_unlink(&session->finished, request);
+    session->finished_count--;
+  }
+  request->state = REQUEST_ENDED;
+}
+
+void session_drop(lua_State *L, int index, Request *request) {
+  if (request->session == NULL) return;
+  session_remove(request->session, request);
+  if (lua_getiuservalue(L, index, REQUEST_SESSION) == LUA_TUSERDATA &&
+      lua_getiuservalue(L, -1, SESSION_IN_FLIGHT) == LUA_TTABLE) {
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, request);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* --- driving
+ * -------------------------------------------------------------------------------------------- */
+
+static void running_finish(Session *session, Request *request, CURLcode result) {
+  running_leave(session, request);
+  request->state = REQUEST_FINISHED;
+  list_push(&session->finished, request);
+  session->finished_count++;
+  request_settle(request, result);
+}
+
+/* libcurl says that the multi handle is broken: everything on it has failed. */
+static void session_fail(Session *session, CURLMcode code) {
+  while (session->running != NULL) {
+    Request *request = session->running;
+    strncpy(request->error, curl_multi_strerror(code), sizeof request->error - 1);
+    running_finish(session, request, CURLE_FAILED_INIT);
+  }
+}
+
+/* Lets libcurl do what can be done at once, and takes all its messages before any Lua value is
+ * made: a message that is read and then lost to a memory error would be lost for ever. */
+static void session_perform(Session *session) {
+  int left;
+  CURLMcode code = curl_multi_perform(session->multi, &left);
+  if (code != CURLM_OK) {
+    session_fail(session, code);
+    return;
+  }
+  CURLMsg *message;
+  while ((message = curl_multi_info_read(session->multi, &left)) != NULL) {
+    if (message->msg != CURLMSG_DONE) continue;
+    CURLcode result = message->data.result; /* the message dies with remove_handle */
+    char *request = NULL;
+    if (curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request) == CURLE_OK)
+      running_finish(session, (Request *)(void *)request, result);
+  }
+}
+
+/* The first of our own deadlines, or infinity. */
+static double session_deadline(const Session *session) {
+  double first = (double)INFINITY;
+  for (const Request *request = session->running; request != NULL; request = request->next)
+    first = fmin(first, request_deadline(request));
+  return first;
+}
+
+static void session_expire(Session *session) {
+  double now = clock_now();
+  Request *request = session->running;
+  while (request != NULL) {
+    Request *next = request->next;
+    if (request_deadline(request) <= now) {
+      request_expire(request);
+      running_finish(session, request, CURLE_OPERATION_TIMEDOUT);
+    }
+    request = next;
+  }
+}
+
+/* session:step(seconds) -> running, { finished requests }. Waits until something happens, at most
+ * so long; 0 does not wait. */
+static int session_step(lua_State *L) {
+  Session *session = session_check(L, 1);
+  lua_Number seconds = luaL_optnumber(L, 2, 0);
+  luaL_argcheck(L, seconds >= 0, 2, "seconds must be 0 or more");
+  session_perform(session);
+  session_expire(session);
+  if (session->finished == NULL && seconds > 0) {
+    double wait = fmin((double)seconds, session_deadline(session) - clock_now());
+    int ms = wait > 0 ? (int)seconds_to_ms(wait) : 0;
+    CURLMcode code = curl_multi_poll(session->multi, NULL, 0, ms, NULL);
+    if (code != CURLM_OK) session_fail(session, code);
+    session_perform(session);
+    session_expire(session);
+  }
+
+  lua_settop(L, 1);
+  lua_pushinteger(L, (lua_Integer)session->running_count);
+  lua_createtable(L, (int)session->finished_count, 0);
+  lua_getiuservalue(L, 1, SESSION_IN_FLIGHT); /* [session, running, finished, in flight] */
+  lua_Integer n = (lua_Integer)session->finished_count;
+  for (Request *request = session->finished; request != NULL; request = request->next) {
+    lua_rawgetp(L, 4, request);
+    lua_rawseti(L, 3, n--); /* the list has the newest first */
+  }
+  /* From here on nothing allocates, so nothing raises: all are handed over, or none. */
+  while (session->finished != NULL) {
+    Request *request = session->finished;
+    session_remove(session, request);
+    lua_pushnil(L);
+    lua_rawsetp(L, 4, request);
+  }
+  lua_pop(L, 1);
+  return 2;
+}
+
+/* --- for event loops
+ * --------------------------------------------------------------------------------------- */
+
+static int fds_push_timeout(lua_State *L, Session *session) {
+  long ms = -1;
+  if (curl_multi_timeout(session->multi, &ms) != CURLM_OK) ms = 0;
+  double seconds = ms >= 0 ? (double)ms / 1000.0 : (double)INFINITY;
+  seconds = fmin(seconds, fmax(0.0, session_deadline(session) - clock_now()));
+  if (session->finished != NULL) seconds = 0;
+  if (isinf(seconds))
+    lua_pushnil(L);
+  else
+    lua_pushnumber(L, seconds);
+  return 2;
+}
+
+#if LIBCURL_VERSION_NUM >= 0x080800
+
+/* session:fds() -> { [fd] = "r"|"w"|"rw" }, seconds until step is due at the latest | nil */
+static int session_fds(lua_State *L) {
+  Session *session = session_check(L, 1);
+  unsigned int count = 0;
+  CURLMcode code = curl_multi_waitfds(session->multi, NULL, 0, &count);
+  if (code != CURLM_OK) return luaL_error(L, "fds: %s", curl_multi_strerror(code));
+  struct curl_waitfd *list =
+      lua_newuserdatauv(L, ((size_t)count + 1) * sizeof(struct curl_waitfd), 0);
+  code = curl_multi_waitfds(session->multi, list, count, &count);
+  if (code != CURLM_OK) return luaL_error(L, "fds: %s", curl_multi_strerror(code));
+  lua_newtable(L);
+  for (unsigned int i = 0; i < count; i++) {
+    bool read = (list[i].events & CURL_WAIT_POLLIN) != 0;
+    bool write = (list[i].events & CURL_WAIT_POLLOUT) != 0;
+    if (!read && !write) continue;
+    lua_pushstring(L, read && write ? "rw" : read ? "r" : "w");
+    lua_rawseti(L, -2, (lua_Integer)list[i].fd);
+  }
+  return fds_push_timeout(L, session);
+}
+
+#else
+
+#include <sys/select.h>
+
+/* As above, by curl_multi_fdset, which cannot name a descriptor of FD_SETSIZE or more and leaves
+ * such ones out without a word: a transfer whose socket is missing is noticed by the count. */
+static int session_fds(lua_State *L) {
+  Session *session = session_check(L, 1);
+  fd_set readable, writable, failed;
+  int highest = -1;
+  FD_ZERO(&readable);
+  FD_ZERO(&writable);
+  FD_ZERO(&failed);
+  CURLMcode code = curl_multi_fdset(session->multi, &readable, &writable, &failed, &highest);
+  if (code != CURLM_OK) return luaL_error(L, "fds: %s", curl_multi_strerror(code));
+  for (const Request *request = session->running; request != NULL; request = request->next) {
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    if (curl_easy_getinfo(request->easy, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK &&
+        socket != CURL_SOCKET_BAD && (long)socket >= (long)FD_SETSIZE)
+      return luaL_error(L,
+                        "fds: descriptor %d is beyond the %d that this libcurl can list "
+                        "(8.8.0 has no such limit; step and blocking calls have none)",
+                        (int)socket, (int)FD_SETSIZE);
+  }
+  lua_newtable(L);
+  for (int fd = 0; fd <= highest; fd++) {
+    bool read = FD_ISSET(fd, &readable) != 0, write = FD_ISSET(fd, &writable) != 0;
+    if (!read && !write) continue;
+    lua_pushstring(L, read && write ? "rw" : read ? "r" : "w");
+    lua_rawseti(L, -2, fd);
+  }
+  return fds_push_timeout(L, session);
+}
+
+#endif
+
+/* --- life and death
+ * -------------------------------------------------------------------------------------------- */
+
+static int session_close(lua_State *L) {
+  Session *session = session_peek(L, 1);
+  if (session->multi == NULL) return 0;
+  while (session->running != NULL || session->finished != NULL) {
+    Request *request = session->running != NULL ? session->running : session->finished;
+    session_remove(session, request);
+    request_abandon(request);
+  }
+  while (session->spare_count > 0) curl_easy_cleanup(session->spare[--session->spare_count]);
+  CURLM *multi = session->multi;
+  session->multi = NULL;
+  (void)curl_multi_cleanup(multi);
+  /* Drop the references too, so that abandoned requests can be collected before their session. */
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, SESSION_IN_FLIGHT);
+  return 0;
+}
+
+static int session_tostring(lua_State *L) {
+  const Session *session = session_peek(L, 1);
+  if (session->multi == NULL)
+    lua_pushliteral(L, SESSION_CLASS " (closed)");
+  else
+    lua_pushfstring(L, SESSION_CLASS " (%I running)", (LUAI_UACINT)session->running_count);
+  return 1;
+}
+
+/* session:running() -> number of requests in flight */
+static int session_running(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)session_check(L, 1)->running_count);
+  return 1;
+}
+
+static int session_start(lua_State *L) {
+  (void)session_check(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  Exchange exchange;
+  exchange_init(&exchange);
+  options_read(L, 2, exchange_options, &exchange);
+  lua_getfield(L, 2, "headers");
+  lua_getfield(L, 2, "body");
+  lua_getfield(L, 2, "sink"); /* [session, options, headers, body, sink] */
+  return request_start(L, 1, &exchange, 0, 3, 4, lua_isnil(L, 5) ? 0 : 5);
+}
+
+typedef struct SessionOptions {
+  size_t max_connections, max_total_connections;
+} SessionOptions;
+
+static const Option session_options[] = {
+    {"max_connections", OPTION_COUNT, offsetof(SessionOptions, max_connections)},
+    {"max_total_connections", OPTION_COUNT, offsetof(SessionOptions, max_total_connections)},
+    {NULL, OPTION_VALUE, 0},
+};
+
+static long connections_limit(size_t count) {
+  return count > 100000 ? 100000L : (long)count;
+}
+
+/* core.session { max_connections = for one host, max_total_connections = } -> Session; 0 = no limit
+ */
+int session_new(lua_State *L) {
+  SessionOptions options = {0, 0};
+  options_read(L, 1, session_options, &options);
+  Session *session = lua_newuserdatauv(L, sizeof *session, SESSION_USERVALUES);
+  memset(session, 0, sizeof *session);
+  luaL_setmetatable(L, SESSION_CLASS);
+  lua_newtable(L);
+  lua_setiuservalue(L, -2, SESSION_IN_FLIGHT);
+  session->multi = curl_multi_init();
+  if (session->multi == NULL) return luaL_error(L, "curl_multi_init: not enough memory");
+  CURLMcode code = curl_multi_setopt(session->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                                     connections_limit(options.max_connections));
+  if (code == CURLM_OK)
+    code = curl_multi_setopt(session->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+                             connections_limit(options.max_total_connections));
+  if (code != CURLM_OK) return luaL_error(L, "curl_multi_setopt: %s", curl_multi_strerror(code));
+  return 1;
+}
+
+void session_open(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"start", session_start},     {"step", session_step},   {"fds", session_fds},
+      {"running", session_running}, {"close", session_close}, {NULL, NULL},
+  };
+  static const luaL_Reg meta[] = {
+      {"__gc", session_close},
+      {"__close", session_close},
+      {"__tostring", session_tostring},
+      {NULL, NULL},
+  };
+  class_new(L, SESSION_CLASS, methods, meta);
+}
