@@ -1,0 +1,255 @@
+--- What an answer of Zuora's says: the value that was asked for, or an error.
+--
+-- Zuora has many envelopes for a failure, and HTTP 200 is not success. Every shape comes down to
+-- `{ message, code, reasons }` here; the rest of the module knows one shape only.
+
+local core = require "zuora.core"
+local error_value = require "zuora.error"
+local hosts = require "zuora.hosts"
+
+local answer = {}
+
+-- --- failures ---------------------------------------------------------------------------------------
+
+local function code_text(code)
+  if code == nil or code == core.null then return nil end
+  if type(code) == "number" then return math.type(code) == "integer" and ("%d"):format(code) or ("%.14g"):format(code) end
+  if type(code) == "string" and code ~= "" then return code end
+  return nil
+end
+
+local function message_text(message)
+  if type(message) == "string" and message ~= "" then return message end
+  return nil
+end
+
+local function is_false(value)
+  return value == false or value == "false"
+end
+
+-- A list of `{ code, message }` under any of the names and spellings in use.
+local function reasons_of(list)
+  if type(list) ~= "table" then return nil end
+  local reasons = {}
+  for i, item in ipairs(list) do
+    if type(item) == "table" then
+      reasons[i] = {
+        code = code_text(item.code or item.Code),
+        message = message_text(item.message or item.Message or item.title),
+      }
+    end
+  end
+  return reasons[1] and reasons or nil
+end
+
+local failure_of
+
+-- An envelope in JSON: nil when there is no failure in it.
+local function json_failure(body)
+  if type(body) ~= "table" then return nil end
+  local reasons = reasons_of(body.reasons) or reasons_of(body.Errors) or reasons_of(body.errors)
+  local first = reasons and reasons[1] or {}
+  local inner = body.error
+  if type(inner) ~= "table" then inner = {} end
+
+  -- Reporting packs the failure as JSON text into `response`.
+  if is_false(body.success) and type(body.response) == "string" then
+    local nested = core.decode(body.response)
+    local found = json_failure(nested)
+    if found then return found end
+    if not (reasons or body.message) then return { message = body.response } end
+  end
+
+  local code = first.code or code_text(body.errorCode) or code_text(body.code) or code_text(body.faultcode)
+    or code_text(inner.code) or (type(body.error) == "string" and body.error or nil)
+  local message = first.message or message_text(body.message) or message_text(body.errorMessage)
+    or message_text(body.faultstring) or message_text(body.error_description) or message_text(inner.message)
+    or message_text(body.error)
+  if not (code or message) then
+    if is_false(body.success) or is_false(body.Success) then
+      return { message = "the answer says that the call failed, and not why" }
+    end
+    return nil
+  end
+  return { code = code, message = message or ("code " .. code), reasons = reasons, process_id = body.processId }
+end
+
+local function xml_text(text)
+  return (text:gsub("&lt;", "<"):gsub("&gt;", ">"):gsub("&quot;", '"'):gsub("&apos;", "'"):gsub("&#39;", "'")
+    :gsub("&#34;", '"'):gsub("&amp;", "&"))
+end
+
+-- The three kinds of XML that Zuora answers with; none needs more than these few patterns.
+local function xml_failure(text)
+  if text:match("<zanResponse[^>]-success=[\"']false[\"']") then
+    local inner = xml_text(text:match("<response[^>]*>(.-)</response>") or "")
+    local found = json_failure((core.decode(inner)))
+    return found or { message = inner ~= "" and inner or "the report service refused the call" }
+  end
+  local code = text:match("<[%w:]*[Ff]ault[Cc]ode>(.-)</") or text:match("<faultcode>(.-)</")
+  local message = text:match("<[%w:]*[Ff]ault[Mm]essage>(.-)</") or text:match("<faultstring>(.-)</")
+  if code or message then
+    return { code = code, message = xml_text(message or code) }
+  end
+  local size = text:match("<security:max%-object%-size>(.-)</security:max%-object%-size>")
+  if size then return { message = "the file is larger than the " .. size .. " that Zuora serves" } end
+  return nil
+end
+
+-- Reads a body as whatever it is. Returns the decoded JSON (nil when it is not JSON) and the failure in it.
+function failure_of(text)
+  local first = text:match("^%s*(.)")
+  if first == "{" or first == "[" then
+    local value, problem = core.decode(text)
+    return value, json_failure(value), problem
+  elseif first == "<" then
+    return nil, xml_failure(text)
+  end
+  return nil, nil
+end
+
+--- Reads a body for its failure alone.
+---@param text string
+---@return table|nil failure `{ message, code, reasons }`
+function answer.failure(text)
+  local _, failure = failure_of(text)
+  return failure
+end
+
+-- A page made for people: say its title, and that it is one.
+local function page_title(text)
+  local title = text:match("<[Tt][Ii][Tt][Ll][Ee]>(.-)</")
+  return title and error_value.clean(title, 200) or nil
+end
+
+local function describe_page(text)
+  if text == "" then return "no text with it" end
+  local title = page_title(text)
+  if title then return "an HTML page titled \"" .. title .. "\"" end
+  if text:match("^%s*<") then return "a page of markup" end
+  return "\"" .. error_value.clean(text, 200) .. "\""
+end
+
+-- --- what may be tried again ------------------------------------------------------------------------
+
+local RETRYABLE_STATUS = { [408] = true, [429] = true, [500] = true, [502] = true, [503] = true, [504] = true }
+
+-- AQuA's own five-digit codes; the scheme of the last two digits is not theirs.
+local RETRYABLE_AQUA = { ["90006"] = true, ["90008"] = true, ["90010"] = true, ["90022"] = true, ["90028"] = true }
+
+-- Categories of an eight-digit code: lock, temporary, over limit, integration. (60, internal, comes with
+-- HTTP 500 when it is worth another try.)
+local RETRYABLE_CATEGORY = { ["50"] = true, ["61"] = true, ["70"] = true, ["99"] = true }
+
+---@param code string|nil
+---@return boolean
+function answer.code_is_retryable(code)
+  if not code then return false end
+  if code:match("^90%d%d%d$") then return RETRYABLE_AQUA[code] == true end
+  if code == "REQUEST_EXCEEDED_LIMIT" or code == "70" then return true end
+  return code:match("^%d%d%d%d%d%d%d%d$") ~= nil and RETRYABLE_CATEGORY[code:sub(-2)] == true
+end
+
+-- --- the answer as a whole --------------------------------------------------------------------------
+
+-- Seconds that the answer asks for, by header or, for want of one, in its words.
+local function retry_after_of(response, failure)
+  if response.retry_after then return response.retry_after end
+  local seconds = failure and failure.message and failure.message:match("retry after (%d+) second")
+  return seconds and tonumber(seconds) or nil
+end
+
+--- An error about an answer, with everything that helps to find it again in Zuora's logs.
+---@param response table as request:response() gives it
+---@param fields table kind, message …
+---@return zuora.Error
+function answer.fault(response, fields)
+  fields.status = response.status
+  fields.request_id = response.headers["zuora-request-id"]
+  fields.track_id = response.headers["zuora-track-id"]
+  fields.retry_after = fields.retry_after or response.retry_after
+  if response.body and response.body ~= "" then fields.body = response.body end
+  if fields.retryable == nil then
+    fields.retryable = RETRYABLE_STATUS[response.status] or answer.code_is_retryable(fields.code)
+  end
+  return error_value.new(fields)
+end
+
+local function status_kind(status, failure)
+  if status == 401 or status == 403 and not (failure and failure.message:find("^the file is larger")) then
+    return "auth"
+  end
+  return failure and "api" or "http"
+end
+
+local function refused(response, failure)
+  local status = response.status
+  if status >= 300 and status < 400 then
+    local target = response.headers.location
+    return answer.fault(response, { kind = "http", message = ("HTTP %d: a redirect%s is not followed"):format(status,
+      target and " to " .. hosts.authority(target) or "") })
+  end
+  return answer.fault(response, {
+    kind = status_kind(status, failure),
+    message = failure and failure.message or ("HTTP %d, and %s"):format(status, describe_page(response.body or "")),
+    code = failure and failure.code,
+    reasons = failure and failure.reasons,
+    process_id = failure and failure.process_id,
+    retry_after = retry_after_of(response, failure),
+  })
+end
+
+-- HTTP 200, and yet a failure? A body with `success` false; an `errorCode` (or AQuA's status "error")
+-- without an id: with an id it is a record of something that failed, and waiting for it will say so.
+local function fails_in_spite_of_200(body)
+  if type(body) ~= "table" then return false end
+  if is_false(body.success) or is_false(body.Success) or body.faultcode ~= nil then return true end
+  if body.id ~= nil then return false end
+  return body.errorCode ~= nil or body.status == "error"
+end
+
+--- The JSON value of an answer, or an error.
+---@param response table as request:response() gives it
+---@return any|nil value, zuora.Error|nil err
+function answer.read(response)
+  local text = response.body
+  local value, failure, problem = failure_of(text)
+  if response.status < 200 or response.status >= 300 then return nil, refused(response, failure) end
+  if value == nil then
+    if failure then
+      return nil, answer.fault(response, { kind = "api", message = failure.message, code = failure.code,
+        reasons = failure.reasons })
+    end
+    if text == "" and response.status == 204 then return {} end
+    return nil, answer.fault(response, { kind = "json",
+      message = problem and "the answer is not JSON: " .. problem
+        or "the answer should be JSON, and is " .. describe_page(text) })
+  end
+  if fails_in_spite_of_200(value) then
+    failure = failure or { message = "the answer says that the call failed, and not why" }
+    return nil, answer.fault(response, { kind = "api", message = failure.message, code = failure.code,
+      reasons = failure.reasons, process_id = failure.process_id, retry_after = retry_after_of(response, failure) })
+  end
+  return value
+end
+
+--- Checks the answer to a request for a file: everything that is not the file itself is an error.
+---@param response table
+---@return boolean|nil, zuora.Error|nil err
+function answer.read_file(response)
+  if response.to_sink then
+    if response.framed then return true end
+    return nil, answer.fault(response, { kind = "incomplete", message = ("the answer gave %d bytes and ended with "
+      .. "its connection, which does not prove that they are all"):format(response.bytes) })
+  end
+  local _, failure = failure_of(response.body)
+  if response.status ~= 200 then return nil, refused(response, failure) end
+  return nil, answer.fault(response, {
+    kind = failure and "api" or "http",
+    message = failure and failure.message or "a file was asked for, and the answer is " .. describe_page(response.body),
+    code = failure and failure.code,
+    reasons = failure and failure.reasons,
+  })
+end
+
+return answer

@@ -1,0 +1,242 @@
+--- One call seen through: a token, the request, its answer; and again, where again is safe.
+
+local answer = require "zuora.answer"
+local check = require "zuora.check"
+local core = require "zuora.core"
+local error_value = require "zuora.error"
+local hosts = require "zuora.hosts"
+local retry = require "zuora.retry"
+local wait = require "zuora.wait"
+
+local call = {}
+
+--- The options that every public call takes in its last table, for check.options. Calls that create
+-- something take an idempotency key besides.
+call.options = {
+  track_id = "track_id", entity_id = "entity_id", timeout = "seconds", deadline = "seconds", retries = "count",
+}
+call.keyed_options = check.rules(call.options, { idempotency_key = "idempotency_key" })
+
+local Caller = {}
+Caller.__index = Caller
+
+-- A version 4 UUID.
+local function uuid()
+  local b = { core.random(16):byte(1, 16) }
+  b[7] = b[7] & 0x0f | 0x40
+  b[9] = b[9] & 0x3f | 0x80
+  return (("%02x"):rep(4) .. ("-" .. ("%02x"):rep(2)):rep(3) .. "-" .. ("%02x"):rep(6)):format(table.unpack(b))
+end
+
+-- Failures that are not the network's, by the names of request:response().
+local OWN_KIND = { TOO_LARGE = "too_large", FILE = "file", CODED = "http", LENGTHS = "incomplete",
+  CANCELLED = "cancelled", CLOSED = "cancelled" }
+
+-- No answer came. `by_deadline`: the time that the request was given was what the deadline left it.
+local function no_answer(self, operation, message, name, by_deadline)
+  local kind = OWN_KIND[name] or (name == "OPERATION_TIMEDOUT" and by_deadline and "timeout") or "transport"
+  if kind == "transport" or kind == "timeout" then
+    message = hosts.authority(self.bases[operation.base]) .. ": " .. message
+  end
+  return error_value.new { kind = kind, message = message, curl = name,
+    timed_out = name == "OPERATION_TIMEDOUT" or nil, retryable = retry.is_transient(name) }
+end
+
+function Caller:tell(hook, info)
+  if self.settings[hook] then self.settings[hook](info) end
+end
+
+function Caller:log(...)
+  if self.settings.log then self.settings.log(error_value.clean((...):format(select(2, ...)))) end
+end
+
+-- The headers of this call alone.
+function Caller:headers(operation, options)
+  local headers = {}
+  headers["Zuora-Track-Id"] = options.track_id
+  if options.entity_id then
+    local name, value = self.entity_header(options.entity_id)
+    headers[name] = value
+  end
+  if not operation.safe then headers["Idempotency-Key"] = options.idempotency_key or uuid() end
+  return headers
+end
+
+-- Credentials are part of a connection's standing headers: put there again when they have changed.
+function Caller:refresh_headers()
+  if self.header_version == self.credentials.version then return end
+  for base in pairs(self.bases) do
+    if base ~= "oauth" then
+      local headers = self.credentials.header(base)
+      self.connection:headers(base, check.rules(self.standing[base] or {}, headers))
+    end
+  end
+  self.header_version = self.credentials.version
+end
+
+-- One try. Returns what `read` makes of the answer, or nil, err.
+function Caller:try(operation, exchange, read)
+  local started = self.clock.now()
+  if operation.group ~= "oauth" then
+    local ready, err = self.credentials.prepare(exchange.remaining)
+    if not ready then
+      err.final = true -- it has had its retries
+      return nil, err
+    end
+    self:refresh_headers()
+    exchange.credentials_version = self.credentials.version
+  end
+  local left = exchange.remaining - (self.clock.now() - started)
+  local by_deadline = left < exchange.timeout
+  exchange.request.timeout = math.max(0.001, math.min(left, exchange.timeout))
+  local request <close>, message, name =
+    core[operation.group][operation.name](self.connection, exchange.parameters, exchange.request)
+  if not request then return nil, no_answer(self, operation, message, name) end
+  self.loop:await(request)
+  local response
+  response, message, name = request:response()
+  if not response then return nil, no_answer(self, operation, message, name, by_deadline) end
+  local info = { operation = exchange.name, attempt = exchange.attempts, status = response.status,
+    request_id = response.headers["zuora-request-id"], track_id = response.headers["zuora-track-id"],
+    seconds = response.seconds, bytes = response.bytes }
+  self:log("%s: HTTP %d, %d bytes, %.3f s", exchange.name, info.status, info.bytes, info.seconds)
+  self:tell("on_response", info)
+  return read(response)
+end
+
+-- Where passwords are refused today, say where they are taken.
+function Caller:explain(operation, err)
+  if err.kind == "auth" and operation.base == "reporting" and self.settings.by_password and not self.settings.legacy
+  then
+    err.message = err.message .. "; for user name and password use the older Reporting hosts: zuora.new { legacy = true }"
+  end
+end
+
+-- After a 401, once: is there another token?
+function Caller:may_renew(err, exchange)
+  if err.status ~= 401 or exchange.renewed or not exchange.credentials_version then return false end
+  exchange.renewed = true
+  return self.credentials.renew(exchange.credentials_version)
+end
+
+--- Calls an operation, and sees it through.
+---@param operation table as core.operations has it
+---@param parameters table by their wire names
+---@param options table the user's per-call options
+---@param read fun(response: table): any|nil, zuora.Error|nil
+---@param sink userdata|nil where the body of a file goes
+---@return any|nil value, zuora.Error|nil err
+function Caller:perform(operation, parameters, options, read, sink)
+  local settings = self.settings
+  if self.closed then
+    error(("%s.%s: attempt to use a closed client"):format(operation.group, operation.name), 0)
+  end
+  local exchange = {
+    name = operation.group .. "." .. operation.name,
+    parameters = parameters,
+    timeout = options.timeout or settings.timeout,
+    request = { headers = self:headers(operation, options), sink = sink, identity = sink and true or nil },
+    safe = operation.safe,
+    retries = options.retries or settings.retries,
+    attempts = 0, -- requests that were made
+    tries = 0,    -- of them, those that count against `retries`: all but the one after a new token
+  }
+  -- A big file may take hours: a download ends by its own limits.
+  local ends_at = sink and math.huge or self.clock.now() + (options.deadline or settings.deadline)
+  while true do
+    exchange.attempts = exchange.attempts + 1
+    exchange.remaining = ends_at - self.clock.now()
+    local value, err = self:try(operation, exchange, read)
+    if value ~= nil then
+      self.policy:succeeded(exchange)
+      return value
+    end
+    err.attempts = exchange.attempts
+    err.operation = exchange.name
+    if not self:may_renew(err, exchange) then
+      exchange.tries = exchange.tries + 1
+      exchange.remaining = ends_at - self.clock.now()
+      local delay
+      if not err.final then delay = self.policy:delay(err, exchange) end
+      if not delay then
+        err.final = nil
+        self:explain(operation, err)
+        return nil, err
+      end
+      self:log("%s: %s: %s; again in %.2f s", exchange.name, err.kind, err.message, delay)
+      self:tell("on_retry", { operation = exchange.name, attempt = exchange.attempts, delay = delay, kind = err.kind,
+        status = err.status, code = err.code, request_id = err.request_id, track_id = err.track_id })
+      self.loop:sleep(delay)
+    end
+  end
+end
+
+--- Calls an operation whose answer is JSON.
+---@return table|nil body, zuora.Error|nil err
+function Caller:json(operation, parameters, options)
+  return self:perform(operation, parameters, options, answer.read)
+end
+
+--- Calls an operation of the Reporting API: what is inside its envelope.
+---@return any|nil response, zuora.Error|nil err
+function Caller:reporting(operation, parameters, options)
+  return self:perform(operation, parameters, options, function(response)
+    local body, err = answer.read(response)
+    if not body then return nil, err end
+    if type(body) ~= "table" or body.response == nil then
+      return nil, answer.fault(response, { kind = "json", message = "the answer has no 'response'" })
+    end
+    return body.response
+  end)
+end
+
+-- Media types that are error pages where a file was asked for.
+local NO_FILES = "text/html application/json application/xml text/xml application/problem+json"
+
+--- Calls an operation whose answer is a file, and puts it at `path`.
+---@param path string
+---@return { path: string, bytes: integer }|nil, zuora.Error|nil err
+function Caller:file(operation, parameters, options, path)
+  local sink <close>, message = core.sink { path = path, refuse = NO_FILES }
+  if not sink then return nil, error_value.new { kind = "file", message = message } end
+  local done, err = self:perform(operation, parameters, options, answer.read_file, sink)
+  if not done then
+    if err.kind == "file" then err.message = path .. ": " .. err.message end
+    return nil, err
+  end
+  local bytes = sink:bytes()
+  done, message = sink:finish()
+  if not done then return nil, error_value.new { kind = "file", message = message } end
+  return { path = path, bytes = bytes }
+end
+
+-- Seconds that a look gets at least, so that the one at the deadline can still be answered.
+local SHORTEST_LOOK = 5
+
+--- Waits for a record to settle; each look is a call of its own, with its own retries.
+---@param subject table see wait.settle; its `look` takes per-call options
+---@param options table wait.options and per-call options
+---@return table|nil record, zuora.Error|nil err
+function Caller:wait(subject, options)
+  local look = subject.look
+  subject.look = function(left)
+    return look {
+      track_id = options.track_id, entity_id = options.entity_id, retries = options.retries,
+      timeout = options.request_timeout,
+      deadline = math.min(options.deadline or self.settings.deadline, math.max(left, SHORTEST_LOOK)),
+    }
+  end
+  return wait.settle(subject, options, {
+    now = self.clock.now,
+    sleep = function(seconds) self.loop:sleep(seconds) end,
+    random = self.random,
+  })
+end
+
+---@param parts table connection, bases, standing (headers by base), loop, clock, random, policy, settings,
+--- entity_header(id); credentials are put in later, since OAuth makes a call by itself
+function call.new(parts)
+  return setmetatable(parts, Caller)
+end
+
+return call

@@ -1,0 +1,309 @@
+--- A client: its options, and what hangs together behind it.
+--
+-- One session (one pool of connections), one loop, one set of credentials. What a user holds shows
+-- none of this: the parts live in a table that only this file reaches.
+
+local call = require "zuora.call"
+local check = require "zuora.check"
+local core = require "zuora.core"
+local credentials = require "zuora.credentials"
+local files = require "zuora.files"
+local hosts = require "zuora.hosts"
+local jobs = require "zuora.jobs"
+local loop = require "zuora.loop"
+local reportruns = require "zuora.reportruns"
+local retry = require "zuora.retry"
+
+local client = {}
+
+client.VERSION = "0.1.0"
+
+---@class zuora.Client
+local Client = {}
+Client.__index = Client
+Client.__name = "zuora.Client"
+Client.__metatable = false
+
+-- client -> its parts. The parts never refer to the client, so both go together.
+local parts_of = setmetatable({}, { __mode = "k" })
+
+local WHERE = "zuora.new"
+
+-- "#": a value that no message shows.
+local OPTIONS = {
+  environment = "string", base_url = "string", legacy = "boolean",
+  reporting_url = "string", aqua_url = "string", files_url = "string",
+  client_id = "text#", client_secret = "text#", token = "any#", username = "text#", password = "text#",
+  entity_id = "entity_id", entity_name = "text", org_ids = "any", track_id = "track_id", version = "text",
+  connect_timeout = "seconds", timeout = "seconds", stall_timeout = "seconds", deadline = "seconds",
+  retries = "count", retry_after_limit = "delay",
+  max_connections = "positive", memory_limit = "positive", tmpdir = "text",
+  proxy = "any#", no_proxy = "text", ca_file = "text", user_agent = "text",
+  on_retry = "function", on_response = "function", log = "function",
+}
+
+local DEFAULTS = {
+  connect_timeout = 10, timeout = 125, stall_timeout = 60, deadline = 300,
+  retries = 3, retry_after_limit = 300,
+  max_connections = 8, memory_limit = 64 * 1024 * 1024,
+}
+
+-- --- what the options say ----------------------------------------------------------------------------
+
+local function bases_of(options)
+  if options.environment and options.base_url then
+    check.fail(WHERE, "environment", "either environment or base_url, not both")
+  end
+  local origins
+  if options.environment then
+    origins = hosts.environments[options.environment]
+    if not origins then
+      local names = {}
+      for name in pairs(hosts.environments) do names[#names + 1] = name end
+      table.sort(names)
+      check.fail(WHERE, "environment", "one of " .. table.concat(names, ", ") .. " expected")
+    end
+  elseif options.base_url then
+    local url, problem = hosts.normalise(options.base_url)
+    if not url then check.fail(WHERE, "base_url", problem) end
+    origins = { rest = url, zconnect = url, apps = url }
+  else
+    check.fail(WHERE, "environment", "missing: an environment, or base_url")
+  end
+  local given = {}
+  for _, base in ipairs { "reporting", "aqua", "files" } do
+    if options[base .. "_url"] then
+      local url, problem = hosts.normalise(options[base .. "_url"])
+      if not url then check.fail(WHERE, base .. "_url", problem) end
+      given[base] = url
+    end
+  end
+  local bases, problem = hosts.bases(origins, options.legacy == true)
+  if not bases then
+    if not (given.reporting and given.aqua and given.files) then check.fail(WHERE, "legacy", problem) end
+    bases = { oauth = origins.rest .. "/oauth/token" }
+  end
+  for base, url in pairs(given) do bases[base] = url end
+  return bases
+end
+
+-- Exactly one kind of credentials, and that whole.
+local function credential_kind(options)
+  local kinds = {}
+  if options.client_id or options.client_secret then kinds[#kinds + 1] = "oauth" end
+  if options.token ~= nil then kinds[#kinds + 1] = "token" end
+  if options.username or options.password then kinds[#kinds + 1] = "password" end
+  if #kinds ~= 1 then
+    check.fail(WHERE, "token", "exactly one kind of credentials expected: client_id and client_secret, token, or "
+      .. "username and password")
+  end
+  local function both(first, second)
+    if not options[first] then check.fail(WHERE, first, "missing") end
+    if not options[second] then check.fail(WHERE, second, "missing") end
+  end
+  if kinds[1] == "oauth" then both("client_id", "client_secret") end
+  if kinds[1] == "password" then both("username", "password") end
+  if kinds[1] == "token" and type(options.token) ~= "function" and not credentials.is_token(options.token) then
+    check.fail(WHERE, "token", "a bearer token (letters, digits and - . _ ~ + / =) or a function expected, got "
+      .. type(options.token))
+  end
+  if options.legacy and kinds[1] ~= "password" then
+    check.fail(WHERE, "legacy", "the legacy hosts take username and password only")
+  end
+  return kinds[1]
+end
+
+-- The header that names the entity: OAuth has one by id, passwords have two, of which one may be sent.
+local function entity_header(kind)
+  return function(id)
+    if kind == "password" then return "entityId", id end
+    return "Zuora-Entity-Ids", check.hyphenated(id)
+  end
+end
+
+local function org_ids_of(value)
+  if value == nil then return nil end
+  if type(value) == "table" then
+    for _, id in ipairs(value) do check.value(WHERE, "org_ids", id, "text") end
+    value = table.concat(value, ",")
+  end
+  return check.value(WHERE, "org_ids", value, "text")
+end
+
+-- The headers that stand for each base, besides the credentials.
+local function standing_headers(options, kind)
+  if options.entity_id and options.entity_name then
+    check.fail(WHERE, "entity_name", "either entity_id or entity_name, not both")
+  end
+  if options.entity_name and kind ~= "password" then
+    check.fail(WHERE, "entity_name", "goes with username and password; with a token use entity_id")
+  end
+  local everywhere = {}
+  if options.entity_id then
+    local name, value = entity_header(kind)(options.entity_id)
+    everywhere[name] = value
+  end
+  everywhere.entityName = options.entity_name
+  everywhere["Zuora-Track-Id"] = options.track_id
+  if options.version and not (options.version:match("^%d%d%d%d%-%d%d%-%d%d$") or options.version:match("^%d+%.?%d*$"))
+  then
+    check.fail(WHERE, "version", "a date such as 2025-08-12 or a number such as 186.0 expected")
+  end
+  -- Reporting documents neither of the two.
+  local aqua = check.rules(everywhere, { ["Zuora-Org-Ids"] = org_ids_of(options.org_ids),
+    ["Zuora-Version"] = options.version })
+  -- The token endpoint is given no entity: one token may serve several.
+  return { oauth = { ["Zuora-Track-Id"] = options.track_id }, reporting = everywhere, aqua = aqua, files = aqua }
+end
+
+-- --- putting it together -----------------------------------------------------------------------------
+
+-- What every exchange is told; `core` calls it "defaults".
+local function exchange_defaults(options, setting)
+  if options.proxy ~= nil and (type(options.proxy) ~= "string" or options.proxy:find("[%c\127]")) then
+    check.fail(WHERE, "proxy", "a string without control characters expected, got " .. type(options.proxy))
+  end
+  return {
+    connect_timeout = setting.connect_timeout, stall_timeout = setting.stall_timeout, limit = setting.memory_limit,
+    proxy = options.proxy, no_proxy = options.no_proxy, ca = options.ca_file,
+    user_agent = options.user_agent or ("lua-zuora/%s %s"):format(client.VERSION, core.version),
+  }
+end
+
+local function settings_of(options, kind)
+  local settings = { legacy = options.legacy == true, by_password = kind == "password" }
+  for name, value in pairs(DEFAULTS) do
+    settings[name] = options[name]
+    if settings[name] == nil then settings[name] = value end
+  end
+  for _, name in ipairs { "on_retry", "on_response", "log", "tmpdir" } do settings[name] = options[name] end
+  return settings
+end
+
+local function credentials_of(options, kind, caller)
+  if kind == "password" then return credentials.password(options, caller.bases) end
+  if kind == "token" then return credentials.token(options.token) end
+  local form = { client_id = options.client_id, client_secret = options.client_secret,
+    grant_type = "client_credentials" }
+  return credentials.oauth(caller.loop, function(seconds)
+    return caller:json(core.operations.oauth.token, form,
+      { deadline = math.min(caller.settings.deadline, math.max(seconds, 0.001)) })
+  end)
+end
+
+--- Makes a client. Nothing is sent before the first call.
+---@param options table see the README
+---@param seams { clock: table|nil, random: function|nil }|nil what specs put in the place of the machine's
+---@return zuora.Client
+function client.new(options, seams)
+  seams = seams or {}
+  check.value(WHERE, "options", options, "table")
+  check.options(WHERE, options, OPTIONS)
+  local kind = credential_kind(options)
+  local bases = bases_of(options)
+  local standing = standing_headers(options, kind)
+  local settings = settings_of(options, kind)
+  local random = seams.random or math.random
+  local clock = seams.clock or loop.clock(core)
+  local defaults = exchange_defaults(options, settings)
+
+  local session = core.session { max_connections = settings.max_connections }
+  local connection = core.connection { session = session, bases = bases, defaults = defaults }
+  connection:headers("oauth", standing.oauth)
+  local caller = call.new {
+    connection = connection, bases = bases, standing = standing, settings = settings,
+    loop = loop.new(session, clock), clock = clock, random = random,
+    policy = retry.new { retry_after_limit = settings.retry_after_limit, random = random },
+    entity_header = entity_header(kind),
+  }
+  caller.credentials = credentials_of(options, kind, caller)
+
+  local self = setmetatable({
+    reportruns = reportruns.new(caller),
+    jobs = jobs.new(caller),
+    files = files.new(caller),
+  }, Client)
+  parts_of[self] = { session = session, caller = caller, loop = caller.loop }
+  return self
+end
+
+-- --- the client itself -------------------------------------------------------------------------------
+
+local function open_parts(self, where)
+  local parts = parts_of[self]
+  if not parts then error(("client:%s was called without its object: write it with a colon"):format(where), 3) end
+  if parts.caller.closed then error(("client:%s: attempt to use a closed client"):format(where), 3) end
+  return parts
+end
+
+local function check_functions(where, ...)
+  local functions = table.pack(...)
+  if functions.n == 0 then check.fail(where, "f", "a function expected, got nothing") end
+  for i = 1, functions.n do
+    if type(functions[i]) ~= "function" then
+      check.fail(where, "f", ("function expected as argument %d, got %s"):format(i, type(functions[i])))
+    end
+  end
+  return functions
+end
+
+--- Runs functions side by side as tasks, until they and all that they spawned have ended.
+---@param f function
+---@param ... function
+---@return any ... all results of one function, or the first result of each; an error is raised unchanged
+function Client:run(f, ...)
+  local parts = open_parts(self, "run")
+  return parts.loop:run(check_functions("client:run", f, ...))
+end
+
+--- Starts a task.
+---@param f function
+---@return zuora.Task task with task:join() and task:cancel()
+function Client:spawn(f)
+  local parts = open_parts(self, "spawn")
+  check_functions("client:spawn", f)
+  return parts.loop:spawn(f)
+end
+
+--- A pause that lets other tasks run.
+---@param seconds number
+function Client:sleep(seconds)
+  local parts = open_parts(self, "sleep")
+  check.value("client:sleep", "seconds", seconds, "delay")
+  parts.loop:sleep(seconds)
+end
+
+--- Moves everything on for at most `seconds`.
+---@param seconds number
+---@return boolean busy true while anything is left to do
+function Client:step(seconds)
+  local parts = open_parts(self, "step")
+  check.value("client:step", "seconds", seconds, "delay")
+  return parts.loop:step(seconds)
+end
+
+--- What an event loop has to watch before the next client:step(0).
+---@return table<integer, "r"|"w"|"rw"> fds, number|nil seconds until then at the latest
+function Client:fds()
+  return open_parts(self, "fds").loop:fds()
+end
+
+--- Ends everything that goes on and closes all connections. Twice is fine.
+function Client:close()
+  local parts = parts_of[self]
+  if not parts then error("client:close was called without its object: write it with a colon", 2) end
+  if parts.caller.closed then return end
+  parts.loop:close()
+  parts.caller.closed = true
+  parts.session:close()
+end
+
+Client.__close = Client.close
+
+function Client:__tostring()
+  local parts = parts_of[self]
+  local bases = parts.caller.bases
+  return ("zuora.Client (%s%s)"):format(hosts.authority(bases.reporting), parts.caller.closed and ", closed" or "")
+end
+
+return client

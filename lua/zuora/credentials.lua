@@ -1,0 +1,170 @@
+--- Who the client is: the headers that go with each base URL, and where a bearer token comes from.
+--
+-- Secrets live in the locals of this file's closures. Nothing that a user can print leads to them.
+
+local error_value = require "zuora.error"
+
+local credentials = {}
+
+-- Seconds before its end at which a token is renewed; of a short-lived one, a tenth of its life.
+local MARGIN = 300
+
+-- The longest life that is believed, seconds.
+local LONGEST = 7 * 24 * 3600
+
+-- What RFC 6750 lets a bearer token be made of: nothing that could start another header.
+local function is_token(token)
+  return type(token) == "string" and token:match("^[%w._~+/-]+=*$") ~= nil
+end
+
+credentials.is_token = is_token
+
+local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+local function base64(text)
+  local out = {}
+  for i = 1, #text, 3 do
+    local a, b, c = text:byte(i, i + 2)
+    local bits = a << 16 | (b or 0) << 8 | (c or 0)
+    for shift = 18, 0, -6 do
+      local digit = bits >> shift & 63
+      out[#out + 1] = BASE64:sub(digit + 1, digit + 1)
+    end
+    if not c then out[#out] = "=" end
+    if not b then out[#out - 1] = "=" end
+  end
+  return table.concat(out)
+end
+
+-- A set of credentials is an object with
+--   prepare(seconds) -> true | nil, err   makes sure that the headers below are there
+--   header(base) -> table                 headers for a base ("reporting", "aqua", …)
+--   renew(used) -> boolean                after a 401: is another token to be had? `used` is what `version` was
+--   version                               counts changes of the headers
+
+--- User and password: the key headers, but HTTP Basic on the hosts of the UI ("/apps/api").
+---@param options { username: string, password: string }
+---@param bases table<string, string>
+function credentials.password(options, bases)
+  local keys = { apiAccessKeyId = options.username, apiSecretAccessKey = options.password }
+  local basic = { Authorization = "Basic " .. base64(options.username .. ":" .. options.password) }
+  return {
+    version = 1,
+    prepare = function() return true end,
+    header = function(base) return bases[base]:find("/apps/api", 1, true) and basic or keys end,
+    renew = function() return false end,
+  }
+end
+
+--- A token that the user has, or a function that gives one.
+---@param token string|function
+function credentials.token(token)
+  local self = { version = 0 }
+  local current
+
+  local function take(value)
+    if not is_token(value) then
+      return nil, error_value.new { kind = "auth", message = "the token function gave no bearer token" }
+    end
+    if value ~= current then
+      current = value
+      self.version = self.version + 1
+    end
+    return true
+  end
+
+  if type(token) == "string" then
+    take(token)
+    self.prepare = function() return true end
+    self.renew = function() return false end
+  else
+    -- Asked before each try; it may keep and renew tokens as it likes.
+    self.prepare = function()
+      local value, problem = token()
+      if value == nil then
+        return nil, error_value.new { kind = "auth",
+          message = "the token function gave no token" .. (problem and ": " .. tostring(problem) or "") }
+      end
+      return take(value)
+    end
+    self.renew = function() return true end
+  end
+  self.header = function() return { Authorization = "Bearer " .. current } end
+  return self
+end
+
+-- What the token endpoint said: the token and its life in seconds, or an error.
+local function read_token(body)
+  local kind = body.token_type
+  if not is_token(body.access_token) then
+    return nil, error_value.new { kind = "auth", message = "the token endpoint gave no bearer token" }
+  end
+  if kind ~= nil and (type(kind) ~= "string" or kind:lower() ~= "bearer") then
+    return nil, error_value.new { kind = "auth", message = "the token endpoint gave a token of another type" }
+  end
+  local life = tonumber(body.expires_in) or 3600
+  if life ~= life then life = 3600 end
+  return body.access_token, math.max(1, math.min(life, LONGEST))
+end
+
+--- OAuth client credentials: a token is fetched, reused, renewed before its end and after a 401. However
+-- many tasks ask, one fetches.
+---@param loop table
+---@param fetch fun(seconds: number): table|nil, zuora.Error|nil calls the token endpoint
+function credentials.oauth(loop, fetch)
+  local self = { version = 0 }
+  local token, ends_at, renewing
+
+  local function is_fresh()
+    return token ~= nil and loop.clock.now() < ends_at
+  end
+
+  local function renew_now(seconds)
+    local body, err = fetch(seconds)
+    if not body then
+      if err.kind == "api" or err.kind == "http" then err.kind = "auth" end
+      err.message = "no token: " .. err.message
+      return nil, err
+    end
+    local value, life = read_token(body)
+    if not value then return nil, life end
+    token = value
+    ends_at = loop.clock.now() + life - math.min(MARGIN, life / 10)
+    self.version = self.version + 1
+    return true
+  end
+
+  -- However it ends (by an error, too, or because its task was cancelled), the others go on.
+  local function renew_for_all(seconds)
+    local latch <close> = loop:latch()
+    local place <close> = setmetatable({}, { __close = function()
+      if renewing == latch then renewing = nil end
+    end })
+    renewing = place and (renewing or latch)
+    local done, err = renew_now(seconds)
+    latch.err = err
+    return done, err
+  end
+
+  function self.prepare(seconds)
+    while not is_fresh() do
+      local other = renewing
+      -- Where waiting could never end (see Latch:wait), this call fetches a token for itself.
+      if not (other and other:wait()) then return renew_for_all(seconds) end
+      if other.err then return nil, error_value.copy(other.err) end
+    end
+    return true
+  end
+
+  -- A 401 that came to an older token says nothing about the one we have now.
+  function self.renew(used)
+    if used == self.version then token = nil end
+    return true
+  end
+
+  function self.header() return { Authorization = "Bearer " .. token } end
+
+  return self
+end
+
+return credentials

@@ -1,0 +1,324 @@
+--- client.reportruns: report runs of the Reporting API, and the records that stand for them.
+
+local call = require "zuora.call"
+local check = require "zuora.check"
+local core = require "zuora.core"
+local error_value = require "zuora.error"
+local record = require "zuora.record"
+local wait = require "zuora.wait"
+
+local operations = core.operations.reportruns
+
+local reportruns = {}
+
+---@class zuora.ReportRuns
+local ReportRuns = {}
+
+---@class zuora.ReportRun
+local ReportRun = {}
+
+local IN_PROGRESS = { "STARTED", "QUERYDATA", "PROCESSINGDATA" }
+
+-- As the document on cancelling has it, repaired: the blank column is Zuora's.
+local COLUMNS = { "reportId", "startedOn", "reportType", "createdByUserProfile.username", "status", " " }
+local NEWEST_FIRST = { { field = "startedOn", direction = "desc", priority = 0 } }
+
+local options_of = {
+  start = check.rules(call.keyed_options, { view = "Detail|Summary!", filters = "table" }),
+  one = call.options,
+  list = check.rules(call.options, { status = "table", columns = "table", sort = "table", page = "positive",
+    page_size = "positive" }),
+  data = check.rules(call.options, { offset = "count", page_size = "positive" }),
+  export = check.rules(call.options, { pivoted = "boolean", raw = "boolean" }),
+  wait = check.rules(call.options, wait.options),
+}
+
+-- --- what is shared ----------------------------------------------------------------------------------
+
+local function run_new(parts, fields)
+  return setmetatable(fields, parts.run)
+end
+
+local function unexpected(what)
+  return error_value.new { kind = "json", message = what }
+end
+
+-- A run as the API describes it: it must be the one that was asked for.
+local function run_fields(fields, run_id)
+  if type(fields) ~= "table" then return nil, unexpected("the answer describes no report run") end
+  if type(fields.status) ~= "string" then
+    return nil, unexpected(("the answer about report run %s has no 'status'"):format(run_id or "?"))
+  end
+  if run_id and fields.id ~= nil and fields.id ~= run_id then
+    return nil, unexpected(("the answer is about report run %s, not %s"):format(error_value.clean(fields.id, 80),
+      run_id))
+  end
+  fields.id = fields.id or run_id
+  return fields
+end
+
+local function run_get(parts, run_id, options)
+  local response, err = parts.caller:reporting(operations.get, { id = run_id }, options)
+  if response == nil then return nil, err end
+  return run_fields(response, run_id)
+end
+
+-- nil while pending; then the verdict, and the words for it.
+local function judge(run)
+  local status = record.status(run.status)
+  if status == "completed" then return "completed" end
+  if status == "cancelled" then return "cancelled", "was cancelled" end
+  if status == "invalid" then return "failed", "is invalid: Zuora refuses the report's definition or its data" end
+  if status == "error" then return "failed", "ended with an error" end
+  return nil
+end
+
+local function run_refresh(parts, run, run_id, options)
+  local fields, err = run_get(parts, run_id, options)
+  if not fields then return nil, err end
+  return record.replace(run, fields, "reportRunId")
+end
+
+local function run_wait(parts, run, run_id, options)
+  return parts.caller:wait({
+    what = "report run " .. run_id,
+    judge = judge,
+    last = run,
+    look = function(look_options) return run_refresh(parts, run, run_id, look_options) end,
+  }, options)
+end
+
+local function run_export(parts, run_id, path, options)
+  return parts.caller:file(operations.export, { id = run_id, pivoted = options.pivoted or false }, options, path)
+end
+
+local function run_data(parts, run_id, options)
+  local response, err = parts.caller:reporting(operations.data,
+    { id = run_id, offset = options.offset or 1, pageSize = options.page_size or 200 }, options)
+  if response == nil then return nil, err end
+  if type(response) ~= "table" or type(response.page) ~= "table" then
+    return nil, unexpected(("the data of report run %s has no 'page'"):format(run_id))
+  end
+  return response
+end
+
+local function run_cancel(parts, run_id, options)
+  local response, err = parts.caller:reporting(operations.cancel, { id = run_id }, options)
+  if response == nil then return nil, err end
+  return true, type(response) == "string" and response or nil
+end
+
+-- --- client.reportruns -------------------------------------------------------------------------------
+
+--- Starts a run of a report. POST /reports/{report_id}/reportrun
+---@param report_id string
+---@param options { view: "Detail"|"Summary", filters: table|nil } `filters` is Zuora's JSON array of filter
+--- groups, and takes the place of the report's own; besides, the per-call options (track_id, entity_id,
+--- idempotency_key, timeout, deadline, retries)
+---@return zuora.ReportRun|nil run with id, reportRunId, reportId, reportType
+---@return zuora.Error|nil err
+function ReportRuns:start(report_id, options)
+  local where = "client.reportruns:start"
+  local parts = record.parts(self, ReportRuns, where)
+  check.value(where, "report_id", report_id, "id")
+  options = check.options(where, options, options_of.start)
+  local filters = options.filters
+  if filters and next(filters) == nil then filters = nil end -- an empty table would be sent as {}
+  local response, err = parts.caller:reporting(operations.start,
+    { reportId = report_id, viewType = options.view, body = filters }, options)
+  if response == nil then return nil, err end
+  if type(response) ~= "table" or type(response.reportRunId) ~= "string" then
+    return nil, unexpected("the answer to the start of report " .. report_id .. " has no 'reportRunId'")
+  end
+  response.id = response.id or response.reportRunId
+  response.reportId = response.reportId or report_id
+  response.reportType = response.reportType or options.view
+  return run_new(parts, response)
+end
+
+--- A run as it is now. GET /reportruns/{run_id}
+---@param run_id string
+---@param options table|nil per-call options
+---@return zuora.ReportRun|nil run, zuora.Error|nil err
+function ReportRuns:get(run_id, options)
+  local where = "client.reportruns:get"
+  local parts = record.parts(self, ReportRuns, where)
+  check.value(where, "run_id", run_id, "id")
+  options = check.options(where, options, options_of.one)
+  local fields, err = run_get(parts, run_id, options)
+  if not fields then return nil, err end
+  return run_new(parts, fields)
+end
+
+--- Cancels a run. DELETE /reportruns/{run_id}
+---@param run_id string
+---@param options table|nil per-call options
+---@return true|nil done
+---@return string|zuora.Error|nil message Zuora's words, or the error
+function ReportRuns:cancel(run_id, options)
+  local where = "client.reportruns:cancel"
+  local parts = record.parts(self, ReportRuns, where)
+  check.value(where, "run_id", run_id, "id")
+  return run_cancel(parts, run_id, check.options(where, options, options_of.one))
+end
+
+-- The list is undocumented but for "the id of each": it is the answer itself, or the one list in it.
+local function find_list(response)
+  if type(response) ~= "table" then return nil end
+  if #response > 0 or next(response) == nil then return response end
+  local found
+  for _, value in pairs(response) do
+    if type(value) == "table" and (#value > 0 or next(value) == nil) then
+      if found then return nil end
+      found = value
+    end
+  end
+  return found
+end
+
+--- Searches runs. POST /reportruns?status=…
+---@param options table|nil status: string[] (by default the three in progress), columns: string[], page: integer
+--- (1), page_size: integer (250), sort: table (the newest first); and the per-call options
+---@return zuora.ReportRun[]|nil runs, zuora.Error|nil err
+function ReportRuns:list(options)
+  local where = "client.reportruns:list"
+  local parts = record.parts(self, ReportRuns, where)
+  options = check.options(where, options, options_of.list)
+  local status = options.status or IN_PROGRESS
+  if #status == 0 then check.fail(where, "status", "a list of statuses expected, got an empty table") end
+  for _, one in ipairs(status) do check.value(where, "status", one, "text") end
+  local response, err = parts.caller:reporting(operations.list, {
+    status = status,
+    body = {
+      columns = options.columns or COLUMNS,
+      pagination = { currentPage = options.page or 1, pageSize = options.page_size or 250 },
+      sort = options.sort or NEWEST_FIRST,
+    },
+  }, options)
+  if response == nil then return nil, err end
+  local runs = find_list(response)
+  if not runs then return nil, unexpected("the answer to the search for report runs has no list of runs") end
+  for i, run in ipairs(runs) do
+    if type(run) ~= "table" then return nil, unexpected("the list of report runs holds something else") end
+    runs[i] = run_new(parts, run)
+  end
+  return runs
+end
+
+--- The last completed run of a report by this user. GET /reports/{report_id}/reportruns/latest
+---@param report_id string
+---@param options table|nil per-call options
+---@return zuora.ReportRun|nil run, zuora.Error|nil err
+function ReportRuns:last(report_id, options)
+  local where = "client.reportruns:last"
+  local parts = record.parts(self, ReportRuns, where)
+  check.value(where, "report_id", report_id, "id")
+  options = check.options(where, options, options_of.one)
+  local response, err = parts.caller:reporting(operations.last, { reportId = report_id }, options)
+  if response == nil then return nil, err end
+  local fields
+  fields, err = run_fields(response)
+  if not fields then return nil, err end
+  return run_new(parts, fields)
+end
+
+--- A page of a run's rows, as formatted text. GET /reportruns/reportdata/{run_id}
+---@param run_id string
+---@param options { offset: integer|nil, page_size: integer|nil }|nil records to skip (1, the header, by
+--- default) and how many to return (200)
+---@return { page: table[], offset: integer, size: integer, total: integer }|nil data, zuora.Error|nil err
+function ReportRuns:data(run_id, options)
+  local where = "client.reportruns:data"
+  local parts = record.parts(self, ReportRuns, where)
+  check.value(where, "run_id", run_id, "id")
+  return run_data(parts, run_id, check.options(where, options, options_of.data))
+end
+
+--- Writes a run's result into a file, with the server's bytes. GET /reportruns/export/{run_id}
+---@param run_id string
+---@param path string replaced when all has been received, and left alone otherwise
+---@param options { pivoted: boolean|nil, raw: boolean|nil }|nil
+---@return { path: string, bytes: integer }|nil written, zuora.Error|nil err
+function ReportRuns:export(run_id, path, options)
+  local where = "client.reportruns:export"
+  local parts = record.parts(self, ReportRuns, where)
+  check.value(where, "run_id", run_id, "id")
+  check.value(where, "path", path, "text")
+  return run_export(parts, run_id, path, check.options(where, options, options_of.export))
+end
+
+--- Looks at a run until it has settled.
+---@param run_id string
+---@param options table|nil timeout (900 s, the whole wait), min 1, max 20, factor 1.5, jitter, on_poll,
+--- request_timeout (s, for one look)
+---@return zuora.ReportRun|nil run
+---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
+function ReportRuns:wait(run_id, options)
+  local where = "client.reportruns:wait"
+  local parts = record.parts(self, ReportRuns, where)
+  check.value(where, "run_id", run_id, "id")
+  options = check.options(where, options, options_of.wait)
+  return run_wait(parts, run_new(parts, { id = run_id }), run_id, options)
+end
+
+-- --- the record --------------------------------------------------------------------------------------
+
+local function run_id_of(run, where)
+  local id = run.id or run.reportRunId
+  check.value(where, "id", id, "id")
+  return id
+end
+
+--- Asks for the run's present state, and takes it over.
+---@return zuora.ReportRun|nil self, zuora.Error|nil err
+function ReportRun:refresh(options)
+  local where = "run:refresh"
+  local parts = record.parts(self, ReportRun, where)
+  return run_refresh(parts, self, run_id_of(self, where), check.options(where, options, options_of.one))
+end
+
+--- Looks until the run has settled; see client.reportruns:wait. Completed is final: a run that is known
+-- to be completed is not looked at again.
+---@return zuora.ReportRun|nil self, zuora.Error|nil err
+function ReportRun:wait(options)
+  local where = "run:wait"
+  local parts = record.parts(self, ReportRun, where)
+  local run_id = run_id_of(self, where)
+  options = check.options(where, options, options_of.wait)
+  if judge(self) == "completed" then return self end
+  return run_wait(parts, self, run_id, options)
+end
+
+--- Cancels the run.
+---@return true|nil done, string|zuora.Error|nil message
+function ReportRun:cancel(options)
+  local where = "run:cancel"
+  local parts = record.parts(self, ReportRun, where)
+  return run_cancel(parts, run_id_of(self, where), check.options(where, options, options_of.one))
+end
+
+--- Writes the run's result into a file; see client.reportruns:export.
+---@return { path: string, bytes: integer }|nil written, zuora.Error|nil err
+function ReportRun:export(path, options)
+  local where = "run:export"
+  local parts = record.parts(self, ReportRun, where)
+  check.value(where, "path", path, "text")
+  return run_export(parts, run_id_of(self, where), path, check.options(where, options, options_of.export))
+end
+
+--- A page of the run's rows; see client.reportruns:data.
+---@return table|nil data, zuora.Error|nil err
+function ReportRun:data(options)
+  local where = "run:data"
+  local parts = record.parts(self, ReportRun, where)
+  return run_data(parts, run_id_of(self, where), check.options(where, options, options_of.data))
+end
+
+---@param caller table
+---@return zuora.ReportRuns
+function reportruns.new(caller)
+  local run = record.kind("zuora.ReportRun", ReportRun, { caller = caller })
+  return setmetatable({}, record.kind("zuora.ReportRuns", ReportRuns, { caller = caller, run = run }))
+end
+
+return reportruns

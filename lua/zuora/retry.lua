@@ -1,0 +1,71 @@
+--- When one call is sent again, and after how long. Pure: no clock of its own, no HTTP.
+--
+-- A policy belongs to a client. Its bucket of tokens keeps an outage from being multiplied: every
+-- retry costs, every success gives back, and an empty bucket means that the first failure is final.
+
+local retry = {}
+
+local BUCKET = 500
+local COST, COST_AFTER_TIMEOUT = 5, 10
+
+-- Seconds: the pause before retry i is drawn from 0 to min(CAP, base * 2^(i-1)).
+local BASE, BASE_AFTER_LIMIT, CAP = 0.5, 1, 20
+
+-- Failures of libcurl's (or of the peer's) after which a try may be better. A certificate that does not
+-- fit, a name in the wrong form or a full disk will be no better next time.
+local TRANSIENT = {
+  COULDNT_RESOLVE_PROXY = true, COULDNT_RESOLVE_HOST = true, COULDNT_CONNECT = true, WEIRD_SERVER_REPLY = true,
+  HTTP2 = true, PARTIAL_FILE = true, OPERATION_TIMEDOUT = true, SSL_CONNECT_ERROR = true, GOT_NOTHING = true,
+  SEND_ERROR = true, RECV_ERROR = true, HTTP2_STREAM = true, PROXY = true,
+}
+
+---@param name string as request:response() names it
+---@return boolean
+function retry.is_transient(name)
+  return TRANSIENT[name] == true
+end
+
+local Policy = {}
+Policy.__index = Policy
+
+--- May this call be sent again after this error? Before any counting.
+-- A POST that creates something goes out under an idempotency key: without an answer, and after 401,
+-- 409 and 429, the same key is safe. A 5xx that was received is Zuora's stored answer to that key.
+local function may_repeat(err, safe)
+  if safe then return err.retryable end
+  if err.kind == "transport" then return err.retryable end
+  return err.status == 409 or err.status == 429
+end
+
+--- Seconds to wait before trying again, or nil when the error is final.
+---@param err zuora.Error
+---@param call { tries: integer, retries: integer, safe: boolean, remaining: number } so far
+---@return number|nil delay, string|nil reason why not
+function Policy:delay(err, call)
+  if not may_repeat(err, call.safe) then return nil, "final" end
+  if call.tries > call.retries then return nil, "retries" end
+  local wanted = err.retry_after or 0
+  if wanted > self.retry_after_limit then return nil, "retry_after" end
+  local base = err.status == 429 and BASE_AFTER_LIMIT or BASE
+  local delay = math.max(wanted, self.random() * math.min(CAP, base * 2 ^ (call.tries - 1)))
+  if delay >= call.remaining then return nil, "deadline" end
+  local cost = err.timed_out and COST_AFTER_TIMEOUT or COST
+  if cost > self.tokens then return nil, "bucket" end
+  self.tokens = self.tokens - cost
+  call.cost = cost
+  return delay
+end
+
+--- A call has succeeded: what its last retry cost comes back, or 1 for a first try.
+---@param call { cost: number|nil }
+function Policy:succeeded(call)
+  self.tokens = math.min(BUCKET, self.tokens + (call.cost or 1))
+end
+
+---@param options { retry_after_limit: number, random: fun(): number } random: from 0 to below 1
+function retry.new(options)
+  return setmetatable({ tokens = BUCKET, retry_after_limit = options.retry_after_limit, random = options.random },
+    Policy)
+end
+
+return retry

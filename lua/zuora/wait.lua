@@ -1,0 +1,83 @@
+--- Time and verdicts: looking at a record again and again until it has settled.
+--
+-- Pure: `look` asks, `judge` says what the record means, `clock` tells the time and sleeps. How one
+-- look is retried is none of its business; how long to wait between looks is.
+
+local error_value = require "zuora.error"
+
+local wait = {}
+
+-- Seconds: however small `min` is, a loop that asks without a pause is a mistake.
+local FLOOR = 0.01
+
+--- The options of `wait`, for check.options.
+wait.options = {
+  timeout = "limit", min = "delay", max = "delay", factor = "factor", jitter = "boolean",
+  on_poll = "function", request_timeout = "seconds",
+}
+
+local DEFAULTS = { timeout = 900, min = 1, max = 20, factor = 1.5, jitter = true }
+
+local function setting(options, name)
+  local value = options[name]
+  if value == nil then value = DEFAULTS[name] end
+  return value
+end
+
+-- A delay grows from `min` by `factor` to `max`; jitter draws it from the upper part of that, never
+-- below `min`, so that many waits do not look all at once.
+local function next_delay(options, attempt, random)
+  local min, max = setting(options, "min"), setting(options, "max")
+  local delay = math.min(max, min * setting(options, "factor") ^ (attempt - 1))
+  if setting(options, "jitter") and delay > min then delay = min + random() * (delay - min) end
+  return math.max(FLOOR, delay)
+end
+
+local function timed_out(what, options, last, cause)
+  local status = last and last.status and (", last seen as " .. tostring(last.status)) or ""
+  return error_value.new { kind = "timeout", record = last, cause = cause,
+    message = ("%s had not settled after %g seconds%s; it may still be running%s"):format(what,
+      setting(options, "timeout"), status, cause and " (the last look failed: " .. cause.message .. ")" or "") }
+end
+
+--- Looks until the record has settled.
+---@param subject { what: string, look: function, judge: function, last: table|nil }
+--- what: "report run 2c92…", for messages; look(seconds left) -> record | nil, err; judge(record) ->
+--- nil while pending, "completed", or "failed"|"cancelled" and a message; last: the record so far
+---@param options table see wait.options
+---@param clock { now: fun(): number, sleep: fun(seconds: number), random: fun(): number }
+---@return table|nil record, zuora.Error|nil err
+function wait.settle(subject, options, clock)
+  local start = clock.now()
+  local timeout = setting(options, "timeout")
+  local last, cause = subject.last
+  local attempt = 0
+  while true do
+    attempt = attempt + 1
+    local record, err = subject.look(math.max(0, timeout - (clock.now() - start)))
+    if record then
+      last, cause = record, nil
+      local verdict, message = subject.judge(record)
+      if options.on_poll and options.on_poll(record, attempt, clock.now() - start) == false
+        and not verdict then
+        return nil, error_value.new { kind = "stopped", record = record,
+          message = ("waiting for %s was stopped by on_poll"):format(subject.what) }
+      end
+      if verdict == "completed" then return record end
+      if verdict then
+        return nil, error_value.new { kind = verdict, record = record, code = record.errorCode and
+          tostring(record.errorCode), message = ("%s %s"):format(subject.what, message) }
+      end
+    elseif not (err.retryable or err.kind == "timeout") then
+      err.record = last
+      return nil, err
+    else
+      cause = err -- a network that is down for a minute does not end the job, so it does not end the wait
+    end
+    local left = timeout - (clock.now() - start)
+    if left <= 0 then return nil, timed_out(subject.what, options, last, cause) end
+    clock.sleep(math.min(left, next_delay(options, attempt, clock.random)))
+  end
+end
+
+return wait
