@@ -1,0 +1,247 @@
+--- The simulated Zuora as one function from a request to a response: faults, credentials, headers,
+--- idempotency, routes, and the journal of it all.
+
+local aqua = require "zuora.simulator.aqua"
+local faults = require "zuora.simulator.faults"
+local json = require "zuora.simulator.json"
+local replies = require "zuora.simulator.replies"
+local reporting = require "zuora.simulator.reporting"
+local samples = require "zuora.simulator.samples"
+local server = require "zuora.simulator.server"
+local socket = require "socket"
+
+local app = {}
+
+local App = {}
+App.__index = App
+
+local ADMIN = "/_simulator"
+
+-- --- who asks ----------------------------------------------------------------------------------------
+
+local function bearer_is_good(request, tenant)
+  local token = (request.headers.authorization or ""):match("^[Bb]earer (.+)$")
+  return token ~= nil and tenant:token_is_good(token)
+end
+
+local function keys_are_good(request, tenant)
+  return request.headers.apiaccesskeyid == tenant.username
+    and request.headers.apisecretaccesskey == tenant.password
+end
+
+local function basic_is_good(request, tenant)
+  local given = (request.headers.authorization or ""):match("^[Bb]asic (.+)$")
+  return given ~= nil and app.unbase64(given) == tenant.username .. ":" .. tenant.password
+end
+
+local DIGITS = {}
+for i, c in ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):gmatch("()(.)") do
+  DIGITS[c] = i - 1
+end
+
+function app.unbase64(text)
+  local bits, count, out = 0, 0, {}
+  for c in text:gmatch("[%w+/]") do
+    bits, count = (bits << 6 | DIGITS[c]) & 0xffffff, count + 6
+    if count >= 8 then
+      count = count - 8
+      out[#out + 1] = string.char(bits >> count & 0xff)
+    end
+  end
+  return table.concat(out)
+end
+
+-- --- where things are --------------------------------------------------------------------------------
+
+local function login_failed()
+  return replies.json(401, { success = false, message = "Token could not be decrypted.", errorCode = "loginFailed" })
+end
+
+local FAMILIES = {
+  { "/reporting/api/rest/v1", reporting, { bearer_is_good }, replies.unauthorized },
+  { "/api/rest/v1", reporting, { keys_are_good }, login_failed },
+  { "/v1/batch-query", aqua.jobs, { bearer_is_good, keys_are_good }, replies.unauthorized },
+  { "/apps/api/batch-query", aqua.jobs, { basic_is_good, keys_are_good }, replies.unauthorized },
+  { "/v1/files", aqua.files, { bearer_is_good, keys_are_good }, replies.unauthorized },
+  { "/v1/file", aqua.files, { bearer_is_good, keys_are_good }, replies.unauthorized },
+  { "/apps/api/file", aqua.files, { basic_is_good, keys_are_good, bearer_is_good }, replies.unauthorized },
+}
+
+-- Doubled and trailing slashes are taken, as Zuora takes them.
+local function canonical(path)
+  return (path:gsub("//+", "/"):gsub("/$", ""))
+end
+
+-- --- rules for headers -------------------------------------------------------------------------------
+
+local function header_problem(request)
+  local track, key = request.headers["zuora-track-id"], request.headers["idempotency-key"]
+  if track and (#track > 64 or track:find("[:;\"'\128-\255]")) then
+    return replies.reasons(400, 50000020, "The value of Zuora-Track-Id is not valid.")
+  end
+  if key and #key > 255 then
+    return replies.reasons(400, 50000020, "The value of Idempotency-Key is longer than 255 characters.")
+  end
+  if key and request.method ~= "POST" and request.method ~= "PATCH" then
+    return replies.reasons(400, 50000020, "Idempotency-Key is for POST and PATCH requests only.")
+  end
+  if request.body ~= "" and not (request.headers["content-type"] or ""):match("^application/json") then
+    return replies.json(415, { code = 415, message = "HTTP 415 Unsupported Media Type" })
+  end
+  return nil
+end
+
+-- --- calls -------------------------------------------------------------------------------------------
+
+local function token_reply(request, tenant)
+  if request.method ~= "POST" then return replies.reasons(405, 50000045, "Method not allowed.") end
+  if not (request.headers["content-type"] or ""):match("^application/x%-www%-form%-urlencoded") then
+    return replies.json(415, { status = 415, error = "Unsupported Media Type", message =
+      "Content type '" .. (request.headers["content-type"] or "") .. "' not supported", path = "/oauth/token" })
+  end
+  local form = server.parse_form(request.body)
+  if form.grant_type ~= "client_credentials" then
+    return replies.json(400, { status = 400, error = "unsupported_grant_type",
+      message = "Unsupported grant type: " .. tostring(form.grant_type), path = "/oauth/token" })
+  end
+  if form.client_id ~= tenant.client_id then
+    return replies.json(400, { status = 400, message = "Invalid client id", path = "/oauth/token" })
+  end
+  if form.client_secret ~= tenant.client_secret then
+    return replies.json(401, { status = 401, error = "Unauthorized", message = "Bad credentials",
+      path = "/oauth/token" })
+  end
+  local answer = json.decode(samples.token)
+  answer.access_token, answer.expires_in = tenant:new_token(), tenant.token_life
+  return replies.json(200, answer)
+end
+
+-- The answer that belongs to the request itself, faults aside.
+function App:route(request)
+  local tenant, path = self.tenant, canonical(request.path)
+  if path == "/oauth/token" then return token_reply(request, tenant) end
+  for _, family in ipairs(FAMILIES) do
+    local base, routes, checks, refuse = table.unpack(family)
+    if path:sub(1, #base) == base and (#path == #base or path:sub(#base + 1, #base + 1) == "/") then
+      local allowed = false
+      for _, check in ipairs(checks) do allowed = allowed or check(request, tenant) end
+      if not allowed then return refuse() end
+      local problem = header_problem(request)
+      if problem then return problem end
+      local rest = path:sub(#base + 1)
+      for _, route in ipairs(routes) do
+        local captures = route[1] == request.method and table.pack(rest:match("^" .. route[2] .. "$"))
+        if captures and captures[1] then
+          if route[2]:find("(", 1, true) then
+            return route[3](request, tenant, table.unpack(captures, 1, captures.n))
+          end
+          return route[3](request, tenant)
+        end
+      end
+    end
+  end
+  return replies.reasons(404, 50000040, "No such path: " .. path)
+end
+
+-- A POST under a key that was used before gets the answer that was given then.
+function App:answer_once(request)
+  local key = request.method == "POST" and request.headers["idempotency-key"]
+  if not key then return self:route(request) end
+  local before = self.tenant.replays[key]
+  if before and before.target ~= request.target then
+    return replies.reasons(422, 50000020, "The Idempotency-Key was used for another request.")
+  end
+  if not before then
+    before = { target = request.target, response = self:route(request) }
+    -- A request that was not let in is not remembered.
+    if before.response.status ~= 401 then self.tenant.replays[key] = before end
+  end
+  local response = {}
+  for name, value in pairs(before.response) do response[name] = value end
+  return response
+end
+
+-- --- faults ------------------------------------------------------------------------------------------
+
+function App:faulty(request, fault)
+  if fault.kind == "status" then
+    local headers = { ["Content-Type"] = "application/json" }
+    for name, value in pairs(fault.headers or {}) do headers[name] = value end
+    return { status = fault.status or 500, headers = headers, body = fault.body or "" }
+  elseif fault.kind == "garbage" then
+    return { status = 0, raw = fault.raw or "\0\1\2 this is not HTTP\r\n\r\n" }
+  elseif fault.kind == "token" then
+    self.tenant:expire_tokens()
+  elseif fault.kind == "outcome" then
+    self.tenant.job_outcome, self.tenant.run_outcome = fault.job, fault.run
+  elseif fault.kind == "delay" then
+    server.sleep(fault.seconds or 1)
+  end
+  local response = self:answer_once(request)
+  response.fault = fault
+  return response
+end
+
+-- --- the journal -------------------------------------------------------------------------------------
+
+local SECRET_HEADERS = { authorization = true, apiaccesskeyid = true, apisecretaccesskey = true, cookie = true }
+
+local function masked_headers(headers)
+  local shown = {}
+  for name, value in pairs(headers) do
+    shown[name] = SECRET_HEADERS[name] and (value:match("^%a+ ") or "") .. "***" or value
+  end
+  return shown
+end
+
+function App:record(request)
+  table.insert(self.journal, {
+    method = request.method, path = request.path, target = request.target, headers = masked_headers(request.headers),
+    body = request.body:gsub("(client_secret=)[^&]*", "%1***"), connection = request.connection,
+    time = socket.gettime(),
+  })
+end
+
+-- --- the admin path ----------------------------------------------------------------------------------
+
+function App:admin(request)
+  local what, method = request.path:sub(#ADMIN + 2), request.method
+  local given = request.body ~= "" and json.decode(request.body) or {}
+  if method == "GET" and what == "journal" then
+    return replies.json(200, { journal = json.array(self.journal) })
+  elseif method == "DELETE" and what == "journal" then
+    self.journal = {}
+  elseif method == "POST" and what == "fault" then
+    local ok, problem = pcall(self.faults.add, self.faults, given)
+    if not ok then return replies.json(400, { message = problem }) end
+  elseif method == "DELETE" and what == "fault" then
+    self.faults:clear()
+    self.tenant.job_outcome, self.tenant.run_outcome = nil, nil
+  elseif method == "POST" and what == "clock" then
+    self.tenant.offset = self.tenant.offset + (tonumber(given.forward) or 0)
+  else
+    return replies.json(404, { message = "No such admin path" })
+  end
+  return replies.json(200, { success = true })
+end
+
+-- --- all together ------------------------------------------------------------------------------------
+
+function App:handle(request)
+  if request.path:sub(1, #ADMIN + 1) == ADMIN .. "/" then return self:admin(request) end
+  self:record(request)
+  local fault = self.faults:strike(request)
+  local response = fault and self:faulty(request, fault) or self:answer_once(request)
+  self.answered = self.answered + 1
+  response.headers = response.headers or {}
+  response.headers["Zuora-Request-Id"] = ("%08x-0000-4000-8000-%012x"):format(self.answered, self.answered)
+  response.headers["Zuora-Track-Id"] = request.headers["zuora-track-id"]
+  return response
+end
+
+---@param tenant table
+function app.new(tenant)
+  return setmetatable({ tenant = tenant, faults = faults.new(), journal = {}, answered = 0 }, App)
+end
+
+return app

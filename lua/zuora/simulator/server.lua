@@ -1,0 +1,337 @@
+--- A small HTTP/1.1 server on LuaSocket: one coroutine for each connection, one select for all.
+--
+-- It serves the local Zuora, and it can misbehave as real servers and networks do: whoever answers may
+-- put a `fault` into the response, and `write_response` breaks the answer in the way that it names.
+
+local socket = require "socket"
+
+local server = {}
+
+local Server = {}
+Server.__index = Server
+
+local REASONS = {
+  [200] = "OK", [206] = "Partial Content", [204] = "No Content", [301] = "Moved Permanently", [302] = "Found",
+  [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found",
+  [405] = "Method Not Allowed", [408] = "Request Timeout", [409] = "Conflict", [415] = "Unsupported Media Type",
+  [416] = "Range Not Satisfiable", [422] = "Unprocessable Entity", [429] = "Too Many Requests",
+  [500] = "Internal Server Error", [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout",
+}
+
+local PIECE = 65536
+
+-- --- what a connection's coroutine waits for ---------------------------------------------------------
+
+local function wait_readable(connection) coroutine.yield("read", connection.socket) end
+local function wait_writable(connection) coroutine.yield("write", connection.socket) end
+
+--- A pause of the connection that is being served.
+---@param seconds number
+function server.sleep(seconds) coroutine.yield("sleep", seconds) end
+
+-- --- reading -----------------------------------------------------------------------------------------
+
+-- Takes what has arrived into the connection's buffer; false at the end of the stream.
+local function fill(connection)
+  while true do
+    local data, problem, partial = connection.socket:receive(PIECE)
+    local got = data or partial
+    if got and got ~= "" then
+      connection.buffer = connection.buffer .. got
+      return true
+    end
+    if problem ~= "timeout" then return false end
+    wait_readable(connection)
+  end
+end
+
+local function read_line(connection)
+  while true do
+    local line, rest = connection.buffer:match("^(.-)\r?\n()")
+    if line then
+      connection.buffer = connection.buffer:sub(rest)
+      return line
+    end
+    if #connection.buffer > PIECE or not fill(connection) then return nil end
+  end
+end
+
+local function read_bytes(connection, count)
+  while #connection.buffer < count do
+    if not fill(connection) then return nil end
+  end
+  local bytes = connection.buffer:sub(1, count)
+  connection.buffer = connection.buffer:sub(count + 1)
+  return bytes
+end
+
+local function read_chunks(connection)
+  local chunks = {}
+  while true do
+    local size = tonumber((read_line(connection) or ""):match("^%x+"), 16)
+    if not size then return nil end
+    if size == 0 then break end
+    chunks[#chunks + 1] = read_bytes(connection, size)
+    read_line(connection)
+  end
+  repeat local line = read_line(connection) until not line or line == ""
+  return table.concat(chunks)
+end
+
+--- "%41+b" -> "A b" in a query or form, "A+b" in a path.
+local function unescape(text, plus)
+  if plus then text = text:gsub("+", " ") end
+  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+server.unescape = unescape
+
+--- "a=1&a=2&b=3" -> { a = "1", b = "3" }, { a = { "1", "2" }, b = { "3" } }
+function server.parse_form(text)
+  local first, all = {}, {}
+  for pair in text:gmatch("[^&]+") do
+    local name, value = pair:match("^([^=]*)=?(.*)$")
+    name, value = unescape(name, true), unescape(value, true)
+    if first[name] == nil then first[name], all[name] = value, {} end
+    table.insert(all[name], value)
+  end
+  return first, all
+end
+
+-- Returns a request, or nil when the peer has gone.
+local function read_request(connection)
+  local line
+  repeat line = read_line(connection) until line ~= ""
+  if not line then return nil end
+  local method, target, version = line:match("^(%S+) (%S+) HTTP/(%d%.%d)$")
+  if not method then return nil end
+  local headers = {}
+  while true do
+    line = read_line(connection)
+    if not line then return nil end
+    if line == "" then break end
+    local name, value = line:match("^([^:]+):%s*(.-)%s*$")
+    if name then
+      name = name:lower()
+      headers[name] = headers[name] and headers[name] .. ", " .. value or value
+    end
+  end
+  local body = ""
+  if headers["transfer-encoding"] then
+    body = read_chunks(connection)
+  elseif headers["content-length"] then
+    body = read_bytes(connection, tonumber(headers["content-length"]) or 0)
+  end
+  if not body then return nil end
+  local path, query = target:match("^([^?]*)%??(.*)$")
+  local first, all = server.parse_form(query)
+  return {
+    method = method, target = target, path = path, query = first, query_all = all, headers = headers, body = body,
+    connection = connection.number, keep = version == "1.1" and (headers.connection or ""):lower() ~= "close",
+  }
+end
+
+-- --- writing -----------------------------------------------------------------------------------------
+
+-- Sends all of `data`; false when the peer has gone.
+local function send(connection, data)
+  local from = 1
+  while from <= #data do
+    local last, problem, partial = connection.socket:send(data, from)
+    last = last or partial
+    if last and last >= from then
+      from = last + 1
+    elseif problem == "timeout" then
+      wait_writable(connection)
+    else
+      return false
+    end
+  end
+  return true
+end
+
+-- The body as a function that gives its pieces, and its length in bytes (nil: not known beforehand).
+local function body_source(body)
+  if type(body) == "table" then return body.read, body.length end
+  local given = body == "" or body == nil
+  return function()
+    if given then return nil end
+    given = true
+    return body
+  end, #(body or "")
+end
+
+-- What a fault does to a connection whose answer has been sent as far as it goes.
+local function break_off(connection, kind)
+  if kind == "reset" then
+    connection.socket:setoption("linger", { on = true, timeout = 0 })
+  elseif kind == "stall" then
+    coroutine.yield("sleep", math.huge)
+  end
+  return false
+end
+
+-- Sends a body as the fault has it. `after`: bytes of the body that get through.
+local function write_faulty(connection, read, fault, frame, last)
+  local left = fault.after or 0
+  for piece in read do
+    if fault.kind == "trickle" then
+      for i = 1, #piece, fault.size or 1 do
+        if not send(connection, frame(piece:sub(i, i + (fault.size or 1) - 1))) then return false end
+        server.sleep(fault.seconds or 0.001)
+      end
+    elseif #piece > left then
+      -- A chunk that is cut announces more than follows.
+      local framed = frame(piece)
+      local head = #framed - #piece
+      send(connection, framed:sub(1, (head > 0 and head - 2 or 0) + left))
+      return break_off(connection, fault.kind)
+    else
+      left = left - #piece
+      if not send(connection, frame(piece)) then return false end
+    end
+  end
+  return fault.kind == "trickle" and send(connection, last) or break_off(connection, fault.kind)
+end
+
+local BODY_FAULTS = { cut = true, reset = true, stall = true, trickle = true }
+
+local function chunk(piece) return ("%x\r\n%s\r\n"):format(#piece, piece) end
+local function plain(piece) return piece end
+
+-- Returns true when the connection can serve another request.
+local function write_response(connection, request, response)
+  local fault = response.fault or {}
+  local read, length = body_source(response.body)
+  local chunked = response.chunked or length == nil and fault.kind ~= "unframed"
+  local head = { ("HTTP/1.1 %d %s\r\n"):format(response.status, REASONS[response.status] or "Status") }
+  for name, value in pairs(response.headers or {}) do
+    for _, one in ipairs(type(value) == "table" and value or { value }) do
+      head[#head + 1] = ("%s: %s\r\n"):format(name, one)
+    end
+  end
+  local keep = request.keep and fault.kind ~= "unframed"
+  if not keep then head[#head + 1] = "Connection: close\r\n" end
+  if chunked then
+    head[#head + 1] = "Transfer-Encoding: chunked\r\n"
+  elseif fault.kind ~= "unframed" and response.status ~= 204 then
+    head[#head + 1] = ("Content-Length: %d\r\n"):format(length + (fault.kind == "length" and (fault.extra or 10) or 0))
+  end
+  head[#head + 1] = "\r\n"
+  local header = table.concat(head)
+  if fault.headers_after and fault.headers_after < #header then
+    send(connection, header:sub(1, fault.headers_after))
+    return break_off(connection, fault.kind)
+  end
+  if not send(connection, header) then return false end
+  if request.method == "HEAD" then return keep end
+  local frame, last = chunked and chunk or plain, chunked and "0\r\n\r\n" or ""
+  if BODY_FAULTS[fault.kind] then return write_faulty(connection, read, fault, frame, last) and keep end
+  for piece in read do
+    if not send(connection, frame(piece)) then return false end
+  end
+  return send(connection, last) and keep and fault.kind ~= "length"
+end
+
+-- --- connections -------------------------------------------------------------------------------------
+
+local function serve(self, connection)
+  while true do
+    local request = read_request(connection)
+    if not request then return end
+    local response = self.handler(request)
+    if response.raw then
+      send(connection, response.raw)
+      return
+    end
+    if response.fault and (response.fault.kind == "reset" or response.fault.kind == "cut")
+      and not (response.fault.after or response.fault.headers_after) then
+      break_off(connection, response.fault.kind)
+      return
+    end
+    if not write_response(connection, request, response) then return end
+  end
+end
+
+function Server:accept()
+  while true do
+    local client = self.listener:accept()
+    if not client then return end
+    client:settimeout(0)
+    client:setoption("tcp-nodelay", true)
+    self.accepted = self.accepted + 1
+    local connection = { socket = client, number = self.accepted, buffer = "" }
+    connection.thread = coroutine.create(serve)
+    self.connections[connection] = true
+    self:resume(connection, self, connection)
+  end
+end
+
+function Server:drop(connection)
+  connection.socket:close()
+  self.connections[connection] = nil
+end
+
+-- Runs a connection until it waits again.
+function Server:resume(connection, ...)
+  connection.wants = nil
+  local ok, wants, what = coroutine.resume(connection.thread, ...)
+  if not ok then
+    io.stderr:write("simulator: ", tostring(wants), "\n", debug.traceback(connection.thread), "\n")
+    return self:drop(connection)
+  end
+  if coroutine.status(connection.thread) == "dead" then return self:drop(connection) end
+  connection.wants = wants
+  connection.wake_at = wants == "sleep" and socket.gettime() + what or nil
+end
+
+--- One turn: waits at most `seconds` for something to do, and does it.
+---@param seconds number
+---@param watched table|nil another socket, or any object with getfd, to be watched for reading
+---@return boolean watched_is_readable
+function Server:step(seconds, watched)
+  local readers, writers, ready = { self.listener, watched }, {}, {}
+  local now = socket.gettime()
+  for connection in pairs(self.connections) do
+    if connection.wants == "read" then
+      readers[#readers + 1] = connection.socket
+    elseif connection.wants == "write" then
+      writers[#writers + 1] = connection.socket
+    elseif connection.wake_at then
+      seconds = math.min(seconds, math.max(0, connection.wake_at - now))
+    end
+  end
+  local readable, writable = socket.select(readers, writers, seconds)
+  now = socket.gettime()
+  for connection in pairs(self.connections) do
+    if connection.wants == "read" and readable[connection.socket]
+      or connection.wants == "write" and writable[connection.socket]
+      or connection.wake_at and connection.wake_at <= now
+    then
+      ready[#ready + 1] = connection
+    end
+  end
+  for _, connection in ipairs(ready) do self:resume(connection) end
+  if readable[self.listener] then self:accept() end
+  return watched ~= nil and readable[watched] ~= nil
+end
+
+function Server:close()
+  for connection in pairs(self.connections) do self:drop(connection) end
+  self.listener:close()
+end
+
+--- Listens on 127.0.0.1.
+---@param handler fun(request: table): table gives `{ status, headers, body, fault }`; may call server.sleep
+---@param port integer|nil 0, the default, takes any free one
+function server.new(handler, port)
+  local listener = assert(socket.bind("127.0.0.1", port or 0, 512))
+  listener:settimeout(0)
+  local _, actual = listener:getsockname()
+  return setmetatable({
+    listener = listener, handler = handler, connections = {}, accepted = 0,
+    url = ("http://127.0.0.1:%d"):format(actual),
+  }, Server)
+end
+
+return server
