@@ -57,14 +57,28 @@ $(BUILD)/obj/%.o: src/%.c $(HEADERS) Makefile
 	@mkdir -p $(@D) $(BUILD)/zuora
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# Nothing is asked of the package manager when all is there. The build runs in a second make, which
-# then finds what pkg-config knows of the packages just installed.
+# Nothing is asked of the package manager when all is there. `demo` and `test` build in a second make,
+# which then finds what pkg-config knows of the packages just installed.
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+
 deps:
-	@.ci/deps "$(OTHER_PACKAGES)" $(DEBIAN_PACKAGES)
+	@if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then \
+	  missing=$$(for package in $(DEBIAN_PACKAGES); do \
+	    dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed \
+	      || echo $$package; done); \
+	  if [ -n "$$missing" ]; then \
+	    echo "installing:" $$missing; \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get update -qq && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	      apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  fi; \
+	elif ! $(LUA) -e 'require "cjson"; require "socket"' 2>/dev/null; then \
+	  echo "please install: $(OTHER_PACKAGES)" >&2; exit 1; \
+	fi
 
 demo: deps
 	@$(MAKE) --no-print-directory all
-	$(LUA) spec/support/demo.lua
+	$(LUA) spec/demo.lua
 
 test: deps
 	@$(MAKE) --no-print-directory all

@@ -31,7 +31,7 @@
 typedef enum OptionType {
   OPTION_FLAG,    /* bool: any boolean */
   OPTION_COUNT,   /* size_t: an integer >= 0 */
-  OPTION_SECONDS, /* double: a finite number >= 0 */
+  OPTION_SECONDS, /* double: a number >= 0, possibly infinite */
   OPTION_TEXT,    /* const char *: a string without control bytes, safe in a header or a URL */
   OPTION_BYTES,   /* Bytes: any string */
   OPTION_VALUE,   /* nothing is stored: the caller fetches the field by itself */
@@ -51,6 +51,9 @@ typedef struct Option {
 /* Reads the table at `index` (nil and none count as empty) into `into`. Strings are not copied:
  * they live as long as the table keeps them. Raises for an unknown key or an unfit value. */
 void options_read(lua_State *L, int index, const Option *list, void *into);
+
+/* Pushes table[name], without metamethods: no code of the user's runs while a call is put together. */
+void field_push(lua_State *L, int table, const char *name);
 
 /* True when the text holds no byte below 0x20 and no 0x7f: nothing that could end a header line. */
 bool text_is_clean(const char *text, size_t length);

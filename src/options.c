@@ -24,6 +24,11 @@ long seconds_to_ms(double seconds) {
   return ms >= (double)INT_MAX ? (long)INT_MAX : (long)ms;
 }
 
+void field_push(lua_State *L, int table, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, table);
+}
+
 static const Option *option_find(const Option *list, const char *name) {
   for (; list->name != NULL; list++)
     if (strcmp(list->name, name) == 0) return list;

@@ -37,6 +37,8 @@ local function reasons_of(list)
         code = code_text(item.code or item.Code),
         message = message_text(item.message or item.Message or item.title),
       }
+    else
+      reasons[i] = { message = message_text(item) }
     end
   end
   return reasons[1] and reasons or nil
@@ -52,19 +54,21 @@ local function json_failure(body)
   local inner = body.error
   if type(inner) ~= "table" then inner = {} end
 
-  -- Reporting packs the failure as JSON text into `response`.
-  if is_false(body.success) and type(body.response) == "string" then
-    local nested = core.decode(body.response)
+  -- Reporting packs the failure as JSON text into `response`; it may also be the words themselves.
+  local words
+  if is_false(body.success) and body.response ~= nil then
+    local nested = body.response
+    if type(nested) == "string" then nested = core.decode(nested) end
     local found = json_failure(nested)
     if found then return found end
-    if not (reasons or body.message) then return { message = body.response } end
+    words = message_text(body.response)
   end
 
   local code = first.code or code_text(body.errorCode) or code_text(body.code) or code_text(body.faultcode)
     or code_text(inner.code) or (type(body.error) == "string" and body.error or nil)
   local message = first.message or message_text(body.message) or message_text(body.errorMessage)
     or message_text(body.faultstring) or message_text(body.error_description) or message_text(inner.message)
-    or message_text(body.error)
+    or message_text(body.error) or words
   if not (code or message) then
     if is_false(body.success) or is_false(body.Success) then
       return { message = "the answer says that the call failed, and not why" }
@@ -86,8 +90,8 @@ local function xml_failure(text)
     local found = json_failure((core.decode(inner)))
     return found or { message = inner ~= "" and inner or "the report service refused the call" }
   end
-  local code = text:match("<[%w:]*[Ff]ault[Cc]ode>(.-)</") or text:match("<faultcode>(.-)</")
-  local message = text:match("<[%w:]*[Ff]ault[Mm]essage>(.-)</") or text:match("<faultstring>(.-)</")
+  local code = text:match("<[%w:]*FaultCode>(.-)</") or text:match("<faultcode>(.-)</")
+  local message = text:match("<[%w:]*FaultMessage>(.-)</") or text:match("<faultstring>(.-)</")
   if code or message then
     return { code = code, message = xml_text(message or code) }
   end
@@ -99,7 +103,11 @@ end
 -- Reads a body as whatever it is. Returns the decoded JSON (nil when it is not JSON) and the failure in it.
 function failure_of(text)
   local first = text:match("^%s*(.)")
-  if first == "{" or first == "[" then
+  if first == "\239" then
+    -- JSON has no byte order mark. As an answer that is no JSON; the failure behind it is told all the same.
+    local _, failure = failure_of((text:gsub("^%s*\239\187\191", "")))
+    return nil, failure, "it begins with a byte order mark"
+  elseif first == "{" or first == "[" then
     local value, problem = core.decode(text)
     return value, json_failure(value), problem
   elseif first == "<" then
@@ -187,7 +195,7 @@ local function refused(response, failure)
   if status >= 300 and status < 400 then
     local target = response.headers.location
     return answer.fault(response, { kind = "http", message = ("HTTP %d: a redirect%s is not followed"):format(status,
-      target and " to " .. hosts.authority(target) or "") })
+      target and target:find("://", 1, true) and " to " .. hosts.authority(target) or "") })
   end
   return answer.fault(response, {
     kind = status_kind(status, failure),
@@ -199,13 +207,13 @@ local function refused(response, failure)
   })
 end
 
--- HTTP 200, and yet a failure? A body with `success` false; an `errorCode` (or AQuA's status "error")
--- without an id: with an id it is a record of something that failed, and waiting for it will say so.
-local function fails_in_spite_of_200(body)
+-- HTTP 200, and yet a failure? A body with `success` false; a code or a message where a value should be.
+-- With an id it is a record of something that failed, and waiting for it will say so.
+local function fails_in_spite_of_200(body, failure)
   if type(body) ~= "table" then return false end
-  if is_false(body.success) or is_false(body.Success) or body.faultcode ~= nil then return true end
-  if body.id ~= nil then return false end
-  return body.errorCode ~= nil or body.status == "error"
+  if is_false(body.success) or is_false(body.Success) then return true end
+  if body.id ~= nil or body.response ~= nil or body.data ~= nil or body.success ~= nil then return false end
+  return failure ~= nil or body.status == "error"
 end
 
 --- The JSON value of an answer, or an error.
@@ -225,7 +233,7 @@ function answer.read(response)
       message = problem and "the answer is not JSON: " .. problem
         or "the answer should be JSON, and is " .. describe_page(text) })
   end
-  if fails_in_spite_of_200(value) then
+  if fails_in_spite_of_200(value, failure) then
     failure = failure or { message = "the answer says that the call failed, and not why" }
     return nil, answer.fault(response, { kind = "api", message = failure.message, code = failure.code,
       reasons = failure.reasons, process_id = failure.process_id, retry_after = retry_after_of(response, failure) })

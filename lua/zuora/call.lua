@@ -30,15 +30,16 @@ end
 
 -- Failures that are not the network's, by the names of request:response().
 local OWN_KIND = { TOO_LARGE = "too_large", FILE = "file", CODED = "http", LENGTHS = "incomplete",
-  CANCELLED = "cancelled", CLOSED = "cancelled" }
+  DEADLINE = "timeout", CANCELLED = "cancelled", CLOSED = "cancelled" }
 
--- No answer came. `by_deadline`: the time that the request was given was what the deadline left it.
-local function no_answer(self, operation, message, name, by_deadline)
-  local kind = OWN_KIND[name] or (name == "OPERATION_TIMEDOUT" and by_deadline and "timeout") or "transport"
+-- No answer came, or none that is whole (then its status may be known).
+local function no_answer(self, operation, message, name, status)
+  local kind = OWN_KIND[name] or "transport"
   if kind == "transport" or kind == "timeout" then
-    message = hosts.authority(self.bases[operation.base]) .. ": " .. message
+    -- libcurl may quote a proxy with its password.
+    message = hosts.authority(self.bases[operation.base]) .. ": " .. message:gsub("//[^/@%s]*@", "//***@")
   end
-  return error_value.new { kind = kind, message = message, curl = name,
+  return error_value.new { kind = kind, message = message, curl = name, status = status,
     timed_out = name == "OPERATION_TIMEDOUT" or nil, retryable = retry.is_transient(name) }
 end
 
@@ -50,13 +51,14 @@ function Caller:log(...)
   if self.settings.log then self.settings.log(error_value.clean((...):format(select(2, ...)))) end
 end
 
--- The headers of this call alone.
+-- The headers of this call alone; false: without the standing one.
 function Caller:headers(operation, options)
   local headers = {}
   headers["Zuora-Track-Id"] = options.track_id
   if options.entity_id then
     local name, value = self.entity_header(options.entity_id)
     headers[name] = value
+    headers.entityName = false
   end
   if not operation.safe then headers["Idempotency-Key"] = options.idempotency_key or uuid() end
   return headers
@@ -78,7 +80,7 @@ end
 function Caller:try(operation, exchange, read)
   local started = self.clock.now()
   if operation.group ~= "oauth" then
-    local ready, err = self.credentials.prepare(exchange.remaining)
+    local ready, err = self.credentials.prepare { deadline = exchange.remaining, retries = exchange.retries }
     if not ready then
       err.final = true -- it has had its retries
       return nil, err
@@ -86,16 +88,14 @@ function Caller:try(operation, exchange, read)
     self:refresh_headers()
     exchange.credentials_version = self.credentials.version
   end
-  local left = exchange.remaining - (self.clock.now() - started)
-  local by_deadline = left < exchange.timeout
-  exchange.request.timeout = math.max(0.001, math.min(left, exchange.timeout))
+  exchange.request.deadline = math.max(0, exchange.remaining - (self.clock.now() - started))
   local request <close>, message, name =
     core[operation.group][operation.name](self.connection, exchange.parameters, exchange.request)
   if not request then return nil, no_answer(self, operation, message, name) end
   self.loop:await(request)
-  local response
-  response, message, name = request:response()
-  if not response then return nil, no_answer(self, operation, message, name, by_deadline) end
+  local response, status
+  response, message, name, status = request:response()
+  if not response then return nil, no_answer(self, operation, message, name, status) end
   local info = { operation = exchange.name, attempt = exchange.attempts, status = response.status,
     request_id = response.headers["zuora-request-id"], track_id = response.headers["zuora-track-id"],
     seconds = response.seconds, bytes = response.bytes }
@@ -112,11 +112,25 @@ function Caller:explain(operation, err)
   end
 end
 
+-- Should a server have sent a secret back, it goes no further.
+function Caller:mask(err)
+  local mask = self.credentials.mask
+  err.message = mask(err.message)
+  err.body = err.body and mask(err.body)
+  for _, reason in ipairs(err.reasons or {}) do reason.message = reason.message and mask(reason.message) end
+end
+
 -- After a 401, once: is there another token?
 function Caller:may_renew(err, exchange)
   if err.status ~= 401 or exchange.renewed or not exchange.credentials_version then return false end
   exchange.renewed = true
   return self.credentials.renew(exchange.credentials_version)
+end
+
+function Caller:check_open(operation)
+  if self.closed then
+    error(("%s.%s: attempt to use a closed client"):format(operation.group, operation.name), 0)
+  end
 end
 
 --- Calls an operation, and sees it through.
@@ -128,21 +142,18 @@ end
 ---@return any|nil value, zuora.Error|nil err
 function Caller:perform(operation, parameters, options, read, sink)
   local settings = self.settings
-  if self.closed then
-    error(("%s.%s: attempt to use a closed client"):format(operation.group, operation.name), 0)
-  end
+  self:check_open(operation)
   local exchange = {
     name = operation.group .. "." .. operation.name,
     parameters = parameters,
-    timeout = options.timeout or settings.timeout,
-    request = { headers = self:headers(operation, options), sink = sink, identity = sink and true or nil },
+    request = { headers = self:headers(operation, options), sink = sink, timeout = options.timeout },
     safe = operation.safe,
     retries = options.retries or settings.retries,
     attempts = 0, -- requests that were made
     tries = 0,    -- of them, those that count against `retries`: all but the one after a new token
   }
-  -- A big file may take hours: a download ends by its own limits.
-  local ends_at = sink and math.huge or self.clock.now() + (options.deadline or settings.deadline)
+  -- A big file may take hours: a download ends by its own limits, unless it was given one.
+  local ends_at = self.clock.now() + (options.deadline or sink and math.huge or settings.deadline)
   while true do
     exchange.attempts = exchange.attempts + 1
     exchange.remaining = ends_at - self.clock.now()
@@ -153,6 +164,8 @@ function Caller:perform(operation, parameters, options, read, sink)
     end
     err.attempts = exchange.attempts
     err.operation = exchange.name
+    err.idempotency_key = exchange.request.headers["Idempotency-Key"]
+    self:mask(err)
     if not self:may_renew(err, exchange) then
       exchange.tries = exchange.tries + 1
       exchange.remaining = ends_at - self.clock.now()
@@ -166,27 +179,31 @@ function Caller:perform(operation, parameters, options, read, sink)
       self:log("%s: %s: %s; again in %.2f s", exchange.name, err.kind, err.message, delay)
       self:tell("on_retry", { operation = exchange.name, attempt = exchange.attempts, delay = delay, kind = err.kind,
         status = err.status, code = err.code, request_id = err.request_id, track_id = err.track_id })
+      self:check_open(operation)
       self.loop:sleep(delay)
     end
   end
 end
 
 --- Calls an operation whose answer is JSON.
----@return table|nil body, zuora.Error|nil err
-function Caller:json(operation, parameters, options)
-  return self:perform(operation, parameters, options, answer.read)
-end
-
---- Calls an operation of the Reporting API: what is inside its envelope.
----@return any|nil response, zuora.Error|nil err
-function Caller:reporting(operation, parameters, options)
+---@param shape fun(body: any): any|nil, string|nil what the call returns of it, or what is wrong with it
+---@return any|nil value, zuora.Error|nil err
+function Caller:json(operation, parameters, options, shape)
   return self:perform(operation, parameters, options, function(response)
     local body, err = answer.read(response)
-    if not body then return nil, err end
-    if type(body) ~= "table" or body.response == nil then
-      return nil, answer.fault(response, { kind = "json", message = "the answer has no 'response'" })
-    end
-    return body.response
+    if body == nil then return nil, err end
+    local value, problem = shape(body)
+    if value == nil then return nil, answer.fault(response, { kind = "json", message = problem, retryable = false }) end
+    return value
+  end)
+end
+
+--- Calls an operation of the Reporting API; `shape` is given what is inside its envelope.
+---@return any|nil value, zuora.Error|nil err
+function Caller:reporting(operation, parameters, options, shape)
+  return self:json(operation, parameters, options, function(body)
+    if type(body) ~= "table" or body.response == nil then return nil, "the answer has no 'response'" end
+    return shape(body.response)
   end)
 end
 
@@ -197,6 +214,7 @@ local NO_FILES = "text/html application/json application/xml text/xml applicatio
 ---@param path string
 ---@return { path: string, bytes: integer }|nil, zuora.Error|nil err
 function Caller:file(operation, parameters, options, path)
+  self:check_open(operation)
   local sink <close>, message = core.sink { path = path, refuse = NO_FILES }
   if not sink then return nil, error_value.new { kind = "file", message = message } end
   local done, err = self:perform(operation, parameters, options, answer.read_file, sink)
@@ -210,8 +228,9 @@ function Caller:file(operation, parameters, options, path)
   return { path = path, bytes = bytes }
 end
 
--- Seconds that a look gets at least, so that the one at the deadline can still be answered.
-local SHORTEST_LOOK = 5
+-- Seconds that a look gets at least: the one at the deadline, so that it can still be answered; and the
+-- only one, when the user wants to look once.
+local LAST_LOOK, ONLY_LOOK = 2, 30
 
 --- Waits for a record to settle; each look is a call of its own, with its own retries.
 ---@param subject table see wait.settle; its `look` takes per-call options
@@ -219,11 +238,12 @@ local SHORTEST_LOOK = 5
 ---@return table|nil record, zuora.Error|nil err
 function Caller:wait(subject, options)
   local look = subject.look
+  local shortest = options.timeout == 0 and ONLY_LOOK or LAST_LOOK
   subject.look = function(left)
     return look {
       track_id = options.track_id, entity_id = options.entity_id, retries = options.retries,
       timeout = options.request_timeout,
-      deadline = math.min(options.deadline or self.settings.deadline, math.max(left, SHORTEST_LOOK)),
+      deadline = math.min(options.deadline or self.settings.deadline, math.max(left, shortest)),
     }
   end
   return wait.settle(subject, options, {

@@ -1,6 +1,8 @@
 --- Checks of arguments. Misuse raises, with the names of the function and of the argument, before
 -- anything is sent.
 
+local core = require "zuora.core"
+
 local check = {}
 
 -- `level` counts up from here to the line that called the public function.
@@ -12,8 +14,9 @@ end
 ---@param where string
 ---@param argument string
 ---@param problem string
-function check.fail(where, argument, problem)
-  raise(3, where, argument, problem)
+---@param depth integer|nil how many functions are between the public one and the caller (0)
+function check.fail(where, argument, problem, depth)
+  raise(3 + (depth or 0), where, argument, problem)
 end
 
 -- A value for a message: short, printable.
@@ -51,16 +54,24 @@ kinds.count = { function(v) return math.type(v) == "integer" and v >= 0 end, "in
 kinds.positive = { function(v) return math.type(v) == "integer" and v >= 1 end, "integer, 1 or more" }
 kinds.integer = { function(v) return math.type(v) == "integer" end, "integer" }
 kinds.any = { function() return true end, "value" }
-kinds.id = { function(v) return type(v) == "string" and v:match("^[%w_-]+$") ~= nil end,
+kinds.id = { function(v) return type(v) == "string" and #v <= 255 and v:match("^[%w_-]+$") ~= nil end,
   "id of letters, digits, - and _" }
+-- A list has a first element and no holes.
+kinds.list = { function(v)
+  if type(v) ~= "table" or #v == 0 then return false end
+  local count = 0
+  for _ in pairs(v) do count = count + 1 end
+  return count == #v
+end, "list (1, 2, 3 … without holes) of at least one" }
+kinds.json = { function(v) return (pcall(core.encode, { v })) end, "value that JSON can hold" }
 kinds.segment = { function(v) return kinds.text[1](v) and v ~= "." and v ~= ".." end,
   "non-empty string without control characters, not '.' or '..'," }
 
 -- Zuora's own rule for Zuora-Track-Id.
 kinds.track_id = { function(v)
-  return type(v) == "string" and #v >= 1 and #v <= 64 and v:match("^[\32-\126]+$") ~= nil
+  return type(v) == "string" and #v <= 64 and v:match("^[\33-\126][\32-\126]*$") ~= nil and v:sub(-1) ~= " "
     and not v:find("[:;\"']")
-end, "1 to 64 printable ASCII characters without : ; \" '" }
+end, "1 to 64 printable ASCII characters without : ; \" ' and no blank at either end" }
 kinds.idempotency_key = { function(v)
   return type(v) == "string" and #v >= 1 and #v <= 255 and v:match("^[\33-\126]+$") ~= nil
 end, "1 to 255 printable ASCII characters without blanks" }
@@ -79,7 +90,7 @@ function check.hyphenated(id)
   return (id:gsub(UUID, "%1-%2-%3-%4-%5"))
 end
 
-local function test(where, argument, value, kind, secret)
+local function test(depth, where, argument, value, kind, secret)
   local wanted
   if kind:find("|", 1, true) then
     for choice in kind:gmatch("[^|]+") do
@@ -91,7 +102,15 @@ local function test(where, argument, value, kind, secret)
     if rule[1](value) then return end
     wanted = rule[2]
   end
-  raise(4, where, argument, ("%s expected, got %s"):format(wanted, secret and type(value) or shown(value)))
+  raise(4 + depth, where, argument, ("%s expected, got %s"):format(wanted, secret and type(value) or shown(value)))
+end
+
+--- Does the value fit? For what comes from outside.
+---@param value any
+---@param kind string
+---@return boolean
+function check.is(value, kind)
+  return kinds[kind][1](value)
 end
 
 --- One argument. `kind` is a name from the table above, or a choice: "Detail|Summary".
@@ -99,8 +118,9 @@ end
 ---@param argument string
 ---@param value any
 ---@param kind string
-function check.value(where, argument, value, kind)
-  test(where, argument, value, kind)
+---@param depth integer|nil how many functions are between the public one and the caller (0)
+function check.value(where, argument, value, kind, depth)
+  test(depth or 0, where, argument, value, kind)
   return value
 end
 
@@ -118,7 +138,7 @@ function check.options(where, options, rules)
   for name, value in pairs(options) do
     local rule = rules[name]
     if not rule then raise(3, where, shown(name):gsub('^"(.*)"$', "%1"), "unknown option") end
-    test(where, name, value, rule:gsub("[!#]", ""), rule:find("#", 1, true))
+    test(0, where, name, value, rule:gsub("[!#]", ""), rule:find("#", 1, true))
   end
   for name, rule in pairs(rules) do
     if rule:find("!", 1, true) and options[name] == nil then raise(3, where, name, "missing") end

@@ -50,9 +50,9 @@ local DEFAULTS = {
 
 -- --- what the options say ----------------------------------------------------------------------------
 
-local function bases_of(options)
+local function bases_of(options, kind)
   if options.environment and options.base_url then
-    check.fail(WHERE, "environment", "either environment or base_url, not both")
+    check.fail(WHERE, "environment", "either environment or base_url, not both", 1)
   end
   local origins
   if options.environment then
@@ -61,28 +61,31 @@ local function bases_of(options)
       local names = {}
       for name in pairs(hosts.environments) do names[#names + 1] = name end
       table.sort(names)
-      check.fail(WHERE, "environment", "one of " .. table.concat(names, ", ") .. " expected")
+      check.fail(WHERE, "environment", "one of " .. table.concat(names, ", ") .. " expected", 1)
     end
   elseif options.base_url then
     local url, problem = hosts.normalise(options.base_url)
-    if not url then check.fail(WHERE, "base_url", problem) end
+    if not url then check.fail(WHERE, "base_url", problem, 1) end
     origins = { rest = url, zconnect = url, apps = url }
-  else
-    check.fail(WHERE, "environment", "missing: an environment, or base_url")
   end
   local given = {}
   for _, base in ipairs { "reporting", "aqua", "files" } do
     if options[base .. "_url"] then
       local url, problem = hosts.normalise(options[base .. "_url"])
-      if not url then check.fail(WHERE, base .. "_url", problem) end
+      if not url then check.fail(WHERE, base .. "_url", problem, 1) end
       given[base] = url
     end
   end
-  local bases, problem = hosts.bases(origins, options.legacy == true)
-  if not bases then
-    if not (given.reporting and given.aqua and given.files) then check.fail(WHERE, "legacy", problem) end
-    bases = { oauth = origins.rest .. "/oauth/token" }
+  local all_given = given.reporting and given.aqua and given.files
+  if not (origins or all_given and kind ~= "oauth") then
+    check.fail(WHERE, "environment", "missing: an environment, or base_url", 1)
   end
+  local bases, problem = {}, nil
+  if origins then
+    bases, problem = hosts.bases(origins, options.legacy == true)
+    if not (bases or all_given) then check.fail(WHERE, "legacy", problem, 1) end
+  end
+  bases = bases or {}
   for base, url in pairs(given) do bases[base] = url end
   return bases
 end
@@ -95,20 +98,20 @@ local function credential_kind(options)
   if options.username or options.password then kinds[#kinds + 1] = "password" end
   if #kinds ~= 1 then
     check.fail(WHERE, "token", "exactly one kind of credentials expected: client_id and client_secret, token, or "
-      .. "username and password")
+      .. "username and password", 1)
   end
   local function both(first, second)
-    if not options[first] then check.fail(WHERE, first, "missing") end
-    if not options[second] then check.fail(WHERE, second, "missing") end
+    if not options[first] then check.fail(WHERE, first, "missing", 2) end
+    if not options[second] then check.fail(WHERE, second, "missing", 2) end
   end
   if kinds[1] == "oauth" then both("client_id", "client_secret") end
   if kinds[1] == "password" then both("username", "password") end
   if kinds[1] == "token" and type(options.token) ~= "function" and not credentials.is_token(options.token) then
     check.fail(WHERE, "token", "a bearer token (letters, digits and - . _ ~ + / =) or a function expected, got "
-      .. type(options.token))
+      .. type(options.token), 1)
   end
   if options.legacy and kinds[1] ~= "password" then
-    check.fail(WHERE, "legacy", "the legacy hosts take username and password only")
+    check.fail(WHERE, "legacy", "the legacy hosts take username and password only", 1)
   end
   return kinds[1]
 end
@@ -124,19 +127,20 @@ end
 local function org_ids_of(value)
   if value == nil then return nil end
   if type(value) == "table" then
-    for _, id in ipairs(value) do check.value(WHERE, "org_ids", id, "text") end
+    check.value(WHERE, "org_ids", value, "list", 2)
+    for _, id in ipairs(value) do check.value(WHERE, "org_ids", id, "text", 2) end
     value = table.concat(value, ",")
   end
-  return check.value(WHERE, "org_ids", value, "text")
+  return check.value(WHERE, "org_ids", value, "text", 2)
 end
 
 -- The headers that stand for each base, besides the credentials.
 local function standing_headers(options, kind)
   if options.entity_id and options.entity_name then
-    check.fail(WHERE, "entity_name", "either entity_id or entity_name, not both")
+    check.fail(WHERE, "entity_name", "either entity_id or entity_name, not both", 1)
   end
   if options.entity_name and kind ~= "password" then
-    check.fail(WHERE, "entity_name", "goes with username and password; with a token use entity_id")
+    check.fail(WHERE, "entity_name", "goes with username and password; with a token use entity_id", 1)
   end
   local everywhere = {}
   if options.entity_id then
@@ -147,7 +151,7 @@ local function standing_headers(options, kind)
   everywhere["Zuora-Track-Id"] = options.track_id
   if options.version and not (options.version:match("^%d%d%d%d%-%d%d%-%d%d$") or options.version:match("^%d+%.?%d*$"))
   then
-    check.fail(WHERE, "version", "a date such as 2025-08-12 or a number such as 186.0 expected")
+    check.fail(WHERE, "version", "a date such as 2025-08-12 or a number such as 186.0 expected", 1)
   end
   -- Reporting documents neither of the two.
   local aqua = check.rules(everywhere, { ["Zuora-Org-Ids"] = org_ids_of(options.org_ids),
@@ -160,11 +164,12 @@ end
 
 -- What every exchange is told; `core` calls it "defaults".
 local function exchange_defaults(options, setting)
-  if options.proxy ~= nil and (type(options.proxy) ~= "string" or options.proxy:find("[%c\127]")) then
-    check.fail(WHERE, "proxy", "a string without control characters expected, got " .. type(options.proxy))
+  if options.proxy ~= nil and not hosts.is_proxy(options.proxy) then
+    check.fail(WHERE, "proxy", "host:port or a URL with http, https or socks expected, or \"\" for none", 1)
   end
   return {
-    connect_timeout = setting.connect_timeout, stall_timeout = setting.stall_timeout, limit = setting.memory_limit,
+    connect_timeout = setting.connect_timeout, timeout = setting.timeout, stall_timeout = setting.stall_timeout,
+    limit = setting.memory_limit,
     proxy = options.proxy, no_proxy = options.no_proxy, ca = options.ca_file,
     user_agent = options.user_agent or ("lua-zuora/%s %s"):format(client.VERSION, core.version),
   }
@@ -185,9 +190,16 @@ local function credentials_of(options, kind, caller)
   if kind == "token" then return credentials.token(options.token) end
   local form = { client_id = options.client_id, client_secret = options.client_secret,
     grant_type = "client_credentials" }
-  return credentials.oauth(caller.loop, function(seconds)
-    return caller:json(core.operations.oauth.token, form,
-      { deadline = math.min(caller.settings.deadline, math.max(seconds, 0.001)) })
+  return credentials.oauth(caller.loop, options.client_secret, function(limits)
+    local body, err = caller:json(core.operations.oauth.token, form, {
+      deadline = math.max(0.001, math.min(caller.settings.deadline, limits.deadline)), retries = limits.retries,
+    }, function(body) return type(body) == "table" and body or nil, "the answer is no token" end)
+    if err then
+      -- Whatever the answer is, there may be a token in it.
+      err.body = nil
+      if err.kind == "json" then err.message = "the answer of the token endpoint is not the JSON that it should be" end
+    end
+    return body, err
   end)
 end
 
@@ -197,10 +209,10 @@ end
 ---@return zuora.Client
 function client.new(options, seams)
   seams = seams or {}
-  check.value(WHERE, "options", options, "table")
+  if type(options) ~= "table" then check.fail(WHERE, "options", "table expected, got " .. type(options)) end
   check.options(WHERE, options, OPTIONS)
   local kind = credential_kind(options)
-  local bases = bases_of(options)
+  local bases = bases_of(options, kind)
   local standing = standing_headers(options, kind)
   local settings = settings_of(options, kind)
   local random = seams.random or math.random
@@ -209,7 +221,7 @@ function client.new(options, seams)
 
   local session = core.session { max_connections = settings.max_connections }
   local connection = core.connection { session = session, bases = bases, defaults = defaults }
-  connection:headers("oauth", standing.oauth)
+  if bases.oauth then connection:headers("oauth", standing.oauth) end
   local caller = call.new {
     connection = connection, bases = bases, standing = standing, settings = settings,
     loop = loop.new(session, clock), clock = clock, random = random,
@@ -238,10 +250,10 @@ end
 
 local function check_functions(where, ...)
   local functions = table.pack(...)
-  if functions.n == 0 then check.fail(where, "f", "a function expected, got nothing") end
+  if functions.n == 0 then check.fail(where, "f", "a function expected, got nothing", 1) end
   for i = 1, functions.n do
     if type(functions[i]) ~= "function" then
-      check.fail(where, "f", ("function expected as argument %d, got %s"):format(i, type(functions[i])))
+      check.fail(where, "f", ("function expected as argument %d, got %s"):format(i, type(functions[i])), 1)
     end
   end
   return functions

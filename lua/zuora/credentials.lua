@@ -2,6 +2,7 @@
 --
 -- Secrets live in the locals of this file's closures. Nothing that a user can print leads to them.
 
+local core = require "zuora.core"
 local error_value = require "zuora.error"
 
 local credentials = {}
@@ -37,10 +38,23 @@ local function base64(text)
 end
 
 -- A set of credentials is an object with
---   prepare(seconds) -> true | nil, err   makes sure that the headers below are there
+--   prepare(limits) -> true | nil, err    makes sure that the headers below are there; limits: deadline
+--                                         (seconds), retries
 --   header(base) -> table                 headers for a base ("reporting", "aqua", …)
 --   renew(used) -> boolean                after a 401: is another token to be had? `used` is what `version` was
 --   version                               counts changes of the headers
+--   mask(text) -> text                    without the secrets, should a server have sent one back
+
+-- The shortest secret that is looked for: below, it would be found in ordinary words.
+local MASK_FROM = 4
+
+local function masked(text, ...)
+  for i = 1, select("#", ...) do
+    local secret = select(i, ...)
+    if secret and #secret >= MASK_FROM then text = text:gsub(secret:gsub("%p", "%%%0"), "***") end
+  end
+  return text
+end
 
 --- User and password: the key headers, but HTTP Basic on the hosts of the UI ("/apps/api").
 ---@param options { username: string, password: string }
@@ -48,8 +62,10 @@ end
 function credentials.password(options, bases)
   local keys = { apiAccessKeyId = options.username, apiSecretAccessKey = options.password }
   local basic = { Authorization = "Basic " .. base64(options.username .. ":" .. options.password) }
+  local encoded = basic.Authorization:sub(7)
   return {
     version = 1,
+    mask = function(text) return masked(text, options.password, encoded) end,
     prepare = function() return true end,
     header = function(base) return bases[base]:find("/apps/api", 1, true) and basic or keys end,
     renew = function() return false end,
@@ -90,6 +106,7 @@ function credentials.token(token)
     self.renew = function() return true end
   end
   self.header = function() return { Authorization = "Bearer " .. current } end
+  self.mask = function(text) return masked(text, current) end
   return self
 end
 
@@ -110,8 +127,9 @@ end
 --- OAuth client credentials: a token is fetched, reused, renewed before its end and after a 401. However
 -- many tasks ask, one fetches.
 ---@param loop table
----@param fetch fun(seconds: number): table|nil, zuora.Error|nil calls the token endpoint
-function credentials.oauth(loop, fetch)
+---@param client_secret string
+---@param fetch fun(limits: table): table|nil, zuora.Error|nil calls the token endpoint
+function credentials.oauth(loop, client_secret, fetch)
   local self = { version = 0 }
   local token, ends_at, renewing
 
@@ -119,10 +137,10 @@ function credentials.oauth(loop, fetch)
     return token ~= nil and loop.clock.now() < ends_at
   end
 
-  local function renew_now(seconds)
-    local body, err = fetch(seconds)
+  local function renew_now(limits)
+    local body, err = fetch(limits)
     if not body then
-      if err.kind == "api" or err.kind == "http" then err.kind = "auth" end
+      if err.status then err.kind = "auth" end
       err.message = "no token: " .. err.message
       return nil, err
     end
@@ -135,23 +153,30 @@ function credentials.oauth(loop, fetch)
   end
 
   -- However it ends (by an error, too, or because its task was cancelled), the others go on.
-  local function renew_for_all(seconds)
+  local function renew_for_all(limits)
     local latch <close> = loop:latch()
     local place <close> = setmetatable({}, { __close = function()
       if renewing == latch then renewing = nil end
     end })
     renewing = place and (renewing or latch)
-    local done, err = renew_now(seconds)
+    local done, err = renew_now(limits)
     latch.err = err
     return done, err
   end
 
-  function self.prepare(seconds)
+  function self.prepare(limits)
+    local ends_at_most = loop.clock.now() + limits.deadline
     while not is_fresh() do
       local other = renewing
+      limits.deadline = ends_at_most - loop.clock.now()
+      local opened = other and other:wait(limits.deadline)
+      if other and opened == nil then
+        return nil, error_value.new { kind = "timeout", message = "no token: another call was still fetching one" }
+      end
       -- Where waiting could never end (see Latch:wait), this call fetches a token for itself.
-      if not (other and other:wait()) then return renew_for_all(seconds) end
-      if other.err then return nil, error_value.copy(other.err) end
+      if not opened then return renew_for_all(limits) end
+      -- A deadline is its owner's: another's says nothing about this call.
+      if other.err and other.err.kind ~= "timeout" then return nil, error_value.copy(other.err) end
     end
     return true
   end
@@ -163,6 +188,8 @@ function credentials.oauth(loop, fetch)
   end
 
   function self.header() return { Authorization = "Bearer " .. token } end
+
+  function self.mask(text) return masked(text, client_secret, core.escape(client_secret), token) end
 
   return self
 end

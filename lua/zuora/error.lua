@@ -13,13 +13,14 @@ local error_value = {}
 local MESSAGE_LIMIT = 1000
 local BODY_LIMIT = 2048
 
---- Text from outside, made fit for a log line: no control characters (escape sequences of terminals
--- begin with one), single blanks, no more than `limit` bytes.
+--- Text from outside, made fit for a log line: no control characters, C0 or C1 (escape sequences of
+-- terminals begin with one), single blanks, no more than `limit` bytes.
 ---@param text any
 ---@param limit integer|nil
 ---@return string
 function error_value.clean(text, limit)
-  text = tostring(text):sub(1, 4 * MESSAGE_LIMIT):gsub("[%c\127]+", " "):gsub("  +", " "):gsub("^ ", "")
+  text = tostring(text):sub(1, 4 * MESSAGE_LIMIT):gsub("[%c\127]+", " "):gsub("\194[\128-\159]", " ")
+  text = text:gsub("  +", " "):gsub("^ ", "")
   text = text:gsub(" $", "")
   limit = limit or MESSAGE_LIMIT
   if #text > limit then text = text:sub(1, limit - 3) .. "..." end

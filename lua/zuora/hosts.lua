@@ -61,6 +61,7 @@ hosts.environments = {
   ["ap-central-sandbox"] = {
     rest = "https://rest.test.ap.zuora.com",
     zconnect = "https://zconnect-services0003.test.ap.zuora.com",
+    apps = "https://test.ap.zuora.com",
   },
 }
 
@@ -70,11 +71,15 @@ local function is_authority(text)
   local host, port = text:match("^(%[[%x:.]+%])(.*)$")
   if not host then
     host, port = text:match("^([%w.-]+)(.*)$")
-    if not host or host:match("^%d+$") or host:match("^0x%x+$") or host:find("..", 1, true) then
+    if not host or not host:find("%w") or host:match("^%d+$") or host:match("^0x%x+$")
+      or host:find("..", 1, true)
+    then
       return false
     end
   end
-  return port == "" or port:match("^:%d%d?%d?%d?%d?$") ~= nil
+  if port == "" then return true end
+  local number = tonumber(port:match("^:(%d+)$"))
+  return number ~= nil and number >= 1 and number <= 65535
 end
 
 --- Checks a base URL, and takes trailing slashes off.
@@ -114,6 +119,19 @@ function hosts.bases(origins, legacy)
   bases.aqua = origins.apps .. "/apps/api/batch-query"
   bases.files = origins.apps .. "/apps/api/file"
   return bases
+end
+
+--- Checks a proxy: host or URL, with or without user and password, which libcurl takes.
+---@param proxy any
+---@return boolean
+function hosts.is_proxy(proxy)
+  if proxy == "" then return true end
+  if type(proxy) ~= "string" or proxy:find("[%c%s\127]") then return false end
+  local scheme, rest = proxy:match("^(%w+)://(.*)$")
+  if scheme and not ({ http = 1, https = 1, socks4 = 1, socks4a = 1, socks5 = 1, socks5h = 1 })[scheme:lower()] then
+    return false
+  end
+  return is_authority(((rest or proxy):gsub("^[^/]*@", ""):gsub("/$", "")))
 end
 
 --- The host and port that a URL names, for messages; never its path or user.

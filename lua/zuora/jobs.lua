@@ -3,7 +3,6 @@
 local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
-local error_value = require "zuora.error"
 local record = require "zuora.record"
 local wait = require "zuora.wait"
 
@@ -36,37 +35,43 @@ local options_of = {
 
 -- --- what is shared ----------------------------------------------------------------------------------
 
-local function unexpected(what)
-  return error_value.new { kind = "json", message = what }
+-- The ids in a batch are ids: a file that is named by anything else could not be asked for.
+local function batch_is_sound(batch)
+  if type(batch) ~= "table" then return false end
+  if batch.fileId ~= nil and not check.is(batch.fileId, "id") then return false end
+  if batch.segments == nil then return true end
+  if type(batch.segments) ~= "table" then return false end
+  for _, id in pairs(batch.segments) do
+    if not check.is(id, "id") then return false end
+  end
+  return true
 end
 
--- A job as the API describes it, with its batches as records: it must be the one that was asked for.
+-- A job as the API describes it, with its batches as records, or what is wrong with it: it must be the
+-- one that was asked for.
 local function job_fields(parts, fields, job_id)
   local about = job_id and "job " .. job_id or "the job"
-  if type(fields) ~= "table" then return nil, unexpected("the answer describes no job") end
-  if type(fields.id) ~= "string" then return nil, unexpected("the answer about " .. about .. " has no 'id'") end
+  if type(fields) ~= "table" then return nil, "the answer describes no job" end
+  if not check.is(fields.id, "id") then return nil, "the answer about " .. about .. " has no 'id'" end
   if job_id and fields.id ~= job_id then
-    return nil, unexpected(("the answer is about job %s, not %s"):format(error_value.clean(fields.id, 80), job_id))
+    return nil, ("the answer is about job %s, not %s"):format(fields.id, job_id)
   end
-  if type(fields.status) ~= "string" then
-    return nil, unexpected("the answer about " .. about .. " has no 'status'")
-  end
+  if type(fields.status) ~= "string" then return nil, "the answer about " .. about .. " has no 'status'" end
   if fields.batches ~= nil then
-    if type(fields.batches) ~= "table" then
-      return nil, unexpected("the 'batches' of " .. about .. " are no list")
-    end
-    for _, batch in ipairs(fields.batches) do
-      if type(batch) ~= "table" then return nil, unexpected("the 'batches' of " .. about .. " hold something else") end
+    if type(fields.batches) ~= "table" then return nil, "the 'batches' of " .. about .. " are no list" end
+    for _, batch in pairs(fields.batches) do
+      if not batch_is_sound(batch) then return nil, "the 'batches' of " .. about .. " are not as they should be" end
       setmetatable(batch, parts.batch)
+    end
+    if #fields.batches == 0 and next(fields.batches) then
+      return nil, "the 'batches' of " .. about .. " are no list"
     end
   end
   return fields
 end
 
 local function job_call(parts, operation, parameters, options, job_id)
-  local body, err = parts.caller:json(operation, parameters, options)
-  if not body then return nil, err end
-  return job_fields(parts, body, job_id)
+  return parts.caller:json(operation, parameters, options, function(body) return job_fields(parts, body, job_id) end)
 end
 
 local function job_new(parts, fields, err)
@@ -100,6 +105,13 @@ end
 local function job_refresh(parts, job, job_id, operation, options)
   local fields, err = job_call(parts, operation, { id = job_id }, options, job_id)
   if not fields then return nil, err end
+  -- A batch that somebody holds stays the same table.
+  for i, batch in ipairs(fields.batches or {}) do
+    local known = (job.batches or {})[i]
+    if known and known.name == batch.name and (known.batchId or batch.batchId) == batch.batchId then
+      fields.batches[i] = record.replace(known, batch)
+    end
+  end
   return record.replace(job, fields)
 end
 
@@ -117,17 +129,27 @@ end
 -- The queries as they are sent: each with its text; the type is Export ZOQL unless it says otherwise.
 local function queries_of(where, queries)
   local sent = {}
+  check.value(where, "queries", queries, "list", 1)
   for i, query in ipairs(queries) do
     local argument = ("queries[%d]"):format(i)
-    check.value(where, argument, query, "table")
-    check.value(where, argument .. ".query", query.query, "string")
+    check.value(where, argument, query, "table", 1)
+    check.value(where, argument .. ".query", query.query, "string", 1)
     local copy = {}
     for name, value in pairs(query) do copy[name] = value end
     copy.type = copy.type or "zoqlexport"
+    check.value(where, argument, copy, "json", 1)
     sent[i] = copy
   end
-  if #sent == 0 then check.fail(where, "queries", "a list of queries expected, got an empty table") end
   return sent
+end
+
+-- Zuora wants the version as text; only 1.1 knows partner and project.
+local function version_of(where, fields)
+  local version = fields.version
+  if version == nil then return fields.partner and fields.project and "1.1" or "1.0" end
+  if type(version) == "number" then return ("%.1f"):format(version) end
+  check.value(where, "version", version, "text", 1)
+  return version
 end
 
 --- Submits a job. POST /v1/batch-query
@@ -145,8 +167,7 @@ function Jobs:submit(fields)
   for name in pairs(submit_fields) do sent[name] = fields[name] end
   sent.queries = queries_of(where, fields.queries)
   sent.format = sent.format or "csv"
-  -- Only version 1.1 knows partner and project.
-  sent.version = sent.version or (sent.partner and sent.project) and "1.1" or "1.0"
+  sent.version = version_of(where, fields)
   return job_new(parts, job_call(parts, operations.submit, sent, fields))
 end
 

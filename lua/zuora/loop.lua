@@ -52,13 +52,18 @@ local Task = {}
 Task.__index = Task
 Task.__name = "zuora.Task"
 
+local function cancelled_error()
+  return error_value.new { kind = "cancelled", message = "the task was cancelled" }
+end
+
 -- Tasks that began under the same `run`. A run ends when its group is empty.
 local function group_new()
-  return { count = 0, tasks = {} }
+  return { count = 0, tasks = {}, unjoined = {} }
 end
 
 local function task_new(loop, f, group)
-  local task = setmetatable({ thread = coroutine.create(f), loop = loop, group = group, status = "ready" }, Task)
+  local task = setmetatable({ thread = coroutine.create(f), loop = loop, group = group, status = "ready",
+    joining = 0 }, Task)
   group.tasks[task] = true
   group.count = group.count + 1
   loop:make_ready(task)
@@ -71,12 +76,11 @@ local function task_end(task, status, ...)
   task.results = table.pack(...)
   group.tasks[task] = nil
   group.count = group.count - 1
-  if status == "failed" and not task.joined then
+  if status == "failed" then
     if group.main and group.main[task] then
       group.failure = group.failure or task
     else
-      group.unjoined = group.unjoined or {}
-      table.insert(group.unjoined, task)
+      table.insert(group.unjoined, task) -- until somebody has joined it
     end
   end
   loop:wake_all(task.waiters)
@@ -87,7 +91,9 @@ local function task_resumed(task, ok, ...)
   if not ok then
     -- Its <close> variables are still to run; an error in one of them takes the first one's place.
     local closed, problem = coroutine.close(task.thread)
-    return task_end(task, "failed", closed and (...) or problem)
+    if closed and task.cancelled then return task_end(task, "cancelled") end
+    if closed then problem = ... end
+    return task_end(task, "failed", problem)
   end
   if coroutine.status(task.thread) == "dead" then return task_end(task, "done", ...) end
   if (...) ~= PARKED then
@@ -109,29 +115,33 @@ end
 --- Waits for the task. Returns what its function returned; raises its error.
 ---@return any ...
 function Task:join()
-  self.joined = true
   local loop = self.loop
   if loop:active() == self then error("a task cannot join itself", 2) end
-  while not self.results do loop:park(self, "waiters") end
+  do
+    self.joining = self.joining + 1
+    local _ <close> = setmetatable({}, { __close = function() self.joining = self.joining - 1 end })
+    while not self.results do loop:park(self, "waiters") end
+  end
+  if self.status == "cancelled" then error(cancelled_error(), 0) end
   if self.status == "failed" then
-    if self.group.unjoined then
-      for i, task in ipairs(self.group.unjoined) do
-        if task == self then table.remove(self.group.unjoined, i) break end
-      end
+    local unjoined = self.group.unjoined
+    for i = #unjoined, 1, -1 do
+      if unjoined[i] == self then table.remove(unjoined, i) end
     end
     error(self.results[1], 0)
-  elseif self.status == "cancelled" then
-    error(error_value.new { kind = "cancelled", message = "the task was cancelled" }, 0)
   end
   return table.unpack(self.results, 1, self.results.n)
 end
 
 --- Ends the task where it waits: its `<close>` variables run, its transfer stops. A task that has ended
--- stays as it is. A task that cancels itself raises.
+-- stays as it is. One that is in the midst of something (it cancels itself, or what it called does) ends
+-- where it would wait next.
 function Task:cancel()
-  if self.results then return end
-  if self.status == "running" then
-    error(error_value.new { kind = "cancelled", message = "the task cancelled itself" }, 0)
+  if self.results or self.cancelled then return end
+  self.cancelled = true
+  if coroutine.status(self.thread) ~= "suspended" then
+    if self.loop:in_task() == self then error(cancelled_error(), 0) end
+    return
   end
   self.status = "cancelled"
   local ok, problem = coroutine.close(self.thread)
@@ -165,17 +175,31 @@ function Loop:active()
   return (status == "running" or status == "normal") and task or nil
 end
 
--- The task that is running, unless it is in a coroutine of its own making.
+-- The task that is running, unless it is where it cannot yield to the loop: in a coroutine of its own
+-- making, or below a C function (a callback of string.gsub, a variable that is being closed).
 function Loop:in_task()
   local task = self:active()
-  return task and task.thread == coroutine.running() and task or nil
+  return task and task.thread == coroutine.running() and coroutine.isyieldable() and task or nil
+end
+
+-- Nothing is left that could wake anybody.
+function Loop:is_stuck()
+  return #self.ready == 0 and #self.timers == 0 and self.session:running() == 0
 end
 
 -- Waits a little: in a task until woken, else one turn of the loop, of at most `seconds`. `place[list]`
 -- is where to be woken from; nil when a timer or a request will do it.
 function Loop:park(place, list, seconds)
   local task = self:in_task()
-  if not task then return self:turn(math.min(SLICE, seconds or SLICE)) end
+  if not task then
+    if place and (self:active() or self:is_stuck()) then
+      error("this wait could never end: " .. (self:active()
+        and "no other task runs while one blocks (in a coroutine of its own, or below a C function)"
+        or "all tasks wait for each other"), 0)
+    end
+    return self:turn(math.max(0, math.min(SLICE, seconds or SLICE)))
+  end
+  if task.cancelled then error(cancelled_error(), 0) end
   task.status = "parked"
   if place then
     place[list] = place[list] or {}
@@ -217,14 +241,20 @@ end
 
 Latch.__close = Latch.open
 
---- False when waiting here could never end: a blocking call in the midst of a task keeps the task that
--- is to open the latch from running.
----@return boolean
-function Latch:wait()
+--- Waits until the latch is open, at most `seconds`.
+---@param seconds number|nil without: as long as it takes
+---@return boolean|nil opened nil: time is up; false: waiting here could never end, since a blocking call in
+--- the midst of a task keeps the task that is to open the latch from running
+function Latch:wait(seconds)
   local loop = self.loop
+  seconds = seconds or math.huge
+  local ends_at, task = loop.clock.now() + seconds, loop:in_task()
+  if task and seconds < math.huge then heap_push(loop.timers, { at = ends_at, task = task }) end
   while not self.is_open do
     if loop:active() and not loop:in_task() then return false end
-    loop:park(self, "waiters")
+    local left = ends_at - loop.clock.now()
+    if left <= 0 then return nil end
+    loop:park(self, "waiters", left)
   end
   return true
 end
@@ -239,11 +269,13 @@ function Loop:fire_timers()
   end
 end
 
+-- False when there was none.
 function Loop:run_ready()
   local ready = self.ready
-  if #ready == 0 then return end
+  if #ready == 0 then return false end
   self.ready = {}
   for i = 1, #ready do task_resume(ready[i]) end
+  return true
 end
 
 -- How long the session may sleep: not beyond the next timer, and not at all when a task could run.
@@ -259,8 +291,8 @@ end
 function Loop:turn(seconds)
   if not self:active() then
     self:fire_timers()
-    self:run_ready()
-    seconds = self:idle_time(seconds)
+    -- A task that ran may have brought what the caller waits for: no sleep before it has looked.
+    seconds = self:run_ready() and 0 or self:idle_time(seconds)
   end
   local _, finished = self.clock.step(self.session, seconds)
   for i = 1, #finished do
@@ -274,15 +306,19 @@ end
 
 -- The error of a task of nobody's is raised by whoever drives the loop.
 local function raise_unjoined(group)
-  local task = group.unjoined and table.remove(group.unjoined, 1)
-  if task then error(task.results[1], 0) end
+  for i, task in ipairs(group.unjoined) do
+    if task.joining == 0 then
+      table.remove(group.unjoined, i)
+      error(task.results[1], 0)
+    end
+  end
 end
 
 --- Moves everything on for at most `seconds`.
 ---@param seconds number
 ---@return boolean busy true while anything is left to do
 function Loop:step(seconds)
-  self:turn(seconds)
+  if self.root.count > 0 or self.session:running() > 0 or self:active() then self:turn(seconds) end
   if not self:active() then
     self:fire_timers()
     self:run_ready()
@@ -303,7 +339,13 @@ end
 
 -- Cancels what is left of a group, when a run is left by an error (or is itself cancelled).
 local function group_close(group)
-  while next(group.tasks) do next(group.tasks):cancel() end
+  local function next_task()
+    for task in pairs(group.tasks) do
+      if not task.cancelled then return task end
+    end
+  end
+  -- A closer may start or end tasks, so the table is looked at anew each time.
+  for task in next_task do task:cancel() end
 end
 
 --- Runs the functions as tasks until they, and all that they spawned, have ended.

@@ -5,6 +5,9 @@
 
 local record = {}
 
+-- Kinds are hidden from getmetatable: behind them are the parts of the client, and its credentials.
+local metatable = debug.getmetatable
+
 --- A kind of object for one client: a collection such as `client.jobs`, or a type of record.
 ---@param name string for `__name`
 ---@param verbs table
@@ -13,6 +16,7 @@ local record = {}
 function record.kind(name, verbs, parts)
   parts.__name = name
   parts.__index = verbs
+  parts.__metatable = false
   return parts
 end
 
@@ -23,7 +27,7 @@ end
 ---@param where string
 ---@return table parts
 function record.parts(self, verbs, where)
-  local kind = type(self) == "table" and getmetatable(self)
+  local kind = type(self) == "table" and metatable(self)
   if not kind or kind.__index ~= verbs then
     error(("%s was called without its object: write it with a colon"):format(where), 3)
   end

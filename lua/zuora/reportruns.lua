@@ -3,7 +3,6 @@
 local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
-local error_value = require "zuora.error"
 local record = require "zuora.record"
 local wait = require "zuora.wait"
 
@@ -26,7 +25,7 @@ local NEWEST_FIRST = { { field = "startedOn", direction = "desc", priority = 0 }
 local options_of = {
   start = check.rules(call.keyed_options, { view = "Detail|Summary!", filters = "table" }),
   one = call.options,
-  list = check.rules(call.options, { status = "table", columns = "table", sort = "table", page = "positive",
+  list = check.rules(call.options, { status = "list", columns = "list", sort = "list", page = "positive",
     page_size = "positive" }),
   data = check.rules(call.options, { offset = "count", page_size = "positive" }),
   export = check.rules(call.options, { pivoted = "boolean", raw = "boolean" }),
@@ -39,28 +38,23 @@ local function run_new(parts, fields)
   return setmetatable(fields, parts.run)
 end
 
-local function unexpected(what)
-  return error_value.new { kind = "json", message = what }
-end
-
--- A run as the API describes it: it must be the one that was asked for.
+-- A run as the API describes it, or what is wrong with it: it must be the one that was asked for.
 local function run_fields(fields, run_id)
-  if type(fields) ~= "table" then return nil, unexpected("the answer describes no report run") end
+  if type(fields) ~= "table" then return nil, "the answer describes no report run" end
   if type(fields.status) ~= "string" then
-    return nil, unexpected(("the answer about report run %s has no 'status'"):format(run_id or "?"))
+    return nil, ("the answer about report run %s has no 'status'"):format(run_id or "?")
   end
-  if run_id and fields.id ~= nil and fields.id ~= run_id then
-    return nil, unexpected(("the answer is about report run %s, not %s"):format(error_value.clean(fields.id, 80),
-      run_id))
-  end
-  fields.id = fields.id or run_id
+  local id = fields.id or run_id
+  if not check.is(id, "id") then return nil, "the answer about a report run has no 'id'" end
+  if run_id and id ~= run_id then return nil, ("the answer is about report run %s, not %s"):format(id, run_id) end
+  fields.id = id
   return fields
 end
 
 local function run_get(parts, run_id, options)
-  local response, err = parts.caller:reporting(operations.get, { id = run_id }, options)
-  if response == nil then return nil, err end
-  return run_fields(response, run_id)
+  return parts.caller:reporting(operations.get, { id = run_id }, options, function(response)
+    return run_fields(response, run_id)
+  end)
 end
 
 -- nil while pending; then the verdict, and the words for it.
@@ -93,19 +87,21 @@ local function run_export(parts, run_id, path, options)
 end
 
 local function run_data(parts, run_id, options)
-  local response, err = parts.caller:reporting(operations.data,
-    { id = run_id, offset = options.offset or 1, pageSize = options.page_size or 200 }, options)
-  if response == nil then return nil, err end
-  if type(response) ~= "table" or type(response.page) ~= "table" then
-    return nil, unexpected(("the data of report run %s has no 'page'"):format(run_id))
-  end
-  return response
+  local parameters = { id = run_id, offset = options.offset or 1, pageSize = options.page_size or 200 }
+  return parts.caller:reporting(operations.data, parameters, options, function(response)
+    if type(response) ~= "table" or type(response.page) ~= "table" then
+      return nil, ("the data of report run %s has no 'page'"):format(run_id)
+    end
+    return response
+  end)
 end
 
+-- Whatever a success says besides, the run is cancelled.
 local function run_cancel(parts, run_id, options)
-  local response, err = parts.caller:reporting(operations.cancel, { id = run_id }, options)
-  if response == nil then return nil, err end
-  return true, type(response) == "string" and response or nil
+  local body, err = parts.caller:json(operations.cancel, { id = run_id }, options, function(body) return body end)
+  if not body then return nil, err end
+  local words = type(body) == "table" and body.response
+  return true, type(words) == "string" and words or nil
 end
 
 -- --- client.reportruns -------------------------------------------------------------------------------
@@ -113,8 +109,8 @@ end
 --- Starts a run of a report. POST /reports/{report_id}/reportrun
 ---@param report_id string
 ---@param options { view: "Detail"|"Summary", filters: table|nil } `filters` is Zuora's JSON array of filter
---- groups, and takes the place of the report's own; besides, the per-call options (track_id, entity_id,
---- idempotency_key, timeout, deadline, retries)
+--- groups, and takes the place of the report's own ({}: of all of them); besides, the per-call options
+--- (track_id, entity_id, idempotency_key, timeout, deadline, retries)
 ---@return zuora.ReportRun|nil run with id, reportRunId, reportId, reportType
 ---@return zuora.Error|nil err
 function ReportRuns:start(report_id, options)
@@ -123,17 +119,19 @@ function ReportRuns:start(report_id, options)
   check.value(where, "report_id", report_id, "id")
   options = check.options(where, options, options_of.start)
   local filters = options.filters
-  if filters and next(filters) == nil then filters = nil end -- an empty table would be sent as {}
-  local response, err = parts.caller:reporting(operations.start,
-    { reportId = report_id, viewType = options.view, body = filters }, options)
-  if response == nil then return nil, err end
-  if type(response) ~= "table" or type(response.reportRunId) ~= "string" then
-    return nil, unexpected("the answer to the start of report " .. report_id .. " has no 'reportRunId'")
-  end
-  response.id = response.id or response.reportRunId
-  response.reportId = response.reportId or report_id
-  response.reportType = response.reportType or options.view
-  return run_new(parts, response)
+  check.value(where, "filters", filters, "json")
+  if filters and next(filters) == nil then filters = "[]" end -- no filters, in place of the report's own
+  local parameters = { reportId = report_id, viewType = options.view, body = filters }
+  return parts.caller:reporting(operations.start, parameters, options, function(response)
+    local run_id = type(response) == "table" and response.reportRunId
+    if not check.is(run_id, "id") then
+      return nil, "the answer to the start of report " .. report_id .. " has no 'reportRunId'"
+    end
+    response.id = run_id
+    response.reportId = response.reportId or report_id
+    response.reportType = response.reportType or options.view
+    return run_new(parts, response)
+  end)
 end
 
 --- A run as it is now. GET /reportruns/{run_id}
@@ -185,24 +183,25 @@ function ReportRuns:list(options)
   local parts = record.parts(self, ReportRuns, where)
   options = check.options(where, options, options_of.list)
   local status = options.status or IN_PROGRESS
-  if #status == 0 then check.fail(where, "status", "a list of statuses expected, got an empty table") end
   for _, one in ipairs(status) do check.value(where, "status", one, "text") end
-  local response, err = parts.caller:reporting(operations.list, {
-    status = status,
-    body = {
-      columns = options.columns or COLUMNS,
-      pagination = { currentPage = options.page or 1, pageSize = options.page_size or 250 },
-      sort = options.sort or NEWEST_FIRST,
-    },
-  }, options)
-  if response == nil then return nil, err end
-  local runs = find_list(response)
-  if not runs then return nil, unexpected("the answer to the search for report runs has no list of runs") end
-  for i, run in ipairs(runs) do
-    if type(run) ~= "table" then return nil, unexpected("the list of report runs holds something else") end
-    runs[i] = run_new(parts, run)
-  end
-  return runs
+  local body = {
+    columns = options.columns or COLUMNS,
+    pagination = { currentPage = options.page or 1, pageSize = options.page_size or 250 },
+    sort = options.sort or NEWEST_FIRST,
+  }
+  check.value(where, "columns", body.columns, "json")
+  check.value(where, "sort", body.sort, "json")
+  return parts.caller:reporting(operations.list, { status = status, body = body }, options, function(response)
+    local runs = find_list(response)
+    if not runs then return nil, "the answer to the search for report runs has no list of runs" end
+    for i, run in ipairs(runs) do
+      if type(run) ~= "table" or not check.is(run.id, "id") then
+        return nil, "the list of report runs holds something without an 'id'"
+      end
+      runs[i] = run_new(parts, run)
+    end
+    return runs
+  end)
 end
 
 --- The last completed run of a report by this user. GET /reports/{report_id}/reportruns/latest
@@ -214,10 +213,7 @@ function ReportRuns:last(report_id, options)
   local parts = record.parts(self, ReportRuns, where)
   check.value(where, "report_id", report_id, "id")
   options = check.options(where, options, options_of.one)
-  local response, err = parts.caller:reporting(operations.last, { reportId = report_id }, options)
-  if response == nil then return nil, err end
-  local fields
-  fields, err = run_fields(response)
+  local fields, err = parts.caller:reporting(operations.last, { reportId = report_id }, options, run_fields)
   if not fields then return nil, err end
   return run_new(parts, fields)
 end
@@ -265,7 +261,7 @@ end
 
 local function run_id_of(run, where)
   local id = run.id or run.reportRunId
-  check.value(where, "id", id, "id")
+  check.value(where, "id", id, "id", 1)
   return id
 end
 

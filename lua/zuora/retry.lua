@@ -16,7 +16,7 @@ local BASE, BASE_AFTER_LIMIT, CAP = 0.5, 1, 20
 local TRANSIENT = {
   COULDNT_RESOLVE_PROXY = true, COULDNT_RESOLVE_HOST = true, COULDNT_CONNECT = true, WEIRD_SERVER_REPLY = true,
   HTTP2 = true, PARTIAL_FILE = true, OPERATION_TIMEDOUT = true, SSL_CONNECT_ERROR = true, GOT_NOTHING = true,
-  SEND_ERROR = true, RECV_ERROR = true, HTTP2_STREAM = true, PROXY = true,
+  SEND_ERROR = true, RECV_ERROR = true, HTTP2_STREAM = true, PROXY = true, CUT_HEADERS = true,
 }
 
 ---@param name string as request:response() names it
@@ -30,10 +30,11 @@ Policy.__index = Policy
 
 --- May this call be sent again after this error? Before any counting.
 -- A POST that creates something goes out under an idempotency key: without an answer, and after 401,
--- 409 and 429, the same key is safe. A 5xx that was received is Zuora's stored answer to that key.
+-- 409 and 429, the same key is safe. A 5xx that was received, be it in part, is Zuora's stored answer to
+-- that key.
 local function may_repeat(err, safe)
   if safe then return err.retryable end
-  if err.kind == "transport" then return err.retryable end
+  if err.kind == "transport" then return err.retryable and (err.status or 0) < 500 end
   return err.status == 409 or err.status == 429
 end
 

@@ -1,7 +1,9 @@
 --- A local Zuora, to try scripts against without a tenant: a process of its own on 127.0.0.1.
 --
 --     local sim <close> = require "zuora.simulator".start()
---     local client <close> = zuora.new { base_url = sim.url, client_id = sim.client_id, client_secret = sim.client_secret }
+--     local client <close> = zuora.new {
+--       base_url = sim.url, client_id = sim.client_id, client_secret = sim.client_secret,
+--     }
 
 local core = require "zuora.core"
 local json = require "zuora.simulator.json"
@@ -23,7 +25,8 @@ end
 
 -- The child runs the same files as we do, on the first Lua that is fit for them.
 local function command_line(lua, address_file)
-  local program = ("package.path=%q package.cpath=%q require'zuora.simulator.main'()"):format(package.path, package.cpath)
+  local program = ("package.path=%q package.cpath=%q require'zuora.simulator.main'()")
+    :format(package.path, package.cpath)
   local interpreter = lua and shell_quoted(lua)
     or '"$(command -v lua5.4 || command -v lua5.5 || command -v lua54 || command -v lua)"'
   return ("exec %s -e %s > %s"):format(interpreter, shell_quoted(program:gsub("\\\n", "\\n")),
@@ -90,7 +93,8 @@ function Simulator:fault(fault) self:admin("POST", "fault", fault) end
 --- Takes back all faults that have not struck.
 function Simulator:heal() self:admin("DELETE", "fault") end
 
---- Every request so far: method, path, target, headers (secrets masked), body, connection, time.
+--- Every request so far: method, path, target, headers (secrets masked), body, connection,
+--- time (seconds since the simulator started).
 ---@return table[]
 function Simulator:journal() return self:admin("GET", "journal").journal end
 

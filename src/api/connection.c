@@ -22,6 +22,18 @@ static int connection_set_headers(lua_State *L) {
   return 0;
 }
 
+/* Pushes a copy of the table on top of the stack in its place: what was checked must not change. */
+static void table_copy(lua_State *L) {
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, -3)) { /* [table, copy, key, value] */
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_remove(L, -2);
+}
+
 /* The base URLs must be plain text: strings for strings. */
 static void bases_check(lua_State *L, int bases) {
   lua_pushnil(L);
@@ -48,7 +60,8 @@ static const Option connection_options[] = {
 int connection_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  options_read(L, 1, connection_options, NULL);
+  char nothing = 0;
+  options_read(L, 1, connection_options, &nothing);
   lua_newuserdatauv(L, 0, CONNECTION_USERVALUES);
   luaL_setmetatable(L, CONNECTION_CLASS);
 
@@ -58,6 +71,7 @@ int connection_new(lua_State *L) {
 
   lua_getfield(L, 1, "bases");
   luaL_argcheck(L, lua_istable(L, -1), 1, "option 'bases': table expected");
+  table_copy(L);
   bases_check(L, lua_gettop(L));
   lua_setiuservalue(L, 2, CONNECTION_BASES);
 
@@ -70,7 +84,8 @@ int connection_new(lua_State *L) {
   }
   Exchange checked;
   exchange_init(&checked);
-  options_read(L, -1, exchange_options, &checked);
+  options_read(L, -1, transport_options, &checked);
+  table_copy(L);
   lua_setiuservalue(L, 2, CONNECTION_DEFAULTS);
   return 1;
 }

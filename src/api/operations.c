@@ -191,8 +191,8 @@ static void value_escape(lua_State *L, const Operation *operation, const Paramet
  * for the end of a line or of a string. */
 static void segment_check(lua_State *L, const Operation *operation, const Parameter *parameter) {
   size_t length;
-  const char *text = lua_tolstring(L, -1, &length);
   if (lua_type(L, -1) != LUA_TSTRING) call_fail(L, operation, parameter->name, "must be a string");
+  const char *text = lua_tolstring(L, -1, &length);
   if (length == 0 || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
     call_fail(L, operation, parameter->name, "must not be empty, \".\" or \"..\"");
   if (!text_is_clean(text, length))
@@ -222,7 +222,8 @@ static void pairs_push(lua_State *L, const Operation *operation, const char *lis
     /* Values are pushed and popped between the buffer's own calls, which see a balanced stack. */
     int type = value_push(L, operation, &parameter);
     lua_Integer count = type == LUA_TNIL ? 0 : 1;
-    if (parameter.repeated && type == LUA_TTABLE) count = luaL_len(L, -1);
+    if (parameter.repeated && type == LUA_TTABLE) count = (lua_Integer)lua_rawlen(L, -1);
+    if (parameter.required && count == 0) call_fail(L, operation, parameter.name, "is missing");
     lua_pop(L, 1);
     for (lua_Integer i = 1; i <= count; i++, separator = "&") {
       pair_add(&out, separator, &parameter);
@@ -353,8 +354,8 @@ static int operation_call(lua_State *L) {
   Exchange exchange;
   exchange_init(&exchange);
   lua_getiuservalue(L, ARG_CONNECTION, CONNECTION_DEFAULTS);
-  options_read(L, -1, exchange_options, &exchange);
-  options_read(L, ARG_OPTIONS, exchange_options, &exchange);
+  options_read(L, -1, transport_options, &exchange);
+  options_read(L, ARG_OPTIONS, call_options, &exchange);
   url_push(L, operation);
   exchange.url = lua_tostring(L, -1);
   exchange.method = operation->method;
@@ -369,9 +370,9 @@ static int operation_call(lua_State *L) {
   lua_getiuservalue(L, ARG_CONNECTION, CONNECTION_HEADERS);
   lua_getfield(L, -1, operation->base);
   int standing = lua_gettop(L);
-  lua_getfield(L, ARG_OPTIONS, "headers");
+  field_push(L, ARG_OPTIONS, "headers");
   int own = lua_gettop(L);
-  lua_getfield(L, ARG_OPTIONS, "sink");
+  field_push(L, ARG_OPTIONS, "sink");
   int sink = lua_isnil(L, -1) ? 0 : lua_gettop(L);
   return request_start(L, session, &exchange, standing, own, body, sink);
 }

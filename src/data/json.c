@@ -96,6 +96,7 @@ static int json_decode(lua_State *L) {
  * change on its way, so what does not survive is refused. */
 static bool number_survives(lua_Number number, int precision) {
   char text[64];
+  if (fabs((double)number) >= EXACT_LIMIT && floor((double)number) == (double)number) return false;
   int length = snprintf(text, sizeof text, "%.*g", precision, (double)number);
   if (length < 0 || (size_t)length >= sizeof text) return false;
   return strtod(text, NULL) == (double)number;

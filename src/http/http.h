@@ -37,8 +37,15 @@ Sink *sink_check(lua_State *L, int index);
 /* True when a body of this media type is not to be taken for the file that was asked for. */
 bool sink_refuses(const Sink *sink, const char *media_type);
 
+/* A request takes the sink for its own, and gives it back; false when another one has it. */
+bool sink_claim(Sink *sink);
+void sink_release(Sink *sink);
+
 /* A body starts: forget what an earlier try wrote. False: see sink_error. */
 bool sink_begin(Sink *sink);
+
+/* The body has ended, and is whole: only now may the file be published. */
+void sink_complete(Sink *sink);
 
 /* Takes all the bytes, or says false: see sink_error. */
 bool sink_write(Sink *sink, const char *data, size_t length);
@@ -64,6 +71,8 @@ typedef enum RequestFailure {
   FAILURE_FILE,
   FAILURE_CODED,
   FAILURE_LENGTHS,
+  FAILURE_CUT_HEADERS,
+  FAILURE_DEADLINE,
   FAILURE_CANCELLED,
   FAILURE_CLOSED,
 } RequestFailure;
@@ -84,16 +93,20 @@ struct Request {
   struct curl_slist *headers;
   Sink *sink;
   Buffer body;
-  bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
-  bool to_sink; /* this body goes to the sink, not to memory */
+  bool sent;          /* the request has a connection, and goes out */
+  bool headers_ended; /* the blank line behind the headers was seen */
+  bool begun;         /* the first byte of the body, or the end of an empty one, was seen */
+  bool to_sink;       /* this body goes to the sink, not to memory */
   CURLcode result;
   RequestFailure failure;
-  int file_error;        /* the errno of FAILURE_FILE */
-  curl_off_t received;   /* bytes of the body, as they were handed to us */
-  double started;        /* clock_now() at the start … */
-  double last_byte;      /* … and at the newest byte of the body */
-  double answer_timeout; /* seconds to the first byte of a body that goes to a sink */
-  double stall_timeout;  /* seconds without a byte after that */
+  int file_error;      /* the errno of FAILURE_FILE */
+  curl_off_t received; /* bytes of the body, as they were handed to us */
+  double ends_at;      /* clock_now() at which the request is given up, whatever it does */
+  double sent_at;      /* clock_now() when it went out … */
+  double last_byte;    /* … and at the newest byte of a body that goes to a sink */
+  double
+      answer_timeout; /* seconds from the one to the answer: a file's first byte, or all of a JSON text */
+  double stall_timeout; /* seconds without a byte of a file */
   char error[CURL_ERROR_SIZE];
 };
 
@@ -102,29 +115,32 @@ typedef struct Exchange {
   const char *method, *url;
   Bytes body; /* data is NULL when there is none */
   double connect_timeout, timeout, stall_timeout;
+  double deadline; /* seconds in all, waiting for a connection included */
   size_t limit;
   const char *ca, *proxy, *no_proxy, *user_agent;
   const char *content_type, *accept; /* headers that the caller knows; NULL: none */
   bool fresh; /* on a connection of its own: libcurl repeats a request, a POST too, by itself when
                  a kept connection turns out to be dead */
-  bool identity; /* ask for no compression */
 } Exchange;
 
-extern const Option exchange_options[];
+extern const Option exchange_options[];  /* all, for session:start */
+extern const Option call_options[];      /* those that a known call leaves open */
+extern const Option transport_options[]; /* those that make sense for every exchange */
 void exchange_init(Exchange *exchange);
 
 void request_open(lua_State *L);
 
 /* Starts the exchange on the session at `session`. `standing`, `own` (header tables; own wins over
- * standing), `body` (the string that exchange->body points into) and `sink` are stack positions, or
- * 0. Pushes the request, or nil, message, name; returns how many values it pushed. */
+ * standing, and false there leaves one out), `body` (the string that exchange->body points into) and
+ * `sink` are stack positions, or 0. Pushes the request, or nil, message, name; returns how many values
+ * it pushed. */
 int request_start(lua_State *L, int session, const Exchange *exchange, int standing, int own,
                   int body, int sink);
 
 /* The transfer is over and out of the multi handle; looks at what came. */
 void request_settle(Request *request, CURLcode result);
 
-/* When this request has waited too long by our own clock (only sinks have such limits). */
+/* When this request will have waited too long. */
 double request_deadline(const Request *request);
 void request_expire(Request *request);
 
@@ -139,6 +155,9 @@ int session_new(lua_State *L);
 
 /* The open session at `index`; raises for anything else. */
 Session *session_check(lua_State *L, int index);
+
+/* Sockets too high for an fd_set come and go. */
+void session_count_high_socket(Session *session, int change);
 
 /* An easy handle in its initial state (NULL: no memory), and the way back. */
 CURL *session_take_easy(Session *session);

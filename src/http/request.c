@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* libcurl's largest receive buffer: a third of the CPU time of a big download off. */
 #define SINK_BUFFER_SIZE 524288L
@@ -60,6 +63,16 @@ static const char *request_header(Request *request, const char *name) {
   return header->value;
 }
 
+/* A sink takes the bytes as they are: a coding that nobody asked for must not reach the file. */
+static bool request_is_coded(Request *request) {
+  struct curl_header *header;
+  for (size_t i = 0; curl_easy_header(request->easy, "Content-Encoding", i, CURLH_HEADER, -1,
+                                      &header) == CURLHE_OK;
+       i++)
+    if (!curl_strequal(header->value, "identity")) return true;
+  return false;
+}
+
 static bool request_file_failed(Request *request) {
   request->failure = FAILURE_FILE;
   request->file_error = sink_error(request->sink);
@@ -76,9 +89,7 @@ static bool request_begin(Request *request) {
   const char *media_type = request_header(request, "Content-Type");
   if (status != 200 || sink_refuses(request->sink, media_type != NULL ? media_type : ""))
     return true;
-  /* A sink takes the bytes as they are: a coding that nobody asked for must not reach the file. */
-  const char *coding = request_header(request, "Content-Encoding");
-  if (coding != NULL && curl_strequal(coding, "identity") == 0) {
+  if (request_is_coded(request)) {
     request->failure = FAILURE_CODED;
     return false;
   }
@@ -123,23 +134,77 @@ static bool request_lengths_agree(Request *request) {
   return agree;
 }
 
+/* The connection is there and the request goes out: from now on the answer is waited for. */
+static int request_on_send(void *context, char *remote_ip, char *local_ip, int remote_port,
+                           int local_port) {
+  Request *request = context;
+  (void)remote_ip;
+  (void)local_ip;
+  (void)remote_port;
+  (void)local_port;
+  request->sent = true;
+  request->sent_at = clock_now();
+  return CURL_PREREQFUNC_OK;
+}
+
+/* libcurl takes headers that break off for headers that end. */
+static size_t request_on_header(char *line, size_t size, size_t count, void *context) {
+  Request *request = context;
+  size_t length = size * count;
+  if (length >= 5 && memcmp(line, "HTTP/", 5) == 0)
+    request->headers_ended = false;
+  else if (length > 0 && (line[0] == '\r' || line[0] == '\n'))
+    request->headers_ended = true;
+  return length;
+}
+
+#if LIBCURL_VERSION_NUM < 0x080800 /* see session_fds */
+static curl_socket_t request_on_socket(void *context, curlsocktype purpose,
+                                       struct curl_sockaddr *address) {
+  (void)purpose;
+  int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (fd >= FD_SETSIZE) session_count_high_socket(context, 1);
+  return fd >= 0 ? fd : CURL_SOCKET_BAD;
+}
+
+static int request_on_socket_end(void *context, curl_socket_t fd) {
+  if (fd >= FD_SETSIZE) session_count_high_socket(context, -1);
+  return close(fd);
+}
+#endif
+
 void request_settle(Request *request, CURLcode result) {
   request->result = result;
-  if (result != CURLE_OK || request->failure != FAILURE_NONE) return;
-  if (!request_lengths_agree(request))
-    request->failure = FAILURE_LENGTHS;
-  else if (!request->begun)
-    (void)request_begin(request); /* an empty body makes an empty file; `failure` tells the rest */
+  if (result == CURLE_OK && request->failure == FAILURE_NONE) {
+    if (!request->headers_ended)
+      request->failure = FAILURE_CUT_HEADERS;
+    else if (!request_lengths_agree(request))
+      request->failure = FAILURE_LENGTHS;
+    else if (!request->begun)
+      (void)request_begin(
+          request); /* an empty body makes an empty file; `failure` tells the rest */
+    if (request->to_sink && request->failure == FAILURE_NONE) sink_complete(request->sink);
+  }
+  if (request->sink != NULL) sink_release(request->sink);
+  request->sink = NULL;
+}
+
+/* How long the request may go on as it stands, apart from its deadline. While it waits for a
+ * connection or makes one, libcurl's own connect timeout counts. */
+static double request_patience(const Request *request) {
+  if (!request->sent) return (double)INFINITY;
+  if (request->to_sink) return request->last_byte + request->stall_timeout;
+  return request->sent_at + request->answer_timeout;
 }
 
 double request_deadline(const Request *request) {
-  if (request->sink == NULL) return (double)INFINITY;
-  if (!request->to_sink) return request->started + request->answer_timeout;
-  return request->last_byte + request->stall_timeout;
+  return fmin(request->ends_at, request_patience(request));
 }
 
 void request_expire(Request *request) {
-  if (request->to_sink)
+  if (request->ends_at <= request_patience(request))
+    request->failure = FAILURE_DEADLINE;
+  else if (request->to_sink)
     (void)snprintf(request->error, sizeof request->error, "no byte for %g seconds",
                    request->stall_timeout);
   else
@@ -151,24 +216,33 @@ void request_expire(Request *request) {
  * -----------------------------------------------------------------------------------------------
  */
 
-const Option exchange_options[] = {
-    {"method", OPTION_TEXT, offsetof(Exchange, method)},
-    {"url", OPTION_TEXT, offsetof(Exchange, url)},
-    {"headers", OPTION_VALUE, 0},
-    {"body", OPTION_BYTES, offsetof(Exchange, body)},
-    {"sink", OPTION_VALUE, 0},
-    {"limit", OPTION_COUNT, offsetof(Exchange, limit)},
-    {"connect_timeout", OPTION_SECONDS, offsetof(Exchange, connect_timeout)},
-    {"timeout", OPTION_SECONDS, offsetof(Exchange, timeout)},
-    {"stall_timeout", OPTION_SECONDS, offsetof(Exchange, stall_timeout)},
-    {"ca", OPTION_TEXT, offsetof(Exchange, ca)},
-    {"proxy", OPTION_TEXT, offsetof(Exchange, proxy)},
-    {"no_proxy", OPTION_TEXT, offsetof(Exchange, no_proxy)},
-    {"user_agent", OPTION_TEXT, offsetof(Exchange, user_agent)},
-    {"fresh", OPTION_FLAG, offsetof(Exchange, fresh)},
-    {"identity", OPTION_FLAG, offsetof(Exchange, identity)},
-    {NULL, OPTION_VALUE, 0},
-};
+#define TRANSPORT_OPTIONS                                                                          \
+  {"connect_timeout", OPTION_SECONDS, offsetof(Exchange, connect_timeout)},                        \
+      {"timeout", OPTION_SECONDS, offsetof(Exchange, timeout)},                                    \
+      {"stall_timeout", OPTION_SECONDS, offsetof(Exchange, stall_timeout)},                        \
+      {"limit", OPTION_COUNT, offsetof(Exchange, limit)},                                          \
+      {"ca", OPTION_TEXT, offsetof(Exchange, ca)},                                                 \
+      {"proxy", OPTION_TEXT, offsetof(Exchange, proxy)},                                           \
+      {"no_proxy", OPTION_TEXT, offsetof(Exchange, no_proxy)}, {                                   \
+    "user_agent", OPTION_TEXT, offsetof(Exchange, user_agent)                                      \
+  }
+
+#define CALL_OPTIONS                                                                               \
+  TRANSPORT_OPTIONS, {"deadline", OPTION_SECONDS, offsetof(Exchange, deadline)},                   \
+      {"fresh", OPTION_FLAG, offsetof(Exchange, fresh)}, {"headers", OPTION_VALUE, 0}, {           \
+    "sink", OPTION_VALUE, 0                                                                        \
+  }
+
+#define END_OF_OPTIONS                                                                             \
+  { NULL, OPTION_VALUE, 0 }
+
+const Option transport_options[] = {TRANSPORT_OPTIONS, END_OF_OPTIONS};
+const Option call_options[] = {CALL_OPTIONS, END_OF_OPTIONS};
+const Option exchange_options[] = {CALL_OPTIONS,
+                                   {"method", OPTION_TEXT, offsetof(Exchange, method)},
+                                   {"url", OPTION_TEXT, offsetof(Exchange, url)},
+                                   {"body", OPTION_BYTES, offsetof(Exchange, body)},
+                                   END_OF_OPTIONS};
 
 void exchange_init(Exchange *exchange) {
   memset(exchange, 0, sizeof *exchange);
@@ -176,6 +250,7 @@ void exchange_init(Exchange *exchange) {
   exchange->connect_timeout = 10;
   exchange->timeout = 125;
   exchange->stall_timeout = 60;
+  exchange->deadline = (double)INFINITY;
   exchange->limit = MEMORY_LIMIT;
 }
 
@@ -186,37 +261,41 @@ static bool text_is_token(const char *text) {
                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
 }
 
-static void headers_append(lua_State *L, Request *request, const char *line) {
+/* Is there a line for this header already? The first one counts. */
+static bool headers_have(const Request *request, const char *name, size_t length) {
+  for (const struct curl_slist *line = request->headers; line != NULL; line = line->next)
+    if (curl_strnequal(line->data, name, length) && line->data[length] == ':') return true;
+  return false;
+}
+
+/* Adds a header unless it is there; libcurl sends none, not even of its own, when the value is empty. */
+static void headers_put(lua_State *L, Request *request, const char *name, const char *value) {
+  if (headers_have(request, name, strlen(name))) return;
+  const char *line = lua_pushfstring(L, *value != '\0' ? "%s: %s" : "%s:%s", name, value);
   struct curl_slist *grown = curl_slist_append(request->headers, line);
   if (grown == NULL) luaL_error(L, "not enough memory for the headers");
   request->headers = grown;
+  lua_pop(L, 1);
 }
 
-/* Appends the header table at `table`, without the names that the one at `except` (0: none) has. */
-static void headers_read(lua_State *L, Request *request, int table, int except) {
+/* Adds the headers of the table at `table` (0: none). False as a value: no such header. */
+static void headers_read(lua_State *L, Request *request, int table) {
   if (table == 0 || lua_isnil(L, table)) return;
-  luaL_argcheck(L, lua_istable(L, table), table, "option 'headers': table expected");
+  if (!lua_istable(L, table)) luaL_error(L, "option 'headers': table expected");
   lua_pushnil(L);
   while (lua_next(L, table)) { /* [name, value] */
-    size_t name_length, value_length;
-    if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
-      luaL_error(L, "headers: names and values must be strings");
-    const char *name = lua_tolstring(L, -2, &name_length);
-    const char *value = lua_tolstring(L, -1, &value_length);
+    size_t name_length, value_length = 0;
+    if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "headers: a name must be a string");
+    const char *name = lua_tolstring(L, -2, &name_length), *value = "";
     if (strlen(name) != name_length || !text_is_token(name))
       luaL_error(L, "headers: a name has characters that are not allowed");
-    if (value_length == 0 || !text_is_clean(value, value_length))
-      luaL_error(L, "header '%s': the value is empty or has control characters", name);
-    bool overridden = false;
-    if (except != 0 && lua_istable(L, except)) {
-      lua_pushvalue(L, -2);
-      overridden = lua_rawget(L, except) != LUA_TNIL;
-      lua_pop(L, 1);
+    if (!lua_isboolean(L, -1) || lua_toboolean(L, -1)) {
+      if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "header '%s': string expected", name);
+      value = lua_tolstring(L, -1, &value_length);
+      if (!text_is_clean(value, value_length) || strspn(value, " ") == value_length)
+        luaL_error(L, "header '%s': the value is blank or has control characters", name);
     }
-    if (!overridden) {
-      headers_append(L, request, lua_pushfstring(L, "%s: %s", name, value));
-      lua_pop(L, 1);
-    }
+    headers_put(L, request, name, value);
     lua_pop(L, 1);
   }
 }
@@ -240,17 +319,7 @@ static CURLcode request_set_method(CURL *easy, const Exchange *exchange) {
   return code;
 }
 
-static CURLcode request_set_limits(CURL *easy, const Exchange *exchange, bool sink) {
-  CURLcode code =
-      curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, seconds_to_ms(exchange->connect_timeout));
-  /* A big file may take hours: its limits are counted in session_step, from the first byte on. */
-  if (code == CURLE_OK && !sink)
-    code = curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, seconds_to_ms(exchange->timeout));
-  if (code == CURLE_OK && sink) code = curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, SINK_BUFFER_SIZE);
-  return code;
-}
-
-static CURLcode request_set_transport(CURL *easy, const Exchange *exchange) {
+static CURLcode request_set_transport(CURL *easy, const Exchange *exchange, bool sink) {
   CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, exchange->url);
 #define SET(option, value)                                                                         \
   if (code == CURLE_OK) code = curl_easy_setopt(easy, option, value)
@@ -263,7 +332,12 @@ static CURLcode request_set_transport(CURL *easy, const Exchange *exchange) {
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_FRESH_CONNECT, exchange->fresh ? 1L : 0L);
-  if (!exchange->identity) {
+  SET(CURLOPT_CONNECTTIMEOUT_MS, seconds_to_ms(exchange->connect_timeout));
+  /* libcurl takes a gzip stream that breaks off for one that ends. JSON that breaks off is no JSON, but
+   * a file would be short: it comes without coding. */
+  if (sink) {
+    SET(CURLOPT_BUFFERSIZE, SINK_BUFFER_SIZE);
+  } else {
     SET(CURLOPT_ACCEPT_ENCODING, "gzip");
   }
   if (exchange->ca != NULL) {
@@ -279,20 +353,33 @@ static CURLcode request_set_transport(CURL *easy, const Exchange *exchange) {
     SET(CURLOPT_USERAGENT, exchange->user_agent);
   }
 #if LIBCURL_VERSION_NUM >= 0x075700
-  /* Do not wait for a slow resolver at close. Safe because this module is never unmapped. */
-  SET(CURLOPT_QUICK_EXIT, 1L);
+  /* Do not wait for a slow resolver at close. Safe because this module is never unmapped. The libcurl
+   * at run time may be older than its header, and not know it. */
+  (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
-#undef SET
   return code;
 }
 
-static CURLcode request_set_callbacks(Request *request) {
+static CURLcode request_set_callbacks(Request *request, Session *session) {
   CURL *easy = request->easy;
   CURLcode code = curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *)request);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, request_on_body);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_WRITEDATA, (void *)request);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+  SET(CURLOPT_ERRORBUFFER, request->error);
+  SET(CURLOPT_HTTPHEADER, request->headers);
+  SET(CURLOPT_WRITEFUNCTION, request_on_body);
+  SET(CURLOPT_WRITEDATA, (void *)request);
+  SET(CURLOPT_HEADERFUNCTION, request_on_header);
+  SET(CURLOPT_HEADERDATA, (void *)request);
+  SET(CURLOPT_PREREQFUNCTION, request_on_send);
+  SET(CURLOPT_PREREQDATA, (void *)request);
+#if LIBCURL_VERSION_NUM < 0x080800
+  SET(CURLOPT_OPENSOCKETFUNCTION, request_on_socket);
+  SET(CURLOPT_OPENSOCKETDATA, (void *)session);
+  SET(CURLOPT_CLOSESOCKETFUNCTION, request_on_socket_end);
+  SET(CURLOPT_CLOSESOCKETDATA, (void *)session);
+#else
+  (void)session;
+#endif
+#undef SET
   return code;
 }
 
@@ -308,6 +395,7 @@ static void request_release(Request *request) {
   curl_slist_free_all(request->headers); /* after the easy handle, which points into it */
   request->headers = NULL;
   buffer_free(&request->body);
+  if (request->sink != NULL) sink_release(request->sink);
   request->sink = NULL;
   request->session = NULL;
 }
@@ -329,31 +417,31 @@ int request_start(lua_State *L, int session, const Exchange *exchange, int stand
     lua_setiuservalue(L, self, REQUEST_BODY);
   }
   if (sink != 0) {
-    request->sink = sink_check(L, sink);
+    Sink *target = sink_check(L, sink);
     lua_pushvalue(L, sink);
     lua_setiuservalue(L, self, REQUEST_SINK);
+    if (!sink_claim(target)) return luaL_error(L, "the sink is taken by another request");
+    request->sink = target;
   }
   request->body.limit = exchange->limit;
   request->answer_timeout = exchange->timeout;
   request->stall_timeout = exchange->stall_timeout;
-  request->started = request->last_byte = clock_now();
+  request->ends_at = clock_now() + exchange->deadline;
 
-  headers_read(L, request, standing, own);
-  headers_read(L, request, own, 0);
-  if (exchange->content_type != NULL)
-    headers_append(L, request, lua_pushfstring(L, "Content-Type: %s", exchange->content_type));
-  if (exchange->accept != NULL)
-    headers_append(L, request, lua_pushfstring(L, "Accept: %s", exchange->accept));
-  lua_settop(L, self);
-  headers_append(L, request, "Expect:"); /* no round trip before a big body */
+  headers_read(L, request, own);
+  if (exchange->accept != NULL) headers_put(L, request, "Accept", exchange->accept);
+  headers_put(L, request, "Content-Type",
+              exchange->content_type != NULL ? exchange->content_type : "");
+  headers_read(L, request, standing);
+  headers_put(L, request, "Expect", ""); /* no round trip before a big body */
+  if (sink != 0) headers_put(L, request, "Accept-Encoding", "identity");
 
   Session *owner = session_check(L, session);
   request->easy = session_take_easy(owner);
   if (request->easy == NULL) return luaL_error(L, "curl_easy_init: not enough memory");
-  CURLcode code = request_set_transport(request->easy, exchange);
+  CURLcode code = request_set_transport(request->easy, exchange, sink != 0);
   if (code == CURLE_OK) code = request_set_method(request->easy, exchange);
-  if (code == CURLE_OK) code = request_set_limits(request->easy, exchange, sink != 0);
-  if (code == CURLE_OK) code = request_set_callbacks(request);
+  if (code == CURLE_OK) code = request_set_callbacks(request, owner);
   const char *problem = code != CURLE_OK ? curl_easy_strerror(code) : NULL;
   if (problem == NULL) {
     CURLMcode added = session_add(L, session, owner, self, request);
@@ -404,39 +492,46 @@ static const char *result_name(lua_State *L, CURLcode code) {
   return lua_pushfstring(L, "CURL_%d", (int)code);
 }
 
-static int push_failure(lua_State *L, const char *message, const char *name) {
+static const struct {
+  RequestFailure failure;
+  const char *name, *message;
+} failure_names[] = {
+    {FAILURE_TOO_LARGE, "TOO_LARGE", NULL}, /* the message names the limit */
+    {FAILURE_NO_MEMORY, "OUT_OF_MEMORY", "not enough memory for the answer"},
+    {FAILURE_FILE, "FILE", NULL}, /* the message is errno's */
+    {FAILURE_CODED, "CODED", "the file came in a coding that was not asked for"},
+    {FAILURE_LENGTHS, "LENGTHS", "the answer has two different lengths"},
+    {FAILURE_CUT_HEADERS, "CUT_HEADERS", "the connection ended within the headers of the answer"},
+    {FAILURE_DEADLINE, "DEADLINE", "the deadline has passed"},
+    {FAILURE_CANCELLED, "CANCELLED", "the request was cancelled"},
+    {FAILURE_CLOSED, "CLOSED", "the session was closed"},
+};
+
+static int response_push_failure(lua_State *L, const Request *request) {
+  const char *name = NULL, *message = NULL;
+  for (size_t i = 0; i < sizeof failure_names / sizeof *failure_names; i++)
+    if (failure_names[i].failure == request->failure) {
+      name = failure_names[i].name;
+      message = failure_names[i].message;
+    }
+  if (request->failure == FAILURE_FILE) message = strerror(request->file_error);
+  if (request->failure == FAILURE_TOO_LARGE)
+    message =
+        lua_pushfstring(L, "the answer is larger than the %I bytes that may be held in memory",
+                        (LUAI_UACINT)request->body.limit);
+  if (name == NULL) {
+    name = result_name(L, request->result);
+    message = request->error[0] != '\0' ? request->error : curl_easy_strerror(request->result);
+  }
+  long status = 0;
   lua_pushnil(L);
   lua_pushstring(L, message);
   lua_pushstring(L, name);
-  return 3;
-}
-
-static int response_push_failure(lua_State *L, const Request *request) {
-  switch (request->failure) {
-  case FAILURE_TOO_LARGE:
-    lua_pushnil(L);
-    lua_pushfstring(L, "the answer is larger than the limit of %I bytes",
-                    (LUAI_UACINT)request->body.limit);
-    lua_pushliteral(L, "TOO_LARGE");
+  if (request->easy == NULL ||
+      curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK || status == 0)
     return 3;
-  case FAILURE_NO_MEMORY:
-    return push_failure(L, "not enough memory for the answer", "OUT_OF_MEMORY");
-  case FAILURE_FILE:
-    return push_failure(L, strerror(request->file_error), "FILE");
-  case FAILURE_CODED:
-    return push_failure(L, "the file came in a coding that was not asked for", "CODED");
-  case FAILURE_LENGTHS:
-    return push_failure(L, "the answer has two different lengths", "LENGTHS");
-  case FAILURE_CANCELLED:
-    return push_failure(L, "the request was cancelled", "CANCELLED");
-  case FAILURE_CLOSED:
-    return push_failure(L, "the session was closed", "CLOSED");
-  case FAILURE_NONE:
-    break;
-  }
-  const char *name = result_name(L, request->result);
-  return push_failure(
-      L, request->error[0] != '\0' ? request->error : curl_easy_strerror(request->result), name);
+  lua_pushinteger(L, (lua_Integer)status); /* the answer had begun */
+  return 4;
 }
 
 static void set_string(lua_State *L, const char *key, const char *value, size_t length) {
@@ -479,7 +574,9 @@ static bool response_is_framed(Request *request, long status) {
   if (curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length) == CURLE_OK &&
       length >= 0)
     return true;
-  return request_header(request, "Transfer-Encoding") != NULL;
+  const char *coding = request_header(request, "Transfer-Encoding");
+  size_t size = coding != NULL ? strlen(coding) : 0;
+  return size >= 7 && curl_strequal(coding + size - 7, "chunked"); /* the last coding delimits */
 }
 
 static CURLcode response_push(lua_State *L, Request *request) {
@@ -520,9 +617,17 @@ static Request *request_peek(lua_State *L) {
   return luaL_checkudata(L, 1, REQUEST_CLASS);
 }
 
+/* What the transfer needed is needed no more, while the request may be held for long. */
+static void request_let_go(lua_State *L) {
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, REQUEST_BODY);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, REQUEST_SINK);
+}
+
 /* request:response() -> { status, headers, body | to_sink, bytes, framed, seconds, retry_after … }
- *                     | nil, message, name. The first call gives the memory back; the table stays.
- */
+ *                     | nil, message, name, status (of an answer that broke off)
+ * The first call gives the memory back; the table stays. */
 static int request_response(lua_State *L) {
   Request *request = request_peek(L);
   if (request->state == REQUEST_NEW || request->state == REQUEST_RUNNING)
@@ -535,6 +640,7 @@ static int request_response(lua_State *L) {
       lua_pushvalue(L, -1);
       lua_setiuservalue(L, 1, REQUEST_RESPONSE);
       request_release(request);
+      request_let_go(L);
       return 1;
     }
   }
@@ -566,6 +672,7 @@ static int request_cancel(lua_State *L) {
     request->failure = FAILURE_CANCELLED;
   session_drop(L, 1, request);
   request_release(request);
+  request_let_go(L);
   return 0;
 }
 

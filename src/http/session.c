@@ -20,6 +20,7 @@ struct Session {
   CURLM *multi; /* NULL: closed */
   Request *running, *finished;
   size_t running_count, finished_count;
+  size_t high_sockets; /* open sockets that an fd_set cannot hold */
   CURL *spare[SPARE_EASY_MAX];
   size_t spare_count;
 };
@@ -54,6 +55,13 @@ Session *session_check(lua_State *L, int index) {
   Session *session = session_peek(L, index);
   if (session->multi == NULL) luaL_error(L, "attempt to use a closed session");
   return session;
+}
+
+void session_count_high_socket(Session *session, int change) {
+  if (change > 0)
+    session->high_sockets++;
+  else
+    session->high_sockets--;
 }
 
 CURL *session_take_easy(Session *session) {
@@ -109,14 +117,14 @@ static void session_remove(Session *session, Request *request) {
 
 void session_drop(lua_State *L, int index, Request *request) {
   if (request->session == NULL) return;
+  int top = lua_gettop(L);
   session_remove(request->session, request);
   if (lua_getiuservalue(L, index, REQUEST_SESSION) == LUA_TUSERDATA &&
       lua_getiuservalue(L, -1, SESSION_IN_FLIGHT) == LUA_TTABLE) {
     lua_pushnil(L);
     lua_rawsetp(L, -2, request);
-    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
+  lua_settop(L, top);
 }
 
 /* --- driving
@@ -144,10 +152,6 @@ static void session_fail(Session *session, CURLMcode code) {
 static void session_perform(Session *session) {
   int left;
   CURLMcode code = curl_multi_perform(session->multi, &left);
-  if (code != CURLM_OK) {
-    session_fail(session, code);
-    return;
-  }
   CURLMsg *message;
   while ((message = curl_multi_info_read(session->multi, &left)) != NULL) {
     if (message->msg != CURLMSG_DONE) continue;
@@ -156,6 +160,7 @@ static void session_perform(Session *session) {
     if (curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request) == CURLE_OK)
       running_finish(session, (Request *)(void *)request, result);
   }
+  if (code != CURLM_OK) session_fail(session, code);
 }
 
 /* The first of our own deadlines, or infinity. */
@@ -238,11 +243,13 @@ static int fds_push_timeout(lua_State *L, Session *session) {
 static int session_fds(lua_State *L) {
   Session *session = session_check(L, 1);
   unsigned int count = 0;
-  CURLMcode code = curl_multi_waitfds(session->multi, NULL, 0, &count);
-  if (code != CURLM_OK) return luaL_error(L, "fds: %s", curl_multi_strerror(code));
-  struct curl_waitfd *list =
-      lua_newuserdatauv(L, ((size_t)count + 1) * sizeof(struct curl_waitfd), 0);
-  code = curl_multi_waitfds(session->multi, list, count, &count);
+  struct curl_waitfd *list = NULL;
+  CURLMcode code = CURLM_OUT_OF_MEMORY; /* also what a list that is too short is answered with */
+  size_t size = session->running_count * 2 + 16;
+  for (int tries = 0; code == CURLM_OUT_OF_MEMORY && tries < 8; tries++, size *= 2) {
+    list = lua_newuserdatauv(L, size * sizeof *list, 0);
+    code = curl_multi_waitfds(session->multi, list, (unsigned int)size, &count);
+  }
   if (code != CURLM_OK) return luaL_error(L, "fds: %s", curl_multi_strerror(code));
   lua_newtable(L);
   for (unsigned int i = 0; i < count; i++) {
@@ -259,8 +266,8 @@ static int session_fds(lua_State *L) {
 
 #include <sys/select.h>
 
-/* As above, by curl_multi_fdset, which cannot name a descriptor of FD_SETSIZE or more and leaves
- * such ones out without a word: a transfer whose socket is missing is noticed by the count. */
+/* As above, by curl_multi_fdset, which cannot name a descriptor of FD_SETSIZE or more and leaves such
+ * ones out without a word: the session counts them. */
 static int session_fds(lua_State *L) {
   Session *session = session_check(L, 1);
   fd_set readable, writable, failed;
@@ -270,15 +277,11 @@ static int session_fds(lua_State *L) {
   FD_ZERO(&failed);
   CURLMcode code = curl_multi_fdset(session->multi, &readable, &writable, &failed, &highest);
   if (code != CURLM_OK) return luaL_error(L, "fds: %s", curl_multi_strerror(code));
-  for (const Request *request = session->running; request != NULL; request = request->next) {
-    curl_socket_t socket = CURL_SOCKET_BAD;
-    if (curl_easy_getinfo(request->easy, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK &&
-        socket != CURL_SOCKET_BAD && (long)socket >= (long)FD_SETSIZE)
-      return luaL_error(L,
-                        "fds: descriptor %d is beyond the %d that this libcurl can list "
-                        "(8.8.0 has no such limit; step and blocking calls have none)",
-                        (int)socket, (int)FD_SETSIZE);
-  }
+  if (session->high_sockets > 0)
+    return luaL_error(L,
+                      "fds: a socket has a descriptor beyond the %d that this libcurl can list "
+                      "(8.8.0 has no such limit; step and blocking calls have none)",
+                      FD_SETSIZE);
   lua_newtable(L);
   for (int fd = 0; fd <= highest; fd++) {
     bool read = FD_ISSET(fd, &readable) != 0, write = FD_ISSET(fd, &writable) != 0;
@@ -334,9 +337,9 @@ static int session_start(lua_State *L) {
   Exchange exchange;
   exchange_init(&exchange);
   options_read(L, 2, exchange_options, &exchange);
-  lua_getfield(L, 2, "headers");
-  lua_getfield(L, 2, "body");
-  lua_getfield(L, 2, "sink"); /* [session, options, headers, body, sink] */
+  field_push(L, 2, "headers");
+  field_push(L, 2, "body");
+  field_push(L, 2, "sink"); /* [session, options, headers, body, sink] */
   return request_start(L, 1, &exchange, 0, 3, 4, lua_isnil(L, 5) ? 0 : 5);
 }
 

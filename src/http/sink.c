@@ -26,6 +26,8 @@ struct Sink {
   const char *path, *part, *refuse; /* kept alive by the user values */
   int fd;                           /* -1: closed */
   int error;
+  bool claimed; /* a request writes into it */
+  bool whole;   /* the newest body was received to its end */
   char *gathered;
   size_t used;
   curl_off_t bytes;
@@ -63,6 +65,21 @@ static bool sink_flush(Sink *sink) {
   bool done = write_all(sink, sink->gathered, sink->used);
   sink->used = 0;
   return done;
+}
+
+bool sink_claim(Sink *sink) {
+  if (sink->claimed) return false;
+  sink->claimed = true;
+  sink->whole = false;
+  return true;
+}
+
+void sink_release(Sink *sink) {
+  sink->claimed = false;
+}
+
+void sink_complete(Sink *sink) {
+  sink->whole = true;
 }
 
 bool sink_begin(Sink *sink) {
@@ -131,9 +148,11 @@ static int sink_close(lua_State *L) {
 }
 
 /* sink:finish() -> true | nil, message, errno. Everything is on the disk, then `path` is replaced.
- */
+ * Raises when the newest request into this sink did not bring a whole body. */
 static int sink_finish(lua_State *L) {
   Sink *sink = sink_check(L, 1);
+  if (sink->claimed || !sink->whole)
+    return luaL_error(L, "attempt to finish a sink whose body is not whole");
   bool done = sink->error == 0 && sink_flush(sink) && (fsync(sink->fd) == 0 || sink_fail(sink)) &&
               (rename(sink->part, sink->path) == 0 || sink_fail(sink));
   if (done) { /* the name .part is gone: only the descriptor is left to close */
@@ -174,16 +193,18 @@ static const Option sink_options[] = {
 static int part_open(const char *part) {
   int fd = open(part, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
   if (fd < 0) return -1;
-  struct stat status;
+  struct stat status, named;
   int error = 0;
   if (flock(fd, LOCK_EX | LOCK_NB) != 0)
     error = errno == EWOULDBLOCK ? EBUSY : errno;
-  else if (fstat(fd, &status) != 0)
+  else if (fstat(fd, &status) != 0 || lstat(part, &named) != 0)
     error = errno;
   else if (!S_ISREG(status.st_mode))
     error = EEXIST;
-  else if (status.st_nlink == 0)
-    error = EBUSY; /* its owner removed it between our open and our lock */
+  else if (status.st_dev != named.st_dev || status.st_ino != named.st_ino)
+    error = EBUSY; /* between our open and our lock its owner made it the finished file */
+  else if (ftruncate(fd, 0) != 0)
+    error = errno;
   if (error == 0) return fd;
   (void)close(fd);
   errno = error;

@@ -184,13 +184,12 @@ end
 
 -- --- the journal -------------------------------------------------------------------------------------
 
-local SECRET_HEADERS = { authorization = true, apiaccesskeyid = true, apisecretaccesskey = true, cookie = true }
+local SECRET_HEADERS = { apiaccesskeyid = true, apisecretaccesskey = true, cookie = true }
 
 local function masked_headers(headers)
   local shown = {}
-  for name, value in pairs(headers) do
-    shown[name] = SECRET_HEADERS[name] and (value:match("^%a+ ") or "") .. "***" or value
-  end
+  for name, value in pairs(headers) do shown[name] = SECRET_HEADERS[name] and "***" or value end
+  if shown.authorization then shown.authorization = shown.authorization:gsub("^(%a+ ?).*", "%1***") end
   return shown
 end
 
@@ -198,7 +197,7 @@ function App:record(request)
   table.insert(self.journal, {
     method = request.method, path = request.path, target = request.target, headers = masked_headers(request.headers),
     body = request.body:gsub("(client_secret=)[^&]*", "%1***"), connection = request.connection,
-    time = socket.gettime(),
+    time = math.floor((socket.gettime() - self.started) * 1000) / 1000,
   })
 end
 
@@ -241,7 +240,8 @@ end
 
 ---@param tenant table
 function app.new(tenant)
-  return setmetatable({ tenant = tenant, faults = faults.new(), journal = {}, answered = 0 }, App)
+  return setmetatable({ tenant = tenant, faults = faults.new(), journal = {}, answered = 0,
+    started = socket.gettime() }, App)
 end
 
 return app

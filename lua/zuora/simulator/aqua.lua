@@ -20,7 +20,8 @@ end
 
 local function batch_fields(job, batch, status)
   local fields = {
-    batchId = batch.batchId, name = batch.query.name, query = batch.query.query, batchType = batch.query.type or "zoqlexport",
+    batchId = batch.batchId, name = batch.query.name, query = batch.query.query,
+    batchType = batch.query.type or "zoqlexport",
     status = batch_status(status, batch), apiVersion = batch.query.apiVersion or "151.0", full = true,
     recordCount = batch.recordCount or 0, message = "", fileId = batch.fileId,
   }

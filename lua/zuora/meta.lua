@@ -1,0 +1,103 @@
+---@meta
+--- Types for the Lua language server: the shapes of what this module takes and returns. The functions
+--- themselves are annotated where they stand. This file is never loaded by the module.
+
+---@alias zuora.ReportRunStatus "STARTED"|"QUERYDATA"|"PROCESSINGDATA"|"COMPLETED"|"CANCELLED"|"INVALID"|"ERROR"
+
+--- A report run, by Zuora's own names. After `start` it has no status yet.
+---@class zuora.ReportRun
+---@field id string
+---@field reportRunId? string as `start` was answered
+---@field reportId string
+---@field reportType "Detail"|"Summary"
+---@field status? zuora.ReportRunStatus
+---@field startedOn? integer|string milliseconds since the epoch, or ISO text, as Zuora sent it
+---@field updatedOn? integer|string
+---@field reportDefinition? string JSON text
+
+---@alias zuora.JobStatus "submitted"|"executing"|"completed"|"error"|"aborted"|"cancelled"
+
+--- An AQuA job, by Zuora's own names.
+---@class zuora.Job
+---@field id string
+---@field status zuora.JobStatus
+---@field batches zuora.Batch[]
+---@field name? string
+---@field partner? string
+---@field project? string
+---@field version? string|number
+---@field format? string
+---@field startTime? string "2014-09-03 08:20:07", without a zone
+---@field errorCode? string
+---@field message? string
+
+--- One query of a job.
+---@class zuora.Batch
+---@field batchId? string
+---@field name? string
+---@field query string
+---@field status string
+---@field recordCount? integer|string
+---@field full? boolean
+---@field message? string
+---@field fileId? string
+---@field segments? string[]
+
+---@alias zuora.ErrorKind "transport"|"auth"|"api"|"http"|"json"|"text"|"file"|"incomplete"|"too_large"|"timeout"|"stopped"|"failed"|"cancelled"
+
+--- What the world did. `tostring(err)` is one line; no credential is ever in it.
+---@class zuora.Error
+---@field kind zuora.ErrorKind
+---@field message string
+---@field status? integer HTTP status
+---@field code? string Zuora's code
+---@field reasons? { code: string?, message: string? }[]
+---@field request_id? string
+---@field track_id? string
+---@field attempts? integer
+---@field retry_after? number seconds
+---@field body? string the first 2 KiB of the answer
+---@field retryable boolean
+---@field operation? string "reportruns.get"
+---@field record? zuora.ReportRun|zuora.Job the last state seen, of a wait
+---@field cause? zuora.Error of a timeout: why the last look failed
+
+--- What `zuora.new` takes. Exactly one kind of credentials.
+---@class zuora.Options
+---@field environment? string a key of zuora.environments
+---@field base_url? string instead of an environment
+---@field legacy? boolean the zconnect and /apps/api hosts, by username and password
+---@field reporting_url? string
+---@field aqua_url? string
+---@field files_url? string
+---@field client_id? string
+---@field client_secret? string
+---@field token? string|fun(): string
+---@field username? string
+---@field password? string
+---@field entity_id? string
+---@field entity_name? string
+---@field org_ids? string|string[]
+---@field track_id? string
+---@field version? string
+---@field connect_timeout? number seconds (10)
+---@field timeout? number seconds to the first byte of an answer (125)
+---@field stall_timeout? number seconds without a byte once a file has begun (60)
+---@field deadline? number seconds over all attempts of one call (300)
+---@field retries? integer attempts after the first (3)
+---@field retry_after_limit? number seconds (300)
+---@field max_connections? integer for one host (8)
+---@field memory_limit? integer bytes of an answer held in memory (64 MiB)
+---@field tmpdir? string
+---@field proxy? string
+---@field no_proxy? string
+---@field ca_file? string
+---@field user_agent? string
+---@field on_retry? fun(info: { operation: string, attempt: integer, delay: number, kind: zuora.ErrorKind, status: integer?, code: string?, request_id: string?, track_id: string? })
+---@field on_response? fun(info: { operation: string, attempt: integer, status: integer, request_id: string?, track_id: string?, seconds: number, bytes: integer })
+---@field log? fun(line: string)
+
+---@class zuora.Client
+---@field reportruns zuora.ReportRuns
+---@field jobs zuora.Jobs
+---@field files zuora.Files

@@ -1,0 +1,86 @@
+rockspec_format = "3.0"
+package = "zuora"
+version = "scm-1"
+
+source = {
+  url = "git+https://example.com/zuora.git",
+}
+
+description = {
+  summary = "Zuora's Reporting and AQuA APIs: report runs, query jobs, and their results",
+  detailed = [[
+    Starts report runs and AQuA jobs, waits for them and fetches their results, which are proven
+    complete. HTTP by libcurl in C, JSON by lua-cjson; retries, tokens and waiting in Lua. Comes with
+    a local Zuora to test scripts against.
+  ]],
+  license = "MIT",
+  labels = { "zuora", "billing", "http", "reporting" },
+}
+
+dependencies = {
+  "lua >= 5.4, < 5.6",
+  "lua-cjson >= 2.1.0",
+  -- zuora.simulator needs luasocket, and only when it is used.
+}
+
+-- The library alone: Debian keeps the header where the compiler looks and LuaRocks does not.
+external_dependencies = {
+  CURL = { library = "curl" },
+  platforms = {
+    windows = { CURL = { header = "curl/curl.h", library = "libcurl" } },
+  },
+}
+
+build = {
+  type = "builtin",
+  modules = {
+    ["zuora.core"] = {
+      sources = {
+        "src/core.c",
+        "src/options.c",
+        "src/api/connection.c",
+        "src/api/operations.c",
+        "src/data/json.c",
+        "src/http/request.c",
+        "src/http/session.c",
+        "src/http/sink.c",
+      },
+      libraries = { "curl", "m" },
+      incdirs = { "$(CURL_INCDIR)" },
+      libdirs = { "$(CURL_LIBDIR)" },
+    },
+    ["zuora"] = "lua/zuora/init.lua",
+    ["zuora.answer"] = "lua/zuora/answer.lua",
+    ["zuora.call"] = "lua/zuora/call.lua",
+    ["zuora.check"] = "lua/zuora/check.lua",
+    ["zuora.client"] = "lua/zuora/client.lua",
+    ["zuora.credentials"] = "lua/zuora/credentials.lua",
+    ["zuora.error"] = "lua/zuora/error.lua",
+    ["zuora.files"] = "lua/zuora/files.lua",
+    ["zuora.hosts"] = "lua/zuora/hosts.lua",
+    ["zuora.jobs"] = "lua/zuora/jobs.lua",
+    ["zuora.loop"] = "lua/zuora/loop.lua",
+    ["zuora.meta"] = "lua/zuora/meta.lua",
+    ["zuora.record"] = "lua/zuora/record.lua",
+    ["zuora.reportruns"] = "lua/zuora/reportruns.lua",
+    ["zuora.retry"] = "lua/zuora/retry.lua",
+    ["zuora.wait"] = "lua/zuora/wait.lua",
+    ["zuora.simulator"] = "lua/zuora/simulator.lua",
+    ["zuora.simulator.app"] = "lua/zuora/simulator/app.lua",
+    ["zuora.simulator.aqua"] = "lua/zuora/simulator/aqua.lua",
+    ["zuora.simulator.faults"] = "lua/zuora/simulator/faults.lua",
+    ["zuora.simulator.json"] = "lua/zuora/simulator/json.lua",
+    ["zuora.simulator.main"] = "lua/zuora/simulator/main.lua",
+    ["zuora.simulator.replies"] = "lua/zuora/simulator/replies.lua",
+    ["zuora.simulator.reporting"] = "lua/zuora/simulator/reporting.lua",
+    ["zuora.simulator.samples"] = "lua/zuora/simulator/samples.lua",
+    ["zuora.simulator.server"] = "lua/zuora/simulator/server.lua",
+    ["zuora.simulator.tenant"] = "lua/zuora/simulator/tenant.lua",
+    ["zuora.simulator.text"] = "lua/zuora/simulator/text.lua",
+  },
+}
+
+test = {
+  type = "command",
+  command = "make test",
+}

@@ -1,0 +1,215 @@
+-- Misuse: every public function with a missing, wrong-typed or malicious argument raises a message that
+-- names the function and the argument, and sends nothing.
+
+local support = require "spec.support"
+
+local BAD_IDS = { "", ".", "..", "a/b", "a?b", "a#b", "a b", "a%2fb", "a\r\nX: y", "a\0b", "é", "http://evil.example/",
+  ("x"):rep(10000), 5, true, {} }
+local BAD_TEXTS = { "", "a\r\nb", "a\0b", 5, {} }
+local BAD_SEGMENTS = { "", ".", "..", "a\r\nb", "a\0b", 5, {} }
+local BAD_TRACK_IDS = { ("x"):rep(65), " ", "a ", "a;b", "a:b", "a\"b", "a'b", "a\r\nb", "é", "", 5 }
+
+describe("misuse", function()
+  local sim, client, run, job
+
+  setup(function()
+    sim = support.simulator()
+    client = support.client(sim)
+    run = assert(client.reportruns:start(support.REPORT, { view = "Detail" }))
+    job = assert(client.jobs:submit { queries = { { name = "a", query = "select Id from Account" } } })
+  end)
+  teardown(function()
+    client:close()
+    sim:stop()
+  end)
+  before_each(function() sim:forget() end)
+  after_each(function() assert.equal(0, #sim:journal()) end)
+
+  local function raises(where, argument, f, ...)
+    local ok, message = pcall(f, ...)
+    assert.is_false(ok, where .. " took a bad " .. argument)
+    assert.is_true(message:find("'" .. argument .. "' to " .. where .. " ", 1, true) ~= nil, message)
+    assert.matches("^%.?/?spec/arguments_spec%.lua:%d+: ", message)
+  end
+
+  -- The call, its place, and what is right for all but the argument in question.
+  local IDS = {
+    ["client.reportruns:start"] = { "report_id", function(id) client.reportruns:start(id, { view = "Detail" }) end },
+    ["client.reportruns:get"] = { "run_id", function(id) client.reportruns:get(id) end },
+    ["client.reportruns:cancel"] = { "run_id", function(id) client.reportruns:cancel(id) end },
+    ["client.reportruns:last"] = { "report_id", function(id) client.reportruns:last(id) end },
+    ["client.reportruns:data"] = { "run_id", function(id) client.reportruns:data(id) end },
+    ["client.reportruns:export"] = { "run_id", function(id) client.reportruns:export(id, "build/x") end },
+    ["client.reportruns:wait"] = { "run_id", function(id) client.reportruns:wait(id) end },
+    ["client.jobs:get"] = { "job_id", function(id) client.jobs:get(id) end },
+    ["client.jobs:cancel"] = { "job_id", function(id) client.jobs:cancel(id) end },
+    ["client.jobs:wait"] = { "job_id", function(id) client.jobs:wait(id) end },
+    ["client.files:download"] = { "file_id", function(id) client.files:download(id, "build/x") end },
+  }
+  for where, case in pairs(IDS) do
+    it("in an id: " .. where, function()
+      raises(where, case[1], case[2], nil)
+      for _, bad in ipairs(BAD_IDS) do raises(where, case[1], case[2], bad) end
+    end)
+  end
+
+  -- The last table of every call.
+  local OPTIONS = {
+    ["client.reportruns:start"] = function(o) o.view = "Detail" client.reportruns:start("x", o) end,
+    ["client.reportruns:get"] = function(o) client.reportruns:get("x", o) end,
+    ["client.reportruns:cancel"] = function(o) client.reportruns:cancel("x", o) end,
+    ["client.reportruns:last"] = function(o) client.reportruns:last("x", o) end,
+    ["client.reportruns:data"] = function(o) client.reportruns:data("x", o) end,
+    ["client.reportruns:export"] = function(o) client.reportruns:export("x", "build/x", o) end,
+    ["client.reportruns:wait"] = function(o) client.reportruns:wait("x", o) end,
+    ["client.reportruns:list"] = function(o) client.reportruns:list(o) end,
+    ["client.jobs:submit"] = function(o) o.queries = { { query = "q" } } client.jobs:submit(o) end,
+    ["client.jobs:get"] = function(o) client.jobs:get("x", o) end,
+    ["client.jobs:last"] = function(o) o.partner, o.project = "p", "q" client.jobs:last(o) end,
+    ["client.jobs:cancel"] = function(o) client.jobs:cancel("x", o) end,
+    ["client.jobs:wait"] = function(o) client.jobs:wait("x", o) end,
+    ["client.files:download"] = function(o) client.files:download("x", "build/x", o) end,
+    ["run:refresh"] = function(o) run:refresh(o) end,
+    ["run:wait"] = function(o) run:wait(o) end,
+    ["run:cancel"] = function(o) run:cancel(o) end,
+    ["run:data"] = function(o) run:data(o) end,
+    ["run:export"] = function(o) run:export("build/x", o) end,
+    ["job:refresh"] = function(o) job:refresh(o) end,
+    ["job:wait"] = function(o) job:wait(o) end,
+    ["job:cancel"] = function(o) job:cancel(o) end,
+  }
+  for where, call in pairs(OPTIONS) do
+    it("in the options: " .. where, function()
+      raises(where, "timout", call, { timout = 1 })
+      raises(where, "number", call, { [1] = "x" })
+      for _, bad in ipairs(BAD_TRACK_IDS) do raises(where, "track_id", call, { track_id = bad }) end
+      for _, bad in ipairs { "x", "11111111-2222-3333-4444-5555555555555", "a\r\nb", 5 } do
+        raises(where, "entity_id", call, { entity_id = bad })
+      end
+      for _, name in ipairs { "timeout", "deadline" } do
+        for _, bad in ipairs { -1, 0 / 0, "1", {} } do raises(where, name, call, { [name] = bad }) end
+      end
+      for _, bad in ipairs { -1, 1.5, "1" } do raises(where, "retries", call, { retries = bad }) end
+    end)
+  end
+
+  it("in the options, given as something else", function()
+    raises("client.reportruns:get", "options", function() client.reportruns:get("x", "y") end)
+    raises("client.jobs:last", "options", function() client.jobs:last "p" end)
+  end)
+
+  it("in idempotency keys, which only calls that create take", function()
+    for _, bad in ipairs { "", ("k"):rep(256), "a b", "a\r\nb", 5 } do
+      raises("client.reportruns:start", "idempotency_key", OPTIONS["client.reportruns:start"], { idempotency_key = bad })
+      raises("client.jobs:submit", "idempotency_key", OPTIONS["client.jobs:submit"], { idempotency_key = bad })
+    end
+    raises("client.jobs:get", "idempotency_key", OPTIONS["client.jobs:get"], { idempotency_key = "k" })
+  end)
+
+  it("in the view and the filters of a run", function()
+    raises("client.reportruns:start", "view", function() client.reportruns:start("x") end)
+    raises("client.reportruns:start", "view", function() client.reportruns:start("x", {}) end)
+    for _, bad in ipairs { "detail", "", 5, {} } do
+      raises("client.reportruns:start", "view", function() client.reportruns:start("x", { view = bad }) end)
+    end
+    raises("client.reportruns:start", "filters", function()
+      client.reportruns:start("x", { view = "Detail", filters = "x" })
+    end)
+    raises("client.reportruns:start", "filters", function()
+      client.reportruns:start("x", { view = "Detail", filters = { print } })
+    end)
+  end)
+
+  it("in the list of runs", function()
+    local where = "client.reportruns:list"
+    raises(where, "status", function() client.reportruns:list { status = {} } end)
+    raises(where, "status", function() client.reportruns:list { status = "STARTED" } end)
+    for _, bad in ipairs(BAD_TEXTS) do raises(where, "status", function() client.reportruns:list { status = { bad } } end) end
+    raises(where, "page", function() client.reportruns:list { page = 0 } end)
+    raises(where, "page_size", function() client.reportruns:list { page_size = 1.5 } end)
+    raises(where, "columns", function() client.reportruns:list { columns = "status" } end)
+    raises(where, "columns", function() client.reportruns:list { columns = {} } end)
+    raises(where, "sort", function() client.reportruns:list { sort = {} } end)
+  end)
+
+  it("in pages of data, and in exports", function()
+    raises("run:data", "offset", function() run:data { offset = -1 } end)
+    raises("run:data", "page_size", function() run:data { page_size = 0 } end)
+    raises("run:export", "pivoted", function() run:export("build/x", { pivoted = "yes" }) end)
+    for _, bad in ipairs(BAD_TEXTS) do
+      raises("run:export", "path", function() run:export(bad) end)
+      raises("client.reportruns:export", "path", function() client.reportruns:export("x", bad) end)
+      raises("client.files:download", "path", function() client.files:download("x", bad) end)
+    end
+  end)
+
+  it("in waits", function()
+    for name, bads in pairs { timeout = { -1, "1" }, min = { -1, math.huge }, max = { -1, "x" }, factor = { 0.5, "x" },
+      jitter = { 1 }, on_poll = { 1 }, request_timeout = { 0, "x" } } do
+      for _, bad in ipairs(bads) do
+        raises("run:wait", name, function() run:wait { [name] = bad } end)
+        raises("client.jobs:wait", name, function() client.jobs:wait("x", { [name] = bad }) end)
+      end
+    end
+  end)
+
+  it("in jobs", function()
+    local where = "client.jobs:submit"
+    local function submit(fields) return function() client.jobs:submit(fields) end end
+    raises(where, "fields", submit(nil))
+    raises(where, "fields", submit "select")
+    raises(where, "queries", submit {})
+    raises(where, "queries", submit { queries = {} })
+    raises(where, "queries", submit { queries = "select" })
+    raises(where, "queries[1]", submit { queries = { "select" } })
+    raises(where, "queries", submit { queries = { { query = "q" }, nil, { query = "q" } } })
+    raises(where, "queries", submit { queries = { name = "n", query = "q" } })
+    raises(where, "queries[1]", submit { queries = { { query = "q", deleted = print } } })
+    raises(where, "version", submit { queries = { { query = "q" } }, version = true })
+    raises(where, "queries[2].query", submit { queries = { { query = "q" }, { name = "x" } } })
+    raises(where, "partner", submit { queries = { { query = "q" } }, partner = 5 })
+    raises(where, "offset", submit { queries = { { query = "q" } }, offset = "5" })
+    raises(where, "useQueryLabels", submit { queries = { { query = "q" } }, useQueryLabels = "true" })
+    raises("job:batch", "name", function() job:batch() end)
+  end)
+
+  it("in partners and projects", function()
+    local where = "client.jobs:last"
+    raises(where, "partner", function() client.jobs:last { project = "x" } end)
+    raises(where, "project", function() client.jobs:last { partner = "x" } end)
+    for _, bad in ipairs(BAD_SEGMENTS) do
+      raises(where, "partner", function() client.jobs:last { partner = bad, project = "x" } end)
+      raises(where, "project", function() client.jobs:last { partner = "x", project = bad } end)
+    end
+  end)
+
+  it("in tasks and pauses", function()
+    for _, bad in ipairs { 5, "x", {} } do
+      raises("client:run", "f", function() client:run(bad) end)
+      raises("client:run", "f", function() client:run(print, bad) end)
+      raises("client:spawn", "f", function() client:spawn(bad) end)
+    end
+    for _, bad in ipairs { -1, "x", math.huge, 0 / 0 } do
+      raises("client:sleep", "seconds", function() client:sleep(bad) end)
+      raises("client:step", "seconds", function() client:step(bad) end)
+    end
+    raises("client:sleep", "seconds", function() client:sleep() end)
+  end)
+
+  it("in records whose id was tampered with", function()
+    local broken = setmetatable({ id = "a/../b" }, debug.getmetatable(run))
+    for _, verb in ipairs { "refresh", "wait", "cancel", "data" } do
+      raises("run:" .. verb, "id", function() broken[verb](broken) end)
+    end
+    broken = setmetatable({ id = "a/../b" }, debug.getmetatable(job))
+    for _, verb in ipairs { "refresh", "wait", "cancel" } do
+      raises("job:" .. verb, "id", function() broken[verb](broken) end)
+    end
+  end)
+
+  it("in methods that are given another object", function()
+    assert.error_matches(function() run.refresh(job) end, "run:refresh was called without its object")
+    assert.error_matches(function() job.wait {} end, "job:wait was called without its object")
+    assert.error_matches(function() job.batch(nil, "x") end, "job:batch was called without its object")
+  end)
+end)

@@ -1,0 +1,71 @@
+local check = require "zuora.check"
+
+describe("zuora.check", function()
+  local function call(f)
+    local ok, message = pcall(f)
+    assert.is_false(ok)
+    return message
+  end
+
+  it("names the function, the argument and what is wrong", function()
+    assert.matches("bad argument 'run_id' to client.x:get %(id of letters, digits, %- and _ expected, got \"a/b\"%)",
+      call(function() check.value("client.x:get", "run_id", "a/b", "id") end))
+    assert.matches("bad argument 'timout' to f %(unknown option%)",
+      call(function() check.options("f", { timout = 1 }, { timeout = "seconds" }) end))
+    assert.matches("bad argument 'view' to f %(missing%)",
+      call(function() check.options("f", {}, { view = "Detail|Summary!" }) end))
+    assert.matches("one of Detail, Summary expected, got \"detail\"",
+      call(function() check.options("f", { view = "detail" }, { view = "Detail|Summary!" }) end))
+    assert.matches("table expected, got string", call(function() check.options("f", "x", {}) end))
+  end)
+
+  it("points at the line that called the public function", function()
+    local function public(options) check.options("public", options, {}) end
+    local function user() public { wrong = 1 } end -- this line
+    local message = call(user)
+    assert.matches("check_spec%.lua:" .. debug.getinfo(user, "S").linedefined .. ":", message)
+    local function public_value(value) check.value("public", "x", value, "id") end
+    local function other_user() public_value "/" end -- and this one
+    assert.matches("check_spec%.lua:" .. debug.getinfo(other_user, "S").linedefined .. ":", call(other_user))
+  end)
+
+  it("shows no secret", function()
+    local message = call(function() check.options("f", { password = "a\nhunter2" }, { password = "text#" }) end)
+    assert.is_nil(message:find("hunter2", 1, true))
+  end)
+
+  local CASES = {
+    id = { good = { "a", "A-1_z" }, bad = { "", "a/b", "..", "a b", "a?b", "a\r\n", "a\0", "é", 1, false, {} } },
+    segment = { good = { "a", "a/b c?é" }, bad = { "", ".", "..", "a\r\n", "a\0b", 1 } },
+    track_id = { good = { ("x"):rep(64), "a b" }, bad = { "", ("x"):rep(65), "a:b", "a;b", "a\"b", "a'b", "é", "a\n", 1 } },
+    idempotency_key = { good = { "k", ("k"):rep(255) }, bad = { "", ("k"):rep(256), "a b", "a\n", "é", 1 } },
+    entity_id = {
+      good = { "11111111-2222-3333-4444-555555555555", "11111111222233334444555555555555" },
+      bad = { "", "1111", "11111111-2222-3333-4444-55555555555g", "{11111111-2222-3333-4444-555555555555}", 1 },
+    },
+    seconds = { good = { 1, 0.5 }, bad = { 0, -1, 0 / 0, math.huge, "1", false } },
+    limit = { good = { 0, 1, math.huge }, bad = { -1, 0 / 0, "1" } },
+    delay = { good = { 0, 1 }, bad = { -1, 0 / 0, math.huge, "1" } },
+    factor = { good = { 1, 1.5 }, bad = { 0.5, math.huge, 0 / 0, "2" } },
+    count = { good = { 0, 3 }, bad = { -1, 1.5, 3.0, "3" } },
+    positive = { good = { 1 }, bad = { 0, -1, 1.5 } },
+    boolean = { good = { true, false }, bad = { 1, "true" } },
+    ["function"] = { good = { print, setmetatable({}, { __call = print }) }, bad = { {}, "print" } },
+    text = { good = { "a b" }, bad = { "", "a\nb", "a\0", 1 } },
+  }
+
+  for kind, cases in pairs(CASES) do
+    it("knows a " .. kind, function()
+      for _, value in ipairs(cases.good) do assert.equal(value, check.value("f", "x", value, kind)) end
+      for _, value in ipairs(cases.bad) do
+        assert.has_error(function() check.value("f", "x", value, kind) end)
+      end
+    end)
+  end
+
+  it("writes entity ids with hyphens", function()
+    local wanted = "11111111-2222-3333-4444-555555555555"
+    assert.equal(wanted, check.hyphenated "11111111222233334444555555555555")
+    assert.equal(wanted, check.hyphenated(wanted))
+  end)
+end)

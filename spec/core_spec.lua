@@ -1,0 +1,100 @@
+local core = require "zuora.core"
+local support = require "spec.support"
+
+describe("zuora.core", function()
+  it("names the libcurl it runs on", function()
+    assert.matches("^libcurl/%d+%.%d+", core.version)
+  end)
+
+  it("escapes all but the unreserved characters", function()
+    assert.equal("AZaz09-._~", core.escape "AZaz09-._~")
+    assert.equal("a%2Fb%3Fc%23d%20e%25%C3%A9%00", core.escape "a/b?c#d e%é\0")
+    assert.equal("", core.escape "")
+  end)
+
+  it("draws random bytes from the system", function()
+    assert.equal(16, #core.random(16))
+    assert.not_equal(core.random(16), core.random(16))
+    assert.has_error(function() core.random(0) end)
+    assert.has_error(function() core.random(257) end)
+  end)
+
+  it("tells a time that does not go back", function()
+    local before = core.now()
+    assert.is_true(core.now() >= before)
+  end)
+
+  it("exports one symbol", function()
+    local text = support.shell("nm -D --defined-only build/zuora/core.so")
+    local names = {}
+    for name in text:gmatch("%x+ %a ([^\n]+)") do names[#names + 1] = name end
+    assert.same({ "luaopen_zuora_core" }, names)
+  end)
+
+  it("stays in memory when its Lua state is closed", function()
+    -- The host opens a state, loads the module, closes the state, and looks at its own memory map.
+    local directory = support.scratch("pin")
+    support.write(directory .. "/host.c", [[
+#include <lua.h>
+#include <lualib.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+int main(int argc, char **argv) {
+  lua_State *L = luaL_newstate();
+  (void)argc;
+  luaL_openlibs(L);
+  if (luaL_dostring(L, argv[1]) != LUA_OK) { puts(lua_tostring(L, -1)); return 1; }
+  lua_close(L);
+  char line[4096];
+  int module = 0, curl = 0;
+  FILE *maps = fopen("/proc/self/maps", "r");
+  while (maps != NULL && fgets(line, sizeof line, maps)) {
+    if (strstr(line, "zuora/core.so")) module = 1;
+    if (strstr(line, "libcurl")) curl = 1;
+  }
+  printf("%d %d", module, curl);
+  return 0;
+}
+]])
+    local text, status = support.shell(("cc -o %s/host %s/host.c $(pkg-config --cflags --libs lua5.4) && %s/host '%s'")
+      :format(directory, directory, directory, ("package.cpath=%q; require [[zuora.core]]"):format(package.cpath)))
+    assert.equal(0, status, text)
+    assert.equal("1 1", text)
+  end)
+
+  it("can be required again after package.loaded was cleared, and old objects go on working", function()
+    local sim <close> = support.simulator()
+    local session = core.session {}
+    local request = session:start { url = sim.url .. "/v1/files/x" }
+    package.loaded["zuora.core"] = nil
+    local again = require "zuora.core"
+    assert.not_equal(core, again)
+    local other = again.session {}
+    local response = assert(support.finish(session, request))
+    assert.equal(401, response.status)
+    assert.equal(401, assert(support.finish(other, other:start { url = sim.url .. "/v1/files/x" })).status)
+    session:close()
+    other:close()
+    package.loaded["zuora.core"] = core
+  end)
+end)
+
+describe("the layers", function()
+  it("keep the word for what the bytes mean out of src/http and src/data", function()
+    local text = support.shell("grep -rniE 'zuora|reportrun|batch' src/http src/data")
+    for line in text:gmatch("[^\n]+") do
+      assert.matches('_CLASS +"zuora%.[a-z]+"$', line)
+    end
+  end)
+
+  it("refuse a libcurl that is too old, at compile time", function()
+    local header = support.scratch("old-libcurl") .. "/old.h"
+    support.write(header,
+      "#include <curl/curl.h>\n#undef LIBCURL_VERSION_NUM\n#define LIBCURL_VERSION_NUM 0x075400\n")
+    local text, status = support.shell("cc -fsyntax-only -include " .. header
+      .. " $(pkg-config --cflags lua5.4 libcurl) src/http/session.c")
+    assert.not_equal(0, status)
+    assert.matches("libcurl 7%.85", text)
+  end)
+end)

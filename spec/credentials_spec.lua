@@ -1,0 +1,258 @@
+local credentials = require "zuora.credentials"
+local support = require "spec.support"
+
+describe("credentials", function()
+  local sim
+
+  setup(function() sim = support.simulator() end)
+  teardown(function() sim:stop() end)
+  before_each(function()
+    sim:heal()
+    sim:forget()
+  end)
+
+  local function tokens_fetched() return #support.sent(sim, "POST", "/oauth/token") end
+
+  it("fetch an OAuth token by a form, without other credentials, and reuse it", function()
+    local client <close> = support.client(sim)
+    assert(client.reportruns:list())
+    assert(client.reportruns:list())
+    local fetched = support.sent(sim, "POST", "/oauth/token")
+    assert.equal(1, #fetched)
+    assert.equal("application/x-www-form-urlencoded", fetched[1].headers["content-type"])
+    assert.is_nil(fetched[1].headers.authorization)
+    assert.is_nil(fetched[1].headers["idempotency-key"])
+    assert.matches("client_id=" .. sim.client_id:gsub("%-", "%%-"), fetched[1].body)
+    assert.matches("grant_type=client_credentials", fetched[1].body)
+    assert.equal("Bearer ***", support.sent(sim, "POST", "/reporting")[1].headers.authorization)
+  end)
+
+  it("renew it 300 seconds before its end", function()
+    local client <close>, clock = support.quick_client(sim)
+    assert(client.reportruns:list())
+    clock.at = clock.at + 3599 - 301
+    assert(client.reportruns:list())
+    assert.equal(1, tokens_fetched())
+    clock.at = clock.at + 2
+    assert(client.reportruns:list())
+    assert.equal(2, tokens_fetched())
+  end)
+
+  it("renew it once on a 401, and repeat the call", function()
+    local client <close> = support.client(sim)
+    assert(client.reportruns:list())
+    sim:fault { on = "POST /reporting/*", kind = "token" }
+    assert(client.reportruns:list())
+    assert.equal(2, tokens_fetched())
+    assert.equal(3, #support.sent(sim, "POST", "/reporting"))
+  end)
+
+  it("give up at the second 401", function()
+    local client <close> = support.client(sim)
+    sim:fault { on = "POST /reporting/*", kind = "status", status = 401, times = 9, body = '{"message":"Authentication error"}' }
+    local _, err = client.reportruns:list()
+    assert.equal("auth", err.kind)
+    assert.equal(401, err.status)
+    assert.equal(2, err.attempts)
+    assert.equal(2, tokens_fetched())
+  end)
+
+  it("repeat a keyed POST after a 401 under the same key", function()
+    local client <close> = support.client(sim)
+    sim:fault { on = "POST /reporting/*/reportrun", kind = "status", status = 401, body = "{}" }
+    assert(client.reportruns:start(support.REPORT, { view = "Detail" }))
+    local sent = support.sent(sim, "POST", "/reporting/")
+    assert.equal(2, #sent)
+    assert.equal(sent[1].headers["idempotency-key"], sent[2].headers["idempotency-key"])
+  end)
+
+  it("do not renew on a 403", function()
+    local client <close> = support.client(sim)
+    sim:fault { on = "POST /reporting/*", kind = "status", status = 403, body = '{"message":"no"}' }
+    local _, err = client.reportruns:list()
+    assert.equal("auth", err.kind)
+    assert.equal(1, err.attempts)
+    assert.equal(1, tokens_fetched())
+  end)
+
+  it("fetch one token however many tasks ask, at first and after a 401", function()
+    local client <close> = support.client(sim, { max_connections = 20 })
+    local function ask() assert(client.reportruns:list()) end
+    local functions = {}
+    for i = 1, 20 do functions[i] = ask end
+    client:run(table.unpack(functions))
+    assert.equal(1, tokens_fetched())
+    sim:fault { on = "POST /reporting/*", kind = "token" }
+    client:run(table.unpack(functions))
+    assert.equal(2, tokens_fetched())
+  end)
+
+  it("tell all who wait when the token cannot be had", function()
+    local client <close> = support.client(sim, { client_secret = "wrong", client_id = "wrong", base_url = sim.url })
+    sim:fault { on = "POST /oauth/token", kind = "status", status = 401, times = 3, body = '{"error":"Unauthorized"}' }
+    local errors = {}
+    local function ask()
+      local _, err = client.reportruns:list()
+      errors[#errors + 1] = err
+    end
+    client:run(ask, ask, ask)
+    assert.equal(3, #errors)
+    for _, err in ipairs(errors) do
+      assert.equal("auth", err.kind)
+      assert.matches("no token", err.message)
+    end
+    assert.equal(1, tokens_fetched())
+    assert.equal(0, #support.sent(sim, "POST", "/reporting"))
+  end)
+
+  it("let another task fetch when the one that was at it is cancelled", function()
+    local client <close> = support.client(sim)
+    sim:fault { on = "POST /oauth/token", kind = "delay", seconds = 5 }
+    client:run(function()
+      local first = client:spawn(function() client.reportruns:list() end)
+      local second = client:spawn(function() return client.reportruns:list() end)
+      client:sleep(0.05)
+      first:cancel()
+      assert.is_table(second:join())
+    end)
+    assert.equal(2, tokens_fetched())
+  end)
+
+  it("do not lock up when a blocking call in a task needs the token that another task fetches", function()
+    local client <close> = support.client(sim)
+    sim:fault { on = "POST /oauth/token", kind = "delay", seconds = 0.2 }
+    client:run(
+      function() assert(client.reportruns:list()) end,
+      function()
+        client:sleep(0.05)
+        coroutine.wrap(function() assert(client.reportruns:list()) end)()
+      end)
+  end)
+
+  it("let nobody's deadline end another's call", function()
+    local client <close> = support.client(sim)
+    sim:fault { on = "POST /oauth/token", kind = "delay", seconds = 0.4 }
+    client:run(
+      function()
+        local _, err = client.reportruns:list { deadline = 0.1 }
+        assert.equal("timeout", err.kind)
+      end,
+      function()
+        client:sleep(0.02)
+        assert(client.reportruns:list())
+      end,
+      function()
+        client:sleep(0.02)
+        local before = require "zuora.core".now()
+        local _, err = client.reportruns:list { deadline = 0.05 }
+        assert.equal("timeout", err.kind)
+        assert.is_true(require "zuora.core".now() - before < 0.2)
+      end)
+  end)
+
+  it("take the call's own number of retries", function()
+    local client <close> = support.quick_client(sim)
+    sim:fault { on = "POST /oauth/token", kind = "status", status = 503, times = 9 }
+    local _, err = client.reportruns:list { retries = 0 }
+    assert.equal("auth", err.kind)
+    assert.equal(1, tokens_fetched())
+  end)
+
+  it("retry a token endpoint that is busy", function()
+    local client <close> = support.quick_client(sim)
+    sim:fault { on = "POST /oauth/token", kind = "status", status = 429, headers = { ["Retry-After"] = "7" }, times = 2 }
+    assert(client.reportruns:list())
+    assert.equal(3, tokens_fetched())
+  end)
+
+  it("refuse what is no bearer token, and believe no mad lifetimes", function()
+    local function answered(body)
+      local client <close> = support.client(sim)
+      sim:fault { on = "POST /oauth/token", kind = "status", status = 200, body = body }
+      return client.reportruns:list()
+    end
+    for _, body in ipairs {
+      "{}", '{"access_token":""}', '{"access_token":"a\\r\\nX: y"}', '{"access_token":"a b"}', '{"access_token":5}',
+      '{"access_token":"good","token_type":"mac"}',
+    } do
+      local _, err = answered(body)
+      assert.equal("auth", err.kind)
+    end
+    -- Whatever else it says, there may be a token in it.
+    for _, body in ipairs { '{"access_token":"leaked-token","expires', 'access_token=leaked-token',
+      '{"success":false,"access_token":"leaked-token"}' } do
+      local _, err = answered(body)
+      assert.equal("auth", err.kind)
+      assert.is_nil(err.body)
+      assert.is_nil(tostring(err):find("leaked", 1, true))
+    end
+    for _, life in ipairs { "0", "-1", '"3600"', "1000000000000", "null", '"soon"' } do
+      -- The token is taken, and sent: this simulator did not give it, so 401, then a real one.
+      assert.is_table(answered('{"access_token":"t.0","token_type":"Bearer","expires_in":' .. life .. "}"))
+    end
+  end)
+
+  it("take a token as it is given", function()
+    local client <close> = support.client(sim, { token = "given-token" })
+    local _, err = client.jobs:get "x"
+    assert.equal("auth", err.kind)
+    assert.equal(1, err.attempts)
+    assert.equal(0, tokens_fetched())
+    assert.has_error(function() support.client(sim, { token = "a\r\nb" }) end)
+    assert.has_error(function() support.client(sim, { token = "" }) end)
+    assert.has_error(function() support.client(sim, { token = 5 }) end)
+  end)
+
+  it("ask a token function for each try, and once more after a 401", function()
+    local asked = 0
+    local other <close> = support.client(sim)
+    assert(other.reportruns:list())
+    local client <close> = support.client(sim, { token = function()
+      asked = asked + 1
+      return "made-up." .. asked
+    end })
+    local _, err = client.jobs:get "x"
+    assert.equal("auth", err.kind)
+    assert.equal(2, asked)
+    for _, bad in ipairs { function() return nil, "vault is closed" end, function() return "a b" end, function() return 7 end } do
+      local broken <close> = support.client(sim, { token = bad })
+      err = select(2, broken.jobs:get "x")
+      assert.equal("auth", err.kind)
+    end
+    local raising <close> = support.client(sim, { token = function() error "mine" end })
+    assert.error_matches(function() raising.jobs:get "x" end, "mine")
+  end)
+
+  it("send user and password as key headers on REST hosts", function()
+    local client <close> = support.client(sim, { username = sim.username, password = sim.password })
+    local _, err = client.jobs:get "x"
+    assert.equal(404, err.status)
+    local sent = support.sent(sim, "GET", "/v1/batch-query")[1]
+    assert.equal("***", sent.headers.apiaccesskeyid)
+    assert.equal("***", sent.headers.apisecretaccesskey)
+    assert.is_nil(sent.headers.authorization)
+  end)
+
+  it("send them to today's Reporting base all the same, and say where they are taken", function()
+    local client <close> = support.client(sim, { username = sim.username, password = sim.password })
+    local _, err = client.reportruns:get "x"
+    assert.equal("auth", err.kind)
+    assert.matches("legacy = true", err.message)
+    assert.equal("***", support.sent(sim, "GET", "/reporting")[1].headers.apiaccesskeyid)
+  end)
+
+  it("send them as the documents do on the legacy hosts: keys for reports, HTTP Basic for AQuA", function()
+    local client <close> = support.client(sim, { username = sim.username, password = sim.password, legacy = true })
+    assert(client.reportruns:list())
+    assert.equal(404, select(2, client.jobs:get "x").status)
+    assert.equal(404, select(2, client.files:download("x", "build/spec/x")).status)
+    assert.equal("***", support.sent(sim, "POST", "/api/rest/v1/reportruns")[1].headers.apiaccesskeyid)
+    assert.equal("Basic ***", support.sent(sim, "GET", "/apps/api/batch-query/jobs/x")[1].headers.authorization)
+    assert.equal("Basic ***", support.sent(sim, "GET", "/apps/api/file/x")[1].headers.authorization)
+  end)
+
+  it("know what a bearer token is made of", function()
+    for _, good in ipairs { "a", "A.b-c_d~e+f/g==", "0" } do assert.is_true(credentials.is_token(good)) end
+    for _, bad in ipairs { "", "a b", "a=b", "a\n", "é", "=", 1 } do assert.is_false(credentials.is_token(bad)) end
+  end)
+end)

@@ -1,0 +1,89 @@
+local error_value = require "zuora.error"
+local retry = require "zuora.retry"
+
+describe("zuora.retry", function()
+  local function policy(draw)
+    return retry.new { retry_after_limit = 300, random = function() return draw or 1 end }
+  end
+
+  local function call(fields)
+    local all = { tries = 1, retries = 3, safe = true, remaining = 300 }
+    for name, value in pairs(fields or {}) do all[name] = value end
+    return all
+  end
+
+  local function err(fields)
+    fields.message = "x"
+    fields.kind = fields.kind or "api"
+    if fields.retryable == nil then fields.retryable = true end
+    return error_value.new(fields)
+  end
+
+  it("doubles the longest pause up to a cap, and draws from 0 to it", function()
+    local longest = {}
+    for tries = 1, 8 do longest[tries] = policy():delay(err { status = 503 }, call { tries = tries, retries = 9 }) end
+    assert.same({ 0.5, 1, 2, 4, 8, 16, 20, 20 }, longest)
+    assert.equal(0, policy(0):delay(err { status = 503 }, call()))
+    assert.equal(1, policy():delay(err { status = 429 }, call()))
+  end)
+
+  it("stops after the retries, and at errors that stay", function()
+    assert.is_nil((policy():delay(err { status = 503 }, call { tries = 4 })))
+    assert.is_nil((policy():delay(err { status = 404, retryable = false }, call())))
+    assert.is_nil((policy():delay(err { status = 503 }, call { retries = 0 })))
+  end)
+
+  it("waits as long as the server asks, within reason", function()
+    assert.equal(120, policy():delay(err { status = 429, retry_after = 120 }, call()))
+    assert.equal(0.5, policy():delay(err { status = 503, retry_after = 0.1 }, call()))
+    assert.is_nil((policy():delay(err { status = 429, retry_after = 301 }, call { remaining = 1000 })))
+  end)
+
+  it("lets the deadline win", function()
+    assert.is_nil((policy():delay(err { status = 429, retry_after = 120 }, call { remaining = 100 })))
+  end)
+
+  it("sends a keyed call again without an answer, and after 409 and 429, but not after a 5xx", function()
+    local keyed = { safe = false }
+    assert.is_number(policy():delay(err { kind = "transport" }, call(keyed)))
+    assert.is_number(policy():delay(err { status = 409, retryable = false }, call(keyed)))
+    assert.is_number(policy():delay(err { status = 429 }, call(keyed)))
+    for _, status in ipairs { 500, 502, 503, 504, 408, 404, 400, 200 } do
+      assert.is_nil((policy():delay(err { status = status }, call(keyed))))
+    end
+    assert.is_nil((policy():delay(err { kind = "transport", retryable = false }, call(keyed))))
+    assert.is_nil((policy():delay(err { status = 409, retryable = false }, call())))
+  end)
+
+  it("runs out of tokens in an outage, and earns them back", function()
+    local tired = policy()
+    local granted = 0
+    for _ = 1, 200 do
+      if tired:delay(err { kind = "transport" }, call()) then granted = granted + 1 end
+    end
+    assert.equal(100, granted)
+    tired:succeeded { cost = 5 }
+    assert.is_number(tired:delay(err { status = 503 }, call()))
+    assert.is_nil((tired:delay(err { status = 503 }, call())))
+    for _ = 1, 5 do tired:succeeded {} end
+    assert.is_number(tired:delay(err { status = 503 }, call()))
+  end)
+
+  it("pays double after a time-out", function()
+    local tired = policy()
+    local granted = 0
+    for _ = 1, 200 do
+      if tired:delay(err { kind = "transport", timed_out = true }, call()) then granted = granted + 1 end
+    end
+    assert.equal(50, granted)
+  end)
+
+  it("knows which failures of a connection pass", function()
+    for _, name in ipairs { "COULDNT_CONNECT", "OPERATION_TIMEDOUT", "GOT_NOTHING", "RECV_ERROR", "PARTIAL_FILE" } do
+      assert.is_true(retry.is_transient(name))
+    end
+    for _, name in ipairs { "PEER_FAILED_VERIFICATION", "URL_MALFORMAT", "TOO_LARGE", "FILE", "CURL_99" } do
+      assert.is_false(retry.is_transient(name))
+    end
+  end)
+end)

@@ -1,0 +1,271 @@
+local core = require "zuora.core"
+local support = require "spec.support"
+
+describe("core.session", function()
+  local sim, session
+
+  setup(function() sim = support.simulator() end)
+  teardown(function() sim:stop() end)
+  before_each(function() session = core.session { max_connections = 4 } end)
+  after_each(function()
+    session:close()
+    sim:heal()
+    sim:forget()
+  end)
+
+  local function get(options)
+    options.url = sim.url .. (options.path or "/v1/files/x")
+    options.path = nil
+    return support.finish(session, assert(session:start(options)))
+  end
+
+  it("gives status, headers in lower case, body and sizes", function()
+    local response = assert(get { headers = { ["Zuora-Track-Id"] = "abc" } })
+    assert.equal(401, response.status)
+    assert.equal("abc", response.headers["zuora-track-id"])
+    assert.matches("Authentication error", response.body)
+    assert.equal(#response.body, response.bytes)
+    assert.is_true(response.framed)
+    assert.is_false(response.to_sink)
+  end)
+
+  it("hands over each finished request once, in the order in which they finished", function()
+    sim:fault { on = "GET /slow", kind = "delay", seconds = 0.3 }
+    local slow = session:start { url = sim.url .. "/slow" }
+    local fast = session:start { url = sim.url .. "/fast" }
+    local seen = {}
+    repeat
+      local running, finished = session:step(1)
+      for _, request in ipairs(finished) do seen[#seen + 1] = request end
+    until running == 0
+    assert.equal(2, #seen)
+    assert.equal(fast, seen[1])
+    assert.equal(slow, seen[2])
+    assert.equal(404, slow:response().status)
+    assert.same({}, select(2, session:step(0)))
+  end)
+
+  it("refuses to read a response that is not there yet", function()
+    sim:fault { kind = "delay", seconds = 5 }
+    local request = session:start { url = sim.url .. "/x" }
+    assert.has_error(function() request:response() end)
+    request:cancel()
+    assert.equal("CANCELLED", select(3, request:response()))
+    assert.equal(0, session:running())
+  end)
+
+  it("sends each method as it should be, bodies with their length", function()
+    for _, method in ipairs { "GET", "DELETE", "POST", "PUT", "HEAD" } do
+      local body = (method == "POST" or method == "PUT") and "payload" or nil
+      assert(get { method = method, body = body, path = "/echo" })
+    end
+    local journal = sim:journal()
+    for i, method in ipairs { "GET", "DELETE", "POST", "PUT", "HEAD" } do
+      assert.equal(method, journal[i].method)
+    end
+    assert.equal("payload", journal[3].body)
+    assert.equal("7", journal[4].headers["content-length"])
+    assert.is_nil(journal[3].headers.expect)
+    assert.equal("gzip", journal[1].headers["accept-encoding"])
+  end)
+
+  it("keeps connections, and makes a fresh one when that is asked for", function()
+    get {}
+    get {}
+    get { fresh = true }
+    local journal = sim:journal()
+    assert.equal(journal[1].connection, journal[2].connection)
+    assert.not_equal(journal[2].connection, journal[3].connection)
+  end)
+
+  it("stops at the ceiling for what is held in memory", function()
+    sim:fault { kind = "status", status = 200, body = ("x"):rep(5000) }
+    local response, message, name = get { limit = 4999 }
+    assert.is_nil(response)
+    assert.equal("TOO_LARGE", name)
+    assert.matches("4999 bytes", message)
+    sim:fault { kind = "status", status = 200, body = ("x"):rep(5000) }
+    assert.equal(5000, assert(get { limit = 5000 }).bytes)
+  end)
+
+  it("names what went wrong", function()
+    local function name_of(request) return select(3, support.finish(session, request)) end
+    assert.equal("COULDNT_CONNECT", name_of(session:start { url = "http://127.0.0.1:1/", proxy = "" }))
+    assert.equal("COULDNT_RESOLVE_HOST", name_of(session:start { url = "http://nowhere.invalid/", proxy = "" }))
+    assert.equal("UNSUPPORTED_PROTOCOL", name_of(session:start { url = "file:///etc/passwd" }))
+    assert.equal("UNSUPPORTED_PROTOCOL", name_of(session:start { url = "ftp://127.0.0.1/" }))
+    sim:fault { kind = "garbage" }
+    assert.equal("UNSUPPORTED_PROTOCOL", select(3, get {})) -- HTTP/0.9 is not taken
+    sim:fault { kind = "reset" }
+    local name = select(3, get {})
+    assert.is_true(name == "RECV_ERROR" or name == "GOT_NOTHING", name)
+    sim:fault { kind = "cut" }
+    assert.equal("GOT_NOTHING", select(3, get {}))
+    sim:fault { kind = "cut", after = 3 }
+    assert.equal("PARTIAL_FILE", select(3, get {}))
+    sim:fault { kind = "delay", seconds = 5 }
+    assert.equal("OPERATION_TIMEDOUT", select(3, get { timeout = 0.05 }))
+  end)
+
+  it("does not follow redirects", function()
+    sim:fault { kind = "status", status = 302, headers = { Location = sim.url .. "/elsewhere" } }
+    assert.equal(302, assert(get {}).status)
+    assert.equal(1, #sim:journal())
+  end)
+
+  it("reads Retry-After in both forms, and ignores what is none", function()
+    local function after(text)
+      sim:fault { kind = "status", status = 503, headers = { ["Retry-After"] = text } }
+      return assert(get {}).retry_after
+    end
+    assert.equal(7, after "7")
+    assert.is_nil(after "soon")
+    assert.is_nil(after "-5")
+    assert.is_nil(after "Thu, 01 Jan 1970 00:00:01 GMT")
+    local seconds = after(os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + 100))
+    assert.is_true(seconds > 90 and seconds <= 100)
+  end)
+
+  it("refuses an answer with two different lengths", function()
+    sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc" }
+    local response, _, name = get {}
+    assert.is_nil(response)
+    assert.is_true(name == "LENGTHS" or name == "WEIRD_SERVER_REPLY", name)
+  end)
+
+  it("knows a body that only the end of the connection delimits", function()
+    sim:fault { kind = "unframed" }
+    assert.is_false(assert(get {}).framed)
+  end)
+
+  it("takes only chunks and lengths for a proof that the body is whole", function()
+    sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nabc" }
+    assert.is_false(assert(get {}).framed)
+    sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" }
+    assert.is_true(assert(get {}).framed)
+  end)
+
+  it("does not take headers that break off for headers that end", function()
+    sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Le" }
+    local response, _, name, status = get {}
+    assert.is_nil(response)
+    assert.equal("CUT_HEADERS", name)
+    assert.equal(200, status)
+  end)
+
+  it("tells the status of an answer that broke off", function()
+    sim:fault { kind = "cut", after = 3 }
+    assert.equal(401, select(4, get {}))
+  end)
+
+  it("counts the time-out from when the request goes out, and the deadline from its start", function()
+    session:close()
+    session = core.session { max_connections = 1 }
+    sim:fault { on = "GET /slow", kind = "delay", seconds = 0.3, times = 2 }
+    local function both(options)
+      options.url = sim.url .. "/x"
+      local slow = session:start { url = sim.url .. "/slow" }
+      session:step(0.05)
+      local queued = session:start(options)
+      support.finish(session, slow)
+      return support.finish(session, queued)
+    end
+    assert.equal(404, assert(both { timeout = 0.2 }).status)
+    local _, _, name = both { deadline = 0.1 }
+    assert.equal("DEADLINE", name)
+  end)
+
+  it("says which descriptors to watch, and for how long", function()
+    sim:fault { kind = "delay", seconds = 0.2 }
+    assert.same({}, (session:fds()))
+    local request = session:start { url = sim.url .. "/x" }
+    session:step(0.05)
+    local fds, seconds = session:fds()
+    local fd, events = next(fds)
+    assert.equal("integer", math.type(fd))
+    assert.matches("^r?w?$", events)
+    assert.is_number(seconds)
+    while not request:finished() do session:step(0) end
+    assert.equal(404, request:response().status)
+  end)
+
+  it("refuses control characters wherever they could end a line", function()
+    for _, bad in ipairs { "a\r\nb", "a\nb", "a\rb", "a\0b", "a\127b" } do
+      assert.has_error(function() session:start { url = sim.url .. "/" .. bad } end)
+      assert.has_error(function() session:start { url = sim.url, method = bad } end)
+      assert.has_error(function() session:start { url = sim.url, headers = { [bad] = "x" } } end)
+      assert.has_error(function() session:start { url = sim.url, headers = { X = bad } } end)
+      assert.has_error(function() session:start { url = sim.url, user_agent = bad } end)
+    end
+    assert.has_error(function() session:start { url = sim.url, headers = { ["a b"] = "x" } } end)
+    assert.has_error(function() session:start { url = sim.url, headers = { ["a:b"] = "x" } } end)
+    assert.has_error(function() session:start { url = sim.url, headers = { A = "" } } end)
+    assert.has_error(function() session:start { url = sim.url, method = "GET x" } end)
+    assert.equal(0, session:running())
+    assert.equal(0, #sim:journal())
+  end)
+
+  it("sends a header once: the caller's own first, whatever its case", function()
+    get { headers = { ["content-TYPE"] = "text/plain", accept = "text/csv", ["X-None"] = false }, path = "/echo" }
+    local headers = sim:journal()[1].headers
+    assert.equal("text/plain", headers["content-type"])
+    assert.equal("text/csv", headers.accept)
+    assert.is_nil(headers["x-none"])
+    assert.has_error(function() session:start { url = sim.url, headers = { A = "  " } } end)
+    assert.has_error(function() session:start { url = sim.url, headers = { A = 5 } } end)
+    get { method = "POST", path = "/echo" }
+    assert.is_nil(sim:journal()[2].headers["content-type"])
+  end)
+
+  it("lists descriptors, or says that it cannot", function()
+    local text = support.lua(([[
+      local core = require "zuora.core"
+      local held = {}
+      for i = 1, 1100 do held[i] = assert(io.open "/dev/null") end
+      local session = core.session {}
+      local request = session:start { url = %q }
+      session:step(0.05)
+      local ok, message = pcall(session.fds, session)
+      print(ok, ok and next(message) ~= nil or message)
+      while not request:finished() do session:step(1) end
+      print(request:response().status)
+    ]]):format(sim.url .. "/x"), "ulimit -n 4096;")
+    assert.is_true(text:find("^true\ttrue\n") or text:find("^true\tfalse") or text:find("descriptor beyond") ~= nil, text)
+    assert.matches("404\n$", text)
+  end)
+
+  it("raises for an unknown option by its name, and for unfit ones", function()
+    assert.error_matches(function() session:start { url = sim.url, timout = 1 } end, "unknown option 'timout'")
+    assert.error_matches(function() session:start { url = sim.url, timeout = "x" } end, "timeout")
+    assert.error_matches(function() session:start { url = sim.url, timeout = 0 / 0 } end, "timeout")
+    assert.error_matches(function() session:start { url = sim.url, limit = -1 } end, "limit")
+    assert.error_matches(function() session:start { url = sim.url, fresh = 1 } end, "fresh")
+    assert.error_matches(function() session:start { method = "GET" } end, "url")
+    assert.error_matches(function() core.session { max_connectoins = 1 } end, "max_connectoins")
+  end)
+
+  it("is closed once, and raises when it is used afterwards", function()
+    local request = session:start { url = sim.url .. "/x" }
+    session:close()
+    session:close()
+    assert.has_error(function() session:start { url = sim.url } end)
+    assert.has_error(function() session:step(0) end)
+    assert.has_error(function() session:fds() end)
+    assert.is_true(request:finished())
+    assert.equal("CLOSED", select(3, request:response()))
+    request:close()
+    assert.matches("closed", tostring(session))
+  end)
+
+  it("lets go of requests that were cancelled", function()
+    local weak = setmetatable({}, { __mode = "v" })
+    do
+      local request = session:start { url = sim.url .. "/x" }
+      weak[1] = request
+      request:cancel()
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(weak[1])
+  end)
+end)

@@ -1,0 +1,188 @@
+local core = require "zuora.core"
+local support = require "spec.support"
+
+describe("core.sink", function()
+  local sim, session, directory, path
+
+  setup(function() sim = support.simulator() end)
+  teardown(function() sim:stop() end)
+  before_each(function()
+    session = core.session {}
+    directory = support.scratch("sink")
+    path = directory .. "/file.csv"
+  end)
+  after_each(function()
+    session:close()
+    sim:heal()
+  end)
+
+  local function serve(body, headers)
+    sim:fault { kind = "status", status = 200, body = body, headers = headers or { ["Content-Type"] = "text/csv" } }
+  end
+
+  local function fetch(sink)
+    return support.finish(session, session:start { url = sim.url .. "/x", sink = sink })
+  end
+
+  it("gathers the body in path.part, and renames it when told that all is there", function()
+    support.write(path, "before")
+    serve(("0123456789"):rep(100000))
+    local sink <close> = assert(core.sink { path = path })
+    local response = assert(fetch(sink))
+    assert.is_true(response.to_sink)
+    assert.is_nil(response.body)
+    assert.equal(1000000, response.bytes)
+    assert.equal("before", support.read(path))
+    assert.equal(1000000, sink:bytes())
+    assert.is_true(sink:finish())
+    assert.equal(("0123456789"):rep(100000), support.read(path))
+    assert.same({ "file.csv" }, support.listing(directory))
+  end)
+
+  it("starts anew when a try broke", function()
+    local sink <close> = assert(core.sink { path = path })
+    sim:fault { kind = "cut", after = 5 }
+    -- The built-in 404 of the simulator is cut; then the file comes.
+    assert.is_nil((fetch(sink)))
+    serve("whole")
+    assert(fetch(sink))
+    assert.is_true(sink:finish())
+    assert.equal("whole", support.read(path))
+  end)
+
+  it("publishes nothing but a whole body", function()
+    local sink <close> = assert(core.sink { path = path })
+    assert.error_matches(function() sink:finish() end, "not whole")
+    serve("whole")
+    assert(fetch(sink))
+    sim:fault { kind = "cut", after = 2 }
+    assert.is_nil((fetch(sink)))
+    assert.error_matches(function() sink:finish() end, "not whole")
+    assert(fetch(sink)) -- 404, taken for the file: this sink refuses no type and 404 is no 200
+    assert.error_matches(function() sink:finish() end, "not whole")
+    assert.is_nil(support.read(path))
+  end)
+
+  it("takes nothing over from a .part that was left", function()
+    support.write(path .. ".part", "left over")
+    serve("")
+    local sink <close> = assert(core.sink { path = path })
+    assert(fetch(sink))
+    assert.is_true(sink:finish())
+    assert.equal("", support.read(path))
+  end)
+
+  it("serves one request at a time", function()
+    local sink <close> = assert(core.sink { path = path })
+    sim:fault { kind = "delay", seconds = 5 }
+    local first = session:start { url = sim.url .. "/x", sink = sink }
+    session:step(0.05)
+    assert.error_matches(function() session:start { url = sim.url .. "/x", sink = sink } end, "taken by another")
+    assert.error_matches(function() sink:finish() end, "not whole")
+    first:cancel()
+    serve("whole")
+    assert(fetch(sink))
+    assert.is_true(sink:finish())
+  end)
+
+  it("asks for no compression", function()
+    sim:forget()
+    local sink <close> = assert(core.sink { path = path })
+    fetch(sink)
+    assert.equal("identity", sim:journal()[1].headers["accept-encoding"])
+  end)
+
+  it("makes an empty file of an empty answer", function()
+    serve("")
+    local sink <close> = assert(core.sink { path = path })
+    assert.is_true(assert(fetch(sink)).to_sink)
+    assert.is_true(sink:finish())
+    assert.equal("", support.read(path))
+  end)
+
+  it("leaves path as it was, and nothing beside it, when it is closed", function()
+    support.write(path, "before")
+    do
+      serve("half")
+      local sink <close> = assert(core.sink { path = path })
+      assert(fetch(sink))
+    end
+    assert.equal("before", support.read(path))
+    assert.same({ "file.csv" }, support.listing(directory))
+  end)
+
+  it("keeps error pages and refused types in memory", function()
+    local sink <close> = assert(core.sink { path = path, refuse = "text/html application/json" })
+    local response = assert(fetch(sink)) -- 404, JSON
+    assert.is_false(response.to_sink)
+    assert.matches("No such path", response.body)
+    serve("<html>", { ["Content-Type"] = "Text/HTML; charset=utf-8" })
+    assert.equal("<html>", assert(fetch(sink)).body)
+    serve("a,b", { ["Content-Type"] = "text/csv;charset=UTF-8" })
+    assert.is_true(assert(fetch(sink)).to_sink)
+  end)
+
+  it("does not take bytes in a coding that was not asked for", function()
+    serve("\31\139", { ["Content-Type"] = "text/csv", ["Content-Encoding"] = "gzip" })
+    local sink <close> = assert(core.sink { path = path })
+    local response, _, name = fetch(sink)
+    assert.is_nil(response)
+    assert.equal("CODED", name)
+  end)
+
+  it("tells what the disk says, before anything is fetched", function()
+    local sink, message, number = core.sink { path = directory .. "/missing/file.csv" }
+    assert.is_nil(sink)
+    assert.matches("missing/file.csv.part: No such file or directory", message)
+    assert.equal(2, number)
+    assert.matches("Is a directory", (select(2, core.sink { path = directory })))
+    support.shell(("ln -s /dev/null %s/link.part; mkfifo %s/fifo.part"):format(directory, directory))
+    assert.is_nil((core.sink { path = directory .. "/link" }))
+    assert.is_nil((core.sink { path = directory .. "/fifo" }))
+  end)
+
+  it("belongs to one download at a time", function()
+    local sink <close> = assert(core.sink { path = path })
+    assert.matches("[Bb]usy", (select(2, core.sink { path = path })))
+    sink:close()
+    local again <close> = assert(core.sink { path = path })
+    assert.is_truthy(again)
+  end)
+
+  it("tells of a disk that is full", function()
+    local text = support.lua(([[
+      local support = require "spec.support"
+      local core = require "zuora.core"
+      local sim <close> = support.simulator()
+      sim:fault { kind = "status", status = 200, body = ("x"):rep(3000000), headers = { ["Content-Type"] = "text/csv" } }
+      local session = core.session {}
+      local sink <close> = assert(core.sink { path = %q })
+      print(support.finish(session, session:start { url = sim.url .. "/x", sink = sink }))
+    ]]):format(path), "trap '' XFSZ; ulimit -f 1000;")
+    assert.matches("File too large\tFILE", text)
+    assert.same({}, support.listing(directory))
+  end)
+
+  it("counts its time-outs by itself: to the first byte, and between bytes", function()
+    local sink <close> = assert(core.sink { path = path })
+    sim:fault { kind = "delay", seconds = 5 }
+    local _, message, name = support.finish(session,
+      session:start { url = sim.url .. "/x", sink = sink, timeout = 0.1 })
+    assert.equal("OPERATION_TIMEDOUT", name)
+    assert.matches("no answer within 0.1 seconds", message)
+    sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc" }
+    name = select(3, fetch(sink))
+    assert.equal("PARTIAL_FILE", name)
+  end)
+
+  it("raises when it is used after its end", function()
+    local sink = assert(core.sink { path = path })
+    sink:close()
+    sink:close()
+    assert.has_error(function() sink:finish() end)
+    assert.has_error(function() session:start { url = sim.url, sink = sink } end)
+    assert.has_error(function() core.sink {} end)
+    assert.has_error(function() core.sink { path = "a\0b" } end)
+    assert.has_error(function() core.sink { path = path, pth = 1 } end)
+  end)
+end)

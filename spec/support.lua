@@ -1,0 +1,128 @@
+--- What the specs share: simulators, clients on them, a clock that does not wait, other processes.
+
+local client = require "zuora.client"
+local core = require "zuora.core"
+local simulator = require "zuora.simulator"
+
+local support = {}
+
+support.REPORT = "ff808081529f4e3401529fd373730070"
+
+--- A clock that stands still until somebody waits with nothing in flight, and then jumps.
+function support.clock()
+  local clock = { at = 1000, slept = {} }
+  function clock.now() return clock.at end
+  function clock.step(session, seconds)
+    if session:running() > 0 then return session:step(math.min(seconds, 0.2)) end
+    if seconds > 0 then
+      clock.at = clock.at + seconds
+      clock.slept[#clock.slept + 1] = seconds
+    end
+    return session:step(0)
+  end
+  --- Seconds that were waited in all.
+  function clock.total() return clock.at - 1000 end
+  return clock
+end
+
+--- A client on a simulator, by OAuth unless `options` has other credentials.
+function support.client(sim, options, seams)
+  local all = { base_url = sim.url }
+  for name, value in pairs(options or {}) do all[name] = value end
+  if not (all.token or all.username) then
+    all.client_id, all.client_secret = sim.client_id, sim.client_secret
+  end
+  return client.new(all, seams)
+end
+
+--- A client whose waits take no time, and its clock. `random` always draws 1 (almost): no jitter.
+function support.quick_client(sim, options, random)
+  local clock = support.clock()
+  return support.client(sim, options, { clock = clock, random = random or function() return 1 end }), clock
+end
+
+support.simulator = simulator.start
+
+--- The requests in the journal that match, in order. `target` is a plain prefix of path and query.
+function support.sent(sim, method, target)
+  local found = {}
+  for _, entry in ipairs(sim:journal()) do
+    if entry.method == method and entry.target:sub(1, #target) == target then found[#found + 1] = entry end
+  end
+  return found
+end
+
+--- A client's patience, in specs that wait for the real simulator.
+support.soon = { min = 0.01, max = 0.05, timeout = 10 }
+
+function support.soon_with(more)
+  local options = {}
+  for name, value in pairs(support.soon) do options[name] = value end
+  for name, value in pairs(more) do options[name] = value end
+  return options
+end
+
+function support.read(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local content = file:read("a")
+  file:close()
+  return content
+end
+
+function support.write(path, content)
+  local file = assert(io.open(path, "wb"))
+  file:write(content)
+  file:close()
+end
+
+--- A directory of its own under build/, empty.
+function support.scratch(name)
+  local path = "build/spec/" .. name
+  assert(os.execute(("rm -rf '%s' && mkdir -p '%s'"):format(path, path)))
+  return path
+end
+
+function support.listing(directory)
+  local names = {}
+  for name in assert(io.popen("ls -A '" .. directory .. "'")):lines() do names[#names + 1] = name end
+  return names
+end
+
+--- Runs a shell command; what it printed (both streams), and whether it ended with 0.
+function support.shell(command)
+  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1; echo \"status $?\""))
+  local output = pipe:read("a")
+  pipe:close()
+  local text, status = output:match("^(.-)status (%d+)\n$")
+  return text, tonumber(status)
+end
+
+--- Runs Lua code in a process of its own, with this tree's modules: what it printed, and its exit status.
+function support.lua(code, prefix)
+  local path = os.tmpname()
+  support.write(path, code)
+  local setup = ("package.path=%q package.cpath=%q"):format(package.path, package.cpath)
+  local text, status = support.shell(("%s lua5.4 -e '%s' '%s'"):format(prefix or "", setup, path))
+  os.remove(path)
+  return text, status
+end
+
+--- Descriptors that this process has open.
+function support.descriptors()
+  local count = 0
+  for _ in assert(io.popen("ls /proc/$PPID/fd")):lines() do count = count + 1 end
+  return count
+end
+
+--- Drives a request of the core to its end, and gives its response.
+function support.finish(session, request)
+  local ends_at = core.now() + 20
+  while not request:finished() do
+    session:step(0.2)
+    assert(core.now() < ends_at, "the request did not finish")
+  end
+  return request:response()
+end
+
+return support
