@@ -1,6 +1,7 @@
 # make            build the module into build/
 # make demo       install what is missing, build, run the main job against a local simulator
 # make test       the same, then all specs
+# make check      the core's specs under valgrind
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
 # make install    DESTDIR= PREFIX=/usr/local
 #
@@ -47,7 +48,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test lint install clean
+.PHONY: all deps demo test check lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -83,6 +84,15 @@ demo: deps
 test: deps
 	@$(MAKE) --no-print-directory all
 	busted
+
+# The core's specs under valgrind: no bad access, nothing definitely lost.
+VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+  --errors-for-leak-kinds=definite
+CHECKED = json session sink operations loop credentials call files reportruns jobs
+
+check: all
+	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(CHECKED:%=spec/%_spec.lua)
+	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
 
 lint:
 	luacheck .

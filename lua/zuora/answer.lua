@@ -13,7 +13,8 @@ local answer = {}
 
 local function code_text(code)
   if code == nil or code == core.null then return nil end
-  if type(code) == "number" then return math.type(code) == "integer" and ("%d"):format(code) or ("%.14g"):format(code) end
+  if math.type(code) == "integer" then return ("%d"):format(code) end
+  if type(code) == "number" then return ("%.14g"):format(code) end
   if type(code) == "string" and code ~= "" then return code end
   return nil
 end

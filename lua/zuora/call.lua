@@ -108,7 +108,8 @@ end
 function Caller:explain(operation, err)
   if err.kind == "auth" and operation.base == "reporting" and self.settings.by_password and not self.settings.legacy
   then
-    err.message = err.message .. "; for user name and password use the older Reporting hosts: zuora.new { legacy = true }"
+    err.message = err.message
+      .. "; for user name and password use the older Reporting hosts: zuora.new { legacy = true }"
   end
 end
 

@@ -80,12 +80,12 @@ local function bases_of(options, kind)
   if not (origins or all_given and kind ~= "oauth") then
     check.fail(WHERE, "environment", "missing: an environment, or base_url", 1)
   end
-  local bases, problem = {}, nil
+  local bases = {}
   if origins then
-    bases, problem = hosts.bases(origins, options.legacy == true)
-    if not (bases or all_given) then check.fail(WHERE, "legacy", problem, 1) end
+    local derived, problem = hosts.bases(origins, options.legacy == true)
+    if not (derived or all_given) then check.fail(WHERE, "legacy", problem, 1) end
+    bases = derived or bases
   end
-  bases = bases or {}
   for base, url in pairs(given) do bases[base] = url end
   return bases
 end
