@@ -6,6 +6,8 @@ local simulator = require "zuora.simulator"
 
 local support = {}
 
+assert(os.execute "mkdir -p build/spec")
+
 support.REPORT = "ff808081529f4e3401529fd373730070"
 
 --- A clock that stands still until somebody waits with nothing in flight, and then jumps.
