@@ -36,12 +36,15 @@ build = {
   modules = {
     ["zuora.core"] = {
       sources = {
+        "src/base.c",
         "src/core.c",
         "src/options.c",
         "src/api/connection.c",
         "src/api/operations.c",
         "src/data/json.c",
+        "src/http/exchange.c",
         "src/http/request.c",
+        "src/http/response.c",
         "src/http/session.c",
         "src/http/sink.c",
       },

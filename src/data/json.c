@@ -87,9 +87,7 @@ static int json_decode(lua_State *L) {
   return 1;
 }
 
-/* --- encoding
- * ------------------------------------------------------------------------------------------------
- */
+/* --- encoding --------------------------------------------------------------------------------- */
 
 /* True when cjson writes this number so that it reads back the same. It writes floats with
  * `precision` digits, and some versions write integers as floats. An amount of money must not
@@ -137,9 +135,7 @@ void json_encode(lua_State *L, int index) {
   lua_call(L, 1, 1);
 }
 
-/* --- the instance
- * -----------------------------------------------------------------------------------------------
- */
+/* --- the instance ----------------------------------------------------------------------------- */
 
 /* Calls instance[name](argument) for a setting; false when this cjson refuses it. */
 static bool setting_apply(lua_State *L, int instance, const char *name) {

@@ -128,6 +128,16 @@ extern const Option call_options[];      /* those that a known call leaves open 
 extern const Option transport_options[]; /* those that make sense for every exchange */
 void exchange_init(Exchange *exchange);
 
+/* Fills request->headers. `standing` and `own` are stack positions of header tables, or 0: own wins over
+ * standing, and false there leaves one out. */
+void exchange_set_headers(lua_State *L, Request *request, const Exchange *exchange, int standing,
+                          int own);
+
+/* Tells the easy handle all that is not the request's own business. */
+CURLcode exchange_apply(CURL *easy, const Exchange *exchange, bool sink);
+
+/* --- request.c: one exchange from start to end -------------------------------------------------- */
+
 void request_open(lua_State *L);
 
 /* Starts the exchange on the session at `session`. `standing`, `own` (header tables; own wins over
@@ -137,15 +147,29 @@ void request_open(lua_State *L);
 int request_start(lua_State *L, int session, const Exchange *exchange, int standing, int own,
                   int body, int sink);
 
-/* The transfer is over and out of the multi handle; looks at what came. */
-void request_settle(Request *request, CURLcode result);
-
 /* When this request will have waited too long. */
 double request_deadline(const Request *request);
 void request_expire(Request *request);
 
 /* The session is going away: gives back what belongs to it. */
 void request_abandon(Request *request);
+
+/* --- response.c: what comes back ----------------------------------------------------------------- */
+
+void buffer_free(Buffer *buffer);
+
+/* For libcurl: a header line, and a piece of the body. The context is the request. */
+size_t response_on_header(char *line, size_t size, size_t count, void *context);
+size_t response_on_body(char *data, size_t size, size_t count, void *context);
+
+/* The transfer is over and out of the multi handle: was what came an answer, and a whole one? */
+void response_settle(Request *request, CURLcode result);
+
+/* Pushes the response as a table. */
+CURLcode response_push(lua_State *L, Request *request);
+
+/* Pushes nil, message, name, and the status where there was one; returns how many values. */
+int response_push_failure(lua_State *L, const Request *request);
 
 /* --- session.c: the multi handle
  * ------------------------------------------------------------------ */

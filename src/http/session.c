@@ -135,7 +135,7 @@ static void running_finish(Session *session, Request *request, CURLcode result) 
   request->state = REQUEST_FINISHED;
   list_push(&session->finished, request);
   session->finished_count++;
-  request_settle(request, result);
+  response_settle(request, result);
 }
 
 /* libcurl says that the multi handle is broken: everything on it has failed. */

@@ -1,0 +1,306 @@
+/*
+ * What comes back: the callbacks that take it, what is made of it at the end, and the table that Lua
+ * sees.
+ *
+ * No Lua function runs inside a libcurl callback: these fill C memory or a sink, and say no by a short
+ * count. A Lua error that jumped over libcurl would leave the multi handle unusable for good.
+ */
+#include "http.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef CURL_WRITEFUNC_ERROR /* new in 7.87.0: any count that is not the length given says the same */
+#define CURL_WRITEFUNC_ERROR 0xFFFFFFFF
+#endif
+
+/* --- a buffer with a ceiling
+ * --------------------------------------------------------------------------- */
+
+static RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length) {
+  if (length > buffer->limit - buffer->length) return FAILURE_TOO_LARGE;
+  if (length > buffer->capacity - buffer->length) {
+    size_t capacity = buffer->capacity > 0 ? buffer->capacity : 4096;
+    while (capacity - buffer->length < length) {
+      if (capacity > SIZE_MAX / 2) return FAILURE_NO_MEMORY;
+      capacity *= 2;
+    }
+    char *grown = realloc(buffer->data, capacity);
+    if (grown == NULL) return FAILURE_NO_MEMORY;
+    buffer->data = grown;
+    buffer->capacity = capacity;
+  }
+  memcpy(buffer->data + buffer->length, data, length);
+  buffer->length += length;
+  return FAILURE_NONE;
+}
+
+void buffer_free(Buffer *buffer) {
+  free(buffer->data);
+  buffer->data = NULL;
+  buffer->length = buffer->capacity = 0;
+}
+
+/* --- callbacks and what they decide
+ * --------------------------------------------------------------------- */
+
+static const char *response_header(Request *request, const char *name) {
+  struct curl_header *header;
+  if (curl_easy_header(request->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) return NULL;
+  return header->value;
+}
+
+/* A sink takes the bytes as they are: a coding that nobody asked for must not reach the file. */
+static bool response_is_coded(Request *request) {
+  struct curl_header *header;
+  for (size_t i = 0; curl_easy_header(request->easy, "Content-Encoding", i, CURLH_HEADER, -1,
+                                      &header) == CURLHE_OK;
+       i++)
+    if (!curl_strequal(header->value, "identity")) return true;
+  return false;
+}
+
+static bool response_file_failed(Request *request) {
+  request->failure = FAILURE_FILE;
+  request->file_error = sink_error(request->sink);
+  return false;
+}
+
+/* The body begins: does it belong in the sink? Only that of a 200, of a type that is not the type
+ * of an error page; all else is kept in memory, where it can be read and reported. */
+static bool response_begin(Request *request) {
+  request->begun = true;
+  if (request->sink == NULL) return true;
+  long status = 0;
+  if (curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK) return false;
+  const char *media_type = response_header(request, "Content-Type");
+  if (status != 200 || sink_refuses(request->sink, media_type != NULL ? media_type : ""))
+    return true;
+  if (response_is_coded(request)) {
+    request->failure = FAILURE_CODED;
+    return false;
+  }
+  request->to_sink = true;
+  return sink_begin(request->sink) || response_file_failed(request);
+}
+
+size_t response_on_body(char *data, size_t size, size_t count, void *context) {
+  Request *request = context;
+  size_t length = size * count; /* libcurl: size is always 1 */
+  if (!request->begun && !response_begin(request)) return CURL_WRITEFUNC_ERROR;
+  if (request->to_sink) {
+    request->last_byte = clock_now();
+    if (!sink_write(request->sink, data, length)) (void)response_file_failed(request);
+  } else {
+    request->failure = buffer_append(&request->body, data, length);
+  }
+  if (request->failure != FAILURE_NONE) return CURL_WRITEFUNC_ERROR;
+  request->received += (curl_off_t)length;
+  return length;
+}
+
+/* Two different lengths for one body: nothing can be proven about it. libcurl before 8.22 takes the
+ * first. */
+static bool response_lengths_agree(Request *request) {
+  struct curl_header *header;
+  char *first = NULL;
+  size_t amount = 1;
+  bool agree = true;
+  for (size_t i = 0; i < amount && agree; i++) {
+    if (curl_easy_header(request->easy, "Content-Length", i, CURLH_HEADER, -1, &header) !=
+        CURLHE_OK)
+      break;
+    amount = header->amount;
+    if (amount < 2) break;
+    if (first == NULL)
+      agree = (first = strdup(header->value)) != NULL; /* the next call may reuse the struct */
+    else
+      agree = strcmp(first, header->value) == 0;
+  }
+  free(first);
+  return agree;
+}
+
+/* libcurl takes headers that break off for headers that end. */
+size_t response_on_header(char *line, size_t size, size_t count, void *context) {
+  Request *request = context;
+  size_t length = size * count;
+  if (length >= 5 && memcmp(line, "HTTP/", 5) == 0)
+    request->headers_ended = false;
+  else if (length > 0 && (line[0] == '\r' || line[0] == '\n'))
+    request->headers_ended = true;
+  return length;
+}
+
+void response_settle(Request *request, CURLcode result) {
+  request->result = result;
+  if (result == CURLE_OK && request->failure == FAILURE_NONE) {
+    if (!request->headers_ended)
+      request->failure = FAILURE_CUT_HEADERS;
+    else if (!response_lengths_agree(request))
+      request->failure = FAILURE_LENGTHS;
+    else if (!request->begun)
+      (void)response_begin(
+          request); /* an empty body makes an empty file; `failure` tells the rest */
+    if (request->to_sink && request->failure == FAILURE_NONE) sink_complete(request->sink);
+  }
+  if (request->sink != NULL) sink_release(request->sink);
+  request->sink = NULL;
+}
+
+/* --- the response ----------------------------------------------------------------------------- */
+
+static const struct {
+  CURLcode code;
+  const char *name;
+} result_names[] = {
+    {CURLE_UNSUPPORTED_PROTOCOL, "UNSUPPORTED_PROTOCOL"},
+    {CURLE_URL_MALFORMAT, "URL_MALFORMAT"},
+    {CURLE_COULDNT_RESOLVE_PROXY, "COULDNT_RESOLVE_PROXY"},
+    {CURLE_COULDNT_RESOLVE_HOST, "COULDNT_RESOLVE_HOST"},
+    {CURLE_COULDNT_CONNECT, "COULDNT_CONNECT"},
+    {CURLE_WEIRD_SERVER_REPLY, "WEIRD_SERVER_REPLY"},
+    {CURLE_HTTP2, "HTTP2"},
+    {CURLE_PARTIAL_FILE, "PARTIAL_FILE"},
+    {CURLE_WRITE_ERROR, "WRITE_ERROR"},
+    {CURLE_OUT_OF_MEMORY, "OUT_OF_MEMORY"},
+    {CURLE_OPERATION_TIMEDOUT, "OPERATION_TIMEDOUT"},
+    {CURLE_SSL_CONNECT_ERROR, "SSL_CONNECT_ERROR"},
+    {CURLE_GOT_NOTHING, "GOT_NOTHING"},
+    {CURLE_SEND_ERROR, "SEND_ERROR"},
+    {CURLE_RECV_ERROR, "RECV_ERROR"},
+    {CURLE_PEER_FAILED_VERIFICATION, "PEER_FAILED_VERIFICATION"},
+    {CURLE_BAD_CONTENT_ENCODING, "BAD_CONTENT_ENCODING"},
+    {CURLE_SSL_CACERT_BADFILE, "SSL_CACERT_BADFILE"},
+    {CURLE_HTTP2_STREAM, "HTTP2_STREAM"},
+    {CURLE_PROXY, "PROXY"},
+};
+
+static const char *result_name(lua_State *L, CURLcode code) {
+  for (size_t i = 0; i < sizeof result_names / sizeof *result_names; i++)
+    if (result_names[i].code == code) return result_names[i].name;
+  return lua_pushfstring(L, "CURL_%d", (int)code);
+}
+
+static const struct {
+  RequestFailure failure;
+  const char *name, *message;
+} failure_names[] = {
+    {FAILURE_TOO_LARGE, "TOO_LARGE", NULL}, /* the message names the limit */
+    {FAILURE_NO_MEMORY, "OUT_OF_MEMORY", "not enough memory for the answer"},
+    {FAILURE_FILE, "FILE", NULL}, /* the message is errno's */
+    {FAILURE_CODED, "CODED", "the file came in a coding that was not asked for"},
+    {FAILURE_LENGTHS, "LENGTHS", "the answer has two different lengths"},
+    {FAILURE_CUT_HEADERS, "CUT_HEADERS", "the connection ended within the headers of the answer"},
+    {FAILURE_DEADLINE, "DEADLINE", "the deadline has passed"},
+    {FAILURE_CANCELLED, "CANCELLED", "the request was cancelled"},
+    {FAILURE_CLOSED, "CLOSED", "the session was closed"},
+};
+
+int response_push_failure(lua_State *L, const Request *request) {
+  const char *name = NULL, *message = NULL;
+  for (size_t i = 0; i < sizeof failure_names / sizeof *failure_names; i++)
+    if (failure_names[i].failure == request->failure) {
+      name = failure_names[i].name;
+      message = failure_names[i].message;
+    }
+  if (request->failure == FAILURE_FILE) message = strerror(request->file_error);
+  if (request->failure == FAILURE_TOO_LARGE)
+    message =
+        lua_pushfstring(L, "the answer is larger than the %I bytes that may be held in memory",
+                        (LUAI_UACINT)request->body.limit);
+  if (name == NULL) {
+    name = result_name(L, request->result);
+    message = request->error[0] != '\0' ? request->error : curl_easy_strerror(request->result);
+  }
+  long status = 0;
+  lua_pushnil(L);
+  lua_pushstring(L, message);
+  lua_pushstring(L, name);
+  if (request->easy == NULL ||
+      curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK || status == 0)
+    return 3;
+  lua_pushinteger(L, (lua_Integer)status); /* the answer had begun */
+  return 4;
+}
+
+static void set_string(lua_State *L, const char *key, const char *value, size_t length) {
+  lua_pushlstring(L, value, length);
+  lua_setfield(L, -2, key);
+}
+
+/* Header names in lower case; the values of a repeated one are joined by ", ". */
+static void response_push_headers(lua_State *L, CURL *easy) {
+  lua_newtable(L); /* [headers] */
+  struct curl_header *header = NULL;
+  while ((header = curl_easy_nextheader(easy, CURLH_HEADER, -1, header)) != NULL) {
+    luaL_Buffer name;
+    size_t length = strlen(header->name);
+    char *lower = luaL_buffinitsize(L, &name, length);
+    for (size_t i = 0; i < length; i++) {
+      char c = header->name[i];
+      lower[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    luaL_pushresultsize(&name, length); /* [headers, name] */
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, -3) == LUA_TSTRING) /* [headers, name, earlier] */
+      lua_pushfstring(L, "%s, %s", lua_tostring(L, -1), header->value);
+    else
+      lua_pushstring(L, header->value);
+    lua_remove(L, -2); /* [headers, name, value] */
+    lua_rawset(L, -3);
+  }
+}
+
+/* Does the message itself say where the body ends? If not, only the closing of the connection did,
+ * and a connection that broke looks the same. */
+static bool response_is_framed(Request *request, long status) {
+  long version = 0;
+  curl_off_t length = -1;
+  if (curl_easy_getinfo(request->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK &&
+      version >= CURL_HTTP_VERSION_2_0)
+    return true;
+  if (status == 204 || status == 304) return true;
+  if (curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length) == CURLE_OK &&
+      length >= 0)
+    return true;
+  const char *coding = response_header(request, "Transfer-Encoding");
+  size_t size = coding != NULL ? strlen(coding) : 0;
+  return size >= 7 && curl_strequal(coding + size - 7, "chunked"); /* the last coding delimits */
+}
+
+CURLcode response_push(lua_State *L, Request *request) {
+  long status = 0, connects = 0;
+  curl_off_t retry_after = 0, total = 0;
+  CURLcode code = curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+  if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &retry_after);
+  if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total);
+  if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
+  if (code != CURLE_OK) return code;
+
+  lua_createtable(L, 0, 9);
+  lua_pushinteger(L, (lua_Integer)status);
+  lua_setfield(L, -2, "status");
+  response_push_headers(L, request->easy);
+  lua_setfield(L, -2, "headers");
+  if (!request->to_sink)
+    set_string(L, "body", request->body.data != NULL ? request->body.data : "",
+               request->body.length);
+  lua_pushinteger(L, (lua_Integer)request->received);
+  lua_setfield(L, -2, "bytes");
+  lua_pushboolean(L, request->to_sink);
+  lua_setfield(L, -2, "to_sink");
+  lua_pushboolean(L, response_is_framed(request, status));
+  lua_setfield(L, -2, "framed");
+  lua_pushinteger(L, (lua_Integer)connects);
+  lua_setfield(L, -2, "new_connections");
+  lua_pushnumber(L, (lua_Number)total / 1e6);
+  lua_setfield(L, -2, "seconds");
+  if (retry_after > 0) { /* 0: none, or not to be understood; less: a date that is past */
+    lua_pushinteger(L, (lua_Integer)retry_after);
+    lua_setfield(L, -2, "retry_after");
+  }
+  return CURLE_OK;
+}
