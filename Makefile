@@ -9,7 +9,7 @@
 
 # What a Debian-like system needs; elsewhere `make deps` prints what to install.
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev lua-cjson \
-  lua-socket lua-busted lua-check luarocks curl git
+  lua-socket lua-sec lua-zlib lua-busted lua-check luarocks curl openssl unzip git
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4 and libcurl >= 7.85 with headers, lua-cjson, \
   LuaSocket, busted, luacheck, LuaRocks
 

@@ -20,7 +20,7 @@ description = {
 dependencies = {
   "lua >= 5.4, < 5.6",
   "lua-cjson >= 2.1.0",
-  -- zuora.simulator needs luasocket, and only when it is used.
+  -- zuora.simulator needs luasocket (luasec for TLS, lua-zlib for gzip and zip), and only when it is used.
 }
 
 -- The library alone: Debian keeps the header where the compiler looks and LuaRocks does not.
@@ -71,15 +71,21 @@ build = {
     ["zuora.simulator"] = "lua/zuora/simulator.lua",
     ["zuora.simulator.app"] = "lua/zuora/simulator/app.lua",
     ["zuora.simulator.aqua"] = "lua/zuora/simulator/aqua.lua",
+    ["zuora.simulator.content"] = "lua/zuora/simulator/content.lua",
     ["zuora.simulator.faults"] = "lua/zuora/simulator/faults.lua",
+    ["zuora.simulator.jobs"] = "lua/zuora/simulator/jobs.lua",
     ["zuora.simulator.json"] = "lua/zuora/simulator/json.lua",
     ["zuora.simulator.main"] = "lua/zuora/simulator/main.lua",
+    ["zuora.simulator.objects"] = "lua/zuora/simulator/objects.lua",
+    ["zuora.simulator.packing"] = "lua/zuora/simulator/packing.lua",
+    ["zuora.simulator.progress"] = "lua/zuora/simulator/progress.lua",
     ["zuora.simulator.replies"] = "lua/zuora/simulator/replies.lua",
     ["zuora.simulator.reporting"] = "lua/zuora/simulator/reporting.lua",
     ["zuora.simulator.samples"] = "lua/zuora/simulator/samples.lua",
     ["zuora.simulator.server"] = "lua/zuora/simulator/server.lua",
     ["zuora.simulator.tenant"] = "lua/zuora/simulator/tenant.lua",
     ["zuora.simulator.text"] = "lua/zuora/simulator/text.lua",
+    ["zuora.simulator.zoql"] = "lua/zuora/simulator/zoql.lua",
   },
 }
 

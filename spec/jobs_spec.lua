@@ -115,11 +115,11 @@ describe("client.jobs", function()
   end)
 
   it("ends a wait at aborted with the batch's message", function()
-    local job = submitted { queries = { QUERY, { name = "Bad", query = "select nothing" } } }
+    local job = submitted { queries = { QUERY, { name = "Bad", query = "select Nothing from Account" } } }
     local _, err = job:wait(support.soon)
     assert.equal("failed", err.kind)
     assert.equal(job, err.record)
-    assert.matches("job " .. job.id .. " was aborted: batch \"Bad\": .*syntax error", err.message)
+    assert.matches("job " .. job.id .. " was aborted: batch \"Bad\": .*no field named Nothing", err.message)
   end)
 
   it("ends a wait at error and at cancelled", function()

@@ -151,7 +151,8 @@ describe("zuora.simulator", function()
     _, job = submit { queries = { { name = "a", query = "select Nonsense from Account" } } }
     for _ = 1, 3 do _, job = ask("GET", "/v1/batch-query/jobs/" .. job.id, bearer()) end
     assert.equal("aborted", job.status)
-    assert.matches("syntax error", job.batches[1].message)
+    assert.matches("no field named Nonsense", job.batches[1].message)
+    assert.equal("90005", select(2, submit { queries = { { name = "a", query = "choose everything" } } }).errorCode)
   end)
 
   it("exports UTF-16 with tabs", function()

@@ -1,23 +1,40 @@
---- A local Zuora, to try scripts against without a tenant: a process of its own on 127.0.0.1.
+--- A local Zuora, to try scripts against without a tenant.
+--
+-- `start` makes it a process of its own, which ends with its parent; `open` keeps it in this process, where
+-- it moves on with `sim:step` or with the tasks of a client. Either listens on 127.0.0.1, on any free port.
 --
 --     local sim <close> = require "zuora.simulator".start()
 --     local client <close> = zuora.new {
 --       base_url = sim.url, client_id = sim.client_id, client_secret = sim.client_secret,
 --     }
+--
+-- LuaSocket is needed; LuaSec and the openssl program for TLS; lua-zlib for gzip and zip.
 
 local core = require "zuora.core"
-local json = require "zuora.simulator.json"
-local tenant = require "zuora.simulator.tenant"
 
 local simulator = {}
 
 ---@class zuora.Simulator
+---@field url string
+---@field client_id string
+---@field client_secret string
+---@field username string
+---@field password string
+---@field ca_file string|nil of a simulator with TLS: what a client has to trust
 local Simulator = {}
 Simulator.__index = Simulator
 Simulator.__name = "zuora.Simulator"
 
--- Seconds to wait for the address.
+-- Seconds to wait for the child's address.
 local START_LIMIT = 10
+
+-- Seconds between two looks at the network, inside another's loop, when nothing happens.
+local IDLE = 0.002
+
+-- The parts of the simulator are loaded when one is made: they need LuaSocket.
+local function part(name) return require("zuora.simulator." .. name) end
+
+-- --- starting ----------------------------------------------------------------------------------------
 
 local function shell_quoted(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
@@ -45,20 +62,47 @@ local function read_address(path, session)
   return nil
 end
 
---- Starts a simulator.
----@param settings table|nil what differs from the built-in tenant (client_id, client_secret, username, password,
---- token_life (s), looks, reports, objects), `port` (0: any), `lua` (the interpreter)
----@return zuora.Simulator sim with sim.url and the credentials; raises when it cannot be started
-function simulator.start(settings)
-  settings = settings or {}
-  local sent = {}
-  for name, value in pairs(settings) do
-    if name ~= "lua" then sent[name] = value end
+-- A certificate for 127.0.0.1 that signs itself: three files that are removed at the end.
+local function certificate_new()
+  local name = os.tmpname()
+  local tls = { name = name, key = name .. ".key", certificate = name .. ".pem" }
+  local ok = os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+    .. "-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1,DNS:localhost -keyout %s -out %s 2>/dev/null")
+    :format(shell_quoted(tls.key), shell_quoted(tls.certificate)))
+  if not ok then error("TLS needs the openssl program to make a certificate", 3) end
+  return tls
+end
+
+local function new(settings, fields)
+  local defaults = part "tenant".defaults
+  for _, name in ipairs { "client_id", "client_secret", "username", "password" } do
+    fields[name] = settings[name] or defaults[name]
   end
+  return setmetatable(fields, Simulator)
+end
+
+-- The user's settings, with the files for TLS when that is asked for.
+local function prepared(settings)
+  local all = {}
+  for name, value in pairs(settings or {}) do all[name] = value end
+  if all.tls == true then all.tls = certificate_new() end
+  return all, all.tls and all.tls.certificate
+end
+
+--- Starts a simulator as a process of its own.
+---@param settings table|nil what differs from the built-in tenant: client_id, client_secret, username,
+--- password, token_life (s), looks or seconds (how long each status lasts), objects, reports, answers,
+--- concurrent_jobs, segment_rows, partners; and port (0: any), tls (true, or { key =, certificate = }),
+--- lua (the interpreter)
+---@return zuora.Simulator sim raises when it cannot be started
+function simulator.start(settings)
+  local all, ca_file = prepared(settings)
+  local lua = all.lua
+  all.lua = nil
   local address_file = os.tmpname()
-  local child = assert(io.popen(command_line(settings.lua, address_file), "w"))
+  local child = assert(io.popen(command_line(lua, address_file), "w"))
   child:setvbuf("no")
-  child:write(next(sent) and json.encode(sent) or "", "\n")
+  child:write(next(all) and part "json".encode(all) or "", "\n")
   local session = core.session {}
   local url = read_address(address_file, session)
   os.remove(address_file)
@@ -66,23 +110,70 @@ function simulator.start(settings)
     child:close()
     error("the simulator did not start (is LuaSocket installed for this Lua?)", 2)
   end
-  local self = { url = url, child = child, session = session }
-  for _, name in ipairs { "client_id", "client_secret", "username", "password" } do
-    self[name] = settings[name] or tenant.defaults[name]
-  end
-  return setmetatable(self, Simulator)
+  return new(all, { url = url, child = child, session = session, ca_file = ca_file, tls = all.tls })
 end
+
+--- Opens a simulator in this process. It does nothing by itself: see sim:step and sim:serve.
+---@param settings table|nil as for start
+---@return zuora.Simulator sim
+function simulator.open(settings)
+  local all, ca_file = prepared(settings)
+  local app = part "app".new(part "tenant".new(all))
+  local server = part "server".new(function(request) return app:handle(request) end, all)
+  return new(all, { url = server.url, app = app, server = server, ca_file = ca_file, tls = all.tls })
+end
+
+--- Runs a simulator in this process until it is killed, and prints its address first. For a shell:
+-- lua5.4 -e 'require "zuora.simulator".run { port = 8080 }'
+---@param settings table|nil as for start
+function simulator.run(settings)
+  part "main"((prepared(settings)))
+end
+
+-- --- in this process ---------------------------------------------------------------------------------
+
+--- Moves an open simulator on.
+---@param seconds number|nil waits at most so long for something to do (0)
+function Simulator:step(seconds)
+  if not self.server then error("sim:step is for simulators that were opened, not started", 2) end
+  self.server:step(seconds or 0)
+end
+
+--- Lets an open simulator move on with the tasks of a client, so that one process is both. Call it outside
+-- of client:run: the task goes on until the simulator is stopped.
+---@param client zuora.Client
+---@return zuora.Task
+function Simulator:serve(client)
+  if not self.server then error("sim:serve is for simulators that were opened, not started", 2) end
+  return client:spawn(function()
+    while self.server do
+      self.server:step(0)
+      client:sleep(IDLE)
+    end
+  end)
+end
+
+-- --- what it is told ---------------------------------------------------------------------------------
 
 -- A request to the admin path; answers what is in its JSON.
 function Simulator:admin(method, path, value)
-  local request <close> = assert(self.session:start {
-    method = method, url = self.url .. "/_simulator/" .. path, body = value and json.encode(value),
-    headers = value and { ["Content-Type"] = "application/json" } or nil, proxy = "",
-  })
-  while not request:finished() do self.session:step(1) end
-  local response = assert(request:response())
-  local answer = json.decode(response.body) or {}
-  if response.status ~= 200 then error(answer.message or response.body, 3) end
+  local json = part "json"
+  local status, body
+  if self.app then
+    local response = self.app:admin { method = method, path = "/_simulator/" .. path,
+      body = value and json.encode(value) or "" }
+    status, body = response.status, response.body
+  else
+    local request <close> = assert(self.session:start {
+      method = method, url = self.url .. "/_simulator/" .. path, body = value and json.encode(value),
+      headers = value and { ["Content-Type"] = "application/json" } or nil, proxy = "", ca = self.ca_file,
+    })
+    while not request:finished() do self.session:step(1) end
+    local response = assert(request:response())
+    status, body = response.status, response.body
+  end
+  local answer = json.decode(body) or {}
+  if status ~= 200 then error(answer.message or body, 3) end
   return answer
 end
 
@@ -90,7 +181,7 @@ end
 ---@param fault table
 function Simulator:fault(fault) self:admin("POST", "fault", fault) end
 
---- Takes back all faults that have not struck.
+--- Takes back all faults that have not struck, and outcomes.
 function Simulator:heal() self:admin("DELETE", "fault") end
 
 --- Every request so far: method, path, target, headers (secrets masked), body, connection,
@@ -101,17 +192,32 @@ function Simulator:journal() return self:admin("GET", "journal").journal end
 --- Starts a new journal.
 function Simulator:forget() self:admin("DELETE", "journal") end
 
---- Lets time pass for the tenant.
+--- Lets time pass for the tenant: tokens end, files are purged, jobs are gone.
 ---@param seconds number
 function Simulator:forward(seconds) self:admin("POST", "clock", { forward = seconds }) end
 
---- Ends the process. Twice is fine.
+--- Changes rows of an object by their first column, and adds others: the next incremental job finds them.
+---@param object string
+---@param rows table[]
+function Simulator:update(object, rows) self:admin("POST", "update", { object = object, rows = rows }) end
+
+-- --- the end -----------------------------------------------------------------------------------------
+
+--- Ends it. Twice is fine.
 function Simulator:stop()
-  if not self.child then return end
-  local child = self.child
-  self.child = nil
-  self.session:close()
-  child:close()
+  if self.server then
+    self.server:close()
+    self.server = nil
+  elseif self.child then
+    local child = self.child
+    self.child = nil
+    self.session:close()
+    child:close()
+  end
+  if self.tls and self.tls.name then
+    for _, path in ipairs { self.tls.name, self.tls.key, self.tls.certificate } do os.remove(path) end
+    self.tls = nil
+  end
 end
 
 Simulator.__close = Simulator.stop

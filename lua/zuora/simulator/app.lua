@@ -3,7 +3,9 @@
 
 local aqua = require "zuora.simulator.aqua"
 local faults = require "zuora.simulator.faults"
+local content = require "zuora.simulator.content"
 local json = require "zuora.simulator.json"
+local packing = require "zuora.simulator.packing"
 local replies = require "zuora.simulator.replies"
 local reporting = require "zuora.simulator.reporting"
 local samples = require "zuora.simulator.samples"
@@ -17,6 +19,11 @@ App.__index = App
 
 local ADMIN = "/_simulator"
 
+-- What Zuora compresses, and from how many bytes on.
+local COMPRESSIBLE = { ["application/json"] = true, ["application/xml"] = true, ["text/html"] = true,
+  ["text/csv"] = true, ["text/plain"] = true }
+local COMPRESS_FROM = 1000
+
 -- --- who asks ----------------------------------------------------------------------------------------
 
 local function bearer_is_good(request, tenant)
@@ -29,9 +36,14 @@ local function keys_are_good(request, tenant)
     and request.headers.apisecretaccesskey == tenant.password
 end
 
-local function basic_is_good(request, tenant)
+-- The "name:password" of HTTP Basic.
+local function basic_of(request)
   local given = (request.headers.authorization or ""):match("^[Bb]asic (.+)$")
-  return given ~= nil and app.unbase64(given) == tenant.username .. ":" .. tenant.password
+  return given and app.unbase64(given)
+end
+
+local function basic_is_good(request, tenant)
+  return basic_of(request) == tenant.username .. ":" .. tenant.password
 end
 
 local DIGITS = {}
@@ -100,6 +112,9 @@ local function token_reply(request, tenant)
       "Content type '" .. (request.headers["content-type"] or "") .. "' not supported", path = "/oauth/token" })
   end
   local form = server.parse_form(request.body)
+  -- RFC 6749 lets a client name itself by HTTP Basic, too.
+  local basic = basic_of(request)
+  if basic then form.client_id, form.client_secret = basic:match("^([^:]*):(.*)$") end
   if form.grant_type ~= "client_credentials" then
     return replies.json(400, { status = 400, error = "unsupported_grant_type",
       message = "Unsupported grant type: " .. tostring(form.grant_type), path = "/oauth/token" })
@@ -147,14 +162,19 @@ end
 function App:answer_once(request)
   local key = request.method == "POST" and request.headers["idempotency-key"]
   if not key then return self:route(request) end
-  local before = self.tenant.replays[key]
+  local before = self.tenant:replay(key)
   if before and before.target ~= request.target then
     return replies.reasons(422, 50000020, "The Idempotency-Key was used for another request.")
   end
+  if before and not before.response then
+    return replies.reasons(409, 50000050, "A request with this Idempotency-Key is in progress.")
+  end
   if not before then
-    before = { target = request.target, response = self:route(request) }
+    before = self.tenant:remember(key, { target = request.target })
+    if request.dawdle then server.sleep(request.dawdle) end
+    before.response = self:route(request)
     -- A request that was not let in is not remembered.
-    if before.response.status ~= 401 then self.tenant.replays[key] = before end
+    if before.response.status == 401 then self.tenant:forget(key) end
   end
   local response = {}
   for name, value in pairs(before.response) do response[name] = value end
@@ -168,6 +188,8 @@ function App:faulty(request, fault)
     local headers = { ["Content-Type"] = "application/json" }
     for name, value in pairs(fault.headers or {}) do headers[name] = value end
     return { status = fault.status or 500, headers = headers, body = fault.body or "" }
+  elseif fault.kind == "envelope" then
+    return replies.envelope(fault.envelope)
   elseif fault.kind == "garbage" then
     return { status = 0, raw = fault.raw or "\0\1\2 this is not HTTP\r\n\r\n" }
   elseif fault.kind == "token" then
@@ -175,7 +197,9 @@ function App:faulty(request, fault)
   elseif fault.kind == "outcome" then
     self.tenant.job_outcome, self.tenant.run_outcome = fault.job, fault.run
   elseif fault.kind == "delay" then
-    server.sleep(fault.seconds or 1)
+    -- Under an idempotency key others see that the request is in progress.
+    request.dawdle = fault.seconds or 1
+    if not request.headers["idempotency-key"] then server.sleep(request.dawdle) end
   end
   local response = self:answer_once(request)
   response.fault = fault
@@ -218,10 +242,72 @@ function App:admin(request)
     self.tenant.job_outcome, self.tenant.run_outcome = nil, nil
   elseif method == "POST" and what == "clock" then
     self.tenant.offset = self.tenant.offset + (tonumber(given.forward) or 0)
+  elseif method == "POST" and what == "update" then
+    local ok, problem = pcall(self.tenant.update, self.tenant, given.object, given.rows)
+    if not ok then return replies.json(400, { message = problem }) end
   else
     return replies.json(404, { message = "No such admin path" })
   end
   return replies.json(200, { success = true })
+end
+
+-- --- what goes over the wire -------------------------------------------------------------------------
+
+local function media_type_of(response)
+  return ((response.headers or {})["Content-Type"] or ""):match("^[^;]*"):lower()
+end
+
+-- Packs an answer for whom that is welcome. Packed answers cannot be asked for in parts.
+local function pack(response)
+  local whole = response.content
+  local stream, put = whole.stream(0, whole.length), packing.gzip_stream()
+  response.headers["Content-Encoding"] = "gzip"
+  response.headers["Vary"] = "Accept-Encoding"
+  if response.etag then response.headers["ETag"] = "W/" .. response.etag end
+  local fault = response.fault
+  if fault and fault.kind == "gzip" then
+    response.body = faults.spoil(packing.gzip(whole:read()), fault)
+    return
+  end
+  local ended = false
+  response.body = { read = function()
+    while not ended do
+      local piece = stream()
+      ended = piece == nil
+      local packed = put(piece)
+      if packed ~= "" then return packed end
+    end
+  end }
+end
+
+-- The part of a file that was asked for.
+local function cut_to_range(request, response)
+  local whole, range, condition = response.content, request.headers.range, request.headers["if-range"]
+  response.headers["Accept-Ranges"] = "bytes"
+  response.headers["ETag"] = response.etag
+  if condition and condition ~= response.etag then range = nil end
+  local from, to
+  if range then from, to = content.range(range, whole.length) end
+  if from == false then
+    response.status, response.body = 416, ""
+    response.headers["Content-Range"] = "bytes */" .. whole.length
+  elseif from then
+    response.status = 206
+    response.headers["Content-Range"] = ("bytes %d-%d/%d"):format(from, to - 1, whole.length)
+    response.body = { read = whole.stream(from, to), length = to - from }
+  else
+    response.body = { read = whole.stream(0, whole.length), length = whole.length }
+  end
+end
+
+local function dress(request, response)
+  local packable = response.status == 200 and packing.available() and COMPRESSIBLE[media_type_of(response)]
+    and (request.headers["accept-encoding"] or ""):find("gzip", 1, true)
+  if packable and not response.content and #(response.body or "") > COMPRESS_FROM then
+    response.content = content.text(response.body)
+  end
+  if not response.content then return end
+  if packable and response.content.length > COMPRESS_FROM then pack(response) else cut_to_range(request, response) end
 end
 
 -- --- all together ------------------------------------------------------------------------------------
@@ -232,9 +318,13 @@ function App:handle(request)
   local fault = self.faults:strike(request)
   local response = fault and self:faulty(request, fault) or self:answer_once(request)
   self.answered = self.answered + 1
-  response.headers = response.headers or {}
+  -- The headers are this answer's own: what an idempotency key replays stays as it was.
+  local headers = {}
+  for name, value in pairs(response.headers or {}) do headers[name] = value end
+  response.headers = headers
   response.headers["Zuora-Request-Id"] = ("%08x-0000-4000-8000-%012x"):format(self.answered, self.answered)
   response.headers["Zuora-Track-Id"] = request.headers["zuora-track-id"]
+  if response.status == 200 then dress(request, response) end
   return response
 end
 

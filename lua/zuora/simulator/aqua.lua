@@ -7,26 +7,28 @@ local server = require "zuora.simulator.server"
 
 local aqua = {}
 
-local QUERY_LIMIT = 50
-
 -- Old-fashioned callers send booleans as text.
 local function truth(value) return value == true or value == "true" end
 
--- A batch follows its job's status, with the words that AQuA uses for batches.
-local function batch_status(status, batch)
-  if status == "aborted" and batch.parsed then return "completed" end
-  return ({ submitted = "pending", executing = "executing", error = "aborted" })[status] or status
+-- Queries run one after another; a batch has its own words for where it stands.
+local function batch_status(job, batch, status)
+  if status == "submitted" then return "pending" end
+  if status == "executing" then return batch == job.batches[1] and "executing" or "submitted" end
+  if status == "error" then return "aborted" end
+  if status == "aborted" and not batch.plan.problem then return job.message and "aborted" or "completed" end
+  return status
 end
 
 local function batch_fields(job, batch, status)
   local fields = {
     batchId = batch.batchId, name = batch.query.name, query = batch.query.query,
     batchType = batch.query.type or "zoqlexport",
-    status = batch_status(status, batch), apiVersion = batch.query.apiVersion or "151.0", full = true,
-    recordCount = batch.recordCount or 0, message = "", fileId = batch.fileId,
+    status = batch_status(job, batch, status), apiVersion = batch.query.apiVersion or "151.0", full = batch.full,
+    recordCount = batch.recordCount or 0, message = "", fileId = batch.fileId, segments = batch.segments,
+    deleted = batch.query.deleted,
   }
   if fields.status == "aborted" then
-    fields.message = job.message or "java.lang.RuntimeException: There is a syntax error in the query."
+    fields.message = batch.plan.problem or "java.lang.RuntimeException: The query could not be executed."
   end
   return fields
 end
@@ -37,7 +39,8 @@ local function job_reply(job, status)
   answer.id, answer.status = job.id, status
   answer.name, answer.partner, answer.project = given.name, given.partner, given.project
   answer.version, answer.format = tostring(given.version or "1.0"), (given.format or "csv"):upper()
-  answer.startTime = os.date("!%Y-%m-%d %H:%M:%S", job.started)
+  answer.startTime = os.date("!%Y-%m-%d %H:%M:%S", math.floor(job.started))
+  answer.notifyUrl, answer.offset = given.notifyUrl, given.offset
   answer.batches = {}
   for i, batch in ipairs(job.batches) do answer.batches[i] = batch_fields(job, batch, status) end
   return replies.json(200, answer)
@@ -48,53 +51,59 @@ local function submit(request, tenant)
   if type(fields) ~= "table" then
     return replies.reasons(400, 50000090, "The request body is not a JSON object.")
   end
-  local format = (fields.format or "csv"):lower()
+  local format = tostring(fields.format or "csv"):lower()
   if format ~= "csv" and format ~= "zip" and format ~= "gzip" then
     return replies.json(200, { success = false, code = 50000090, message = "Invalid format: " .. format })
   end
-  local queries = fields.queries
-  if type(queries) ~= "table" or #queries == 0 then
-    return replies.job_rejected(fields, "90016", "No queries are given.")
-  end
-  if #queries > QUERY_LIMIT then
-    return replies.job_rejected(fields, "90004", "The number of queries exceeds the limit of 50.")
-  end
-  for _, query in ipairs(queries) do
+  for _, query in ipairs(type(fields.queries) == "table" and fields.queries or {}) do
     if type(query) ~= "table" or type(query.query) ~= "string" then
       return replies.job_rejected({}, "90005", "There is a syntax error in one of the queries in the AQuA input")
     end
+    if type(query.deleted) == "table" then query.deleted.forceExport = truth(query.deleted.forceExport) end
   end
-  fields.useQueryLabels = truth(fields.useQueryLabels)
-  local job = tenant:submit_job(fields)
+  for _, name in ipairs { "useQueryLabels", "dateTimeUtc", "useLastCompletedJobQueries" } do
+    if fields[name] ~= nil then fields[name] = truth(fields[name]) end
+  end
+  local job, code, message = tenant.aqua:submit(fields)
+  if not job then return replies.job_rejected(fields, code, message) end
   return job_reply(job, "submitted")
 end
 
+local function no_job(id)
+  return replies.reasons(404, 50000040, "Cannot find job by id: '" .. id .. "'.")
+end
+
 local function get(_, tenant, id)
-  local job = tenant.jobs[id]
-  if not job then return replies.reasons(404, 50000040, "Cannot find job by id: '" .. id .. "'.") end
-  return job_reply(job, tenant:look_at_job(job))
+  local job = tenant.aqua:find(id)
+  if not job then return no_job(id) end
+  return job_reply(job, tenant.aqua:look(job))
 end
 
 local function cancel(_, tenant, id)
-  local job = tenant.jobs[id]
-  if not job then return replies.reasons(404, 50000040, "Cannot find job by id: '" .. id .. "'.") end
-  if not tenant:cancel_job(job) then
+  local job = tenant.aqua:find(id)
+  if not job then return no_job(id) end
+  if not tenant.aqua:cancel(job) then
     return replies.job_rejected({}, "90003", "The job cannot be cancelled: it has completed.")
   end
   return job_reply(job, "cancelled")
 end
 
 local function last(_, tenant, partner, project)
-  partner, project = server.unescape(partner), server.unescape(project)
-  local job = tenant:last_job(partner, project)
+  local job = tenant.aqua:last(server.unescape(partner), server.unescape(project))
   if not job then return replies.reasons(404, 50000040, "No completed job of this partner and project.") end
   return job_reply(job, "completed")
 end
 
 local function file(_, tenant, id)
-  local found = tenant.files[id]
+  local found = tenant.aqua:file(id)
   if not found then return replies.reasons(404, 50000040, "Cannot find file by id: '" .. id .. "'.") end
-  return { status = 200, headers = { ["Content-Type"] = found.media_type }, body = found.content }
+  return { status = 200, headers = { ["Content-Type"] = found.media_type }, content = found.content,
+    etag = found.etag }
+end
+
+local function file_status(_, tenant, id)
+  if not tenant.aqua:file(id) then return replies.reasons(404, 50000040, "Cannot find file by id: '" .. id .. "'.") end
+  return replies.json(200, { success = true, accessible = true, status = "RESTORED" })
 end
 
 aqua.jobs = {
@@ -106,6 +115,7 @@ aqua.jobs = {
 
 aqua.files = {
   { "GET", "/([^/]+)", file },
+  { "GET", "/([^/]+)/status", file_status },
 }
 
 return aqua

@@ -9,6 +9,9 @@
 --             of the headers; without either, instead of an answer (what was asked for is done)
 --           "stall": the same, but the connection stays open in silence
 --           "trickle": `size` bytes (1) at a time, `seconds` (0.001) apart
+--           "gzip": a packed answer is spoilt: `how` is "flip" (a bit), "cut" (its end is missing, and the
+--             length agrees), or "more" (something follows)
+--           "envelope": an error in the shape `envelope`, "E1" to "E17"
 --           "length": a Content-Length that is `extra` (10) too large
 --           "unframed": neither length nor chunks: the body ends with the connection
 --           "garbage": `raw` bytes instead of an answer
@@ -21,15 +24,15 @@ local Faults = {}
 Faults.__index = Faults
 
 local KINDS = {}
-for kind in ("status delay cut reset stall trickle length unframed garbage token outcome"):gmatch("%S+") do
+local NAMES = "status delay cut reset stall trickle length unframed garbage token outcome gzip envelope"
+for kind in NAMES:gmatch("%S+") do
   KINDS[kind] = true
 end
 
 --- Adds a fault. Raises for a table that is none.
 function Faults:add(fault)
   if type(fault) ~= "table" or not KINDS[fault.kind] then
-    error("a fault of kind status, delay, cut, reset, stall, trickle, length, unframed, garbage, token or outcome "
-      .. "expected", 0)
+    error("a fault of one of these kinds expected: " .. NAMES, 0)
   end
   local method, path = (fault.on or "* *"):match("^(%S+) (%S+)$")
   if not method then error("a fault is 'on' a method and a path, such as \"GET /v1/files/*\"", 0) end
@@ -57,6 +60,17 @@ end
 
 function Faults:clear()
   for i = #self, 1, -1 do self[i] = nil end
+end
+
+--- Spoils packed bytes.
+---@param packed string
+---@param fault { how: string|nil }
+---@return string
+function faults.spoil(packed, fault)
+  if fault.how == "cut" then return packed:sub(1, -math.min(21, #packed // 2)) end
+  if fault.how == "more" then return packed .. "\0\1something else" end
+  local middle = #packed // 2
+  return packed:sub(1, middle - 1) .. string.char(packed:byte(middle) ~ 0x10) .. packed:sub(middle + 1)
 end
 
 function faults.new() return setmetatable({}, Faults) end

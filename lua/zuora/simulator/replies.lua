@@ -45,4 +45,38 @@ function replies.job_rejected(fields, code, message)
     useLastCompletedJobQueries = false })
 end
 
+-- The shapes that a failure has been seen in, by the numbers of the list that the client goes by.
+local ENVELOPES = {
+  E1 = { 400, '{"success":false,"processId":"5F3A2B1C0D9E8F70","reasons":[{"code":53100320,'
+    .. '"message":"The value is not valid."}],"requestId":"r-1"}' },
+  E2 = { 500, '{"reasons":[{"code":"SystemError","message":"internal server error"}]}' },
+  E3 = { 200, '{"success":false,"code":50000090,"message":"Invalid format: json"}' },
+  E4 = { 200, '{"status":"error","errorCode":"90005","message":"There is a syntax error in one of the queries",'
+    .. '"batches":[],"name":null,"version":"1.0","format":"CSV","encrypted":"none",'
+    .. '"useLastCompletedJobQueries":false}' },
+  E5 = { 200, '{"success":false,"response":"{\\n \\"errorId\\":\\"1\\",\\"message\\":\\"No such report.\\",'
+    .. '\\"errorCode\\":\\"ZAN-USAGE-REST-ERROR\\"\\n}","links":null}' },
+  E6 = { 500, '<zanResponse success="false"><response xsi:type="xs:string">{"message":"No such report.",'
+    .. '"errorCode":"ZAN-REST-ERROR"}</response></zanResponse>', "application/xml" },
+  E7 = { 401, '{"message":"Token could not be decrypted.","errorCode":"loginFailed"}' },
+  E8 = { 401, '{"message":"Authentication error"}' },
+  E9 = { 429, '{"code":"REQUEST_EXCEEDED_LIMIT","message":"Request exceeded limit"}' },
+  E10 = { 200, '{"Success":false,"Errors":[{"Code":"INVALID_VALUE","Message":"The value is not valid."}]}' },
+  E11 = { 500, '{"faultcode":"fns:INVALID_SESSION","faultstring":"invalid session"}' },
+  E12 = { 404, '{"code":1001,"message":"The query job does not exist."}' },
+  E13 = { 400, '{"timestamp":"2026-01-01T00:00:00Z","status":400,"error":"Bad Request","message":"Invalid",'
+    .. '"path":"/oauth/token"}' },
+  E14 = { 400, '{"message":"Error - unrecognised fields"}' },
+  E15 = { 414, "<html><head><title>414 Request-URI Too Large</title></head><body></body></html>", "text/html" },
+  E16 = { 403, "<security:max-object-size>2047MB</security:max-object-size>", "application/xml" },
+  E17 = { 429, '{"message":"request exceeded limit"}' },
+}
+
+--- An error in one of the shapes "E1" to "E17".
+---@param name string
+function replies.envelope(name)
+  local status, body, media_type = table.unpack(ENVELOPES[name] or error("no envelope " .. tostring(name)))
+  return { status = status, headers = { ["Content-Type"] = media_type or "application/json" }, body = body }
+end
+
 return replies

@@ -71,7 +71,7 @@ local function search(request, tenant)
   local found = {}
   for i = #tenant.run_list, 1, -1 do
     local run = tenant.run_list[i]
-    local status = run.progress.stages[run.progress.at]
+    local status = run.progress:stage()
     if wanted[status] or next(wanted) == nil then
       found[#found + 1] = { id = run.id, reportId = run.reportId, reportType = run.reportType,
         startedOn = run.startedOn, status = status }
@@ -91,20 +91,25 @@ local function data(request, tenant, id)
   end
   if not run then return no_run(id) end
   if run.status ~= "COMPLETED" then return replies.reporting_failure(400, "The report run is not completed.") end
-  local page = {}
-  for i = math.max(1, offset), math.min(#run.report.rows, offset + size - 1) do
-    local row = {}
-    for column, name in ipairs(run.report.columns) do row[name] = run.report.rows[i][column] or "" end
-    page[#page + 1] = row
+  -- Offset 1 is the first row behind the header.
+  local page, total = {}, 0
+  for cells in run.report.data.each(0, math.huge) do
+    total = total + 1
+    if total >= offset and total < math.max(1, offset) + size then
+      local row = {}
+      for column, name in ipairs(run.report.data.columns) do row[name] = cells[column] or "" end
+      page[#page + 1] = row
+    end
   end
   return replies.json(200, { success = true,
-    response = { page = json.array(page), offset = offset, size = size, total = #run.report.rows } })
+    response = { page = json.array(page), offset = offset, size = size, total = total } })
 end
 
 local function export(_, tenant, id)
   local run = tenant.runs[id]
   if not run or run.status ~= "COMPLETED" then return replies.reporting_failure(400, NOT_EXPORTABLE) end
-  return { status = 200, headers = { ["Content-Type"] = UTF16_CSV }, body = tenant:export_run(run) }
+  return { status = 200, headers = { ["Content-Type"] = UTF16_CSV }, content = tenant:export_run(run),
+    etag = '"' .. run.id .. '"' }
 end
 
 -- Method, path below the base, handler(request, tenant, captures …).

@@ -22,8 +22,15 @@ local PIECE = 65536
 
 -- --- what a connection's coroutine waits for ---------------------------------------------------------
 
-local function wait_readable(connection) coroutine.yield("read", connection.socket) end
-local function wait_writable(connection) coroutine.yield("write", connection.socket) end
+-- LuaSocket says "timeout" for what would block, LuaSec which way. False: it is no matter of waiting.
+local WAITS = { timeout = "read", wantread = "read", wantwrite = "write" }
+
+local function wait_for(connection, problem, otherwise)
+  local way = problem == "timeout" and otherwise or WAITS[problem]
+  if not way then return false end
+  coroutine.yield(way, connection.socket)
+  return true
+end
 
 --- A pause of the connection that is being served.
 ---@param seconds number
@@ -40,8 +47,7 @@ local function fill(connection)
       connection.buffer = connection.buffer .. got
       return true
     end
-    if problem ~= "timeout" then return false end
-    wait_readable(connection)
+    if not wait_for(connection, problem) then return false end
   end
 end
 
@@ -141,9 +147,7 @@ local function send(connection, data)
     last = last or partial
     if last and last >= from then
       from = last + 1
-    elseif problem == "timeout" then
-      wait_writable(connection)
-    else
+    elseif not wait_for(connection, problem, "write") then
       return false
     end
   end
@@ -235,7 +239,22 @@ end
 
 -- --- connections -------------------------------------------------------------------------------------
 
+-- TLS first, where it is wanted.
+local function shake_hands(self, connection)
+  if not self.tls then return true end
+  local wrapped = self.ssl.wrap(connection.socket, self.tls)
+  if not wrapped then return false end
+  connection.socket = wrapped
+  wrapped:settimeout(0)
+  while true do
+    local done, problem = wrapped:dohandshake()
+    if done then return true end
+    if not wait_for(connection, problem) then return false end
+  end
+end
+
 local function serve(self, connection)
+  if not shake_hands(self, connection) then return end
   while true do
     local request = read_request(connection)
     if not request then return end
@@ -316,6 +335,8 @@ function Server:step(seconds, watched)
   return watched ~= nil and readable[watched] ~= nil
 end
 
+Server.__close = function(self) self:close() end
+
 function Server:close()
   for connection in pairs(self.connections) do self:drop(connection) end
   self.listener:close()
@@ -323,14 +344,17 @@ end
 
 --- Listens on 127.0.0.1.
 ---@param handler fun(request: table): table gives `{ status, headers, body, fault }`; may call server.sleep
----@param port integer|nil 0, the default, takes any free one
-function server.new(handler, port)
-  local listener = assert(socket.bind("127.0.0.1", port or 0, 512))
+---@param options { port: integer|nil, tls: { key: string, certificate: string }|nil } port 0, the default, takes
+--- any free one; the files of `tls` are in PEM
+function server.new(handler, options)
+  local listener = assert(socket.bind("127.0.0.1", options.port or 0, 512))
   listener:settimeout(0)
   local _, actual = listener:getsockname()
+  local tls = options.tls and { mode = "server", protocol = "any", key = options.tls.key,
+    certificate = options.tls.certificate, options = { "all", "no_sslv2", "no_sslv3", "no_tlsv1", "no_tlsv1_1" } }
   return setmetatable({
-    listener = listener, handler = handler, connections = {}, accepted = 0,
-    url = ("http://127.0.0.1:%d"):format(actual),
+    listener = listener, handler = handler, connections = {}, accepted = 0, tls = tls, ssl = tls and require "ssl",
+    url = ("%s://127.0.0.1:%d"):format(tls and "https" or "http", actual),
   }, Server)
 end
 

@@ -1,7 +1,13 @@
---- The state of one simulated tenant: credentials and tokens, reports and their runs, jobs and files.
+--- The state of one simulated tenant: credentials and tokens, reports and their runs; jobs and files are
+--- in a file of their own.
 --
 -- It knows no HTTP. Time is the machine's, moved by `offset`, so that tests can let days pass.
 
+local content = require "zuora.simulator.content"
+local jobs = require "zuora.simulator.jobs"
+local objects = require "zuora.simulator.objects"
+local progress = require "zuora.simulator.progress"
+local socket = require "socket"
 local text = require "zuora.simulator.text"
 
 local tenant = {}
@@ -9,15 +15,27 @@ local tenant = {}
 local Tenant = {}
 Tenant.__index = Tenant
 
--- What a new tenant holds: enough for a tour.
-local DEFAULTS = {
+local DAY = 24 * 3600
+local KEY_LIFE, RUN_LIFE = DAY, 60 * DAY
+
+--- What can be set, and what it is unless it is set.
+tenant.defaults = {
   client_id = "11111111-2222-3333-4444-555555555555",
   client_secret = "simulated=secret+/of=42",
   username = "user@simulated.example",
   password = "simulated pass:word",
-  token_life = 3599,
-  looks = 1, -- how often each status that is not the last is seen
-  reports = {
+  token_life = 3599,    -- seconds
+  looks = 1,            -- how often each status that is not the last is seen …
+  seconds = nil,        -- … or how long it lasts
+  concurrent_jobs = 50, -- stateful ones, and as many stateless ones
+  segment_rows = nil,   -- rows of a segment, for full stateful loads; nil: no segments
+  partners = nil,       -- a list of known partner ids; nil: all are known
+  answers = {},         -- { [query] = { columns =, rows = } }: what to answer to it, whatever it says
+}
+
+-- What a new tenant holds: enough for a tour.
+local function tour_reports()
+  return {
     ["ff808081529f4e3401529fd373730070"] = {
       name = "Accounts by balance",
       columns = { "Account.AccountNumber", "Account.Name", "Account.Balance" },
@@ -27,8 +45,11 @@ local DEFAULTS = {
         { "A00000003", "日本 GmbH", "-12.50" },
       },
     },
-  },
-  objects = {
+  }
+end
+
+local function tour_objects()
+  return {
     Account = {
       columns = { "Id", "AccountNumber", "Name", "Balance", "Currency" },
       rows = {
@@ -41,11 +62,11 @@ local DEFAULTS = {
       columns = { "Id", "StartDate", "EndDate", "FiscalYear", "Name", "Status" },
       rows = { { "402881824835bb2a01483c19f8190300", "2014-09-01", "2014-09-30", "2014", "Sep 2014", "Open" } },
     },
-  },
-}
+  }
+end
 
 --- Seconds since the epoch, in this tenant's time.
-function Tenant:now() return os.time() + self.offset end
+function Tenant:now() return socket.gettime() + self.offset end
 
 --- An id as Zuora makes them: 32 hexadecimal digits, never the same twice.
 function Tenant:new_id()
@@ -53,7 +74,7 @@ function Tenant:new_id()
   return ("4028818248%06x%016x"):format(os.time() & 0xffffff, self.ids)
 end
 
--- --- tokens ------------------------------------------------------------------------------------------
+-- --- tokens and idempotency keys ---------------------------------------------------------------------
 
 function Tenant:new_token()
   self.tokens_given = self.tokens_given + 1
@@ -69,36 +90,33 @@ end
 --- No token given so far is good any more.
 function Tenant:expire_tokens() self.tokens = {} end
 
--- --- things that take their time ---------------------------------------------------------------------
-
--- A run or a job goes through its stages: each is seen `looks` times, the last for ever.
-local function progress_new(stages) return { stages = stages, at = 1, seen = 0 } end
-
--- The present stage; being seen moves it on.
-local function progress_look(progress, looks)
-  local stage = progress.stages[progress.at]
-  progress.seen = progress.seen + 1
-  if progress.seen >= looks and progress.at < #progress.stages then
-    progress.at, progress.seen = progress.at + 1, 0
-  end
-  return stage
+--- What an idempotency key stands for: `{ target, response }`, the response nil while it is being made.
+---@param key string
+---@return table|nil
+function Tenant:replay(key)
+  local known = self.replays[key]
+  if known and self:now() - known.at > KEY_LIFE then self.replays[key], known = nil, nil end
+  return known
 end
 
-local function progress_is_over(progress) return progress.at == #progress.stages end
-
-local function progress_end(progress, stage)
-  progress.stages, progress.at, progress.seen = { stage }, 1, 0
+function Tenant:remember(key, known)
+  known.at = self:now()
+  self.replays[key] = known
+  return known
 end
 
-tenant.progress_is_over = progress_is_over
+function Tenant:forget(key) self.replays[key] = nil end
 
 -- --- report runs -------------------------------------------------------------------------------------
 
+local function milliseconds(seconds) return math.floor(seconds * 1000) end
+
 function Tenant:start_run(report_id, report, view)
+  local now = self:now()
   local run = {
     id = self:new_id(), reportId = report_id, reportType = view, report = report,
-    startedOn = self:now() * 1000, updatedOn = self:now() * 1000,
-    progress = progress_new { "STARTED", "QUERYDATA", "PROCESSINGDATA", self.run_outcome or "COMPLETED" },
+    startedOn = milliseconds(now), updatedOn = milliseconds(now), began = now,
+    progress = progress.new({ "STARTED", "QUERYDATA", "PROCESSINGDATA", self.run_outcome or "COMPLETED" }, self, now),
   }
   self.runs[run.id] = run
   table.insert(self.run_list, run)
@@ -107,142 +125,79 @@ end
 
 --- The status that a look at the run shows.
 function Tenant:look_at_run(run)
-  local status = progress_look(run.progress, self.looks)
-  if status ~= run.status then run.updatedOn = self:now() * 1000 end
+  local status = run.progress:look(self:now())
+  if status ~= run.status then run.updatedOn = milliseconds(self:now()) end
   run.status = status
   return status
 end
 
 --- Ends a run that is still going; false when it was cancelled before.
 function Tenant:cancel_run(run)
-  local before = run.progress.stages[run.progress.at]
-  if not progress_is_over(run.progress) then progress_end(run.progress, "CANCELLED") end
+  run.progress:pass(self:now())
+  local before = run.progress:stage()
+  if not run.progress:is_over() then run.progress:finish("CANCELLED") end
   return before ~= "CANCELLED"
-end
-
---- The report's rows as text in the form of an export.
-function Tenant:export_run(run)
-  local lines = { text.line(run.report.columns, #run.report.columns, "\t") }
-  for _, row in ipairs(run.report.rows) do
-    lines[#lines + 1] = text.line(row, #run.report.columns, "\t")
-  end
-  return text.utf16le(table.concat(lines))
-end
-
--- --- jobs and files ----------------------------------------------------------------------------------
-
-function Tenant:new_file(content, media_type)
-  local id = self:new_id()
-  self.files[id] = { content = content, media_type = media_type }
-  return id
-end
-
--- "select a, b from Object": what ZOQL comes to here. Returns the object, and where its columns are.
-function Tenant:parse_query(query)
-  local fields, name = query:match("^%s*[Ss][Ee][Ll][Ee][Cc][Tt]%s+(.-)%s+[Ff][Rr][Oo][Mm]%s+([%w_]+)%s*$")
-  local object
-  for known, candidate in pairs(self.objects) do
-    if name and known:lower() == name:lower() then object, name = candidate, known end
-  end
-  if not object then return nil end
-  local places, columns = {}, {}
-  for field in fields:gmatch("[^,%s]+") do
-    local place
-    for i, column in ipairs(object.columns) do
-      if column:lower() == field:lower() then place = i end
-    end
-    if not place then return nil end
-    places[#places + 1] = place
-    columns[#columns + 1] = object.columns[place]
-  end
-  return { name = name, object = object, places = places, columns = columns }
-end
-
--- The result of a query as a CSV file.
-local function query_result(parsed, by_api_names, null)
-  local header = {}
-  for i, column in ipairs(parsed.columns) do
-    header[i] = by_api_names and parsed.name .. "." .. column or parsed.name .. ": " .. column
-  end
-  local lines = { text.line(header, #header, ",") }
-  for _, row in ipairs(parsed.object.rows) do
-    local cells = {}
-    for i, place in ipairs(parsed.places) do
-      cells[i] = row[place]
-      if cells[i] == nil then cells[i] = null or "" end
-    end
-    lines[#lines + 1] = text.line(cells, #cells, ",")
-  end
-  return table.concat(lines), #parsed.object.rows
-end
-
-function Tenant:submit_job(fields)
-  local job = {
-    id = self:new_id(), fields = fields, batches = {}, started = self:now(),
-    progress = progress_new { "submitted", "executing", self.job_outcome or "completed" },
-  }
-  for i, query in ipairs(fields.queries) do
-    local parsed = self:parse_query(query.query)
-    job.batches[i] = { batchId = self:new_id(), query = query, parsed = parsed }
-    -- A query that cannot be read ends the job when it is executed.
-    if not parsed then job.progress.stages[3] = "aborted" end
-  end
-  self.jobs[job.id] = job
-  table.insert(self.job_list, job)
-  return job
-end
-
--- A job that has just completed has its files.
-local function finish_job(self, job)
-  for _, batch in ipairs(job.batches) do
-    local content, count = query_result(batch.parsed, job.fields.useQueryLabels == true, job.fields.nullReplacement)
-    batch.recordCount = count
-    batch.fileId = self:new_file(content, "text/csv;charset=UTF-8")
-  end
-end
-
---- The status that a look at the job shows.
-function Tenant:look_at_job(job)
-  local status = progress_look(job.progress, self.looks)
-  if status == "completed" and job.status ~= status then finish_job(self, job) end
-  job.status = status
-  return status
-end
-
---- Ends a job that is still going; false when it has ended before.
-function Tenant:cancel_job(job)
-  if progress_is_over(job.progress) then return false end
-  progress_end(job.progress, "cancelled")
-  return true
-end
-
---- The newest completed job of a partner and project.
-function Tenant:last_job(partner, project)
-  for i = #self.job_list, 1, -1 do
-    local job = self.job_list[i]
-    if job.status == "completed" and job.fields.partner == partner and job.fields.project == project then return job end
-  end
-  return nil
 end
 
 --- The newest completed run of a report.
 function Tenant:last_run(report_id)
+  local oldest = self:now() - RUN_LIFE
   for i = #self.run_list, 1, -1 do
     local run = self.run_list[i]
-    if run.reportId == report_id and run.status == "COMPLETED" then return run end
+    if run.reportId == report_id and run.status == "COMPLETED" and run.began >= oldest then return run end
   end
   return nil
 end
 
----@param settings table|nil any of DEFAULTS
-function tenant.new(settings)
-  local self = { offset = 0, ids = 0, tokens = {}, tokens_given = 0, runs = {}, run_list = {}, jobs = {}, job_list = {},
-    files = {}, replays = {} }
-  for name, value in pairs(DEFAULTS) do self[name] = value end
-  for name, value in pairs(settings or {}) do self[name] = value end
-  return setmetatable(self, Tenant)
+--- The report's rows in the form of an export: UTF-16, little endian, tabs.
+function Tenant:export_run(run)
+  if run.content then return run.content end
+  local data, places = run.report.data, {}
+  for i in ipairs(data.columns) do places[i] = i end
+  local head = text.utf16le(text.line(data.columns, #data.columns, "\t"))
+  if data.lay_out then
+    run.content = data.lay_out(places, "\t", head, text.utf16le)
+  else
+    run.content = content.file(function(put)
+      put(head)
+      for row in data.each(0, math.huge) do put(text.utf16le(text.line(row, #places, "\t"))) end
+    end)
+  end
+  return run.content
 end
 
-tenant.defaults = DEFAULTS
+-- --- data --------------------------------------------------------------------------------------------
+
+--- Changes rows of an object, by their first column, and adds others: the next incremental job finds them.
+---@param name string
+---@param rows table[]
+function Tenant:update(name, rows)
+  local object = self.objects[name]
+  if not (object and object.update) then error("there is no object of Lua tables named " .. tostring(name), 0) end
+  object.update(rows, self:now())
+end
+
+---@param settings table|nil any of tenant.defaults, `objects` and `reports`
+function tenant.new(settings)
+  local self = { offset = 0, ids = 0, tokens = {}, tokens_given = 0, runs = {}, run_list = {}, replays = {},
+    objects = {}, reports = {} }
+  settings = settings or {}
+  for name, value in pairs(tenant.defaults) do self[name] = value end
+  for name, value in pairs(settings) do
+    if name ~= "objects" and name ~= "reports" then self[name] = value end
+  end
+  for name, given in pairs(settings.objects or tour_objects()) do self.objects[name] = objects.new(given) end
+  for id, given in pairs(settings.reports or tour_reports()) do
+    self.reports[id] = { name = given.name or id, data = objects.new(given) }
+  end
+  if self.partners then
+    local known = {}
+    for _, partner in ipairs(self.partners) do known[partner] = true end
+    self.partners = known
+  end
+  setmetatable(self, Tenant)
+  self.aqua = jobs.new(self)
+  return self
+end
 
 return tenant

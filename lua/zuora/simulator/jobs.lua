@@ -1,0 +1,356 @@
+--- AQuA's engine: what is accepted, in which order jobs run, what a stateful one finds, and its files.
+--
+-- It knows no HTTP: `submit` gives a job, or the code and words of a rejection.
+
+local content = require "zuora.simulator.content"
+local objects = require "zuora.simulator.objects"
+local packing = require "zuora.simulator.packing"
+local progress = require "zuora.simulator.progress"
+local text = require "zuora.simulator.text"
+local zoql = require "zuora.simulator.zoql"
+
+local jobs = {}
+
+local QUERY_LIMIT = 50
+local DAY = 24 * 3600
+local FILE_LIFE, JOB_LIFE, SESSION_LIFE = 3 * DAY, 180 * DAY, 180 * DAY
+
+-- Objects whose deleted records cannot be had.
+local NO_DELETED = { paymenttransactionlog = true, refundtransactionlog = true, accountingcode = true,
+  accountingperiod = true, processedusage = true, discountappliedmetrics = true }
+
+-- --- what is accepted --------------------------------------------------------------------------------
+
+local function is_stateful(fields)
+  return fields.partner ~= nil and fields.project ~= nil and tonumber(fields.version or 1.0) >= 1.1
+end
+
+local function session_key(fields) return fields.partner .. "\0" .. fields.project end
+
+local function same_text(query) return (query:gsub("%s+", " "):lower()) end
+
+-- The query's answer: given beforehand, or by an object. Nil: it cannot be read.
+local function plan_of(tenant, query)
+  local given = tenant.answers[query.query]
+  if given then
+    local object = objects.new(given)
+    local plan = { object = object, name = "Answer", places = {}, any = {}, given = true }
+    for i in ipairs(object.columns) do plan.places[i] = i end
+    return plan
+  end
+  local parsed = zoql.parse(query.query)
+  if not parsed then return nil end
+  local plan = { name = parsed.object, places = {}, any = parsed.any }
+  for name, object in pairs(tenant.objects) do
+    if name:lower() == parsed.object:lower() then plan.name, plan.object = name, object end
+  end
+  if not plan.object then
+    plan.problem = "java.lang.RuntimeException: Unknown object " .. parsed.object .. "."
+    return plan
+  end
+  local function place_of(field)
+    local place = plan.object:place(field)
+    if not place then
+      plan.problem = ("java.lang.RuntimeException: There is no field named %s on %s."):format(field, plan.name)
+    end
+    return place
+  end
+  for _, field in ipairs(parsed.fields) do
+    if field == "*" then
+      for i in ipairs(plan.object.columns) do plan.places[#plan.places + 1] = i end
+    else
+      plan.places[#plan.places + 1] = place_of(field)
+    end
+  end
+  for _, all in ipairs(parsed.any) do
+    for _, condition in ipairs(all) do place_of(condition.field) end
+  end
+  return plan
+end
+
+local function query_problem(query, plan, stateful)
+  if not plan then
+    return "90005", "There is a syntax error in one of the queries in the AQuA input (" .. query.query .. ")"
+  end
+  if query.deleted and not stateful and query.deleted.forceExport ~= true then
+    return "90012", "A stateless job cannot retrieve deleted records."
+  end
+  if query.deleted and NO_DELETED[plan.name:lower()] then
+    return "90017", "Deleted records of " .. plan.name .. " cannot be retrieved."
+  end
+end
+
+local function active_jobs(self, stateful)
+  local count = 0
+  for _, job in ipairs(self.list) do
+    if job.stateful == stateful and not job.progress:is_over() then count = count + 1 end
+  end
+  return count
+end
+
+-- The code and the words of a rejection, or nil.
+local function fields_problem(self, fields, queries, stateful)
+  if not queries or #queries == 0 then return "90016", "No queries are given." end
+  if #queries > QUERY_LIMIT then return "90004", "The number of queries exceeds the limit of 50." end
+  if fields.notifyUrl and #fields.notifyUrl >= 5000 then return "90014", "The notifyUrl is too long." end
+  if fields.incrementalTime and not fields.incrementalTime:match("^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$") then
+    return "90015", "The incrementalTime is not of the form yyyy-MM-dd HH:mm:ss."
+  end
+  local partners = self.tenant.partners
+  if stateful and partners and not partners[fields.partner] then return "90019", "The partner is unknown." end
+  if active_jobs(self, stateful) >= self.tenant.concurrent_jobs then
+    return "90028", "There are too many jobs in progress."
+  end
+  if fields.format ~= "csv" and not packing.available() then
+    return "90010", "This simulator packs files with lua-zlib, which is not installed."
+  end
+end
+
+-- --- sessions: what stateful jobs remember -----------------------------------------------------------
+
+local function remembered(self, fields)
+  local session = self.sessions[session_key(fields)]
+  if session and self.tenant:now() - session.at > SESSION_LIFE then return nil end
+  return session
+end
+
+-- Is this batch to have everything, or what has changed since the last run?
+local function is_full(session, batch)
+  local before = session and session.queries[batch.query.name or batch.query.query]
+  if not before then return true end
+  local function shape(query)
+    local deleted = query.deleted or {}
+    return same_text(query.query) .. "\0" .. tostring(deleted.column) .. "\0" .. tostring(deleted.format)
+  end
+  return shape(before) ~= shape(batch.query)
+end
+
+-- "2015-01-21 10:30:01" as seconds since the epoch, the time zone left aside.
+local function seconds_of(given)
+  local y, m, d, h, min, s = given:match("^(%d+)-(%d+)-(%d+) (%d+):(%d+):(%d+)$")
+  return os.time { year = y, month = m, day = d, hour = h, min = min, sec = s }
+end
+
+-- --- results -----------------------------------------------------------------------------------------
+
+local function header_of(batch, by_api_names)
+  local plan, names = batch.plan, {}
+  for i, place in ipairs(plan.places) do
+    local column = plan.object.columns[place]
+    names[i] = plan.given and column or plan.name .. (by_api_names and "." or ": ") .. column
+  end
+  return text.line(names, #names, ",")
+end
+
+local function file_of(self, whole, fields, name)
+  local media_type = "text/csv;charset=UTF-8"
+  if fields.format == "gzip" then
+    whole, media_type = packing.gzip_content(whole), "application/x-gzip;charset=UTF-8"
+  elseif fields.format == "zip" then
+    whole, media_type = packing.zip_content(whole, name .. ".csv"), "application/zip;charset=UTF-8"
+  end
+  local id = self.tenant:new_id()
+  self.files[id] = { content = whole, media_type = media_type, made = self.tenant:now(), etag = '"' .. id .. '"' }
+  return id
+end
+
+-- Generated objects without conditions need not be gone through.
+local function whole_result(batch, head)
+  local object = batch.plan.object
+  if not object.lay_out or #batch.plan.any > 0 or batch.since > 0 then return nil end
+  return object.lay_out(batch.plan.places, ",", head, function(piece) return piece end), object.total
+end
+
+-- Cells for the line of a row.
+local function cells_of(row, plan, null)
+  local cells = {}
+  for i, place in ipairs(plan.places) do
+    cells[i] = row[place]
+    if cells[i] == nil or cells[i] == "" then cells[i] = null end
+  end
+  return cells
+end
+
+-- Goes through the rows that are asked for, and puts them into files of at most `per_file`.
+local function rows_into_files(self, job, batch, head, per_file)
+  local plan, null, count = batch.plan, job.fields.nullReplacement or "", 0
+  local rows = plan.object.each(batch.since, job.before)
+  local function next_line()
+    for row in rows do
+      local function get(field) return row[plan.object:place(field)] or "" end
+      if zoql.matches(plan.any, get) then
+        count = count + 1
+        return text.line(cells_of(row, plan, null), #plan.places, ",")
+      end
+    end
+  end
+  local ids, line = {}, next_line()
+  repeat
+    local whole = content.file(function(put)
+      put(head)
+      local in_file = 0
+      while line and in_file < per_file do
+        put(line)
+        in_file, line = in_file + 1, next_line()
+      end
+    end)
+    ids[#ids + 1] = file_of(self, whole, job.fields, batch.query.name or batch.batchId)
+  until not line
+  return ids, count
+end
+
+local function finish_batch(self, job, batch)
+  local head = header_of(batch, job.fields.useQueryLabels)
+  local segment_rows = job.stateful and batch.full and self.tenant.segment_rows
+  local whole, count
+  if not segment_rows then whole, count = whole_result(batch, head) end
+  if whole then
+    batch.fileId, batch.recordCount = file_of(self, whole, job.fields, batch.query.name or batch.batchId), count
+    return
+  end
+  local ids
+  ids, batch.recordCount = rows_into_files(self, job, batch, head, segment_rows or math.huge)
+  if segment_rows then batch.segments = ids else batch.fileId = ids[1] end
+end
+
+-- The job has just completed: its files are made, and its session remembers it.
+local function finish_job(self, job)
+  for _, batch in ipairs(job.batches) do finish_batch(self, job, batch) end
+  if not job.stateful then return end
+  local queries = {}
+  for _, batch in ipairs(job.batches) do queries[batch.query.name or batch.query.query] = batch.query end
+  self.sessions[session_key(job.fields)] = { at = self.tenant:now(), before = job.before, queries = queries,
+    list = job.queries }
+end
+
+-- The transaction begins: what is it to see?
+local function begin_job(self, job)
+  local fields, session = job.fields, job.stateful and remembered(self, job.fields)
+  job.before = self.tenant:now() - (job.stateful and tonumber(fields.offset) or 0)
+  for _, batch in ipairs(job.batches) do
+    batch.full = not job.stateful or is_full(session, batch)
+    batch.since = batch.full and 0 or session.before
+    if job.stateful and fields.incrementalTime then
+      batch.full, batch.since = false, seconds_of(fields.incrementalTime)
+    end
+  end
+end
+
+-- --- jobs --------------------------------------------------------------------------------------------
+
+local Jobs = {}
+Jobs.__index = Jobs
+
+--- Takes a job, or refuses it.
+---@param fields table as they were sent, `queries` and all
+---@return table|nil job, string|nil code, string|nil message
+function Jobs:submit(fields)
+  self:settle()
+  local stateful = is_stateful(fields)
+  local session = stateful and remembered(self, fields)
+  local queries = fields.queries or session and session.list
+  fields.format = (fields.format or "csv"):lower()
+  local code, message = fields_problem(self, fields, queries, stateful)
+  if code then return nil, code, message end
+  local job = { id = self.tenant:new_id(), fields = fields, queries = queries, stateful = stateful, batches = {},
+    started = self.tenant:now() }
+  local outcome = self.tenant.job_outcome or "completed"
+  for i, query in ipairs(queries) do
+    local plan = plan_of(self.tenant, query)
+    code, message = query_problem(query, plan, stateful)
+    if code then return nil, code, message end
+    job.batches[i] = { batchId = self.tenant:new_id(), query = query, plan = plan, full = not (stateful and session) }
+    if plan.problem then outcome = "aborted" end -- found out when it is executed
+  end
+  job.progress = progress.new({ "submitted", "executing", outcome }, self.tenant, self.tenant:now())
+  if stateful then
+    -- Jobs of one session run one after another.
+    for i = #self.list, 1, -1 do
+      local other = self.list[i]
+      if other.stateful and session_key(other.fields) == session_key(fields) then
+        if not other.progress:is_over() then job.previous = other end
+        break
+      end
+    end
+  end
+  self.by_id[job.id] = job
+  table.insert(self.list, job)
+  return job
+end
+
+--- The job of that id, unless it is unknown or too old.
+---@param id string
+---@return table|nil
+function Jobs:find(id)
+  local job = self.by_id[id]
+  return job and self.tenant:now() - job.started <= JOB_LIFE and job or nil
+end
+
+--- The status that a look at the job shows.
+---@param job table
+---@return string
+function Jobs:look(job)
+  local previous = job.previous
+  if previous then
+    if not previous.progress:is_over() or previous.status ~= previous.progress:stage() then self:look(previous) end
+    if not previous.progress:is_over() then return job.progress:stage() end
+    job.progress:begin(previous.progress.since)
+    job.previous = nil
+  end
+  local status = job.progress:look(self.tenant:now())
+  if status ~= "submitted" and not job.before then begin_job(self, job) end
+  if status == "completed" and job.status ~= status then finish_job(self, job) end
+  job.status = status
+  return status
+end
+
+-- Where stages last for seconds, jobs go on without being looked at.
+function Jobs:settle()
+  if not self.tenant.seconds then return end
+  for _, job in ipairs(self.list) do
+    if not job.progress:is_over() or job.status ~= job.progress:stage() then self:look(job) end
+  end
+end
+
+--- Ends a job that is still going; false when it has ended before.
+---@param job table
+---@return boolean
+function Jobs:cancel(job)
+  job.progress:pass(self.tenant:now())
+  if job.progress:is_over() then return false end
+  job.progress:finish("cancelled")
+  job.status = "cancelled"
+  return true
+end
+
+--- The newest completed job of a partner and project.
+---@return table|nil
+function Jobs:last(partner, project)
+  self:settle()
+  for i = #self.list, 1, -1 do
+    local job = self.list[i]
+    if job.status == "completed" and job.fields.partner == partner and job.fields.project == project then
+      return self:find(job.id)
+    end
+  end
+  return nil
+end
+
+--- A result file, unless it is unknown or purged.
+---@param id string
+---@return { content: table, media_type: string, etag: string }|nil
+function Jobs:file(id)
+  local file = self.files[id]
+  if file and self.tenant:now() - file.made > FILE_LIFE then
+    self.files[id] = nil
+    return nil
+  end
+  return file
+end
+
+---@param tenant table
+function jobs.new(tenant)
+  return setmetatable({ tenant = tenant, by_id = {}, list = {}, files = {}, sessions = {} }, Jobs)
+end
+
+return jobs

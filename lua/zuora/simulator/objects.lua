@@ -1,0 +1,195 @@
+--- The rows that a simulated tenant holds: given as Lua tables, read from CSV files, or generated.
+--
+-- An object has `columns` and `each(since, before)`: an iterator over rows (arrays of cells) that have
+-- changed in that time. Generated ones have no end in memory: they also have `lay_out`, which makes a
+-- content of them without going through the rows.
+
+local content = require "zuora.simulator.content"
+local core = require "zuora.core"
+local text = require "zuora.simulator.text"
+
+local objects = {}
+
+local Object = {}
+Object.__index = Object
+
+--- The place of a column, by a name without regard to case; nil when there is none.
+---@param name string
+---@return integer|nil
+function Object:place(name)
+  return self.places[name:lower()]
+end
+
+local function new(fields)
+  fields.places = {}
+  for i, column in ipairs(fields.columns) do fields.places[column:lower()] = i end
+  return setmetatable(fields, Object)
+end
+
+-- --- tables ------------------------------------------------------------------------------------------
+
+-- JSON has null where Lua has nothing.
+local function cleaned(row)
+  for i, cell in ipairs(row) do
+    if cell == core.null then row[i] = "" end
+  end
+  return row
+end
+
+local function of_table(columns, rows)
+  local changed = {} -- when each row changed; 0: it was there from the beginning
+  for i, row in ipairs(rows) do
+    cleaned(row)
+    changed[i] = 0
+  end
+  local object = new { columns = columns, rows = rows }
+
+  function object.each(since, before)
+    local i = 0
+    return function()
+      repeat
+        i = i + 1
+      until not rows[i] or changed[i] >= since and changed[i] < before
+      return rows[i]
+    end
+  end
+
+  --- Puts rows in the place of those with the same first cell, and behind the others.
+  function object.update(newer, now)
+    local known = {}
+    for i, row in ipairs(rows) do known[row[1]] = i end
+    for _, row in ipairs(newer) do
+      local i = known[row[1]] or #rows + 1
+      rows[i], changed[i], known[row[1]] = cleaned(row), now, i
+    end
+  end
+
+  return object
+end
+
+-- --- CSV files ---------------------------------------------------------------------------------------
+
+local function of_csv(path)
+  local columns = text.records(path)()
+  if not columns then error(path .. ": no header line", 0) end
+  return new {
+    columns = columns,
+    each = function(since)
+      if since > 0 then return function() return nil end end -- a file does not change
+      local rows = text.records(path)
+      rows() -- the header
+      return rows
+    end,
+  }
+end
+
+-- --- generated ---------------------------------------------------------------------------------------
+
+-- Rows repeat after so many, but for the number of their block, which is in the first column.
+local BLOCK_ROWS = 512
+
+local DEFAULT_COLUMNS = { "Id", "AccountNumber", "Name", "Status", "Currency", "Balance", "CreatedDate", "Notes" }
+
+local PLAIN = { "Northwind Traders", "Contoso Ltd", "Fabrikam", "Adventure Works", "Tailspin Toys" }
+local AWKWARD = { "Smith, \"Jim\" & Sons", "two\nlines", "crlf\r\ninside", "tab\tinside", "", " leading blank",
+  "Ærøskøbing", "日本語", "🙂 emoji", "'single'", "\"", "\"\"", ",", "trailing,", "=1+1", "0012", "NULL", "a;b|c" }
+
+-- A generator of its own, so that the same seed gives the same rows everywhere.
+local function random_of(seed)
+  local state = seed * 2654435761 + 88172645463325252
+  return function(n)
+    state = state ~ state << 13
+    state = state ~ state >> 7
+    state = state ~ state << 17
+    return (state >> 11) % n + 1
+  end
+end
+
+local MAKERS = {
+  status = function(_, pick) return ({ "Active", "Canceled", "Draft" })[pick(3)] end,
+  currency = function(_, pick) return ({ "EUR", "USD", "JPY" })[pick(3)] end,
+  balance = function(_, pick) return ("%d.%02d"):format(pick(100000) - 50000, pick(100) - 1) end,
+  createddate = function(r, pick) return ("2026-%02d-%02dT%02d:00:00+0000"):format(pick(12), pick(28), r % 24) end,
+  accountnumber = function(r) return ("A%08d"):format(r) end,
+}
+
+local function of_generator(columns, settings)
+  columns = columns or DEFAULT_COLUMNS
+  local total, pick = settings.rows or 1000, random_of(settings.seed or 1)
+  local words = settings.awkward and AWKWARD or PLAIN
+  local block = {}
+  for r = 1, BLOCK_ROWS do
+    local row = {}
+    for i, column in ipairs(columns) do
+      local make = MAKERS[column:match("[^.]*$"):lower()]
+      row[i] = make and make(r, pick) or words[pick(#words)]
+    end
+    block[r] = row
+  end
+  -- The first cell says which row it is: the number of the block, then that of the row in it.
+  local function first_cell(number, r) return ("%08d"):format(number), ("%03d"):format(r) end
+
+  local object = new { columns = columns, total = total }
+
+  function object.each(since)
+    local n = since > 0 and total or 0
+    return function()
+      if n >= total then return nil end
+      local number, r = n // BLOCK_ROWS, n % BLOCK_ROWS + 1
+      n = n + 1
+      local row = table.move(block[r], 1, #columns, 1, {})
+      row[1] = table.concat { first_cell(number, r) }
+      return row
+    end
+  end
+
+  --- All rows, with these columns, as a content.
+  ---@param places integer[]
+  ---@param delimiter string
+  ---@param head string the header line, encoded
+  ---@param encode fun(text: string): string
+  function object.lay_out(places, delimiter, head, encode)
+    -- The text of a block, cut where the number of the block goes.
+    local function cut(rows)
+      local pieces = {}
+      for r = 1, rows do
+        local row, cells = block[r], {}
+        for i, place in ipairs(places) do
+          cells[i] = place == 1 and "\1" .. select(2, first_cell(0, r)) or row[place]
+        end
+        pieces[r] = text.line(cells, #places, delimiter)
+      end
+      local list = {}
+      for piece in (table.concat(pieces) .. "\1"):gmatch("([^\1]*)\1") do list[#list + 1] = encode(piece) end
+      return list
+    end
+    local function filler(rows)
+      local list = cut(rows)
+      local parts = {}
+      for i, piece in ipairs(list) do parts[2 * i - 1] = piece end
+      return function(number)
+        local shown = encode((first_cell(number, 0)))
+        for i = 2, 2 * #list - 2, 2 do parts[i] = shown end
+        return table.concat(parts)
+      end
+    end
+    local whole, last = filler(BLOCK_ROWS), filler(total % BLOCK_ROWS)
+    local size, blocks = #whole(0), total // BLOCK_ROWS
+    return content.blocks(head, function(number) return number < blocks and whole(number) or last(number) end, size,
+      #head + blocks * size + #last(0))
+  end
+
+  return object
+end
+
+--- Makes an object of what a user gives: `{ columns, rows }`, `{ csv = path }`, or
+--- `{ columns, generate = { rows, seed, awkward } }`.
+---@param given table
+---@return table object
+function objects.new(given)
+  if given.csv then return of_csv(given.csv) end
+  if given.generate then return of_generator(given.columns, given.generate) end
+  return of_table(given.columns or { "Id" }, given.rows or {})
+end
+
+return objects

@@ -1,0 +1,197 @@
+-- The engine behind the simulated AQuA: sessions, limits, segments, time.
+
+local support = require "spec.support"
+
+local DAY = 24 * 3600
+
+describe("a simulated tenant's jobs", function()
+  local sim, client
+
+  local function open(settings)
+    if sim then
+      client:close()
+      sim:stop()
+    end
+    sim = support.simulator(settings)
+    client = support.client(sim)
+  end
+  after_each(function()
+    client:close()
+    sim:stop()
+    sim = nil
+  end)
+
+  local ROWS = { { "1", "one" }, { "2", "two" }, { "3", "three" } }
+  local THINGS = { Thing = { columns = { "Id", "Name" }, rows = ROWS } }
+  local QUERY = { name = "t", query = "select Id, Name from Thing" }
+
+  local function submit(fields)
+    fields = fields or {}
+    fields.queries = fields.queries or { QUERY }
+    return client.jobs:submit(fields)
+  end
+
+  local function run(fields) return assert(assert(submit(fields)):wait(support.soon)) end
+  local function stateful(fields)
+    fields = fields or {}
+    fields.partner, fields.project = fields.partner or "p", fields.project or "q"
+    return fields
+  end
+
+  local function text_of(file_id)
+    local path = "build/spec/simulated-file"
+    assert(client.files:download(file_id, path))
+    return support.read(path)
+  end
+
+  it("find everything first, then what has changed", function()
+    open { objects = THINGS }
+    local first = run(stateful())
+    assert.is_true(first.batches[1].full)
+    assert.equal(3, first.batches[1].recordCount)
+    local second = run(stateful())
+    assert.is_false(second.batches[1].full)
+    assert.equal(0, second.batches[1].recordCount)
+    assert.equal("Thing: Id,Thing: Name\n", text_of(second.batches[1].fileId))
+    sim:update("Thing", { { "2", "zwei" }, { "4", "four" } })
+    local third = run(stateful())
+    assert.equal("Thing: Id,Thing: Name\n2,zwei\n4,four\n", text_of(third.batches[1].fileId))
+    assert.equal(4, run().batches[1].recordCount) -- a stateless one sees all
+    assert.equal(third.id, assert(client.jobs:last { partner = "p", project = "q" }).id)
+  end)
+
+  it("find everything again when the query, or the deleted column, has changed, or is new", function()
+    open { objects = THINGS }
+    run(stateful())
+    assert.is_false(run(stateful()).batches[1].full)
+    assert.is_true(run(stateful { queries = { { name = "t", query = "select Id from Thing" } } }).batches[1].full)
+    assert.is_true(run(stateful { queries = { { name = "t", query = "select Id from Thing",
+      deleted = { column = "gone", format = "Boolean" } } } }).batches[1].full)
+    local job = run(stateful { queries = { { name = "t", query = "select Id from Thing",
+      deleted = { column = "gone", format = "Boolean" } }, { name = "new", query = "select Name from Thing" } } })
+    assert.is_false(job.batches[1].full)
+    assert.is_true(job.batches[2].full)
+    assert.is_true(run(stateful { project = "other" }).batches[1].full)
+    sim:forward(181 * DAY)
+    client:close()
+    client = support.client(sim)
+    assert.is_true(run(stateful()).batches[1].full)
+  end)
+
+  it("go by incrementalTime and offset when those are given", function()
+    open { objects = THINGS }
+    run(stateful())
+    sim:update("Thing", { { "1", "uno" } })
+    assert.equal(0, run(stateful { offset = 3600 }).batches[1].recordCount)
+    assert.equal(1, run(stateful()).batches[1].recordCount)
+    assert.equal(1, run(stateful { incrementalTime = "2020-01-01 00:00:00" }).batches[1].recordCount)
+  end)
+
+  it("are cut into segments when they are stateful and full, each with its header", function()
+    open { objects = THINGS, segment_rows = 2 }
+    local batch = run(stateful()).batches[1]
+    assert.is_nil(batch.fileId)
+    assert.equal(2, #batch.segments)
+    assert.equal(3, batch.recordCount)
+    assert.equal("Thing: Id,Thing: Name\n1,one\n2,two\n", text_of(batch.segments[1]))
+    assert.equal("Thing: Id,Thing: Name\n3,three\n", text_of(batch.segments[2]))
+    assert.is_nil(run(stateful()).batches[1].segments)
+    assert.is_nil(run().batches[1].segments)
+  end)
+
+  it("of one session run one after another, those of others side by side", function()
+    open { objects = THINGS }
+    local first, second = assert(submit(stateful())), assert(submit(stateful()))
+    local other = assert(submit(stateful { project = "other" }))
+    assert(other:wait(support.soon))
+    for _ = 1, 2 do assert(second:refresh()) end
+    assert.equal("submitted", second.status)
+    assert(first:wait(support.soon))
+    assert(second:wait(support.soon))
+    assert.is_false(second.batches[1].full)
+  end)
+
+  it("go through their stages by time when told so", function()
+    open { objects = THINGS, seconds = 100 }
+    local job = assert(submit(stateful()))
+    for _, expected in ipairs { "submitted", "submitted", "executing", "executing", "completed" } do
+      assert.equal(expected, assert(job:refresh()).status)
+      sim:forward(51)
+    end
+    local next_one = assert(submit(stateful()))
+    sim:forward(500)
+    assert.equal(next_one.id, assert(client.jobs:last { partner = "p", project = "q" }).id)
+  end)
+
+  it("tell batches from jobs", function()
+    open { objects = THINGS }
+    local job = assert(submit { queries = { QUERY, { name = "u", query = "select Name from Thing" } } })
+    local function statuses()
+      assert(job:refresh())
+      return { job.status, job.batches[1].status, job.batches[2].status }
+    end
+    assert.same({ "submitted", "pending", "pending" }, statuses())
+    assert.same({ "executing", "executing", "submitted" }, statuses())
+    assert.same({ "completed", "completed", "completed" }, statuses())
+  end)
+
+  it("are refused by AQuA's own codes", function()
+    open { objects = THINGS, partners = { "known" }, concurrent_jobs = 2 }
+    local function code(fields)
+      local job, err = submit(fields)
+      assert.is_nil(job)
+      assert.equal("api", err.kind)
+      return err.code
+    end
+    local many = {}
+    for i = 1, 51 do many[i] = { name = "q" .. i, query = QUERY.query } end
+    assert.equal("90004", code { queries = many })
+    assert.equal("90005", code { queries = { { query = "select" } } })
+    assert.equal("90012", code { queries = { { query = QUERY.query, deleted = { column = "d", format = "Boolean" } } } })
+    assert.equal("90014", code { notifyUrl = ("x"):rep(5000) })
+    assert.equal("90015", code(stateful { partner = "known", incrementalTime = "yesterday" }))
+    assert.equal("90019", code(stateful { partner = "stranger" }))
+    assert(submit { queries = { { query = QUERY.query, deleted = { column = "d", format = "Boolean",
+      forceExport = true } } } })
+    assert(submit())
+    assert.equal("90028", code())
+    assert(submit(stateful { partner = "known" })) -- counted by themselves
+  end)
+
+  it("answer conditions and canned queries", function()
+    open { objects = THINGS, answers = { ["select strange things"] = { columns = { "A", "B" }, rows = { { "x", 5 } } } } }
+    local job = run { queries = { { name = "t", query = "select Name from Thing where Id > 1 and Name like 't%'" } } }
+    assert.equal("Thing: Name\ntwo\nthree\n", text_of(job.batches[1].fileId))
+    job = run { queries = { { name = "s", query = "select strange things" } } }
+    assert.equal("A,B\nx,5\n", text_of(job.batches[1].fileId))
+  end)
+
+  it("put nullReplacement where nothing is", function()
+    open { objects = { Thing = { columns = { "Id", "Name" }, rows = { { "1", "" }, { "2", require "zuora".null } } } } }
+    local job = run { nullReplacement = "-", useQueryLabels = true }
+    assert.equal("Thing.Id,Thing.Name\n1,-\n2,-\n", text_of(job.batches[1].fileId))
+  end)
+
+  it("are packed as gzip or zip when told so", function()
+    open { objects = THINGS }
+    local plain = text_of(run().batches[1].fileId)
+    text_of(run({ format = "GZIP" }).batches[1].fileId)
+    assert.equal(plain, (support.shell "gzip -dc < build/spec/simulated-file"))
+    text_of(run({ format = "zip" }).batches[1].fileId)
+    assert.equal(plain, (support.shell "unzip -p build/spec/simulated-file t.csv"))
+  end)
+
+  it("lose their files after 3 days, and are gone after 180", function()
+    open { objects = THINGS }
+    local job = run()
+    sim:forward(3 * DAY - 60)
+    text_of(job.batches[1].fileId)
+    sim:forward(120)
+    local _, err = client.files:download(job.batches[1].fileId, "build/spec/x")
+    assert.equal(404, err.status)
+    assert(job:refresh())
+    sim:forward(178 * DAY)
+    _, err = client.jobs:get(job.id)
+    assert.equal(404, err.status)
+  end)
+end)
