@@ -2,6 +2,7 @@
 # make demo       install what is missing, build, run the main job against a local simulator
 # make test       the same, then all specs
 # make check      the core's specs under valgrind
+# make bench      how fast it is, beside others
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
 # make install    DESTDIR= PREFIX=/usr/local
 #
@@ -48,7 +49,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test check lint install clean
+.PHONY: all deps demo test check bench lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -93,6 +94,10 @@ CHECKED = json session sink operations loop credentials call files reportruns jo
 check: all
 	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(CHECKED:%=spec/%_spec.lua)
 	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
+
+# Ratios of one run, side by side; needs nginx.
+bench: all
+	$(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/simulator.lua
 
 lint:
 	luacheck .
