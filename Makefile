@@ -9,9 +9,9 @@
 # LUA, LUA_INCDIR, CURL_CFLAGS, CURL_LIBS, CC, CFLAGS and LDFLAGS can be set from outside.
 
 # What a Debian-like system needs; elsewhere `make deps` prints what to install.
-DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev lua-cjson \
+DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
   lua-socket lua-sec lua-zlib lua-busted lua-check luarocks curl openssl unzip git
-OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4 and libcurl >= 7.85 with headers, lua-cjson, \
+OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, \
   LuaSocket, busted, luacheck, LuaRocks
 
 PREFIX  ?= /usr/local
@@ -53,7 +53,7 @@ export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
-	$(CC) $(SHARED) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CURL_LIBS) -lm
+	$(CC) $(SHARED) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CURL_LIBS) -lz -lm
 
 $(BUILD)/obj/%.o: src/%.c $(HEADERS) Makefile
 	@mkdir -p $(@D) $(BUILD)/zuora

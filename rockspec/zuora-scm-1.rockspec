@@ -26,6 +26,7 @@ dependencies = {
 -- The library alone: Debian keeps the header where the compiler looks and LuaRocks does not.
 external_dependencies = {
   CURL = { library = "curl" },
+  ZLIB = { library = "z" },
   platforms = {
     windows = { CURL = { header = "curl/curl.h", library = "libcurl" } },
   },
@@ -42,13 +43,16 @@ build = {
         "src/api/connection.c",
         "src/api/operations.c",
         "src/data/json.c",
+        "src/data/rows.c",
+        "src/data/stages.c",
+        "src/data/text.c",
         "src/http/exchange.c",
         "src/http/request.c",
         "src/http/response.c",
         "src/http/session.c",
         "src/http/sink.c",
       },
-      libraries = { "curl", "m" },
+      libraries = { "curl", "z", "m" },
       incdirs = { "$(CURL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)" },
     },
@@ -67,6 +71,7 @@ build = {
     ["zuora.record"] = "lua/zuora/record.lua",
     ["zuora.reportruns"] = "lua/zuora/reportruns.lua",
     ["zuora.retry"] = "lua/zuora/retry.lua",
+    ["zuora.rows"] = "lua/zuora/rows.lua",
     ["zuora.wait"] = "lua/zuora/wait.lua",
     ["zuora.simulator"] = "lua/zuora/simulator.lua",
     ["zuora.simulator.app"] = "lua/zuora/simulator/app.lua",

@@ -21,15 +21,14 @@ print("\nA report run")
 local run = assert(client.reportruns:start("ff808081529f4e3401529fd373730070", { view = "Detail" }))
 print("  started: " .. run.id)
 assert(run:wait(told(print)))
-local data = assert(run:data())
-for i, row in ipairs(data.page) do
+local rows = assert(run:rows())
+for row in rows do
   local cells = {}
-  for name, value in pairs(row) do cells[#cells + 1] = name .. " = " .. value:gsub("\n", "\\n") end
-  table.sort(cells)
-  print(("  row %d of %d: %s"):format(i, data.total, table.concat(cells, ", ")))
+  for i, name in ipairs(rows.columns) do cells[i] = name .. " = " .. row[name]:gsub("\n", "\\n") end
+  print(("  row %d: %s"):format(rows.row, table.concat(cells, ", ")))
 end
 local written = assert(run:export "build/demo-report.csv")
-print(("  exported: %s, %d bytes"):format(written.path, written.bytes))
+print(("  exported: %s, %d bytes, %d records"):format(written.path, written.bytes, written.records))
 
 print("\nAn AQuA job")
 local job = assert(client.jobs:submit {
@@ -40,8 +39,6 @@ local job = assert(client.jobs:submit {
 print("  submitted: " .. job.id)
 assert(job:wait(told(print)))
 local batch = job:batch "Account"
-for _, file_id in ipairs(batch:files()) do
-  local file = assert(client.files:download(file_id, "build/demo-accounts.csv"))
-  print(("  downloaded: %s, %d bytes, %d records:"):format(file.path, file.bytes, batch.recordCount))
-  for line in io.lines(file.path) do print("    " .. line) end
-end
+local file = assert(batch:download "build/demo-accounts.csv")
+print(("  downloaded: %s, %d bytes, %d records:"):format(file.path, file.bytes, file.records))
+for line in io.lines(file.path) do print("    " .. line) end

@@ -25,7 +25,7 @@ describe("client.files", function()
   it("fetches a file", function()
     local written = assert(client.files:download(file_id, path))
     whole = support.read(path)
-    assert.same({ path = path, bytes = #whole }, written)
+    assert.same({ path = path, bytes = #whole, records = 3 }, written)
     assert.same({ "file.csv" }, support.listing(directory))
     assert.equal("identity", support.sent(sim, "GET", "/v1/files/")[1].headers["accept-encoding"])
   end)
@@ -59,6 +59,21 @@ describe("client.files", function()
       assert.same({ "file.csv" }, support.listing(directory))
     end)
   end
+
+  it("is read as rows, once all of it is here, and leaves nothing behind", function()
+    local names = {}
+    for row in assert(client.files:rows(file_id)) do names[#names + 1] = row["Account: Name"] end
+    assert.same({ "Ærøskøbing \"Ferry\", Ltd", "Line\nBreak AG", "日本 GmbH" }, names)
+    sim:fault { on = "GET /v1/files/*", kind = "cut", after = 50, times = 99 }
+    local it, err = client.files:rows(file_id)
+    assert.is_nil(it)
+    assert.equal("transport", err.kind)
+    local nowhere <close> = support.client(sim, { tmpdir = "/nowhere" })
+    sim:heal()
+    err = select(2, nowhere.files:rows(file_id))
+    assert.equal("file", err.kind)
+    assert.matches("/nowhere: No such file", err.message)
+  end)
 
   it("tells of purged and unknown files", function()
     local _, err = client.files:download("nonesuch", path)

@@ -22,7 +22,7 @@ describe("the README", function()
     assert.is_true(lines <= 25, lines)
     local text = support.lua(code)
     assert.matches("日本 GmbH\t%-12%.50", text)
-    assert.matches("%d+ bytes", text)
+    assert.matches("%d+ bytes\t3 records", text)
   end)
 
   it("names every call, and its path, as the core has them", function()

@@ -193,18 +193,44 @@ describe("client.reportruns", function()
     assert.matches("offset=2&pageSize=1$", sent[2].target)
   end)
 
-  it("exports into a file, with the server's bytes", function()
+  it("exports into a file: UTF-8, commas, quoted; or the server's bytes", function()
     local run = completed()
     local path = support.scratch("export") .. "/report.csv"
     local written = assert(run:export(path))
     assert.equal(path, written.path)
+    assert.equal(3, written.records)
     local bytes = support.read(path)
     assert.equal(#bytes, written.bytes)
-    assert.equal("A\0c\0c\0o\0", bytes:sub(1, 8))
-    assert(client.reportruns:export(run.id, path, { pivoted = true, raw = true }))
+    assert.equal('Account.AccountNumber,Account.Name,Account.Balance\nA00000001,"Ærøskøbing ""Ferry"", Ltd","1,729.76"\n'
+      .. 'A00000002,"Line\nBreak AG",0.00\nA00000003,日本 GmbH,-12.50\n', bytes)
+    written = assert(client.reportruns:export(run.id, path, { pivoted = true, raw = true }))
+    assert.equal("A\0c\0c\0o\0", support.read(path):sub(1, 8))
+    assert.equal(3, written.records)
     local sent = support.sent(sim, "GET", "/reporting/api/rest/v1/reportruns/export/" .. run.id)
     assert.matches("%?pivoted=false$", sent[1].target)
     assert.matches("%?pivoted=true$", sent[2].target)
+  end)
+
+  it("gives the export as rows", function()
+    local run = completed()
+    local names = {}
+    for row in assert(run:rows()) do names[#names + 1] = row["Account.Name"] end
+    assert.same({ "Ærøskøbing \"Ferry\", Ltd", "Line\nBreak AG", "日本 GmbH" }, names)
+    for row in assert(client.reportruns:rows(run.id, { form = "array", columns = { "Account.Balance" } })) do
+      assert.equal(1, #row)
+    end
+  end)
+
+  it("holds the export against the total, when that is asked for", function()
+    local run = completed()
+    local path = support.scratch("export") .. "/report.csv"
+    assert.equal(3, assert(run:export(path, { verify = "total" })).records)
+    answer("GET */reportdata/*", '{"success":true,"response":{"page":[],"offset":1,"size":1,"total":4}}')
+    support.write(path, "before")
+    local _, err = run:export(path, { verify = "total" })
+    assert.equal("incomplete", err.kind)
+    assert.matches("has 3 records, and should have 4", err.message)
+    assert.equal("before", support.read(path))
   end)
 
   it("leaves the file alone when the export fails", function()

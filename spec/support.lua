@@ -112,8 +112,9 @@ end
 
 --- Descriptors that this process has open.
 function support.descriptors()
-  local count = 0
-  for _ in assert(io.popen("ls /proc/$PPID/fd")):lines() do count = count + 1 end
+  local pipe, count = assert(io.popen "ls /proc/$PPID/fd"), 0
+  for _ in pipe:lines() do count = count + 1 end
+  pipe:close()
   return count
 end
 

@@ -8,7 +8,9 @@
 #include "http/http.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #if !defined(_WIN32)
@@ -29,6 +31,29 @@ static int core_escape(lua_State *L) {
   luaL_buffinit(L, &out);
   escape_append(&out, text, length);
   luaL_pushresult(&out);
+  return 1;
+}
+
+/* core.mkdir(path) -> true (also when it is there) | nil, message. Missing parents are made, too. */
+static int core_mkdir(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  char *part = lua_newuserdatauv(L, strlen(path) + 1, 0);
+  struct stat status;
+  (void)strcpy(part, path);
+  for (char *at = part + 1;; at++) {
+    if (*at != '/' && *at != '\0') continue;
+    char end = *at;
+    *at = '\0';
+    if (mkdir(part, 0777) != 0 && !(stat(part, &status) == 0 && S_ISDIR(status.st_mode))) {
+      int number = errno;
+      lua_pushnil(L);
+      lua_pushfstring(L, "%s: %s", part, strerror(number));
+      return 2;
+    }
+    *at = end;
+    if (end == '\0') break;
+  }
+  lua_pushboolean(L, 1);
   return 1;
 }
 
@@ -77,10 +102,13 @@ int luaopen_zuora_core(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"session", session_new},
       {"sink", sink_new},
+      {"rows", rows_new},
+      {"stage", stage_new},
       {"connection", connection_new},
       {"now", core_now},
       {"escape", core_escape},
       {"random", core_random},
+      {"mkdir", core_mkdir},
       {NULL, NULL},
   };
   luaL_checkversion(L);
@@ -92,6 +120,8 @@ int luaopen_zuora_core(lua_State *L) {
   session_open(L);
   request_open(L);
   sink_open(L);
+  rows_open(L);
+  stages_open(L);
   connection_open(L);
   operations_open(L);
   return 1;

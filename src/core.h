@@ -25,8 +25,7 @@
 #pragma GCC visibility push(hidden)
 #endif
 
-/* --- options.c: option tables with a closed set of keys ----------------------------------------
- */
+/* --- options.c: option tables with a closed set of keys --------------------------------------- */
 
 typedef enum OptionType {
   OPTION_FLAG,    /* bool: any boolean */
@@ -61,8 +60,26 @@ bool text_is_clean(const char *text, size_t length);
 /* A number of seconds as the milliseconds that libcurl takes, clamped to what a long can hold. */
 long seconds_to_ms(double seconds);
 
-/* --- core.c
- * --------------------------------------------------------------------------------------- */
+/* --- what bytes go through on their way into a file ------------------------------------------- */
+
+/* Takes what is ready; false stops it. */
+typedef bool Emit(void *context, const char *data, size_t length);
+
+/* `push` with NULL as data is the end of the body. A stage is a userdata of a class of its own, which
+ * those who use it need not know. */
+typedef struct Stage Stage;
+struct Stage {
+  /* A body of this content type (never NULL) begins, from where the last `keep` was. */
+  bool (*reset)(Stage *stage, const char *content_type);
+  /* What has come so far stays; another body of the same kind follows. */
+  bool (*keep)(Stage *stage);
+  bool (*push)(Stage *stage, const char *data, size_t length, Emit *emit, void *context);
+};
+
+/* The stage at `index`; raises for anything else. (Defined where stages are made.) */
+Stage *stage_check(lua_State *L, int index);
+
+/* --- base.c ----------------------------------------------------------------------------------- */
 
 /* Makes the metatable `name`: `__index` is a table of the methods, the rest are metamethods. Leaves
  * nothing on the stack. Doing it again, as a second require does, changes nothing. */

@@ -244,10 +244,10 @@ end
 
 --- Checks the answer to a request for a file: everything that is not the file itself is an error.
 ---@param response table
----@return boolean|nil, zuora.Error|nil err
+---@return table|nil response, zuora.Error|nil err
 function answer.read_file(response)
   if response.to_sink then
-    if response.framed then return true end
+    if response.framed then return response end
     return nil, answer.fault(response, { kind = "incomplete", message = ("the answer gave %d bytes and ended with "
       .. "its connection, which does not prove that they are all"):format(response.bytes) })
   end

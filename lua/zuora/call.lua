@@ -6,6 +6,7 @@ local core = require "zuora.core"
 local error_value = require "zuora.error"
 local hosts = require "zuora.hosts"
 local retry = require "zuora.retry"
+local rows = require "zuora.rows"
 local wait = require "zuora.wait"
 
 local call = {}
@@ -211,22 +212,68 @@ end
 -- Media types that are error pages where a file was asked for.
 local NO_FILES = "text/html application/json application/xml text/xml application/problem+json"
 
---- Calls an operation whose answer is a file, and puts it at `path`.
----@param path string
----@return { path: string, bytes: integer }|nil, zuora.Error|nil err
-function Caller:file(operation, parameters, options, path)
+-- Are these all the records? `stage` has counted them.
+local function count_records(stage, target)
+  local records, problem = stage:records()
+  local broken = problem and problem:find("^the gzip data")
+  -- A zip archive is kept as it is; of all else that cannot be read it is not known whether it is whole.
+  if problem and (target.export or broken or target.expected and not problem:find("zip archive", 1, true)) then
+    return nil, error_value.new { kind = target.export and not broken and "text" or "incomplete",
+      message = target.what .. ": " .. problem }
+  end
+  if records and target.expected and records ~= target.expected then
+    return nil, error_value.new { kind = "incomplete", message = ("%s has %d records, and should have %d"):format(
+      target.what, records, target.expected) }
+  end
+  return true, nil, records
+end
+
+-- Brings all parts into the sink, and counts their records.
+local function bring(self, operation, options, target, sink, stage)
+  local response, err
+  for i, parameters in ipairs(target.parts) do
+    if i > 1 then sink:keep() end
+    response, err = self:perform(operation, parameters, options, answer.read_file, sink)
+    if not response then
+      if err.kind == "file" then err.message = (target.path or self.settings.tmpdir) .. ": " .. err.message end
+      return nil, err
+    end
+  end
+  local sound, records
+  sound, err, records = count_records(stage, target)
+  if not sound then return nil, err end
+  return response, nil, records
+end
+
+--- Calls an operation whose answer is a file, once for each part of it, and puts the whole at a path, or
+-- opens it as rows.
+---@param operation table
+---@param options table per-call options, and those of rows
+---@param target { what: string, parts: table[], path: string|nil, export: boolean|nil, expected: integer|nil }
+--- parts: the parameters of each; without a path: as rows; export: UTF-8 and commas, whatever comes
+---@return table|userdata|nil written `{ path, bytes, records }`, or the rows as rows.open gives them
+---@return zuora.Error|nil err
+function Caller:file(operation, options, target)
   self:check_open(operation)
-  local sink <close>, message = core.sink { path = path, refuse = NO_FILES }
+  -- Several parts are one text only when each is written anew.
+  target.export = target.export or #target.parts > 1 or nil
+  local stage = core.stage { export = target.export }
+  local sink <close>, message = core.sink { path = target.path, stage = stage, refuse = NO_FILES,
+    directory = not target.path and self.settings.tmpdir or nil }
   if not sink then return nil, error_value.new { kind = "file", message = message } end
-  local done, err = self:perform(operation, parameters, options, answer.read_file, sink)
-  if not done then
-    if err.kind == "file" then err.message = path .. ": " .. err.message end
-    return nil, err
+  local response, err, records = bring(self, operation, options, target, sink, stage)
+  if not response then return nil, err end
+  if not target.path then
+    local content_type = (response.headers["content-type"] or ""):lower()
+    local charset = not target.export and content_type:match 'charset="?([%w-]+)'
+    return rows.open(sink:fd(), { form = options.form, columns = options.columns, types = options.types,
+      null = options.null, strict = options.strict, charset = charset or nil }, target.what)
   end
   local bytes = sink:bytes()
+  local done
   done, message = sink:finish()
   if not done then return nil, error_value.new { kind = "file", message = message } end
-  return { path = path, bytes = bytes }
+  return { path = target.path, bytes = bytes, records = records }
 end
 
 -- Seconds that a look gets at least: the one at the deadline, so that it can still be answered; and the

@@ -91,16 +91,16 @@ function check.hyphenated(id)
 end
 
 local function test(depth, where, argument, value, kind, secret)
+  local rule = kinds[kind]
   local wanted
-  if kind:find("|", 1, true) then
+  if rule then
+    if rule[1](value) then return end
+    wanted = rule[2]
+  else -- a choice
     for choice in kind:gmatch("[^|]+") do
       if value == choice then return end
     end
     wanted = "one of " .. kind:gsub("|", ", ")
-  else
-    local rule = kinds[kind]
-    if rule[1](value) then return end
-    wanted = rule[2]
   end
   raise(4 + depth, where, argument, ("%s expected, got %s"):format(wanted, secret and type(value) or shown(value)))
 end

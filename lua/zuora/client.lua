@@ -181,7 +181,8 @@ local function settings_of(options, kind)
     settings[name] = options[name]
     if settings[name] == nil then settings[name] = value end
   end
-  for _, name in ipairs { "on_retry", "on_response", "log", "tmpdir" } do settings[name] = options[name] end
+  for _, name in ipairs { "on_retry", "on_response", "log" } do settings[name] = options[name] end
+  settings.tmpdir = options.tmpdir or os.getenv "TMPDIR" or "/tmp"
   return settings
 end
 

@@ -4,15 +4,17 @@
 --     local client <close> = zuora.new { environment = "us2-sandbox", client_id = id, client_secret = secret }
 --     local run = assert(client.reportruns:start(report_id, { view = "Detail" }))
 --     assert(run:wait { timeout = 600 })
---     assert(run:export "report.csv")
+--     for row in assert(run:rows()) do print(row["Account.Name"]) end
 
 local client = require "zuora.client"
 local core = require "zuora.core"
 local hosts = require "zuora.hosts"
+local rows = require "zuora.rows"
 
 return {
   _VERSION = client.VERSION,
   new = function(options) return client.new(options) end,
   null = core.null,
+  rows = rows.of_file,
   environments = hosts.environments,
 }

@@ -3,7 +3,9 @@
 local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
+local error_value = require "zuora.error"
 local record = require "zuora.record"
+local rows = require "zuora.rows"
 local wait = require "zuora.wait"
 
 local operations = core.operations.jobs
@@ -31,6 +33,8 @@ local options_of = {
   one = call.options,
   last = check.rules(call.options, { partner = "segment!", project = "segment!" }),
   wait = check.rules(call.options, wait.options),
+  download = check.rules(call.options, { verify = "boolean" }),
+  rows = check.rules(call.options, rows.options, { verify = "boolean" }),
 }
 
 -- --- what is shared ----------------------------------------------------------------------------------
@@ -274,6 +278,102 @@ function Batch:files()
   for i, id in ipairs(type(self.segments) == "table" and self.segments or {}) do ids[i] = id end
   if #ids == 0 and self.fileId ~= nil then ids[1] = self.fileId end
   return ids
+end
+
+-- All files of the batch as one, to a path or (without one) as rows. The records in them are held against
+-- what AQuA says that there are.
+local function batch_file(parts, batch, path, options)
+  local name = tostring(batch.name or batch.batchId or "?")
+  local ids = Batch.files(batch)
+  if record.status(batch.status) ~= "completed" or #ids == 0 then
+    local told = type(batch.message) == "string" and batch.message ~= "" and ": " .. batch.message or ""
+    return nil, error_value.new { kind = "failed", record = batch,
+      message = ("batch \"%s\" has no result, it is %s%s"):format(name, tostring(batch.status), told) }
+  end
+  local files = {}
+  for i, id in ipairs(ids) do files[i] = { id = id } end
+  return parts.caller:file(core.operations.files.get, options, { what = "batch \"" .. name .. "\"", path = path,
+    parts = files, expected = options.verify ~= false and math.tointeger(tonumber(batch.recordCount)) or nil })
+end
+
+--- Fetches the result: all segments in one file with one header. Its records are counted.
+---@param path string replaced when all has been received, and left alone otherwise
+---@param options { verify: boolean|nil }|nil verify = false: take it though the number of records is not
+--- what AQuA says; and the per-call options
+---@return { path: string, bytes: integer, records: integer|nil }|nil written
+---@return zuora.Error|nil err kind `failed` for a batch without a result, `incomplete` when records are missing
+function Batch:download(path, options)
+  local where = "batch:download"
+  local parts = record.parts(self, Batch, where)
+  check.value(where, "path", path, "text")
+  return batch_file(parts, self, path, check.options(where, options, options_of.download))
+end
+
+--- Fetches the result whole, all segments as one stream, and reads it as rows.
+---@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, and the per-call options
+---@return function|nil it, zuora.Error|nil err
+function Batch:rows(options)
+  local where = "batch:rows"
+  local parts = record.parts(self, Batch, where)
+  options = check.options(where, options, options_of.rows)
+  rows.check(where, options)
+  return batch_file(parts, self, nil, options)
+end
+
+-- --- all batches of a job ----------------------------------------------------------------------------
+
+local ENDINGS = { gzip = ".csv.gz", zip = ".zip" }
+
+-- A name for a file that cannot leave its directory, hide, or be taken for something else.
+local function safe_name(name)
+  name = name:gsub("[%c\127/\\:*?\"<>|]", "_"):gsub("^[%s.]+", ""):gsub("[%s.]+$", ""):sub(1, 100)
+  return name ~= "" and name or "batch"
+end
+
+-- A name for each batch; twins (whatever their case) are numbered.
+local function file_names(job)
+  local ending, taken, names = ENDINGS[tostring(job.format):lower()] or ".csv", {}, {}
+  for i, batch in ipairs(job.batches or {}) do
+    local base = safe_name(tostring(batch.name or batch.batchId or ""))
+    local name, number = base, 1
+    while taken[name:lower()] do
+      number = number + 1
+      name = base .. "-" .. number
+    end
+    taken[name:lower()] = true
+    names[i] = name .. ending
+  end
+  return names
+end
+
+--- Fetches the results of all batches, side by side, into a directory: Name.csv for each.
+---@param dir string made when it is missing
+---@param options table|nil as for batch:download
+---@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written in the order of the
+--- batches
+---@return zuora.Error|nil err with err.results and err.failures, both by the place of the batch: what could be
+--- written is
+function Job:download(dir, options)
+  local where = "job:download"
+  local parts = record.parts(self, Job, where)
+  check.value(where, "dir", dir, "text")
+  options = check.options(where, options, options_of.download)
+  local made, message = core.mkdir(dir)
+  if not made then return nil, error_value.new { kind = "file", message = message } end
+  local results, failures, tasks, failed = {}, {}, {}, nil
+  for i, name in ipairs(file_names(self)) do
+    tasks[i] = function()
+      local batch = self.batches[i]
+      local written, err = batch_file(parts, batch, dir .. "/" .. name, options)
+      if written then written.name = batch.name end
+      results[i], failures[i] = written, err
+    end
+  end
+  if #tasks > 0 then parts.caller.loop:run(tasks) end
+  for i = 1, #tasks do failed = failed or failures[i] end
+  if not failed then return results end
+  return nil, error_value.new { kind = failed.kind, message = failed.message, results = results, failures = failures,
+    record = self }
 end
 
 ---@param caller table

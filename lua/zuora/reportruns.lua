@@ -4,6 +4,7 @@ local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
 local record = require "zuora.record"
+local rows = require "zuora.rows"
 local wait = require "zuora.wait"
 
 local operations = core.operations.reportruns
@@ -28,7 +29,8 @@ local options_of = {
   list = check.rules(call.options, { status = "list", columns = "list", sort = "list", page = "positive",
     page_size = "positive" }),
   data = check.rules(call.options, { offset = "count", page_size = "positive" }),
-  export = check.rules(call.options, { pivoted = "boolean", raw = "boolean" }),
+  export = check.rules(call.options, { pivoted = "boolean", raw = "boolean", verify = "total" }),
+  rows = check.rules(call.options, rows.options, { pivoted = "boolean", verify = "total" }),
   wait = check.rules(call.options, wait.options),
 }
 
@@ -82,10 +84,6 @@ local function run_wait(parts, run, run_id, options)
   }, options)
 end
 
-local function run_export(parts, run_id, path, options)
-  return parts.caller:file(operations.export, { id = run_id, pivoted = options.pivoted or false }, options, path)
-end
-
 local function run_data(parts, run_id, options)
   local parameters = { id = run_id, offset = options.offset or 1, pageSize = options.page_size or 200 }
   return parts.caller:reporting(operations.data, parameters, options, function(response)
@@ -94,6 +92,19 @@ local function run_data(parts, run_id, options)
     end
     return response
   end)
+end
+
+-- The export, to a path or (without one) as rows. With `verify = "total"` its records are held against
+-- what report data says that there are.
+local function run_export(parts, run_id, path, options)
+  local target = { what = "report run " .. run_id, path = path, export = path and not options.raw,
+    parts = { { id = run_id, pivoted = options.pivoted or false } } }
+  if options.verify == "total" then
+    local data, err = run_data(parts, run_id, { page_size = 1, track_id = options.track_id })
+    if not data then return nil, err end
+    target.expected = math.tointeger(tonumber(data.total))
+  end
+  return parts.caller:file(operations.export, options, target)
 end
 
 -- Whatever a success says besides, the run is cancelled.
@@ -230,17 +241,31 @@ function ReportRuns:data(run_id, options)
   return run_data(parts, run_id, check.options(where, options, options_of.data))
 end
 
---- Writes a run's result into a file, with the server's bytes. GET /reportruns/export/{run_id}
+--- Writes a run's result into a file: UTF-8, comma-separated. GET /reportruns/export/{run_id}
 ---@param run_id string
 ---@param path string replaced when all has been received, and left alone otherwise
----@param options { pivoted: boolean|nil, raw: boolean|nil }|nil
----@return { path: string, bytes: integer }|nil written, zuora.Error|nil err
+---@param options { pivoted: boolean|nil, raw: boolean|nil, verify: "total"|nil }|nil raw: the server's bytes (UTF-16,
+--- tabs); verify: hold the number of records against the total that report data names (one more call)
+---@return { path: string, bytes: integer, records: integer }|nil written, zuora.Error|nil err
 function ReportRuns:export(run_id, path, options)
   local where = "client.reportruns:export"
   local parts = record.parts(self, ReportRuns, where)
   check.value(where, "run_id", run_id, "id")
   check.value(where, "path", path, "text")
   return run_export(parts, run_id, path, check.options(where, options, options_of.export))
+end
+
+--- The export read as rows, once all of it is here.
+---@param run_id string
+---@param options table|nil form, columns, types, null, strict (see zuora.rows), pivoted, verify
+---@return function|nil it, zuora.Error|nil err
+function ReportRuns:rows(run_id, options)
+  local where = "client.reportruns:rows"
+  local parts = record.parts(self, ReportRuns, where)
+  check.value(where, "run_id", run_id, "id")
+  options = check.options(where, options, options_of.rows)
+  rows.check(where, options)
+  return run_export(parts, run_id, nil, options)
 end
 
 --- Looks at a run until it has settled.
@@ -293,8 +318,18 @@ function ReportRun:cancel(options)
   return run_cancel(parts, run_id_of(self, where), check.options(where, options, options_of.one))
 end
 
+--- The run's result as rows; see client.reportruns:rows.
+---@return function|nil it, zuora.Error|nil err
+function ReportRun:rows(options)
+  local where = "run:rows"
+  local parts = record.parts(self, ReportRun, where)
+  options = check.options(where, options, options_of.rows)
+  rows.check(where, options)
+  return run_export(parts, run_id_of(self, where), nil, options)
+end
+
 --- Writes the run's result into a file; see client.reportruns:export.
----@return { path: string, bytes: integer }|nil written, zuora.Error|nil err
+---@return { path: string, bytes: integer, records: integer }|nil written, zuora.Error|nil err
 function ReportRun:export(path, options)
   local where = "run:export"
   local parts = record.parts(self, ReportRun, where)

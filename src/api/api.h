@@ -14,8 +14,7 @@
 #pragma GCC visibility push(hidden)
 #endif
 
-/* --- connection.c: base URLs and standing headers over a session
- * ---------------------------------- */
+/* --- connection.c: base URLs and standing headers over a session ------------------------------ */
 
 enum {
   CONNECTION_SESSION = 1,
@@ -28,8 +27,7 @@ enum {
 void connection_open(lua_State *L);
 int connection_new(lua_State *L);
 
-/* --- operations.c: one line for each operation
- * ------------------------------------------------------ */
+/* --- operations.c: one line for each operation ------------------------------------------------ */
 
 /* Adds the tables of calls and `operations` to the module table on top of the stack. */
 void operations_open(lua_State *L);

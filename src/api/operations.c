@@ -52,8 +52,7 @@ static const Operation operations[] = {
 
 #define OPERATIONS_COUNT (sizeof operations / sizeof *operations)
 
-/* --- the words of a line
- * ------------------------------------------------------------------------------ */
+/* --- the words of a line ---------------------------------------------------------------------- */
 
 typedef struct Text {
   const char *at;
@@ -124,8 +123,7 @@ static bool body_is(const Operation *operation, const char *kind) {
   return strncmp(operation->body, kind, strlen(kind)) == 0;
 }
 
-/* --- from a line to a request
- * ---------------------------------------------------------------------------- */
+/* --- from a line to a request ----------------------------------------------------------------- */
 
 enum { ARG_CONNECTION = 1, ARG_PARAMETERS, ARG_OPTIONS };
 
@@ -377,8 +375,7 @@ static int operation_call(lua_State *L) {
   return request_start(L, session, &exchange, standing, own, body, sink);
 }
 
-/* --- the tables that Lua sees
- * -------------------------------------------------------------------------------- */
+/* --- the tables that Lua sees ----------------------------------------------------------------- */
 
 static void parameter_describe(lua_State *L, const Parameter *parameter, const char *place) {
   lua_createtable(L, 0, 5);

@@ -10,8 +10,7 @@
 #pragma GCC visibility push(hidden)
 #endif
 
-/* --- json.c
- * ------------------------------------------------------------------------------------------ */
+/* --- json.c ----------------------------------------------------------------------------------- */
 
 /* Adds decode, encode and null to the module table on top of the stack. Raises when lua-cjson is
  * not to be had. */
@@ -19,6 +18,46 @@ void json_open(lua_State *L);
 
 /* Pushes the JSON text of the value at `index`, as core.encode does. */
 void json_encode(lua_State *L, int index);
+
+/* --- text.c: from the bytes of a file to UTF-8 text ------------------------------------------- */
+
+typedef enum Encoding {
+  ENCODING_UNKNOWN,
+  ENCODING_UTF8,
+  ENCODING_UTF16LE,
+  ENCODING_UTF16BE
+} Encoding;
+
+typedef struct Decoder Decoder;
+
+/* The encoding that a charset means ("utf-16": by its mark, else little endian); unknown for NULL. */
+Encoding encoding_of(const char *charset);
+
+/* Makes a decoder for one file (NULL: no memory). What is unknown is told by the first bytes: gzip by its
+ * magic number, encodings by their byte order mark or by the NUL bytes that ASCII has in them. `strict`:
+ * half a character is an error, else it becomes U+FFFD. */
+Decoder *decoder_new(Encoding encoding, bool strict);
+
+/* Decodes a piece, and the end. False: see decoder_problem, or `emit` said false. */
+bool decoder_push(Decoder *decoder, const char *data, size_t length, Emit *emit, void *context);
+bool decoder_finish(Decoder *decoder, Emit *emit, void *context);
+
+/* What is wrong with the file, or NULL. */
+const char *decoder_problem(const Decoder *decoder);
+void decoder_free(Decoder *decoder);
+
+/* The length of the valid UTF-8 that `text` begins with. */
+size_t utf8_valid(const char *text, size_t length);
+
+/* --- stages.c: counting and rewriting records as they pass ------------------------------------ */
+
+void stages_open(lua_State *L);
+int stage_new(lua_State *L);
+
+/* --- rows.c: rows of a delimited file --------------------------------------------------------- */
+
+void rows_open(lua_State *L);
+int rows_new(lua_State *L);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

@@ -22,8 +22,7 @@
 /* Where the registry keeps the encoder: an address of our own, so no name can clash. */
 static const char encoder_key = 0;
 
-/* --- decoding
- * --------------------------------------------------------------------------------------------- */
+/* --- decoding --------------------------------------------------------------------------------- */
 
 /* Puts right the number on top of the stack; true when it was replaced. */
 static bool number_put_right(lua_State *L) {

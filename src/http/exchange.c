@@ -111,7 +111,7 @@ void exchange_set_headers(lua_State *L, Request *request, const Exchange *exchan
   if (request->sink != NULL) headers_put(L, request, "Accept-Encoding", "identity");
 }
 
-/* --- the easy handle ---------------------------------------------------------------------------- */
+/* --- the easy handle -------------------------------------------------------------------------- */
 
 #define SET(option, value)                                                                         \
   if (code == CURLE_OK) code = curl_easy_setopt(easy, option, value)

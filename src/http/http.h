@@ -42,10 +42,10 @@ bool sink_claim(Sink *sink);
 void sink_release(Sink *sink);
 
 /* A body starts: forget what an earlier try wrote. False: see sink_error. */
-bool sink_begin(Sink *sink);
+bool sink_begin(Sink *sink, const char *content_type);
 
-/* The body has ended, and is whole: only now may the file be published. */
-void sink_complete(Sink *sink);
+/* The body has ended, and is whole: only now may the file be published. False: see sink_error. */
+bool sink_complete(Sink *sink);
 
 /* Takes all the bytes, or says false: see sink_error. */
 bool sink_write(Sink *sink, const char *data, size_t length);
@@ -136,7 +136,7 @@ void exchange_set_headers(lua_State *L, Request *request, const Exchange *exchan
 /* Tells the easy handle all that is not the request's own business. */
 CURLcode exchange_apply(CURL *easy, const Exchange *exchange, bool sink);
 
-/* --- request.c: one exchange from start to end -------------------------------------------------- */
+/* --- request.c: one exchange from start to end ------------------------------------------------ */
 
 void request_open(lua_State *L);
 
@@ -154,7 +154,7 @@ void request_expire(Request *request);
 /* The session is going away: gives back what belongs to it. */
 void request_abandon(Request *request);
 
-/* --- response.c: what comes back ----------------------------------------------------------------- */
+/* --- response.c: what comes back -------------------------------------------------------------- */
 
 void buffer_free(Buffer *buffer);
 
@@ -171,8 +171,7 @@ CURLcode response_push(lua_State *L, Request *request);
 /* Pushes nil, message, name, and the status where there was one; returns how many values. */
 int response_push_failure(lua_State *L, const Request *request);
 
-/* --- session.c: the multi handle
- * ------------------------------------------------------------------ */
+/* --- session.c: the multi handle -------------------------------------------------------------- */
 
 void session_open(lua_State *L);
 int session_new(lua_State *L);

@@ -61,7 +61,7 @@ void request_expire(Request *request) {
                    request->answer_timeout);
 }
 
-/* --- starting ---------------------------------------------------------------------------------- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 #define SET(option, value)                                                                         \
   if (code == CURLE_OK) code = curl_easy_setopt(easy, option, value)

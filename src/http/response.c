@@ -16,8 +16,7 @@
 #define CURL_WRITEFUNC_ERROR 0xFFFFFFFF
 #endif
 
-/* --- a buffer with a ceiling
- * --------------------------------------------------------------------------- */
+/* --- a buffer with a ceiling ------------------------------------------------------------------ */
 
 static RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length) {
   if (length > buffer->limit - buffer->length) return FAILURE_TOO_LARGE;
@@ -43,8 +42,7 @@ void buffer_free(Buffer *buffer) {
   buffer->length = buffer->capacity = 0;
 }
 
-/* --- callbacks and what they decide
- * --------------------------------------------------------------------- */
+/* --- callbacks and what they decide ----------------------------------------------------------- */
 
 static const char *response_header(Request *request, const char *name) {
   struct curl_header *header;
@@ -75,15 +73,15 @@ static bool response_begin(Request *request) {
   if (request->sink == NULL) return true;
   long status = 0;
   if (curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK) return false;
-  const char *media_type = response_header(request, "Content-Type");
-  if (status != 200 || sink_refuses(request->sink, media_type != NULL ? media_type : ""))
-    return true;
+  const char *content_type = response_header(request, "Content-Type");
+  if (content_type == NULL) content_type = "";
+  if (status != 200 || sink_refuses(request->sink, content_type)) return true;
   if (response_is_coded(request)) {
     request->failure = FAILURE_CODED;
     return false;
   }
   request->to_sink = true;
-  return sink_begin(request->sink) || response_file_failed(request);
+  return sink_begin(request->sink, content_type) || response_file_failed(request);
 }
 
 size_t response_on_body(char *data, size_t size, size_t count, void *context) {
@@ -144,7 +142,8 @@ void response_settle(Request *request, CURLcode result) {
     else if (!request->begun)
       (void)response_begin(
           request); /* an empty body makes an empty file; `failure` tells the rest */
-    if (request->to_sink && request->failure == FAILURE_NONE) sink_complete(request->sink);
+    if (request->to_sink && request->failure == FAILURE_NONE && !sink_complete(request->sink))
+      (void)response_file_failed(request);
   }
   if (request->sink != NULL) sink_release(request->sink);
   request->sink = NULL;

@@ -25,8 +25,7 @@ struct Session {
   size_t spare_count;
 };
 
-/* --- lists
- * ------------------------------------------------------------------------------------------ */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 static void list_push(Request **head, Request *request) {
   request->previous = NULL;
@@ -44,8 +43,7 @@ static void list_unlink(Request **head, Request *request) {
   request->previous = request->next = NULL;
 }
 
-/* --- what requests ask of their session
- * --------------------------------------------------------------- */
+/* --- what requests ask of their session ------------------------------------------------------- */
 
 static Session *session_peek(lua_State *L, int index) {
   return luaL_checkudata(L, index, SESSION_CLASS);
@@ -127,8 +125,7 @@ void session_drop(lua_State *L, int index, Request *request) {
   lua_settop(L, top);
 }
 
-/* --- driving
- * -------------------------------------------------------------------------------------------- */
+/* --- driving ---------------------------------------------------------------------------------- */
 
 static void running_finish(Session *session, Request *request, CURLcode result) {
   running_leave(session, request);
@@ -221,8 +218,7 @@ static int session_step(lua_State *L) {
   return 2;
 }
 
-/* --- for event loops
- * --------------------------------------------------------------------------------------- */
+/* --- for event loops -------------------------------------------------------------------------- */
 
 static int fds_push_timeout(lua_State *L, Session *session) {
   long ms = -1;
@@ -294,8 +290,7 @@ static int session_fds(lua_State *L) {
 
 #endif
 
-/* --- life and death
- * -------------------------------------------------------------------------------------------- */
+/* --- life and death --------------------------------------------------------------------------- */
 
 static int session_close(lua_State *L) {
   Session *session = session_peek(L, 1);

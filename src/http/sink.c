@@ -20,17 +20,20 @@
  * hands over piece by piece. */
 #define GATHER_SIZE 262144u
 
-enum { SINK_PATH = 1, SINK_PART, SINK_REFUSE, SINK_USERVALUES = 3 };
+enum { SINK_PATH = 1, SINK_PART, SINK_REFUSE, SINK_STAGE, SINK_USERVALUES = 4 };
 
 struct Sink {
-  const char *path, *part, *refuse; /* kept alive by the user values */
-  int fd;                           /* -1: closed */
+  /* Kept alive by the user values. Without a path the file has no name: it is for reading back. */
+  const char *path, *part, *refuse;
+  Stage *stage; /* NULL: the bytes go in as they come */
+  int fd;       /* -1: closed */
   int error;
   bool claimed; /* a request writes into it */
   bool whole;   /* the newest body was received to its end */
   char *gathered;
   size_t used;
   curl_off_t bytes;
+  curl_off_t kept; /* where the next body begins */
 };
 
 int sink_error(const Sink *sink) {
@@ -78,22 +81,40 @@ void sink_release(Sink *sink) {
   sink->claimed = false;
 }
 
-void sink_complete(Sink *sink) {
-  sink->whole = true;
+static bool sink_put(void *context, const char *data, size_t length);
+
+bool sink_complete(Sink *sink) {
+  if (!sink_usable(sink)) return false;
+  if (sink->stage != NULL && !sink->stage->push(sink->stage, NULL, 0, sink_put, sink))
+    return sink_fail(sink);
+  sink->whole = sink_flush(sink);
+  return sink->whole;
 }
 
-bool sink_begin(Sink *sink) {
+bool sink_begin(Sink *sink, const char *content_type) {
   if (!sink_usable(sink)) return false;
   sink->used = 0;
-  sink->bytes = 0;
-  if (ftruncate(sink->fd, 0) != 0 || lseek(sink->fd, 0, SEEK_SET) != 0) return sink_fail(sink);
+  sink->bytes = sink->kept;
+  if (ftruncate(sink->fd, sink->kept) != 0 || lseek(sink->fd, sink->kept, SEEK_SET) != sink->kept)
+    return sink_fail(sink);
   if (sink->gathered == NULL && (sink->gathered = malloc(GATHER_SIZE)) == NULL)
     return sink_fail(sink);
+  if (sink->stage != NULL && !sink->stage->reset(sink->stage, content_type)) {
+    errno = ENOMEM;
+    return sink_fail(sink);
+  }
   return true;
 }
 
 bool sink_write(Sink *sink, const char *data, size_t length) {
   if (!sink_usable(sink)) return false;
+  if (sink->stage == NULL) return sink_put(sink, data, length);
+  return sink->stage->push(sink->stage, data, length, sink_put, sink) || sink_fail(sink);
+}
+
+/* Into the file. */
+static bool sink_put(void *context, const char *data, size_t length) {
+  Sink *sink = context;
   sink->bytes += (curl_off_t)length;
   if (length > GATHER_SIZE - sink->used) {
     if (!sink_flush(sink)) return false;
@@ -138,7 +159,8 @@ static int push_file_error(lua_State *L, const char *path, int number) {
 static int sink_close(lua_State *L) {
   Sink *sink = sink_peek(L, 1);
   if (sink->fd >= 0) {
-    (void)unlink(sink->part); /* before close: it is ours only as long as the lock is */
+    if (sink->part != NULL)
+      (void)unlink(sink->part); /* before close: it is ours only as long as the lock is */
     (void)close(sink->fd);
     sink->fd = -1;
   }
@@ -153,6 +175,7 @@ static int sink_finish(lua_State *L) {
   Sink *sink = sink_check(L, 1);
   if (sink->claimed || !sink->whole)
     return luaL_error(L, "attempt to finish a sink whose body is not whole");
+  if (sink->path == NULL) return luaL_error(L, "attempt to finish a sink without a path");
   bool done = sink->error == 0 && sink_flush(sink) && (fsync(sink->fd) == 0 || sink_fail(sink)) &&
               (rename(sink->part, sink->path) == 0 || sink_fail(sink));
   if (done) { /* the name .part is gone: only the descriptor is left to close */
@@ -164,6 +187,27 @@ static int sink_finish(lua_State *L) {
   sink_close(L);
   if (!done) return push_file_error(L, sink->path, error);
   lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* sink:keep(): the body that has just come stays, and the next one is put behind it. */
+static int sink_keep(lua_State *L) {
+  Sink *sink = sink_check(L, 1);
+  if (sink->claimed || !sink->whole)
+    return luaL_error(L, "attempt to keep a body that is not whole");
+  sink->kept = sink->bytes;
+  sink->whole = false;
+  if (sink->stage != NULL && !sink->stage->keep(sink->stage))
+    return luaL_error(L, "not enough memory");
+  return 0;
+}
+
+/* sink:fd() -> descriptor of a sink without a path, once its body is whole. It stays the sink's. */
+static int sink_fd(lua_State *L) {
+  Sink *sink = sink_check(L, 1);
+  if (sink->claimed || !sink->whole)
+    return luaL_error(L, "attempt to read a sink whose body is not whole");
+  lua_pushinteger(L, sink->fd);
   return 1;
 }
 
@@ -179,12 +223,14 @@ static int sink_tostring(lua_State *L) {
 }
 
 typedef struct SinkOptions {
-  const char *path, *refuse;
+  const char *path, *directory, *refuse;
 } SinkOptions;
 
 static const Option sink_options[] = {
     {"path", OPTION_TEXT, offsetof(SinkOptions, path)},
+    {"directory", OPTION_TEXT, offsetof(SinkOptions, directory)},
     {"refuse", OPTION_TEXT, offsetof(SinkOptions, refuse)},
+    {"stage", OPTION_VALUE, 0},
     {NULL, OPTION_VALUE, 0},
 };
 
@@ -211,23 +257,41 @@ static int part_open(const char *part) {
   return -1;
 }
 
-/* core.sink { path =, refuse = "media types that are no files" } -> Sink | nil, message, errno */
+/* A file without a name in `directory`: gone when it is closed, however that comes about. */
+static int spool_open(lua_State *L, const char *directory) {
+  char *name = lua_newuserdatauv(L, strlen(directory) + sizeof "/.spool-XXXXXX", 0);
+  (void)strcat(strcpy(name, directory), "/.spool-XXXXXX");
+  int fd = mkostemp(name, O_CLOEXEC);
+  if (fd >= 0) (void)unlink(name);
+  lua_pop(L, 1);
+  return fd;
+}
+
+/* core.sink { path = | directory =, refuse = "media types that are no files", stage = }
+ *   -> Sink | nil, message, errno. With a directory the file has no name, and is read by sink:fd(). */
 int sink_new(lua_State *L) {
-  SinkOptions options = {NULL, ""};
+  SinkOptions options = {NULL, NULL, ""};
+  lua_settop(L, 1);
   options_read(L, 1, sink_options, &options);
-  if (options.path == NULL || *options.path == '\0')
-    return luaL_error(L, "option 'path' is missing");
+  if ((options.path == NULL || *options.path == '\0') == (options.directory == NULL))
+    return luaL_error(L, "option 'path' or 'directory' is missing");
   Sink *sink = lua_newuserdatauv(L, sizeof *sink, SINK_USERVALUES);
   memset(sink, 0, sizeof *sink);
   sink->fd = -1;
   luaL_setmetatable(L, SINK_CLASS);
-  sink->path = lua_pushstring(L, options.path);
-  lua_setiuservalue(L, -2, SINK_PATH);
-  sink->part = lua_pushfstring(L, "%s.part", options.path);
-  lua_setiuservalue(L, -2, SINK_PART);
   sink->refuse = lua_pushstring(L, options.refuse);
-  lua_setiuservalue(L, -2, SINK_REFUSE);
-
+  lua_setiuservalue(L, 2, SINK_REFUSE);
+  field_push(L, 1, "stage");
+  if (!lua_isnil(L, -1)) sink->stage = stage_check(L, -1);
+  lua_setiuservalue(L, 2, SINK_STAGE);
+  if (options.directory != NULL) {
+    sink->fd = spool_open(L, options.directory);
+    return sink->fd >= 0 ? 1 : push_file_error(L, options.directory, errno);
+  }
+  sink->path = lua_pushstring(L, options.path);
+  lua_setiuservalue(L, 2, SINK_PATH);
+  sink->part = lua_pushfstring(L, "%s.part", options.path);
+  lua_setiuservalue(L, 2, SINK_PART);
   struct stat status;
   if (stat(sink->path, &status) == 0 && S_ISDIR(status.st_mode))
     return push_file_error(L, sink->path, EISDIR);
@@ -238,10 +302,8 @@ int sink_new(lua_State *L) {
 
 void sink_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"finish", sink_finish},
-      {"bytes", sink_bytes},
-      {"close", sink_close},
-      {NULL, NULL},
+      {"finish", sink_finish}, {"fd", sink_fd},       {"keep", sink_keep},
+      {"bytes", sink_bytes},   {"close", sink_close}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
       {"__gc", sink_close},

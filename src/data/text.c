@@ -1,0 +1,354 @@
+/*
+ * From the bytes of a file to UTF-8 text: gzip is unpacked, UTF-16 transcoded, a byte order mark left
+ * out. A decoder takes pieces of any size, cut anywhere, and gives on what is ready.
+ */
+#include "data.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zlib.h>
+
+#define INFLATE_SIZE 65536u
+#define UTF8_SIZE    49152u
+
+/* Enough of the beginning to know what a file is: a gzip magic number, a mark, or two characters. */
+#define SNIFF_SIZE 4u
+
+/* The window bits of zlib for "gzip, and nothing else". */
+#define GZIP_WINDOW (15 + 16)
+
+struct Decoder {
+  Encoding encoding;
+  bool strict;
+  const char *problem;
+
+  /* packed or plain? */
+  bool sniffed, packed;
+  unsigned char first[SNIFF_SIZE];
+  size_t first_length;
+  z_stream stream;
+  bool stream_open, stream_ended;
+
+  /* characters */
+  bool marked; /* the place where a byte order mark may stand has passed */
+  unsigned char half[SNIFF_SIZE];
+  size_t half_length;
+  uint32_t high; /* a high surrogate that waits for its low one */
+
+  Emit *emit;
+  void *context;
+  unsigned char inflated[INFLATE_SIZE];
+  char utf8[UTF8_SIZE + 16];
+  size_t utf8_length;
+};
+
+static bool decoder_fail(Decoder *decoder, const char *problem) {
+  if (decoder->problem == NULL) decoder->problem = problem;
+  return false;
+}
+
+Encoding encoding_of(const char *charset) {
+  static const struct {
+    const char *name;
+    Encoding encoding;
+  } names[] = {
+      {"utf-8", ENCODING_UTF8},       {"utf8", ENCODING_UTF8},        {"us-ascii", ENCODING_UTF8},
+      {"utf-16le", ENCODING_UTF16LE}, {"utf-16be", ENCODING_UTF16BE}, {"utf-16", ENCODING_UTF16LE},
+  };
+  if (charset == NULL) return ENCODING_UNKNOWN;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *a = charset, *b = names[i].name;
+    while (*a != '\0' && (*a | 0x20) == (*b | 0x20)) a++, b++;
+    if (*a == '\0' && *b == '\0') return names[i].encoding;
+  }
+  return ENCODING_UNKNOWN;
+}
+
+/* --- UTF-8 ------------------------------------------------------------------------------------ */
+
+size_t utf8_valid(const char *text, size_t length) {
+  const unsigned char *s = (const unsigned char *)text;
+  size_t i = 0;
+  while (i < length) {
+    uint64_t word;
+    while (length - i >= sizeof word) { /* ASCII goes by eight */
+      memcpy(&word, s + i, sizeof word);
+      if ((word & UINT64_C(0x8080808080808080)) != 0) break;
+      i += sizeof word;
+    }
+    if (i >= length) break;
+    unsigned char c = s[i];
+    size_t more = c < 0x80                 ? 0
+                  : c >= 0xc2 && c <= 0xdf ? 1
+                  : (c & 0xf0) == 0xe0     ? 2
+                  : c >= 0xf0 && c <= 0xf4 ? 3
+                                           : 9;
+    if (more == 9 || length - i <= more) break;
+    bool good = true;
+    for (size_t k = 1; k <= more; k++) good = good && (s[i + k] & 0xc0) == 0x80;
+    if (more == 2)
+      good = good && !(c == 0xe0 && s[i + 1] < 0xa0) && !(c == 0xed && s[i + 1] > 0x9f);
+    if (more == 3)
+      good = good && !(c == 0xf0 && s[i + 1] < 0x90) && !(c == 0xf4 && s[i + 1] > 0x8f);
+    if (!good) break;
+    i += more + 1;
+  }
+  return i;
+}
+
+static bool utf8_flush(Decoder *decoder) {
+  size_t length = decoder->utf8_length;
+  decoder->utf8_length = 0;
+  return length == 0 || decoder->emit(decoder->context, decoder->utf8, length);
+}
+
+static void utf8_put(Decoder *decoder, uint32_t code) {
+  char *out = decoder->utf8 + decoder->utf8_length;
+  if (code < 0x80) {
+    out[0] = (char)code;
+    decoder->utf8_length += 1;
+  } else if (code < 0x800) {
+    out[0] = (char)(0xc0 | code >> 6);
+    out[1] = (char)(0x80 | (code & 0x3f));
+    decoder->utf8_length += 2;
+  } else if (code < 0x10000) {
+    out[0] = (char)(0xe0 | code >> 12);
+    out[1] = (char)(0x80 | (code >> 6 & 0x3f));
+    out[2] = (char)(0x80 | (code & 0x3f));
+    decoder->utf8_length += 3;
+  } else {
+    out[0] = (char)(0xf0 | code >> 18);
+    out[1] = (char)(0x80 | (code >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (code >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (code & 0x3f));
+    decoder->utf8_length += 4;
+  }
+}
+
+/* --- UTF-16 ----------------------------------------------------------------------------------- */
+
+/* Half a pair of surrogates: an error, or a replacement character. */
+static bool surrogate_alone(Decoder *decoder) {
+  decoder->high = 0;
+  if (decoder->strict) return decoder_fail(decoder, "half a pair of UTF-16 surrogates");
+  utf8_put(decoder, 0xfffd);
+  return true;
+}
+
+static bool utf16_unit(Decoder *decoder, uint32_t unit) {
+  if (decoder->high != 0) {
+    if (unit >= 0xdc00 && unit <= 0xdfff) {
+      utf8_put(decoder, 0x10000 + ((decoder->high & 0x3ff) << 10 | (unit & 0x3ff)));
+      decoder->high = 0;
+      return true;
+    }
+    if (!surrogate_alone(decoder)) return false;
+  }
+  if (unit >= 0xd800 && unit <= 0xdbff) {
+    decoder->high = unit;
+    return true;
+  }
+  if (unit >= 0xdc00 && unit <= 0xdfff) return surrogate_alone(decoder);
+  utf8_put(decoder, unit);
+  return true;
+}
+
+/* Most of a table is ASCII: four characters at a time, as long as they are and there is room. Says how
+ * far it came. */
+static size_t ascii_run(Decoder *decoder, const unsigned char *data, size_t i, size_t length,
+                        bool little) {
+  const size_t at = little ? 0 : 1, other = little ? 1 : 0;
+  char *out = decoder->utf8;
+  size_t used = decoder->utf8_length;
+  if (decoder->high != 0) return i;
+  for (; length - i >= 8 && used + 4 <= UTF8_SIZE; i += 8, used += 4) {
+    const unsigned char *p = data + i;
+    if ((p[other] | p[other + 2] | p[other + 4] | p[other + 6]) != 0 ||
+        ((p[at] | p[at + 2] | p[at + 4] | p[at + 6]) & 0x80) != 0)
+      break;
+    out[used] = (char)p[at];
+    out[used + 1] = (char)p[at + 2];
+    out[used + 2] = (char)p[at + 4];
+    out[used + 3] = (char)p[at + 6];
+  }
+  decoder->utf8_length = used;
+  return i;
+}
+
+static bool utf16_push(Decoder *decoder, const unsigned char *data, size_t length) {
+  bool little = decoder->encoding == ENCODING_UTF16LE;
+  size_t i = 0;
+  if (decoder->half_length == 1 && length > 0) {
+    unsigned char a = decoder->half[0], b = data[0];
+    decoder->half_length = 0;
+    i = 1;
+    if (!utf16_unit(decoder, little ? (uint32_t)(a | b << 8) : (uint32_t)(a << 8 | b)))
+      return false;
+  }
+  for (; i + 1 < length; i += 2) {
+    i = ascii_run(decoder, data, i, length, little);
+    if (decoder->utf8_length >= UTF8_SIZE && !utf8_flush(decoder)) return false;
+    if (i + 1 >= length) break;
+    uint32_t unit =
+        little ? (uint32_t)(data[i] | data[i + 1] << 8) : (uint32_t)(data[i] << 8 | data[i + 1]);
+    if (!utf16_unit(decoder, unit)) return false;
+  }
+  if (i < length) decoder->half[decoder->half_length++] = data[i];
+  return utf8_flush(decoder);
+}
+
+/* --- which encoding --------------------------------------------------------------------------- */
+
+/* Looks at the first bytes: a mark decides, and is left out; without one ASCII in UTF-16 shows by its
+ * NUL bytes. Says how many bytes the mark has. */
+static size_t encoding_sniff(Decoder *decoder, const unsigned char *data, size_t length) {
+  bool mark16le = length >= 2 && data[0] == 0xff && data[1] == 0xfe;
+  bool mark16be = length >= 2 && data[0] == 0xfe && data[1] == 0xff;
+  bool mark8 = length >= 3 && data[0] == 0xef && data[1] == 0xbb && data[2] == 0xbf;
+  if (mark16le || mark16be || mark8) {
+    decoder->encoding = mark16le ? ENCODING_UTF16LE : mark16be ? ENCODING_UTF16BE : ENCODING_UTF8;
+    return mark8 ? 3 : 2;
+  }
+  if (decoder->encoding == ENCODING_UNKNOWN) {
+    if (length >= 2 && data[0] != 0 && data[1] == 0)
+      decoder->encoding = ENCODING_UTF16LE;
+    else if (length >= 2 && data[0] == 0 && data[1] != 0)
+      decoder->encoding = ENCODING_UTF16BE;
+    else
+      decoder->encoding = ENCODING_UTF8;
+  }
+  return 0;
+}
+
+static bool characters_push(Decoder *decoder, const unsigned char *data, size_t length) {
+  if (length == 0) return true;
+  if (decoder->encoding == ENCODING_UTF8)
+    return decoder->emit(decoder->context, (const char *)data, length);
+  return utf16_push(decoder, data, length);
+}
+
+/* Unpacked bytes: the first few are kept back until it is clear what they are. */
+static bool bytes_push(Decoder *decoder, const unsigned char *data, size_t length, bool end) {
+  if (!decoder->marked) {
+    while (decoder->half_length < SNIFF_SIZE && length > 0) {
+      decoder->half[decoder->half_length++] = *data++;
+      length--;
+    }
+    if (decoder->half_length < SNIFF_SIZE && !end) return true;
+    unsigned char begin[SNIFF_SIZE];
+    size_t count = decoder->half_length;
+    memcpy(begin, decoder->half, count);
+    decoder->marked = true;
+    decoder->half_length = 0;
+    size_t mark = encoding_sniff(decoder, begin, count);
+    if (!characters_push(decoder, begin + mark, count - mark)) return false;
+  }
+  return characters_push(decoder, data, length);
+}
+
+/* --- gzip ------------------------------------------------------------------------------------- */
+
+static bool inflate_push(Decoder *decoder, const unsigned char *data, size_t length) {
+  z_stream *stream = &decoder->stream;
+  stream->next_in = (z_const Bytef *)data;
+  stream->avail_in = (uInt)length;
+  while (stream->avail_in > 0) {
+    if (decoder->stream_ended) { /* another member follows */
+      if (inflateReset(stream) != Z_OK) return decoder_fail(decoder, "gzip: out of memory");
+      decoder->stream_ended = false;
+    }
+    stream->next_out = decoder->inflated;
+    stream->avail_out = INFLATE_SIZE;
+    int code = inflate(stream, Z_NO_FLUSH);
+    size_t ready = INFLATE_SIZE - stream->avail_out;
+    if (ready > 0 && !bytes_push(decoder, decoder->inflated, ready, false)) return false;
+    if (code == Z_STREAM_END)
+      decoder->stream_ended = true;
+    else if (code == Z_MEM_ERROR)
+      return decoder_fail(decoder, "gzip: out of memory");
+    else if (code != Z_OK && code != Z_BUF_ERROR)
+      return decoder_fail(decoder, "the gzip data is damaged");
+  }
+  return true;
+}
+
+static bool plain_push(Decoder *decoder, const unsigned char *data, size_t length) {
+  if (!decoder->packed) return bytes_push(decoder, data, length, false);
+  /* zlib counts in unsigned int. */
+  while (length > 0) {
+    size_t piece = length < 0x40000000u ? length : 0x40000000u;
+    if (!inflate_push(decoder, data, piece)) return false;
+    data += piece;
+    length -= piece;
+  }
+  return true;
+}
+
+/* The first bytes of the file say whether it is packed. */
+static bool sniff_packed(Decoder *decoder) {
+  static const unsigned char gzip[] = {0x1f, 0x8b, 0x08}, zip[] = {'P', 'K', 3, 4};
+  decoder->sniffed = true;
+  if (decoder->first_length >= 4 && memcmp(decoder->first, zip, 4) == 0)
+    return decoder_fail(decoder, "it is a zip archive; unpack it first");
+  if (decoder->first_length >= 3 && memcmp(decoder->first, gzip, 3) == 0) {
+    decoder->packed = true;
+    if (inflateInit2(&decoder->stream, GZIP_WINDOW) != Z_OK)
+      return decoder_fail(decoder, "gzip: out of memory");
+    decoder->stream_open = true;
+  }
+  return plain_push(decoder, decoder->first, decoder->first_length);
+}
+
+/* --- a decoder -------------------------------------------------------------------------------- */
+
+Decoder *decoder_new(Encoding encoding, bool strict) {
+  Decoder *decoder = calloc(1, sizeof *decoder);
+  if (decoder == NULL) return NULL;
+  decoder->encoding = encoding;
+  decoder->strict = strict;
+  return decoder;
+}
+
+bool decoder_push(Decoder *decoder, const char *data, size_t length, Emit *emit, void *context) {
+  const unsigned char *bytes = (const unsigned char *)data;
+  if (decoder->problem != NULL) return false;
+  decoder->emit = emit;
+  decoder->context = context;
+  if (!decoder->sniffed) {
+    while (decoder->first_length < SNIFF_SIZE && length > 0) {
+      decoder->first[decoder->first_length++] = *bytes++;
+      length--;
+    }
+    if (decoder->first_length < SNIFF_SIZE) return true;
+    if (!sniff_packed(decoder)) return false;
+  }
+  return plain_push(decoder, bytes, length);
+}
+
+bool decoder_finish(Decoder *decoder, Emit *emit, void *context) {
+  if (decoder->problem != NULL) return false;
+  decoder->emit = emit;
+  decoder->context = context;
+  if (!decoder->sniffed && !sniff_packed(decoder)) return false;
+  if (decoder->packed && !decoder->stream_ended)
+    return decoder_fail(decoder, "the gzip data ends too early");
+  if (!decoder->marked && !bytes_push(decoder, NULL, 0, true)) return false;
+  bool half = decoder->half_length > 0;
+  decoder->half_length = 0;
+  if (half && decoder->strict) return decoder_fail(decoder, "half a UTF-16 character at the end");
+  if (half) utf8_put(decoder, 0xfffd);
+  if (decoder->high != 0 && !surrogate_alone(decoder)) return false;
+  return utf8_flush(decoder);
+}
+
+const char *decoder_problem(const Decoder *decoder) {
+  return decoder->problem;
+}
+
+void decoder_free(Decoder *decoder) {
+  if (decoder == NULL) return;
+  if (decoder->stream_open) (void)inflateEnd(&decoder->stream);
+  free(decoder);
+}
