@@ -1,4 +1,5 @@
 local core = require "zuora.core"
+local documents = require "spec.documents"
 local samples = require "zuora.simulator.samples"
 local support = require "spec.support"
 
@@ -39,11 +40,13 @@ describe("zuora.simulator", function()
     return headers
   end
 
-  -- The answer has the keys of the sample, with values of the same types.
+  -- The answer has the keys of the sample and no others, with values of the same types.
   local function like(sample, value, place)
+    place = place or "answer"
     assert.equal(type(sample), type(value), place)
     if type(sample) ~= "table" then return end
-    for key, part in pairs(sample) do like(part, value[key], (place or "") .. "." .. key) end
+    for key, part in pairs(sample) do like(part, value[key], place .. "." .. key) end
+    for key in pairs(value) do assert.is_not_nil(sample[key], place .. "." .. key .. " is in no sample") end
   end
 
   local function submit(fields)
@@ -88,15 +91,29 @@ describe("zuora.simulator", function()
       bearer(), "")
     like(core.decode(samples.run_started), started)
     local path = "/reporting/api/rest/v1/reportruns/" .. started.response.reportRunId
-    like(core.decode(samples.report_run), (select(2, ask("GET", path, bearer()))))
-    assert.same(core.decode(samples.run_cancelled), (select(2, ask("DELETE", path, bearer()))))
-    assert.same(core.decode(samples.run_cancelled_before), (select(2, ask("DELETE", path, bearer()))))
+    like(core.decode(documents.get_report_run), (select(2, ask("GET", path, bearer()))))
+    assert.same(core.decode(documents.cancelled), (select(2, ask("DELETE", path, bearer()))))
+    assert.same(core.decode(documents.cancelled_before), (select(2, ask("DELETE", path, bearer()))))
     local _, job = submit()
     path = "/v1/batch-query/jobs/" .. job.id
     for _ = 1, 3 do _, job = ask("GET", path, bearer()) end
     assert.equal("completed", job.status)
-    like(core.decode(samples.job), job)
-    like(core.decode(samples.last_job), (select(2, ask("GET", "/v1/batch-query/jobs/partner/p/project/q", bearer()))))
+    like(core.decode(documents.job), job)
+    like(core.decode(documents.last_job), (select(2, ask("GET", "/v1/batch-query/jobs/partner/p/project/q", bearer()))))
+  end)
+
+  it("answers with segments as the documents' other samples have them", function()
+    local segmented <close> = support.simulator { segment_rows = 100 }
+    local client <close> = support.client(segmented)
+    local job = assert(client.jobs:submit { name = "n", partner = "p", project = "q",
+      queries = { { name = "a", query = "select Id from Account", apiVersion = "59.0" } } })
+    assert(job:wait(support.soon))
+    local wanted = core.decode(documents.job_segmented)
+    wanted.batches[1].message = "" -- one page shows it, the other does not
+    like(wanted, job)
+    wanted = core.decode(documents.last_job_segmented)
+    wanted.batches[1].message = ""
+    like(wanted, assert(client.jobs:last { partner = "p", project = "q" }))
   end)
 
   it("moves statuses on with each look", function()

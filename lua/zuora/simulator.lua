@@ -40,14 +40,29 @@ local function shell_quoted(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
--- The child runs the same files as we do, on the first Lua that is fit for them.
-local function command_line(lua, address_file)
-  local program = ("package.path=%q package.cpath=%q require'zuora.simulator.main'()")
-    :format(package.path, package.cpath)
+-- The child runs the same files as we do, on the first Lua that is fit for them. When it ends without a
+-- word, the shell says so in its place.
+local function command_line(lua, settings_file, address_file)
+  local program = ("package.path=%q package.cpath=%q require'zuora.simulator.main'(nil, %q)")
+    :format(package.path, package.cpath, settings_file)
   local interpreter = lua and shell_quoted(lua)
     or '"$(command -v lua5.4 || command -v lua5.5 || command -v lua54 || command -v lua)"'
-  return ("exec %s -e %s > %s"):format(interpreter, shell_quoted(program:gsub("\\\n", "\\n")),
-    shell_quoted(address_file))
+  return ("SIMULATOR_PARENT=$PPID %s -e %s > %s || echo error: it ended at once >> %s"):format(interpreter,
+    shell_quoted(program:gsub("\\\n", "\\n")), shell_quoted(address_file), shell_quoted(address_file))
+end
+
+-- A file for the settings, which a program's arguments or a pipe might not hold.
+local function write_settings(settings)
+  local text = part "json".encode(next(settings) and settings or { looks = 1 })
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  assert(file:write(text))
+  file:close()
+  return path
+end
+
+local function remove_certificate(tls)
+  for _, path in ipairs { tls.name, tls.key, tls.certificate } do os.remove(path) end
 end
 
 local function read_address(path, session)
@@ -99,16 +114,17 @@ function simulator.start(settings)
   local all, ca_file = prepared(settings)
   local lua = all.lua
   all.lua = nil
-  local address_file = os.tmpname()
-  local child = assert(io.popen(command_line(lua, address_file), "w"))
+  local settings_file, address_file = write_settings(all), os.tmpname()
+  local child = assert(io.popen(command_line(lua, settings_file, address_file), "w"))
   child:setvbuf("no")
-  child:write(next(all) and part "json".encode(all) or "", "\n")
   local session = core.session {}
   local url = read_address(address_file, session)
   os.remove(address_file)
-  if not url then
+  os.remove(settings_file)
+  if not url or not url:find "^http" then
     child:close()
-    error("the simulator did not start (is LuaSocket installed for this Lua?)", 2)
+    if all.tls and all.tls.name then remove_certificate(all.tls) end
+    error("the simulator did not start: " .. (url and url:gsub("^error: ", "") or "no word from it"), 2)
   end
   return new(all, { url = url, child = child, session = session, ca_file = ca_file, tls = all.tls })
 end
@@ -159,6 +175,7 @@ end
 function Simulator:admin(method, path, value)
   local json = part "json"
   local status, body
+  if not (self.app or self.child) then error("attempt to use a simulator that was stopped", 3) end
   if self.app then
     local response = self.app:admin { method = method, path = "/_simulator/" .. path,
       body = value and json.encode(value) or "" }
@@ -209,15 +226,16 @@ function Simulator:stop()
     self.server:close()
     self.server = nil
   elseif self.child then
+    -- The end of the pipe would do, but another process may have inherited it.
+    pcall(self.admin, self, "POST", "stop")
     local child = self.child
     self.child = nil
     self.session:close()
     child:close()
   end
-  if self.tls and self.tls.name then
-    for _, path in ipairs { self.tls.name, self.tls.key, self.tls.certificate } do os.remove(path) end
-    self.tls = nil
-  end
+  self.app = nil
+  if self.tls and self.tls.name then remove_certificate(self.tls) end
+  self.tls = nil
 end
 
 Simulator.__close = Simulator.stop

@@ -123,6 +123,32 @@ describe("a simulated tenant's jobs", function()
     assert.equal(next_one.id, assert(client.jobs:last { partner = "p", project = "q" }).id)
   end)
 
+  it("may be cancelled as long as they were not seen to be over", function()
+    open { objects = THINGS }
+    local job = assert(submit())
+    assert(job:refresh())
+    assert.equal("executing", assert(job:refresh()).status)
+    assert.equal("cancelled", assert(job:cancel()).status)
+  end)
+
+  it("see what was there when they began", function()
+    open { objects = { Thing = { columns = { "Id", "Name" }, rows = { { "1", "one" } } } } }
+    local job = assert(submit())
+    for _ = 1, 2 do assert(job:refresh()) end
+    sim:update("Thing", { { "1", "uno" }, { "2", "due" } })
+    assert(job:wait(support.soon))
+    assert.equal("Thing: Id,Thing: Name\n1,one\n", text_of(job.batches[1].fileId))
+  end)
+
+  it("add to the last queries when useLastCompletedJobQueries says so", function()
+    open { objects = THINGS }
+    run(stateful())
+    local job = run(stateful { useLastCompletedJobQueries = true,
+      queries = { { name = "u", query = "select Name from Thing" } } })
+    assert.equal(2, #job.batches)
+    assert.same({ false, true }, { job.batches[1].full, job.batches[2].full })
+  end)
+
   it("tell batches from jobs", function()
     open { objects = THINGS }
     local job = assert(submit { queries = { QUERY, { name = "u", query = "select Name from Thing" } } })

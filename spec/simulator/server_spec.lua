@@ -189,7 +189,11 @@ describe("the simulator's server", function()
       curl -sS "${auth[@]}" "$files/$(printf '%s' "$job" | value fileId)"
     ]]
     local ways = {
-      bearer = ("auth=(-H 'Authorization: %s'); base=%s/v1; files=$base/files"):format(bearer, sim.url),
+      -- The token, too, is fetched by curl alone.
+      bearer = ("token=$(curl -sS %s/oauth/token -d grant_type=client_credentials -d client_id=%s "
+        .. "--data-urlencode 'client_secret=%s' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n"
+        .. "auth=(-H \"Authorization: Bearer $token\"); base=%s/v1; files=$base/files"):format(sim.url, sim.client_id,
+        sim.client_secret, sim.url),
       keys = ("auth=(-H 'apiAccessKeyId: %s' -H 'apiSecretAccessKey: %s'); base=%s/v1; files=$base/file"):format(
         sim.username, sim.password, sim.url),
       basic = ("auth=(-u '%s:%s'); base=%s/apps/api; files=$base/file"):format(sim.username, sim.password, sim.url),
@@ -200,6 +204,143 @@ describe("the simulator's server", function()
       assert.equal(0, status, text)
       assert.matches("^Small: Id\n1\n", text, name)
     end
+  end)
+
+  it("serves a report run to curl, too, from start to export", function()
+    support.write("build/spec/curl.sh", ([[
+      set -e
+      auth=(-H 'apiAccessKeyId: %s' -H 'apiSecretAccessKey: %s'); base=%s/api/rest/v1
+      run=$(curl -sS "${auth[@]}" -X POST "$base/reports/%s/reportrun?viewType=Detail" |
+        sed 's/.*"reportRunId":"\([^"]*\)".*/\1/')
+      for i in 1 2 3 4; do curl -sS "${auth[@]}" "$base/reportruns/$run" >/dev/null; done
+      curl -sS "${auth[@]}" "$base/reportruns/export/$run?pivoted=false" | iconv -f utf-16le -t utf-8]]):format(
+      sim.username, sim.password, sim.url, support.REPORT))
+    local text = support.shell "bash build/spec/curl.sh"
+    assert.matches("^Account.AccountNumber\tAccount.Name\tAccount.Balance\nA00000001\t", text)
+  end)
+
+  it("lets others have their turn while a big file goes out", function()
+    local big <close> = support.simulator { objects = { Big = { generate = { rows = 3000000 } } } }
+    local client <close> = support.client(big)
+    local job = assert(assert(client.jobs:submit { queries = { { name = "b", query = "select * from Big" } } })
+      :wait(support.soon))
+    local longest, done = 0, false
+    client:run(
+      function()
+        assert(client.files:download(job.batches[1].fileId, "build/spec/big.csv"))
+        done = true
+      end,
+      function()
+        while not done do
+          local before = core.now()
+          assert(client.jobs:get(job.id))
+          longest = math.max(longest, core.now() - before)
+        end
+      end)
+    os.remove "build/spec/big.csv"
+    assert.is_true(longest < 1, longest)
+  end)
+
+  it("outlives more connections than it can serve", function()
+    local text = support.shell(([[ulimit -n 4096; timeout 20 lua5.4 -e '
+      local socket = require "socket"
+      local held = {}
+      for i = 1, 1100 do held[i] = socket.connect("127.0.0.1", %d) end
+      print(#held)']]):format(sim.url:match ":(%d+)$"))
+    assert.matches("%d", text)
+    assert.equal(200, fetch().status)
+  end)
+
+  it("answers 500 to what breaks it, and forgets the key", function()
+    local function post(key, body)
+      return support.finish(session, session:start { method = "POST", url = sim.url .. "/v1/batch-query", body = body,
+        headers = { Authorization = bearer, ["Content-Type"] = "application/json", ["Idempotency-Key"] = key } })
+    end
+    for _, body in ipairs { '{"queries":5}', '{"queries":[{"query":"q"}],"notifyUrl":5}',
+      '{"queries":[{"query":"select Id from Small"}],"version":"abc","partner":"p","project":"q"}',
+      '{"queries":[{"query":"select Id from Small","deleted":5}]}' } do
+      assert.is_true(post("broken" .. body:gsub("%W", ""), body).status < 600, body)
+    end
+    assert.is_not_nil(post("after", '{"queries":[{"query":"select Id from Small"}]}').body:find('"status":"submitted"', 1, true))
+  end)
+
+  it("asks for credentials before it replays an answer", function()
+    local function post(auth)
+      return support.finish(session, session:start { method = "POST", url = sim.url .. "/v1/batch-query",
+        body = '{"queries":[{"query":"select Id from Small"}]}',
+        headers = { Authorization = auth, ["Content-Type"] = "application/json", ["Idempotency-Key"] = "mine alone" } })
+    end
+    assert.equal(200, post(bearer).status)
+    assert.equal(401, post("Bearer made-up").status)
+    assert.equal(200, post(bearer).status)
+  end)
+
+  it("stalls in silence, and lets go of who has left", function()
+    sim:fault { on = "GET *", kind = "stall" }
+    local request = session:start { url = sim.url .. "/x" }
+    session:step(0.1)
+    session:step(0.1)
+    assert.is_false(request:finished())
+    request:cancel()
+    assert.equal(200, fetch().status)
+  end)
+
+  it("takes no fault and no setting that it does not know", function()
+    for _, bad in ipairs { { kind = "cut", afterr = 5 }, { kind = "cut", after = "5" }, { kind = "envelope", envelope = "E99" },
+      { kind = "trickle", size = 0 }, { kind = "gzip", how = "odd" }, { kind = "cut", skip = "1" }, { kind = "status", body = {} } } do
+      assert.has_error(function() sim:fault(bad) end)
+    end
+    for _, bad in ipairs { { lookss = 3 }, { runs = 5 }, { looks = "3" }, { segment_rows = 0 }, { objects = { A = { cvs = "x" } } },
+      { objects = { A = { generate = { row = 1 } } } }, { objects = { A = { rows = { { Id = "1" } } } } },
+      { objects = { A = { csv = "build/spec/none.csv" } } } } do
+      assert.has_error(function() simulator.open(bad) end)
+    end
+    local before = core.now()
+    assert.error_matches(function() support.simulator { lookss = 3 } end, "no setting 'lookss'")
+    assert.error_matches(function() support.simulator { lua = "/bin/false" } end, "did not start")
+    assert.error_matches(function() support.simulator { port = tonumber(sim.url:match ":(%d+)$") } end, "in use")
+    assert.is_true(core.now() - before < 5)
+    sim:fault { on = "get //x", kind = "status", status = 418, times = "always" }
+    for _ = 1, 3 do
+      assert.equal(404, support.finish(session, session:start { url = sim.url .. "/y" }).status)
+    end
+  end)
+
+  it("shows no secret in its journal, wherever it is put", function()
+    for _, options in ipairs {
+      { method = "POST", url = "/oauth/token", body = '{"client_secret":"Secret-1"}', headers = { ["Content-Type"] = "application/json" } },
+      { url = "/oauth/token?client_secret=Secret-1" }, { url = "/x", headers = { Authorization = "abcSecret-1" } },
+      { url = "/x", headers = { Authorization = "Bearer Secret-1" } },
+    } do
+      options.url = sim.url .. options.url
+      support.finish(session, session:start(options))
+    end
+    assert.is_nil(core.encode(sim:journal()):find("Secret-1", 1, true))
+  end)
+
+  it("ends at once when it is stopped, though another process holds its pipe; and when its parent is killed", function()
+    local text = support.lua [[
+      local core = require "zuora.core"
+      local sim = require "zuora.simulator".start()
+      os.execute "sleep 3 &"
+      local before = core.now()
+      sim:stop()
+      print(core.now() - before < 2)
+      os.execute "true"]]
+    assert.matches("^true", text)
+    local url = support.lua [[
+      local sim = require "zuora.simulator".start()
+      os.execute "sleep 8 >/dev/null 2>&1 &"
+      io.write(sim.url)
+      io.stdout:flush()
+      os.execute "kill -9 $PPID"]]
+    url = url:match "http://[%d.:]+"
+    local ends_at = core.now() + 5
+    repeat
+      session:step(0.1)
+      local response = support.finish(session, session:start { url = url, proxy = "" })
+    until not response or core.now() > ends_at
+    assert.is_true(core.now() < ends_at)
   end)
 
   it("holds none of a big file in memory", function()

@@ -5,8 +5,9 @@ describe("simulated ZOQL", function()
     assert.same({ object = "Account", fields = { "Id", "Name" }, any = {} }, zoql.parse "select Id, Name from Account")
     assert.same({ object = "Account", fields = { "*" }, any = {} }, zoql.parse "SELECT * FROM Account")
     assert.same({ object = "A", fields = { "x" }, any = {
-      { { field = "x", sign = "=", value = "it's" }, { field = "y", sign = ">=", value = "-5.5" } },
-      { { field = "z", sign = "like", value = "a%" } } } },
+      { { field = "x", sign = "=", value = "it's", is_text = true },
+        { field = "y", sign = ">=", value = "-5.5", is_text = false } },
+      { { field = "z", sign = "like", value = "a%", is_text = true } } } },
       zoql.parse "select x from A where x = 'it''s' and y >= -5.5 or z like 'a%'")
     assert.equal("", zoql.parse("select x from A where x = ''").any[1][1].value)
     assert.equal("", zoql.parse("select x from A where x != null").any[1][1].value)
@@ -34,7 +35,7 @@ describe("simulated ZOQL", function()
       "s like '_b_'", "s like 'A%C'", "d >= '2026-01-01'", "n = 1 or s = 'abc'", "e = null" } do
       assert.is_true(matches(where, row), where)
     end
-    for _, where in ipairs { "n < 9", "n = 1 and s = 'abc'", "s like 'b%'", "s like 'a.c'", "d < '2026-01-01'" } do
+    for _, where in ipairs { "n = '010'", "e < 5", "n < 9", "n = 1 and s = 'abc'", "s like 'b%'", "s like 'a.c'", "d < '2026-01-01'" } do
       assert.is_false(matches(where, row), where)
     end
   end)

@@ -97,7 +97,7 @@ local function header_problem(request)
   if key and request.method ~= "POST" and request.method ~= "PATCH" then
     return replies.reasons(400, 50000020, "Idempotency-Key is for POST and PATCH requests only.")
   end
-  if request.body ~= "" and not (request.headers["content-type"] or ""):match("^application/json") then
+  if request.body ~= "" and not (request.headers["content-type"] or ""):lower():match("^application/json") then
     return replies.json(415, { code = 415, message = "HTTP 415 Unsupported Media Type" })
   end
   return nil
@@ -131,37 +131,44 @@ local function token_reply(request, tenant)
   return replies.json(200, answer)
 end
 
--- The answer that belongs to the request itself, faults aside.
+local function not_found(path)
+  return replies.reasons(404, 50000040, "No such path: " .. path)
+end
+
+-- Who asks, and for what: a refusal, or what gives the answer that belongs to the request itself.
 function App:route(request)
   local tenant, path = self.tenant, canonical(request.path)
-  if path == "/oauth/token" then return token_reply(request, tenant) end
+  local method = request.method == "HEAD" and "GET" or request.method
+  if path == "/oauth/token" then return nil, function() return token_reply(request, tenant) end end
   for _, family in ipairs(FAMILIES) do
     local base, routes, checks, refuse = table.unpack(family)
     if path:sub(1, #base) == base and (#path == #base or path:sub(#base + 1, #base + 1) == "/") then
       local allowed = false
       for _, check in ipairs(checks) do allowed = allowed or check(request, tenant) end
-      if not allowed then return refuse() end
+      if not allowed then return refuse(), nil end
       local problem = header_problem(request)
       if problem then return problem end
       local rest = path:sub(#base + 1)
       for _, route in ipairs(routes) do
-        local captures = route[1] == request.method and table.pack(rest:match("^" .. route[2] .. "$"))
+        local captures = route[1] == method and table.pack(rest:match("^" .. route[2] .. "$"))
         if captures and captures[1] then
-          if route[2]:find("(", 1, true) then
-            return route[3](request, tenant, table.unpack(captures, 1, captures.n))
-          end
-          return route[3](request, tenant)
+          return nil, function() return route[3](request, tenant, table.unpack(captures, 1, captures.n)) end
         end
       end
     end
   end
-  return replies.reasons(404, 50000040, "No such path: " .. path)
+  return not_found(path)
 end
 
 -- A POST under a key that was used before gets the answer that was given then.
 function App:answer_once(request)
+  local refusal, answer = self:route(request)
+  if refusal then return refusal end
   local key = request.method == "POST" and request.headers["idempotency-key"]
-  if not key then return self:route(request) end
+  if not key then
+    if request.dawdle then server.sleep(request.dawdle) end
+    return answer()
+  end
   local before = self.tenant:replay(key)
   if before and before.target ~= request.target then
     return replies.reasons(422, 50000020, "The Idempotency-Key was used for another request.")
@@ -169,13 +176,17 @@ function App:answer_once(request)
   if before and not before.response then
     return replies.reasons(409, 50000050, "A request with this Idempotency-Key is in progress.")
   end
+  local known = before or self.tenant:remember(key, { target = request.target })
+  if request.dawdle then server.sleep(request.dawdle) end
   if not before then
-    before = self.tenant:remember(key, { target = request.target })
-    if request.dawdle then server.sleep(request.dawdle) end
-    before.response = self:route(request)
-    -- A request that was not let in is not remembered.
-    if before.response.status == 401 then self.tenant:forget(key) end
+    local ok, made = pcall(answer)
+    if not ok then
+      self.tenant:forget(key) -- nothing has been answered under it
+      error(made, 0)
+    end
+    known.response = made
   end
+  before = known
   local response = {}
   for name, value in pairs(before.response) do response[name] = value end
   return response
@@ -197,9 +208,7 @@ function App:faulty(request, fault)
   elseif fault.kind == "outcome" then
     self.tenant.job_outcome, self.tenant.run_outcome = fault.job, fault.run
   elseif fault.kind == "delay" then
-    -- Under an idempotency key others see that the request is in progress.
-    request.dawdle = fault.seconds or 1
-    if not request.headers["idempotency-key"] then server.sleep(request.dawdle) end
+    request.dawdle = fault.seconds or 1 -- under an idempotency key others see that it is in progress
   end
   local response = self:answer_once(request)
   response.fault = fault
@@ -213,14 +222,25 @@ local SECRET_HEADERS = { apiaccesskeyid = true, apisecretaccesskey = true, cooki
 local function masked_headers(headers)
   local shown = {}
   for name, value in pairs(headers) do shown[name] = SECRET_HEADERS[name] and "***" or value end
-  if shown.authorization then shown.authorization = shown.authorization:gsub("^(%a+ ?).*", "%1***") end
+  if shown.authorization then
+    shown.authorization = (shown.authorization:match "^[Bb]e?a[rs][ei][rc]e?r? " or "") .. "***"
+  end
   return shown
+end
+
+-- Credentials go to the token endpoint in a form, by rights; whatever else goes there is not shown.
+local function masked_body(request)
+  if canonical(request.path) ~= "/oauth/token" then return request.body end
+  if (request.headers["content-type"] or ""):match "^application/x%-www%-form%-urlencoded" then
+    return (request.body:gsub("(client_secret=)[^&]*", "%1***"))
+  end
+  return request.body ~= "" and "***" or ""
 end
 
 function App:record(request)
   table.insert(self.journal, {
-    method = request.method, path = request.path, target = request.target, headers = masked_headers(request.headers),
-    body = request.body:gsub("(client_secret=)[^&]*", "%1***"), connection = request.connection,
+    method = request.method, path = request.path, target = request.target:gsub("(client_secret=)[^&]*", "%1***"),
+    headers = masked_headers(request.headers), body = masked_body(request), connection = request.connection,
     time = math.floor((socket.gettime() - self.started) * 1000) / 1000,
   })
 end
@@ -229,7 +249,9 @@ end
 
 function App:admin(request)
   local what, method = request.path:sub(#ADMIN + 2), request.method
-  local given = request.body ~= "" and json.decode(request.body) or {}
+  local given = {}
+  if request.body ~= "" then given = json.decode(request.body) end
+  if type(given) ~= "table" then return replies.json(400, { message = "A JSON object is expected." }) end
   if method == "GET" and what == "journal" then
     return replies.json(200, { journal = json.array(self.journal) })
   elseif method == "DELETE" and what == "journal" then
@@ -242,6 +264,8 @@ function App:admin(request)
     self.tenant.job_outcome, self.tenant.run_outcome = nil, nil
   elseif method == "POST" and what == "clock" then
     self.tenant.offset = self.tenant.offset + (tonumber(given.forward) or 0)
+  elseif method == "POST" and what == "stop" then
+    self.stopped = true
   elseif method == "POST" and what == "update" then
     local ok, problem = pcall(self.tenant.update, self.tenant, given.object, given.rows)
     if not ok then return replies.json(400, { message = problem }) end
@@ -303,20 +327,36 @@ end
 local function dress(request, response)
   local packable = response.status == 200 and packing.available() and COMPRESSIBLE[media_type_of(response)]
     and (request.headers["accept-encoding"] or ""):find("gzip", 1, true)
+    and not (request.headers["accept-encoding"]):find("gzip;%s*q=0%f[^%d.]")
+    and not request.headers.range -- parts are of the file itself
   if packable and not response.content and #(response.body or "") > COMPRESS_FROM then
     response.content = content.text(response.body)
   end
   if not response.content then return end
+  if response.fault and response.fault.kind == "gzip" and media_type_of(response) == "application/x-gzip" then
+    response.content = content.text(faults.spoil(response.content:read(), response.fault))
+  end
   if packable and response.content.length > COMPRESS_FROM then pack(response) else cut_to_range(request, response) end
 end
 
 -- --- all together ------------------------------------------------------------------------------------
 
+function App:answer(request)
+  local fault = self.faults:strike(request, canonical(request.path))
+  return fault and self:faulty(request, fault) or self:answer_once(request)
+end
+
+-- What goes wrong here is told, and answered as Zuora answers what goes wrong there.
+local function broken(problem)
+  io.stderr:write("simulator: ", debug.traceback(tostring(problem), 2), "\n")
+  return { failed = true }
+end
+
 function App:handle(request)
   if request.path:sub(1, #ADMIN + 1) == ADMIN .. "/" then return self:admin(request) end
   self:record(request)
-  local fault = self.faults:strike(request)
-  local response = fault and self:faulty(request, fault) or self:answer_once(request)
+  local ok, response = xpcall(self.answer, broken, self, request)
+  if not ok then response = replies.envelope "E2" end
   self.answered = self.answered + 1
   -- The headers are this answer's own: what an idempotency key replays stays as it was.
   local headers = {}

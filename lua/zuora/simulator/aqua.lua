@@ -15,7 +15,7 @@ local function batch_status(job, batch, status)
   if status == "submitted" then return "pending" end
   if status == "executing" then return batch == job.batches[1] and "executing" or "submitted" end
   if status == "error" then return "aborted" end
-  if status == "aborted" and not batch.plan.problem then return job.message and "aborted" or "completed" end
+  if status == "aborted" and not batch.plan.problem then return job.forced and "aborted" or "completed" end
   return status
 end
 
@@ -24,9 +24,11 @@ local function batch_fields(job, batch, status)
     batchId = batch.batchId, name = batch.query.name, query = batch.query.query,
     batchType = batch.query.type or "zoqlexport",
     status = batch_status(job, batch, status), apiVersion = batch.query.apiVersion or "151.0", full = batch.full,
-    recordCount = batch.recordCount or 0, message = "", fileId = batch.fileId, segments = batch.segments,
-    deleted = batch.query.deleted,
+    recordCount = 0, message = "", deleted = batch.query.deleted,
   }
+  if fields.status == "completed" then
+    fields.recordCount, fields.fileId, fields.segments = batch.recordCount or 0, batch.fileId, batch.segments
+  end
   if fields.status == "aborted" then
     fields.message = batch.plan.problem or "java.lang.RuntimeException: The query could not be executed."
   end
@@ -41,6 +43,7 @@ local function job_reply(job, status)
   answer.version, answer.format = tostring(given.version or "1.0"), (given.format or "csv"):upper()
   answer.startTime = os.date("!%Y-%m-%d %H:%M:%S", math.floor(job.started))
   answer.notifyUrl, answer.offset = given.notifyUrl, given.offset
+  answer.encrypted = given.encrypted or "none"
   answer.batches = {}
   for i, batch in ipairs(job.batches) do answer.batches[i] = batch_fields(job, batch, status) end
   return replies.json(200, answer)

@@ -27,12 +27,27 @@ function content.text(text)
   end)
 end
 
---- A file that is written once, piece by piece, and gone when nobody refers to it any more.
+-- What is larger than this goes to a file.
+local MEMORY = 1024 * 1024
+
+--- What is written once, piece by piece. A large one is kept in a file, which is gone when nobody refers to
+-- it any more.
 ---@param write fun(put: fun(text: string)) is called at once
 function content.file(write)
-  local file = assert(io.tmpfile())
-  file:setvbuf("full", PIECE)
-  write(function(text) assert(file:write(text)) end)
+  local pieces, size, file = {}, 0, nil
+  write(function(text)
+    if file then
+      assert(file:write(text))
+      return
+    end
+    pieces[#pieces + 1], size = text, size + #text
+    if size > MEMORY then
+      file = assert(io.tmpfile())
+      file:setvbuf("full", PIECE)
+      assert(file:write(table.concat(pieces)))
+    end
+  end)
+  if not file then return content.text(table.concat(pieces)) end
   return new(assert(file:seek("end")), function(from, to)
     return function()
       if from >= to then return nil end

@@ -22,7 +22,7 @@ local NO_DELETED = { paymenttransactionlog = true, refundtransactionlog = true, 
 -- --- what is accepted --------------------------------------------------------------------------------
 
 local function is_stateful(fields)
-  return fields.partner ~= nil and fields.project ~= nil and tonumber(fields.version or 1.0) >= 1.1
+  return fields.partner ~= nil and fields.project ~= nil and (tonumber(fields.version) or 1.0) >= 1.1
 end
 
 local function session_key(fields) return fields.partner .. "\0" .. fields.project end
@@ -90,6 +90,9 @@ end
 
 -- The code and the words of a rejection, or nil.
 local function fields_problem(self, fields, queries, stateful)
+  if type(queries or {}) ~= "table" or type(fields.notifyUrl or "") ~= "string" then
+    return "90005", "There is a syntax error in the AQuA input."
+  end
   if not queries or #queries == 0 then return "90016", "No queries are given." end
   if #queries > QUERY_LIMIT then return "90004", "The number of queries exceeds the limit of 50." end
   if fields.notifyUrl and #fields.notifyUrl >= 5000 then return "90014", "The notifyUrl is too long." end
@@ -142,7 +145,7 @@ local function header_of(batch, by_api_names)
   return text.line(names, #names, ",")
 end
 
-local function file_of(self, whole, fields, name)
+local function file_of(self, whole, fields, name, made)
   local media_type = "text/csv;charset=UTF-8"
   if fields.format == "gzip" then
     whole, media_type = packing.gzip_content(whole), "application/x-gzip;charset=UTF-8"
@@ -150,7 +153,7 @@ local function file_of(self, whole, fields, name)
     whole, media_type = packing.zip_content(whole, name .. ".csv"), "application/zip;charset=UTF-8"
   end
   local id = self.tenant:new_id()
-  self.files[id] = { content = whole, media_type = media_type, made = self.tenant:now(), etag = '"' .. id .. '"' }
+  self.files[id] = { content = whole, media_type = media_type, made = made, etag = '"' .. id .. '"' }
   return id
 end
 
@@ -177,7 +180,10 @@ local function rows_into_files(self, job, batch, head, per_file)
   local rows = plan.object.each(batch.since, job.before)
   local function next_line()
     for row in rows do
-      local function get(field) return row[plan.object:place(field)] or "" end
+      local function get(field)
+        local cell = row[plan.object:place(field)]
+        return cell == nil and "" or cell
+      end
       if zoql.matches(plan.any, get) then
         count = count + 1
         return text.line(cells_of(row, plan, null), #plan.places, ",")
@@ -194,7 +200,7 @@ local function rows_into_files(self, job, batch, head, per_file)
         in_file, line = in_file + 1, next_line()
       end
     end)
-    ids[#ids + 1] = file_of(self, whole, job.fields, batch.query.name or batch.batchId)
+    ids[#ids + 1] = file_of(self, whole, job.fields, batch.query.name or batch.batchId, job.began)
   until not line
   return ids, count
 end
@@ -205,7 +211,8 @@ local function finish_batch(self, job, batch)
   local whole, count
   if not segment_rows then whole, count = whole_result(batch, head) end
   if whole then
-    batch.fileId, batch.recordCount = file_of(self, whole, job.fields, batch.query.name or batch.batchId), count
+    batch.fileId = file_of(self, whole, job.fields, batch.query.name or batch.batchId, job.began)
+    batch.recordCount = count
     return
   end
   local ids
@@ -213,30 +220,39 @@ local function finish_batch(self, job, batch)
   if segment_rows then batch.segments = ids else batch.fileId = ids[1] end
 end
 
--- The job has just completed: its files are made, and its session remembers it.
+-- The job has completed: its session remembers it.
 local function finish_job(self, job)
-  for _, batch in ipairs(job.batches) do finish_batch(self, job, batch) end
   if not job.stateful then return end
   local queries = {}
   for _, batch in ipairs(job.batches) do queries[batch.query.name or batch.query.query] = batch.query end
-  self.sessions[session_key(job.fields)] = { at = self.tenant:now(), before = job.before, queries = queries,
+  self.sessions[session_key(job.fields)] = { at = job.began, before = job.before, queries = queries,
     list = job.queries }
 end
 
--- The transaction begins: what is it to see?
+-- The transaction begins: what it sees now is its result, whatever changes afterwards.
 local function begin_job(self, job)
   local fields, session = job.fields, job.stateful and remembered(self, job.fields)
-  job.before = self.tenant:now() - (job.stateful and tonumber(fields.offset) or 0)
+  job.began = job.progress:began(2)
+  job.before = job.began - (job.stateful and tonumber(fields.offset) or 0)
   for _, batch in ipairs(job.batches) do
     batch.full = not job.stateful or is_full(session, batch)
     batch.since = batch.full and 0 or session.before
     if job.stateful and fields.incrementalTime then
       batch.full, batch.since = false, seconds_of(fields.incrementalTime)
     end
+    if not batch.plan.problem then finish_batch(self, job, batch) end
   end
 end
 
 -- --- jobs --------------------------------------------------------------------------------------------
+
+-- The queries of the last job, those of the same name in the place of theirs, the others behind them.
+local function merged(before, given)
+  local all, places = {}, {}
+  for i, query in ipairs(before) do all[i], places[query.name or query.query] = query, i end
+  for _, query in ipairs(given) do all[places[query.name or query.query] or #all + 1] = query end
+  return all
+end
 
 local Jobs = {}
 Jobs.__index = Jobs
@@ -249,12 +265,16 @@ function Jobs:submit(fields)
   local stateful = is_stateful(fields)
   local session = stateful and remembered(self, fields)
   local queries = fields.queries or session and session.list
+  if fields.useLastCompletedJobQueries and session and fields.queries then
+    queries = merged(session.list, fields.queries)
+  end
   fields.format = (fields.format or "csv"):lower()
   local code, message = fields_problem(self, fields, queries, stateful)
   if code then return nil, code, message end
   local job = { id = self.tenant:new_id(), fields = fields, queries = queries, stateful = stateful, batches = {},
     started = self.tenant:now() }
   local outcome = self.tenant.job_outcome or "completed"
+  job.forced = self.tenant.job_outcome ~= nil
   for i, query in ipairs(queries) do
     local plan = plan_of(self.tenant, query)
     code, message = query_problem(query, plan, stateful)
@@ -294,18 +314,22 @@ function Jobs:look(job)
   if previous then
     if not previous.progress:is_over() or previous.status ~= previous.progress:stage() then self:look(previous) end
     if not previous.progress:is_over() then return job.progress:stage() end
-    job.progress:begin(previous.progress.since)
+    job.progress:delay(previous.progress:began(#previous.progress.stages))
     job.previous = nil
   end
   local status = job.progress:look(self.tenant:now())
-  if status ~= "submitted" and not job.before then begin_job(self, job) end
+  if job.progress:began(2) and not job.before then begin_job(self, job) end
   if status == "completed" and job.status ~= status then finish_job(self, job) end
   job.status = status
   return status
 end
 
--- Where stages last for seconds, jobs go on without being looked at.
+--- Where stages last for seconds, jobs go on without being looked at. Files that are too old go.
 function Jobs:settle()
+  local oldest = self.tenant:now() - FILE_LIFE
+  for id, file in pairs(self.files) do
+    if file.made < oldest then self.files[id] = nil end
+  end
   if not self.tenant.seconds then return end
   for _, job in ipairs(self.list) do
     if not job.progress:is_over() or job.status ~= job.progress:stage() then self:look(job) end
@@ -318,7 +342,7 @@ end
 function Jobs:cancel(job)
   job.progress:pass(self.tenant:now())
   if job.progress:is_over() then return false end
-  job.progress:finish("cancelled")
+  job.progress:finish("cancelled", self.tenant:now())
   job.status = "cancelled"
   return true
 end
@@ -340,12 +364,8 @@ end
 ---@param id string
 ---@return { content: table, media_type: string, etag: string }|nil
 function Jobs:file(id)
-  local file = self.files[id]
-  if file and self.tenant:now() - file.made > FILE_LIFE then
-    self.files[id] = nil
-    return nil
-  end
-  return file
+  self:settle()
+  return self.files[id]
 end
 
 ---@param tenant table

@@ -1,7 +1,8 @@
 --- The simulator as a process of its own: prints its address and serves until it is ended.
 --
--- `main(settings)` serves until the process is killed. `main()` is for a parent: it reads its settings as
--- JSON from the first line of its standard input, and ends when that does.
+-- `main(settings)` serves until the process is killed. `main(nil, path)` is for a parent: it reads its
+-- settings as JSON from that file, and ends when it is told to, when its standard input ends, or when its
+-- parent is gone.
 
 local app = require "zuora.simulator.app"
 local json = require "zuora.simulator.json"
@@ -10,21 +11,47 @@ local tenant = require "zuora.simulator.tenant"
 
 local STDIN = { getfd = function() return 0 end, dirty = function() return false end }
 
--- Seconds: nothing has to happen so often; a turn ends at once when something does.
-local LONG = 3600
+-- Seconds: how often a child looks for its parent; else nothing has to happen so often.
+local CHILD_TURN, LONG = 1, 3600
+
+-- Is the process there, and no zombie? True where the system has no /proc to tell.
+local function is_alive(pid)
+  if not pid or not io.open "/proc/self/stat" then return true end
+  local file = io.open("/proc/" .. pid .. "/stat")
+  if not file then return false end
+  local state = file:read "a":match "^%d+ %b() (%S)"
+  file:close()
+  return state ~= "Z"
+end
+
+local function read_settings(path)
+  local file = assert(io.open(path))
+  local text = file:read "a"
+  file:close()
+  return assert(json.decode(text))
+end
+
+local function serve(zuora, listening, watched)
+  local parent = os.getenv "SIMULATOR_PARENT"
+  repeat
+    local readable = listening:step(watched and CHILD_TURN or LONG, watched)
+    if readable and not io.read "l" then return end
+  until zuora.stopped or watched and not is_alive(parent)
+end
 
 ---@param settings table|nil
-return function(settings)
-  local watched = settings == nil and STDIN or nil
-  if watched then
-    local line = io.read("l") or ""
-    settings = line ~= "" and assert(json.decode(line)) or {}
-  end
-  local zuora = app.new(tenant.new(settings))
-  local listening <close> = server.new(function(request) return zuora:handle(request) end, settings)
-  io.write(listening.url, "\n")
+---@param path string|nil
+return function(settings, path)
+  local zuora
+  local ok, listening = pcall(function()
+    settings = settings or read_settings(path)
+    zuora = app.new(tenant.new(settings))
+    return server.new(function(request) return zuora:handle(request) end, settings)
+  end)
+  -- The first line is what the parent waits for.
+  io.write(ok and listening.url or "error: " .. tostring(listening), "\n")
   io.flush()
-  while true do
-    if listening:step(LONG, watched) and not io.read("l") then return end
-  end
+  if not ok then return end
+  serve(zuora, listening, path and STDIN)
+  listening:close()
 end

@@ -28,20 +28,19 @@ end
 
 -- --- tables ------------------------------------------------------------------------------------------
 
--- JSON has null where Lua has nothing.
-local function cleaned(row)
-  for i, cell in ipairs(row) do
-    if cell == core.null then row[i] = "" end
+-- A row of our own. JSON has null where Lua has nothing.
+local function copied(row)
+  if type(row) ~= "table" or #row == 0 and next(row) then
+    error("rows are lists of cells, in the order of the columns", 0)
   end
-  return row
+  local copy = {}
+  for i, cell in ipairs(row) do copy[i] = cell == core.null and "" or cell end
+  return copy
 end
 
-local function of_table(columns, rows)
-  local changed = {} -- when each row changed; 0: it was there from the beginning
-  for i, row in ipairs(rows) do
-    cleaned(row)
-    changed[i] = 0
-  end
+local function of_table(columns, given)
+  local rows, changed = {}, {} -- when each row changed; 0: it was there from the beginning
+  for i, row in ipairs(given) do rows[i], changed[i] = copied(row), 0 end
   local object = new { columns = columns, rows = rows }
 
   function object.each(since, before)
@@ -60,7 +59,7 @@ local function of_table(columns, rows)
     for i, row in ipairs(rows) do known[row[1]] = i end
     for _, row in ipairs(newer) do
       local i = known[row[1]] or #rows + 1
-      rows[i], changed[i], known[row[1]] = cleaned(row), now, i
+      rows[i], changed[i], known[row[1]] = copied(row), now, i
     end
   end
 
@@ -70,15 +69,19 @@ end
 -- --- CSV files ---------------------------------------------------------------------------------------
 
 local function of_csv(path)
-  local columns = text.records(path)()
-  if not columns then error(path .. ": no header line", 0) end
+  local function open()
+    local rows, problem = core.rows(path, { form = "array", fail = function(message, row)
+      error(("%s, row %d: %s"):format(path, row, message), 0)
+    end })
+    return rows or error(path .. ": " .. problem, 0)
+  end
+  local first <close> = open()
+  if #first.columns == 0 then error(path .. ": no header line", 0) end
   return new {
-    columns = columns,
+    columns = first.columns,
     each = function(since)
       if since > 0 then return function() return nil end end -- a file does not change
-      local rows = text.records(path)
-      rows() -- the header
-      return rows
+      return open()
     end,
   }
 end
@@ -96,7 +99,7 @@ local AWKWARD = { "Smith, \"Jim\" & Sons", "two\nlines", "crlf\r\ninside", "tab\
 
 -- A generator of its own, so that the same seed gives the same rows everywhere.
 local function random_of(seed)
-  local state = seed * 2654435761 + 88172645463325252
+  local state = math.tointeger(seed // 1) * 2654435761 + 88172645463325252
   return function(n)
     state = state ~ state << 13
     state = state ~ state >> 7
@@ -182,13 +185,26 @@ local function of_generator(columns, settings)
   return object
 end
 
+local KNOWN = { columns = true, rows = true, csv = true, generate = true, name = true }
+local KNOWN_OF_GENERATE = { rows = true, seed = true, awkward = true }
+
+local function check_names(given, known, what)
+  for name in pairs(given) do
+    if not known[name] then error(("%s has no field '%s'"):format(what, tostring(name)), 0) end
+  end
+end
+
 --- Makes an object of what a user gives: `{ columns, rows }`, `{ csv = path }`, or
 --- `{ columns, generate = { rows, seed, awkward } }`.
 ---@param given table
----@return table object
+---@return table object raises for what is none of these
 function objects.new(given)
+  check_names(given, KNOWN, "an object")
   if given.csv then return of_csv(given.csv) end
-  if given.generate then return of_generator(given.columns, given.generate) end
+  if given.generate then
+    check_names(given.generate, KNOWN_OF_GENERATE, "generate")
+    return of_generator(given.columns, given.generate)
+  end
   return of_table(given.columns or { "Id" }, given.rows or {})
 end
 

@@ -7,25 +7,26 @@ local progress = {}
 local Progress = {}
 Progress.__index = Progress
 
---- The present stage. Being looked at moves it on.
+local function move(self, time)
+  self.at, self.seen = self.at + 1, 0
+  self.since[self.at] = time
+end
+
+--- The present stage. Where looks count, a stage that has been seen often enough is over.
 ---@param now number seconds
 ---@return string
 function Progress:look(now)
-  if self.seconds then
-    self:pass(now)
-    return self.stages[self.at]
-  end
-  local stage = self.stages[self.at]
+  self:pass(now)
+  if not self.seconds and self.at < #self.stages and self.seen >= self.looks then move(self, now) end
   self.seen = self.seen + 1
-  if self.seen >= self.looks and self.at < #self.stages then self.at, self.seen = self.at + 1, 0 end
-  return stage
+  return self.stages[self.at]
 end
 
 --- Lets time pass without a look.
 ---@param now number
 function Progress:pass(now)
-  while self.seconds and self.at < #self.stages and now - self.since >= self.seconds do
-    self.at, self.since = self.at + 1, self.since + self.seconds
+  while self.seconds and self.at < #self.stages and now - self.since[self.at] >= self.seconds do
+    move(self, self.since[self.at] + self.seconds)
   end
 end
 
@@ -38,17 +39,25 @@ function Progress:is_over() return self.at == #self.stages end
 
 --- Ends it here and now.
 ---@param stage string
-function Progress:finish(stage) self.stages, self.at, self.seen = { stage }, 1, 0 end
+---@param now number
+function Progress:finish(stage, now)
+  self.stages, self.at, self.seen, self.since = { stage }, 1, 0, { now }
+end
 
---- Has begun at that time.
+--- When a stage began; nil as long as it has not.
+---@param at integer
+---@return number|nil
+function Progress:began(at) return self.since[at] end
+
+--- Did not begin before that time.
 ---@param time number
-function Progress:begin(time) self.since = time end
+function Progress:delay(time) self.since[1] = math.max(self.since[1], time) end
 
 ---@param stages string[]
 ---@param pace { looks: integer|nil, seconds: number|nil } for each stage but the last
 ---@param now number
 function progress.new(stages, pace, now)
-  return setmetatable({ stages = stages, at = 1, seen = 0, since = now, looks = pace.looks or 1,
+  return setmetatable({ stages = stages, at = 1, seen = 0, since = { now }, looks = pace.looks or 1,
     seconds = pace.seconds }, Progress)
 end
 

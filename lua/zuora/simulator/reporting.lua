@@ -62,6 +62,7 @@ local function last(_, tenant, report_id)
 end
 
 local function search(request, tenant)
+  tenant:settle_runs()
   local body = json.decode(request.body)
   if type(body) ~= "table" or type(body.columns) ~= "table" or type(body.pagination) ~= "table" then
     return replies.reporting_failure(400, "The request body must have columns, pagination and sort.")
@@ -77,7 +78,7 @@ local function search(request, tenant)
         startedOn = run.startedOn, status = status }
     end
   end
-  local size, page = body.pagination.pageSize or 250, body.pagination.currentPage or 1
+  local size, page = tonumber(body.pagination.pageSize) or 250, tonumber(body.pagination.currentPage) or 1
   local shown = table.move(found, (page - 1) * size + 1, math.min(#found, page * size), 1, {})
   return replies.json(200, { success = true, response = json.array(shown) })
 end
@@ -89,6 +90,7 @@ local function data(request, tenant, id)
     local missing = offset and "pageSize" or "offset"
     return replies.reporting_failure(400, "Required Integer parameter '" .. missing .. "' is not present.")
   end
+  tenant:settle_runs()
   if not run then return no_run(id) end
   if run.status ~= "COMPLETED" then return replies.reporting_failure(400, "The report run is not completed.") end
   -- Offset 1 is the first row behind the header.
@@ -97,7 +99,9 @@ local function data(request, tenant, id)
     total = total + 1
     if total >= offset and total < math.max(1, offset) + size then
       local row = {}
-      for column, name in ipairs(run.report.data.columns) do row[name] = cells[column] or "" end
+      for column, name in ipairs(run.report.data.columns) do
+        row[name] = cells[column] == nil and "" or tostring(cells[column])
+      end
       page[#page + 1] = row
     end
   end
@@ -106,6 +110,7 @@ local function data(request, tenant, id)
 end
 
 local function export(_, tenant, id)
+  tenant:settle_runs()
   local run = tenant.runs[id]
   if not run or run.status ~= "COMPLETED" then return replies.reporting_failure(400, NOT_EXPORTABLE) end
   return { status = 200, headers = { ["Content-Type"] = UTF16_CSV }, content = tenant:export_run(run),

@@ -20,6 +20,12 @@ local REASONS = {
 
 local PIECE = 65536
 
+-- Pieces of a body after which others have their turn.
+local TURN = 4
+
+-- select cannot name higher descriptors; a few are left for files.
+local HIGHEST = 1000
+
 -- --- what a connection's coroutine waits for ---------------------------------------------------------
 
 -- LuaSocket says "timeout" for what would block, LuaSec which way. False: it is no matter of waiting.
@@ -35,6 +41,21 @@ end
 --- A pause of the connection that is being served.
 ---@param seconds number
 function server.sleep(seconds) coroutine.yield("sleep", seconds) end
+
+-- Sends all of `data`; false when the peer has gone.
+local function send(connection, data)
+  local from = 1
+  while from <= #data do
+    local last, problem, partial = connection.socket:send(data, from)
+    last = last or partial
+    if last and last >= from then
+      from = last + 1
+    elseif not wait_for(connection, problem, "write") then
+      return false
+    end
+  end
+  return true
+end
 
 -- --- reading -----------------------------------------------------------------------------------------
 
@@ -63,18 +84,21 @@ local function read_line(connection)
 end
 
 local function read_bytes(connection, count)
-  while #connection.buffer < count do
+  local pieces, size = {}, 0
+  while size + #connection.buffer < count do
+    pieces[#pieces + 1], size = connection.buffer, size + #connection.buffer
+    connection.buffer = ""
     if not fill(connection) then return nil end
   end
-  local bytes = connection.buffer:sub(1, count)
-  connection.buffer = connection.buffer:sub(count + 1)
-  return bytes
+  pieces[#pieces + 1] = connection.buffer:sub(1, count - size)
+  connection.buffer = connection.buffer:sub(count - size + 1)
+  return table.concat(pieces)
 end
 
 local function read_chunks(connection)
   local chunks = {}
   while true do
-    local size = tonumber((read_line(connection) or ""):match("^%x+"), 16)
+    local size = tonumber((read_line(connection) or ""):match("^%x+") or "", 16)
     if not size then return nil end
     if size == 0 then break end
     chunks[#chunks + 1] = read_bytes(connection, size)
@@ -123,36 +147,25 @@ local function read_request(connection)
     end
   end
   local body = ""
+  if (headers.expect or ""):lower() == "100-continue" then send(connection, "HTTP/1.1 100 Continue\r\n\r\n") end
   if headers["transfer-encoding"] then
     body = read_chunks(connection)
   elseif headers["content-length"] then
-    body = read_bytes(connection, tonumber(headers["content-length"]) or 0)
+    local length = tonumber(headers["content-length"]:match "^%d+$")
+    if not length then return nil end
+    body = read_bytes(connection, length)
   end
   if not body then return nil end
   local path, query = target:match("^([^?]*)%??(.*)$")
   local first, all = server.parse_form(query)
   return {
     method = method, target = target, path = path, query = first, query_all = all, headers = headers, body = body,
-    connection = connection.number, keep = version == "1.1" and (headers.connection or ""):lower() ~= "close",
+    connection = connection.number, version = version,
+    keep = version == "1.1" and (headers.connection or ""):lower() ~= "close",
   }
 end
 
 -- --- writing -----------------------------------------------------------------------------------------
-
--- Sends all of `data`; false when the peer has gone.
-local function send(connection, data)
-  local from = 1
-  while from <= #data do
-    local last, problem, partial = connection.socket:send(data, from)
-    last = last or partial
-    if last and last >= from then
-      from = last + 1
-    elseif not wait_for(connection, problem, "write") then
-      return false
-    end
-  end
-  return true
-end
 
 -- The body as a function that gives its pieces, and its length in bytes (nil: not known beforehand).
 local function body_source(body)
@@ -167,10 +180,10 @@ end
 
 -- What a fault does to a connection whose answer has been sent as far as it goes.
 local function break_off(connection, kind)
-  if kind == "reset" then
+  if kind == "reset" and connection.socket.setoption then
     connection.socket:setoption("linger", { on = true, timeout = 0 })
   elseif kind == "stall" then
-    coroutine.yield("sleep", math.huge)
+    while fill(connection) do connection.buffer = "" end -- until the peer has enough of it
   end
   return false
 end
@@ -198,6 +211,7 @@ local function write_faulty(connection, read, fault, frame, last)
   return fault.kind == "trickle" and send(connection, last) or break_off(connection, fault.kind)
 end
 
+local BREAKS = { cut = true, reset = true, stall = true }
 local BODY_FAULTS = { cut = true, reset = true, stall = true, trickle = true }
 
 local function chunk(piece) return ("%x\r\n%s\r\n"):format(#piece, piece) end
@@ -207,14 +221,14 @@ local function plain(piece) return piece end
 local function write_response(connection, request, response)
   local fault = response.fault or {}
   local read, length = body_source(response.body)
-  local chunked = response.chunked or length == nil and fault.kind ~= "unframed"
+  local chunked = length == nil and fault.kind ~= "unframed" and request.version ~= "1.0"
   local head = { ("HTTP/1.1 %d %s\r\n"):format(response.status, REASONS[response.status] or "Status") }
   for name, value in pairs(response.headers or {}) do
     for _, one in ipairs(type(value) == "table" and value or { value }) do
       head[#head + 1] = ("%s: %s\r\n"):format(name, one)
     end
   end
-  local keep = request.keep and fault.kind ~= "unframed"
+  local keep = request.keep and fault.kind ~= "unframed" and (chunked or length ~= nil)
   if not keep then head[#head + 1] = "Connection: close\r\n" end
   if chunked then
     head[#head + 1] = "Transfer-Encoding: chunked\r\n"
@@ -228,11 +242,14 @@ local function write_response(connection, request, response)
     return break_off(connection, fault.kind)
   end
   if not send(connection, header) then return false end
-  if request.method == "HEAD" then return keep end
+  if request.method == "HEAD" or response.status == 204 or response.status == 304 then return keep end
   local frame, last = chunked and chunk or plain, chunked and "0\r\n\r\n" or ""
   if BODY_FAULTS[fault.kind] then return write_faulty(connection, read, fault, frame, last) and keep end
+  local sent = 0
   for piece in read do
     if not send(connection, frame(piece)) then return false end
+    sent = sent + 1
+    if sent % TURN == 0 then server.sleep(0) end
   end
   return send(connection, last) and keep and fault.kind ~= "length"
 end
@@ -263,9 +280,9 @@ local function serve(self, connection)
       send(connection, response.raw)
       return
     end
-    if response.fault and (response.fault.kind == "reset" or response.fault.kind == "cut")
-      and not (response.fault.after or response.fault.headers_after) then
-      break_off(connection, response.fault.kind)
+    local fault = response.fault or {}
+    if BREAKS[fault.kind] and not (fault.after or fault.headers_after) then
+      break_off(connection, fault.kind)
       return
     end
     if not write_response(connection, request, response) then return end
@@ -274,8 +291,16 @@ end
 
 function Server:accept()
   while true do
-    local client = self.listener:accept()
-    if not client then return end
+    local client, problem = self.listener:accept()
+    if not client then
+      -- Out of descriptors: the listener would stay readable, and nothing would come of it.
+      if problem ~= "timeout" then self.deaf_until = socket.gettime() + 0.1 end
+      return
+    end
+    if client:getfd() >= HIGHEST then
+      client:close()
+      return
+    end
     client:settimeout(0)
     client:setoption("tcp-nodelay", true)
     self.accepted = self.accepted + 1
@@ -309,8 +334,13 @@ end
 ---@param watched table|nil another socket, or any object with getfd, to be watched for reading
 ---@return boolean watched_is_readable
 function Server:step(seconds, watched)
-  local readers, writers, ready = { self.listener, watched }, {}, {}
+  local readers, writers, ready = { watched }, {}, {}
   local now = socket.gettime()
+  if now >= (self.deaf_until or 0) then
+    readers[#readers + 1] = self.listener
+  else
+    seconds = math.min(seconds, 0.1)
+  end
   for connection in pairs(self.connections) do
     if connection.wants == "read" then
       readers[#readers + 1] = connection.socket

@@ -135,12 +135,19 @@ end
 function Tenant:cancel_run(run)
   run.progress:pass(self:now())
   local before = run.progress:stage()
-  if not run.progress:is_over() then run.progress:finish("CANCELLED") end
+  if not run.progress:is_over() then run.progress:finish("CANCELLED", self:now()) end
   return before ~= "CANCELLED"
+end
+
+--- Where stages last for seconds, runs go on without being looked at.
+function Tenant:settle_runs()
+  if not self.seconds then return end
+  for _, run in ipairs(self.run_list) do self:look_at_run(run) end
 end
 
 --- The newest completed run of a report.
 function Tenant:last_run(report_id)
+  self:settle_runs()
   local oldest = self:now() - RUN_LIFE
   for i = #self.run_list, 1, -1 do
     local run = self.run_list[i]
@@ -174,11 +181,28 @@ end
 function Tenant:update(name, rows)
   local object = self.objects[name]
   if not (object and object.update) then error("there is no object of Lua tables named " .. tostring(name), 0) end
+  self.aqua:settle() -- what should have begun by now has not seen the change
   object.update(rows, self:now())
+end
+
+-- What may be set: a name that is none of these is a mistake, and is told.
+local SETTINGS = { objects = "table", reports = "table", port = "number", tls = "table", client_id = "string",
+  client_secret = "string", username = "string", password = "string", token_life = "number", looks = "number",
+  seconds = "number", concurrent_jobs = "number", segment_rows = "number", partners = "table", answers = "table" }
+
+local function check_settings(settings)
+  for name, value in pairs(settings) do
+    if not SETTINGS[name] then error(("the simulator has no setting '%s'"):format(tostring(name)), 0) end
+    if type(value) ~= SETTINGS[name] then
+      error(("the setting '%s' is a %s, not a %s"):format(name, SETTINGS[name], type(value)), 0)
+    end
+  end
+  if settings.segment_rows and settings.segment_rows < 1 then error("the setting 'segment_rows' begins at 1", 0) end
 end
 
 ---@param settings table|nil any of tenant.defaults, `objects` and `reports`
 function tenant.new(settings)
+  check_settings(settings or {})
   local self = { offset = 0, ids = 0, tokens = {}, tokens_given = 0, runs = {}, run_list = {}, replays = {},
     objects = {}, reports = {} }
   settings = settings or {}

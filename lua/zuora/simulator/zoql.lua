@@ -43,7 +43,7 @@ local function condition_of(tokens, i)
   if not (field and field.word and operator and value) then return nil end
   local sign = operator.operator or operator.lower
   if not (OPERATORS[sign] or sign == "like") or value.operator then return nil end
-  local condition = { field = field.word, sign = sign, value = value.text or value.word }
+  local condition = { field = field.word, sign = sign, value = value.text or value.word, is_text = value.text ~= nil }
   if value.lower == "null" then condition.value = "" end
   return condition, i + 3
 end
@@ -107,8 +107,12 @@ local function holds(condition, value)
   if (sign == "<" or sign == "<=") and wanted:match(FRACTION) then return false end
   value = tostring(value)
   if sign == "like" then return like(value, wanted) end
-  local a, b = tonumber(value), tonumber(wanted)
-  if not (a and b) then a, b = value, wanted end
+  local a, b = value, wanted
+  if not condition.is_text and wanted ~= "" then -- a bare number is compared with numbers only
+    a, b = tonumber(value), tonumber(wanted)
+    if not b then a, b = value:lower(), wanted:lower() end -- true, false
+    if a == nil then return sign == "!=" or sign == "<>" end
+  end
   if sign == "=" then return a == b end
   if sign == "!=" or sign == "<>" then return a ~= b end
   if sign == "<" then return a < b end
