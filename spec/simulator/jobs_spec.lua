@@ -149,6 +149,18 @@ describe("a simulated tenant's jobs", function()
     assert.same({ false, true }, { job.batches[1].full, job.batches[2].full })
   end)
 
+  it("stay in each stage as long as is said for it", function()
+    open { objects = THINGS, looks = { executing = 3 } }
+    local job, seen = assert(submit()), {}
+    for i = 1, 6 do seen[i] = assert(job:refresh()).status end
+    assert.same({ "submitted", "executing", "executing", "executing", "completed", "completed" }, seen)
+    open { objects = THINGS, seconds = { executing = 60 } }
+    job = assert(submit())
+    assert.equal("executing", assert(job:refresh()).status)
+    sim:forward(61)
+    assert.equal("completed", assert(job:refresh()).status)
+  end)
+
   it("tell batches from jobs", function()
     open { objects = THINGS }
     local job = assert(submit { queries = { QUERY, { name = "u", query = "select Name from Thing" } } })

@@ -162,13 +162,11 @@ end
 
 -- A POST under a key that was used before gets the answer that was given then.
 function App:answer_once(request)
+  local key = request.method == "POST" and request.headers["idempotency-key"]
+  if not key and request.dawdle then server.sleep(request.dawdle) end
   local refusal, answer = self:route(request)
   if refusal then return refusal end
-  local key = request.method == "POST" and request.headers["idempotency-key"]
-  if not key then
-    if request.dawdle then server.sleep(request.dawdle) end
-    return answer()
-  end
+  if not key then return answer() end
   local before = self.tenant:replay(key)
   if before and before.target ~= request.target then
     return replies.reasons(422, 50000020, "The Idempotency-Key was used for another request.")
@@ -230,11 +228,10 @@ end
 
 -- Credentials go to the token endpoint in a form, by rights; whatever else goes there is not shown.
 local function masked_body(request)
-  if canonical(request.path) ~= "/oauth/token" then return request.body end
-  if (request.headers["content-type"] or ""):match "^application/x%-www%-form%-urlencoded" then
-    return (request.body:gsub("(client_secret=)[^&]*", "%1***"))
-  end
-  return request.body ~= "" and "***" or ""
+  local is_form = (request.headers["content-type"] or ""):match "^application/x%-www%-form%-urlencoded"
+  if is_form then return (request.body:gsub("(client_secret=)[^&]*", "%1***")) end
+  if canonical(request.path) == "/oauth/token" and request.body ~= "" then return "***" end
+  return request.body
 end
 
 function App:record(request)

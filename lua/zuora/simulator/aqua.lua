@@ -62,7 +62,10 @@ local function submit(request, tenant)
     if type(query) ~= "table" or type(query.query) ~= "string" then
       return replies.job_rejected({}, "90005", "There is a syntax error in one of the queries in the AQuA input")
     end
-    if type(query.deleted) == "table" then query.deleted.forceExport = truth(query.deleted.forceExport) end
+    if query.deleted ~= nil and type(query.deleted) ~= "table" then
+      return replies.job_rejected({}, "90005", "There is a syntax error: deleted is an object")
+    end
+    if query.deleted then query.deleted.forceExport = truth(query.deleted.forceExport) end
   end
   for _, name in ipairs { "useQueryLabels", "dateTimeUtc", "useLastCompletedJobQueries" } do
     if fields[name] ~= nil then fields[name] = truth(fields[name]) end

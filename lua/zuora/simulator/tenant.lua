@@ -25,7 +25,7 @@ tenant.defaults = {
   username = "user@simulated.example",
   password = "simulated pass:word",
   token_life = 3599,    -- seconds
-  looks = 1,            -- how often each status that is not the last is seen …
+  looks = 1,            -- how often each status that is not the last is seen (or a table by status) …
   seconds = nil,        -- … or how long it lasts
   concurrent_jobs = 50, -- stateful ones, and as many stateless ones
   segment_rows = nil,   -- rows of a segment, for full stateful loads; nil: no segments
@@ -187,13 +187,13 @@ end
 
 -- What may be set: a name that is none of these is a mistake, and is told.
 local SETTINGS = { objects = "table", reports = "table", port = "number", tls = "table", client_id = "string",
-  client_secret = "string", username = "string", password = "string", token_life = "number", looks = "number",
-  seconds = "number", concurrent_jobs = "number", segment_rows = "number", partners = "table", answers = "table" }
+  client_secret = "string", username = "string", password = "string", token_life = "number",
+  looks = "number or table", seconds = "number or table", concurrent_jobs = "number", segment_rows = "number", partners = "table", answers = "table" }
 
 local function check_settings(settings)
   for name, value in pairs(settings) do
     if not SETTINGS[name] then error(("the simulator has no setting '%s'"):format(tostring(name)), 0) end
-    if type(value) ~= SETTINGS[name] then
+    if not SETTINGS[name]:find(type(value), 1, true) then
       error(("the setting '%s' is a %s, not a %s"):format(name, SETTINGS[name], type(value)), 0)
     end
   end
