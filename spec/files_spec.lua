@@ -43,7 +43,8 @@ describe("client.files", function()
   end
 
   for name, fault in pairs {
-    incomplete = { kind = "unframed" }, transport = { kind = "cut", after = 50 },
+    incomplete = { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\n\r\na,b\n1,2\n" },
+    transport = { kind = "cut", after = 20 },
     http = { kind = "status", status = 200, body = "<html><title>Log in</title>", headers = { ["Content-Type"] = "text/html" } },
     api = { kind = "status", status = 200, body = '{"success":false,"reasons":[{"code":50000040,"message":"gone"}]}' },
     auth = { kind = "status", status = 401 },
@@ -64,7 +65,7 @@ describe("client.files", function()
     local names = {}
     for row in assert(client.files:rows(file_id)) do names[#names + 1] = row["Account: Name"] end
     assert.same({ "Ærøskøbing \"Ferry\", Ltd", "Line\nBreak AG", "日本 GmbH" }, names)
-    sim:fault { on = "GET /v1/files/*", kind = "cut", after = 50, times = 99 }
+    sim:fault { on = "GET /v1/files/*", kind = "cut", after = 20, times = 99 }
     local it, err = client.files:rows(file_id)
     assert.is_nil(it)
     assert.equal("transport", err.kind)
@@ -73,6 +74,89 @@ describe("client.files", function()
     err = select(2, nowhere.files:rows(file_id))
     assert.equal("file", err.kind)
     assert.matches("/nowhere: No such file", err.message)
+  end)
+
+  it("goes on where it broke off, and asks for the rest of the same file alone", function()
+    sim:fault { on = "GET /v1/files/*", kind = "cut", after = 50, times = 2 }
+    assert(client.files:download(file_id, path))
+    assert.equal(whole, support.read(path))
+    local sent = support.sent(sim, "GET", "/v1/files/")
+    assert.is_nil(sent[1].headers.range)
+    assert.equal("bytes=50-", sent[2].headers.range)
+    assert.equal('"' .. file_id .. '"', sent[2].headers["if-range"])
+    assert.equal("bytes=100-", sent[3].headers.range)
+  end)
+
+  it("starts again when the file has changed, or the part is another", function()
+    local function after_break(second)
+      sim:fault { on = "GET /v1/files/*", kind = "cut", after = 50 }
+      second.on, second.kind, second.skip = "GET /v1/files/*", "garbage", 0
+      sim:fault(second)
+      assert(client.files:download(file_id, path))
+      assert.equal(whole, support.read(path))
+      sim:heal()
+    end
+    for _, range in ipairs { "bytes 51-183/184", "bytes 0-183/184", "bytes 50-183/185", "bytes x", "" } do
+      after_break { raw = ("HTTP/1.1 206 Partial\r\nContent-Type: text/csv\r\n%sContent-Length: 5\r\n\r\nwrong")
+        :format(range ~= "" and "Content-Range: " .. range .. "\r\n" or "") }
+    end
+    after_break { raw = ('HTTP/1.1 206 Partial\r\nContent-Type: text/csv\r\nETag: "other"\r\nContent-Range: bytes '
+      .. "50-183/184\r\nContent-Length: 5\r\n\r\nwrong") }
+    after_break { raw = "HTTP/1.1 416 No\r\nContent-Range: bytes */60\r\nContent-Length: 0\r\n\r\n" }
+  end)
+
+  it("starts again without a validator, or with a weak one", function()
+    for _, etag in ipairs { "", 'ETag: W/"x"\r\n' } do
+      sim:forget()
+      sim:fault { on = "GET /v1/files/*", kind = "garbage",
+        raw = "HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\n" .. etag .. "Content-Length: 100\r\n\r\nabc" }
+      assert(client.files:download(file_id, path))
+      assert.equal(whole, support.read(path))
+      assert.is_nil(support.sent(sim, "GET", "/v1/files/")[2].headers.range)
+    end
+  end)
+
+  it("proves a body that only the end of its connection delimits, by asking for what is behind it", function()
+    sim:fault { on = "GET /v1/files/*", kind = "unframed" }
+    assert(client.files:download(file_id, path))
+    assert.equal(whole, support.read(path))
+    local sent = support.sent(sim, "GET", "/v1/files/")
+    assert.equal(("bytes=%d-"):format(#whole), sent[2].headers.range)
+  end)
+
+  it("is whole or an error, wherever the connection ends", function()
+    for after = 0, #whole do
+      sim:fault { on = "GET /v1/files/*", kind = after % 2 == 0 and "cut" or "reset", after = after }
+      assert(client.files:download(file_id, path))
+      assert.equal(whole, support.read(path))
+      os.remove(path)
+    end
+    for after = 1, 400, 3 do
+      sim:fault { on = "GET /v1/files/*", kind = "cut", headers_after = after }
+      assert(client.files:download(file_id, path))
+      assert.equal(whole, support.read(path))
+      os.remove(path)
+    end
+    -- In chunks, as an export that is written anew.
+    local run = assert(assert(client.reportruns:start(support.REPORT, { view = "Detail" })):wait(support.soon))
+    assert(run:export(path))
+    local export = support.read(path)
+    for after = 0, 310, 5 do
+      sim:fault { on = "GET *export*", kind = "cut", after = after }
+      assert.equal(3, assert(run:export(path)).records)
+      assert.equal(export, support.read(path))
+    end
+  end)
+
+  it("goes on with a file that gets on, however often it breaks", function()
+    local big <close> = support.simulator { objects = { Big = { generate = { rows = 60000 } } } }
+    local one <close> = support.quick_client(big)
+    local job = assert(assert(one.jobs:submit { queries = { { name = "b", query = "select * from Big" } } }):wait(support.soon))
+    big:fault { on = "GET /v1/files/*", kind = "cut", after = 1100000, times = "always" }
+    local written = assert(job.batches[1]:download(path))
+    assert.equal(60000, written.records)
+    assert.is_true(written.bytes > 4 * 1100000)
+    assert.is_true(#support.sent(big, "GET", "/v1/files/") > 4)
   end)
 
   it("tells of purged and unknown files", function()

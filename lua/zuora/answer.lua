@@ -177,9 +177,14 @@ function answer.fault(response, fields)
   fields.request_id = response.headers["zuora-request-id"]
   fields.track_id = response.headers["zuora-track-id"]
   fields.retry_after = fields.retry_after or response.retry_after
+  -- "bytes */N": there is no such part, and this is the size of the whole.
+  if response.status == 416 then
+    local total = (response.headers["content-range"] or ""):match "^bytes %*/(%d+)$"
+    fields.range_total = math.tointeger(tonumber(total))
+  end
   if response.body and response.body ~= "" then fields.body = response.body end
   if fields.retryable == nil then
-    fields.retryable = RETRYABLE_STATUS[response.status] or answer.code_is_retryable(fields.code)
+    fields.retryable = response.status == 416 or RETRYABLE_STATUS[response.status] or answer.code_is_retryable(fields.code)
   end
   return error_value.new(fields)
 end
@@ -244,13 +249,9 @@ end
 
 --- Checks the answer to a request for a file: everything that is not the file itself is an error.
 ---@param response table
----@return table|nil response, zuora.Error|nil err
+---@return true|nil, zuora.Error|nil err
 function answer.read_file(response)
-  if response.to_sink then
-    if response.framed then return response end
-    return nil, answer.fault(response, { kind = "incomplete", message = ("the answer gave %d bytes and ended with "
-      .. "its connection, which does not prove that they are all"):format(response.bytes) })
-  end
+  if response.to_sink then return true end
   local _, failure = failure_of(response.body)
   if response.status ~= 200 then return nil, refused(response, failure) end
   return nil, answer.fault(response, {

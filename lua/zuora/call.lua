@@ -31,6 +31,7 @@ end
 
 -- Failures that are not the network's, by the names of request:response().
 local OWN_KIND = { TOO_LARGE = "too_large", FILE = "file", CODED = "http", LENGTHS = "incomplete",
+  UNFRAMED = "incomplete", RANGE = "incomplete",
   DEADLINE = "timeout", CANCELLED = "cancelled", CLOSED = "cancelled" }
 
 -- No answer came, or none that is whole (then its status may be known).
@@ -135,6 +136,33 @@ function Caller:check_open(operation)
   end
 end
 
+-- Bytes of a file after which a break is no failure of the call's, but of that connection's.
+local PROGRESS = 1024 * 1024
+
+-- What to ask for: all of the file, or what is missing of it.
+local function range_headers(exchange)
+  local headers, sink = exchange.request.headers, exchange.sink
+  headers.Range, headers["If-Range"] = nil, nil
+  if not sink then return end
+  local received, validator = sink:position()
+  exchange.received = received
+  if received == 0 or not (validator or exchange.unframed) then return end
+  headers.Range = ("bytes=%d-"):format(received)
+  -- Of a file without a validator only the end can be asked for: 416 says that there is no more.
+  headers["If-Range"] = validator
+end
+
+-- A try has failed. Was it a break in a file that is getting on, or the proof that there is no more?
+local function look_at_break(exchange, err)
+  local sink = exchange.sink
+  local received = sink:position()
+  exchange.unframed = err.curl == "UNFRAMED" or nil
+  if err.status == 416 and err.range_total == received and received > 0 then return true end
+  if err.curl == "RANGE" or err.status == 416 then sink:restart() end
+  if received - exchange.received >= PROGRESS then exchange.tries = 0 end
+  return false
+end
+
 --- Calls an operation, and sees it through.
 ---@param operation table as core.operations has it
 ---@param parameters table by their wire names
@@ -150,6 +178,7 @@ function Caller:perform(operation, parameters, options, read, sink)
     parameters = parameters,
     request = { headers = self:headers(operation, options), sink = sink, timeout = options.timeout },
     safe = operation.safe,
+    sink = sink,
     retries = options.retries or settings.retries,
     attempts = 0, -- requests that were made
     tries = 0,    -- of them, those that count against `retries`: all but the one after a new token
@@ -159,7 +188,13 @@ function Caller:perform(operation, parameters, options, read, sink)
   while true do
     exchange.attempts = exchange.attempts + 1
     exchange.remaining = ends_at - self.clock.now()
+    range_headers(exchange)
     local value, err = self:try(operation, exchange, read)
+    if err and sink and look_at_break(exchange, err) then
+      local done, message = sink:complete()
+      if not done then return nil, error_value.new { kind = "file", message = message } end
+      value, err = true, nil
+    end
     if value ~= nil then
       self.policy:succeeded(exchange)
       return value
@@ -228,21 +263,17 @@ local function count_records(stage, target)
   return true, nil, records
 end
 
--- Brings all parts into the sink, and counts their records.
+-- Brings all parts into the sink, and counts their records: true, nil, records, or nil, err.
 local function bring(self, operation, options, target, sink, stage)
-  local response, err
   for i, parameters in ipairs(target.parts) do
     if i > 1 then sink:keep() end
-    response, err = self:perform(operation, parameters, options, answer.read_file, sink)
-    if not response then
+    local done, err = self:perform(operation, parameters, options, answer.read_file, sink)
+    if not done then
       if err.kind == "file" then err.message = (target.path or self.settings.tmpdir) .. ": " .. err.message end
       return nil, err
     end
   end
-  local sound, records
-  sound, err, records = count_records(stage, target)
-  if not sound then return nil, err end
-  return response, nil, records
+  return count_records(stage, target)
 end
 
 --- Calls an operation whose answer is a file, once for each part of it, and puts the whole at a path, or
@@ -261,10 +292,10 @@ function Caller:file(operation, options, target)
   local sink <close>, message = core.sink { path = target.path, stage = stage, refuse = NO_FILES,
     directory = not target.path and self.settings.tmpdir or nil }
   if not sink then return nil, error_value.new { kind = "file", message = message } end
-  local response, err, records = bring(self, operation, options, target, sink, stage)
-  if not response then return nil, err end
+  local sound, err, records = bring(self, operation, options, target, sink, stage)
+  if not sound then return nil, err end
   if not target.path then
-    local content_type = (response.headers["content-type"] or ""):lower()
+    local content_type = (sink:content_type() or ""):lower()
     local charset = not target.export and content_type:match 'charset="?([%w-]+)'
     return rows.open(sink:fd(), { form = options.form, columns = options.columns, types = options.types,
       null = options.null, strict = options.strict, charset = charset or nil }, target.what)

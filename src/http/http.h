@@ -41,8 +41,19 @@ bool sink_refuses(const Sink *sink, const char *media_type);
 bool sink_claim(Sink *sink);
 void sink_release(Sink *sink);
 
-/* A body starts: forget what an earlier try wrote. False: see sink_error. */
-bool sink_begin(Sink *sink, const char *content_type);
+/* What the head of an answer says of its body. Texts are NULL where nothing is said. */
+typedef struct BodyHead {
+  const char *content_type;
+  const char *validator; /* a strong ETag */
+  curl_off_t total;      /* of the whole body; -1: not said */
+} BodyHead;
+
+/* A whole body starts: forget what an earlier try wrote. False: see sink_error. */
+bool sink_begin(Sink *sink, const BodyHead *head);
+
+/* A part of the body starts at that byte, of so many in all (-1: not said). True when it is what is
+ * missing, and goes behind what is there. */
+bool sink_continue(Sink *sink, curl_off_t start, const BodyHead *head);
 
 /* The body has ended, and is whole: only now may the file be published. False: see sink_error. */
 bool sink_complete(Sink *sink);
@@ -71,6 +82,8 @@ typedef enum RequestFailure {
   FAILURE_FILE,
   FAILURE_CODED,
   FAILURE_LENGTHS,
+  FAILURE_UNFRAMED,
+  FAILURE_RANGE,
   FAILURE_CUT_HEADERS,
   FAILURE_DEADLINE,
   FAILURE_CANCELLED,
@@ -164,6 +177,10 @@ size_t response_on_body(char *data, size_t size, size_t count, void *context);
 
 /* The transfer is over and out of the multi handle: was what came an answer, and a whole one? */
 void response_settle(Request *request, CURLcode result);
+
+/* Does the message itself say where the body ends? If not, only the closing of the connection did, and
+ * a connection that broke looks the same. */
+bool response_is_framed(Request *request);
 
 /* Pushes the response as a table. */
 CURLcode response_push(lua_State *L, Request *request);

@@ -66,6 +66,37 @@ static bool response_file_failed(Request *request) {
   return false;
 }
 
+/* The answer's strong validator. A weak one does not promise the same bytes. */
+static const char *response_validator(Request *request) {
+  const char *etag = response_header(request, "ETag");
+  return etag != NULL && etag[0] == '"' ? etag : NULL;
+}
+
+/* "bytes 5-9/10" -> 5, 10; -1 for a total that is not told. */
+static bool content_range(const char *text, curl_off_t *start, curl_off_t *total) {
+  char *end;
+  if (text == NULL || strncmp(text, "bytes ", 6) != 0 || text[6] < '0' || text[6] > '9')
+    return false;
+  errno = 0;
+  long long first = strtoll(text + 6, &end, 10);
+  if (*end != '-' || errno != 0) return false;
+  end += 1 + strspn(end + 1, "0123456789");
+  if (*end != '/') return false;
+  *start = (curl_off_t)first;
+  *total = end[1] >= '0' && end[1] <= '9' ? (curl_off_t)strtoll(end + 1, NULL, 10) : -1;
+  return errno == 0;
+}
+
+/* A part came: it must be the one that is missing, before its first byte is taken. */
+static bool response_continue(Request *request, BodyHead *head) {
+  curl_off_t start = 0;
+  if (content_range(response_header(request, "Content-Range"), &start, &head->total) &&
+      sink_continue(request->sink, start, head))
+    return true;
+  request->failure = FAILURE_RANGE;
+  return false;
+}
+
 /* The body begins: does it belong in the sink? Only that of a 200, of a type that is not the type
  * of an error page; all else is kept in memory, where it can be read and reported. */
 static bool response_begin(Request *request) {
@@ -74,14 +105,20 @@ static bool response_begin(Request *request) {
   long status = 0;
   if (curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK) return false;
   const char *content_type = response_header(request, "Content-Type");
-  if (content_type == NULL) content_type = "";
-  if (status != 200 || sink_refuses(request->sink, content_type)) return true;
+  if ((status != 200 && status != 206) ||
+      sink_refuses(request->sink, content_type != NULL ? content_type : ""))
+    return true;
   if (response_is_coded(request)) {
     request->failure = FAILURE_CODED;
     return false;
   }
   request->to_sink = true;
-  return sink_begin(request->sink, content_type) || response_file_failed(request);
+  request->last_byte = clock_now();
+  BodyHead head = {content_type, response_validator(request), -1};
+  if (status == 206) return response_continue(request, &head);
+  if (curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &head.total) != CURLE_OK)
+    head.total = -1;
+  return sink_begin(request->sink, &head) || response_file_failed(request);
 }
 
 size_t response_on_body(char *data, size_t size, size_t count, void *context) {
@@ -142,6 +179,8 @@ void response_settle(Request *request, CURLcode result) {
     else if (!request->begun)
       (void)response_begin(
           request); /* an empty body makes an empty file; `failure` tells the rest */
+    if (request->to_sink && request->failure == FAILURE_NONE && !response_is_framed(request))
+      request->failure = FAILURE_UNFRAMED;
     if (request->to_sink && request->failure == FAILURE_NONE && !sink_complete(request->sink))
       (void)response_file_failed(request);
   }
@@ -192,6 +231,10 @@ static const struct {
     {FAILURE_FILE, "FILE", NULL}, /* the message is errno's */
     {FAILURE_CODED, "CODED", "the file came in a coding that was not asked for"},
     {FAILURE_LENGTHS, "LENGTHS", "the answer has two different lengths"},
+    {FAILURE_UNFRAMED, "UNFRAMED",
+     "the answer ended with its connection, which does not prove it whole"},
+    {FAILURE_RANGE, "RANGE",
+     "the answer is another part of the file than the one that was asked for"},
     {FAILURE_CUT_HEADERS, "CUT_HEADERS", "the connection ended within the headers of the answer"},
     {FAILURE_DEADLINE, "DEADLINE", "the deadline has passed"},
     {FAILURE_CANCELLED, "CANCELLED", "the request was cancelled"},
@@ -253,15 +296,15 @@ static void response_push_headers(lua_State *L, CURL *easy) {
   }
 }
 
-/* Does the message itself say where the body ends? If not, only the closing of the connection did,
- * and a connection that broke looks the same. */
-static bool response_is_framed(Request *request, long status) {
-  long version = 0;
+bool response_is_framed(Request *request) {
+  long version = 0, status = 0;
   curl_off_t length = -1;
   if (curl_easy_getinfo(request->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK &&
       version >= CURL_HTTP_VERSION_2_0)
     return true;
-  if (status == 204 || status == 304) return true;
+  if (curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+      (status == 204 || status == 304))
+    return true;
   if (curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length) == CURLE_OK &&
       length >= 0)
     return true;
@@ -291,7 +334,7 @@ CURLcode response_push(lua_State *L, Request *request) {
   lua_setfield(L, -2, "bytes");
   lua_pushboolean(L, request->to_sink);
   lua_setfield(L, -2, "to_sink");
-  lua_pushboolean(L, response_is_framed(request, status));
+  lua_pushboolean(L, response_is_framed(request));
   lua_setfield(L, -2, "framed");
   lua_pushinteger(L, (lua_Integer)connects);
   lua_setfield(L, -2, "new_connections");

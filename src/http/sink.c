@@ -32,8 +32,12 @@ struct Sink {
   bool whole;   /* the newest body was received to its end */
   char *gathered;
   size_t used;
-  curl_off_t bytes;
-  curl_off_t kept; /* where the next body begins */
+  curl_off_t bytes;    /* in the file */
+  curl_off_t kept;     /* where the next body begins */
+  curl_off_t received; /* of the present body, as it came */
+  curl_off_t total;    /* of the present body; -1: not known */
+  char *validator;     /* of the present body; NULL: none */
+  char *content_type;  /* of the newest whole answer; NULL: none */
 };
 
 int sink_error(const Sink *sink) {
@@ -91,7 +95,31 @@ bool sink_complete(Sink *sink) {
   return sink->whole;
 }
 
-bool sink_begin(Sink *sink, const char *content_type) {
+static bool text_replace(Sink *sink, char **place, const char *text) {
+  free(*place);
+  *place = text != NULL ? strdup(text) : NULL;
+  return text == NULL || *place != NULL || sink_fail(sink);
+}
+
+/* Remembers what a later part of the body has to agree with. */
+static bool head_remember(Sink *sink, const BodyHead *head) {
+  sink->received = 0;
+  sink->total = head->total;
+  return text_replace(sink, &sink->content_type, head->content_type) &&
+         text_replace(sink, &sink->validator, head->validator);
+}
+
+bool sink_continue(Sink *sink, curl_off_t start, const BodyHead *head) {
+  if (!sink_usable(sink) || sink->gathered == NULL || start != sink->received) return false;
+  if (sink->total >= 0 && head->total >= 0 && head->total != sink->total) return false;
+  /* Without a validator nothing proves that it is still the same file. */
+  if (sink->validator == NULL) return false;
+  if (head->validator != NULL && strcmp(head->validator, sink->validator) != 0) return false;
+  if (sink->total < 0) sink->total = head->total;
+  return true;
+}
+
+bool sink_begin(Sink *sink, const BodyHead *head) {
   if (!sink_usable(sink)) return false;
   sink->used = 0;
   sink->bytes = sink->kept;
@@ -99,7 +127,9 @@ bool sink_begin(Sink *sink, const char *content_type) {
     return sink_fail(sink);
   if (sink->gathered == NULL && (sink->gathered = malloc(GATHER_SIZE)) == NULL)
     return sink_fail(sink);
-  if (sink->stage != NULL && !sink->stage->reset(sink->stage, content_type)) {
+  if (!head_remember(sink, head)) return false;
+  if (sink->stage != NULL &&
+      !sink->stage->reset(sink->stage, head->content_type != NULL ? head->content_type : "")) {
     errno = ENOMEM;
     return sink_fail(sink);
   }
@@ -108,6 +138,7 @@ bool sink_begin(Sink *sink, const char *content_type) {
 
 bool sink_write(Sink *sink, const char *data, size_t length) {
   if (!sink_usable(sink)) return false;
+  sink->received += (curl_off_t)length;
   if (sink->stage == NULL) return sink_put(sink, data, length);
   return sink->stage->push(sink->stage, data, length, sink_put, sink) || sink_fail(sink);
 }
@@ -165,7 +196,9 @@ static int sink_close(lua_State *L) {
     sink->fd = -1;
   }
   free(sink->gathered);
-  sink->gathered = NULL;
+  free(sink->validator);
+  free(sink->content_type);
+  sink->gathered = sink->validator = sink->content_type = NULL;
   return 0;
 }
 
@@ -190,12 +223,55 @@ static int sink_finish(lua_State *L) {
   return 1;
 }
 
+/* sink:content_type() -> of what has come | nil */
+static int sink_content_type(lua_State *L) {
+  lua_pushstring(L, sink_check(L, 1)->content_type);
+  return 1;
+}
+
+/* sink:position() -> bytes of the present body that have come, validator | nil, bytes in all | nil */
+static int sink_position(lua_State *L) {
+  const Sink *sink = sink_check(L, 1);
+  lua_pushinteger(L, (lua_Integer)sink->received);
+  lua_pushstring(L, sink->validator);
+  if (sink->total >= 0)
+    lua_pushinteger(L, (lua_Integer)sink->total);
+  else
+    lua_pushnil(L);
+  return 3;
+}
+
+/* sink:restart(): what has come of the present body is of no use; the next answer is to bring all of it. */
+static int sink_restart(lua_State *L) {
+  Sink *sink = sink_check(L, 1);
+  free(sink->validator);
+  sink->validator = NULL;
+  sink->received = 0;
+  sink->total = -1;
+  return 0;
+}
+
+/* sink:complete() -> true | nil, message: the body has been proven whole by other means. */
+static int sink_prove(lua_State *L) {
+  Sink *sink = sink_check(L, 1);
+  if (sink->claimed || sink->gathered == NULL)
+    return luaL_error(L, "attempt to complete a body that is still coming, or never came");
+  if (!sink_complete(sink))
+    return push_file_error(L, sink->path != NULL ? sink->path : "", sink->error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* sink:keep(): the body that has just come stays, and the next one is put behind it. */
 static int sink_keep(lua_State *L) {
   Sink *sink = sink_check(L, 1);
   if (sink->claimed || !sink->whole)
     return luaL_error(L, "attempt to keep a body that is not whole");
   sink->kept = sink->bytes;
+  sink->received = 0;
+  sink->total = -1;
+  free(sink->validator);
+  sink->validator = NULL;
   sink->whole = false;
   if (sink->stage != NULL && !sink->stage->keep(sink->stage))
     return luaL_error(L, "not enough memory");
@@ -302,8 +378,16 @@ int sink_new(lua_State *L) {
 
 void sink_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"finish", sink_finish}, {"fd", sink_fd},       {"keep", sink_keep},
-      {"bytes", sink_bytes},   {"close", sink_close}, {NULL, NULL},
+      {"finish", sink_finish},
+      {"fd", sink_fd},
+      {"keep", sink_keep},
+      {"position", sink_position},
+      {"complete", sink_prove},
+      {"restart", sink_restart},
+      {"content_type", sink_content_type},
+      {"bytes", sink_bytes},
+      {"close", sink_close},
+      {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
       {"__gc", sink_close},

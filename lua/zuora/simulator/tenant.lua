@@ -188,7 +188,8 @@ end
 -- What may be set: a name that is none of these is a mistake, and is told.
 local SETTINGS = { objects = "table", reports = "table", port = "number", tls = "table", client_id = "string",
   client_secret = "string", username = "string", password = "string", token_life = "number",
-  looks = "number or table", seconds = "number or table", concurrent_jobs = "number", segment_rows = "number", partners = "table", answers = "table" }
+  looks = "number or table", seconds = "number or table", concurrent_jobs = "number", segment_rows = "number",
+  partners = "table", answers = "table" }
 
 local function check_settings(settings)
   for name, value in pairs(settings) do
