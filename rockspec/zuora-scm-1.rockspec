@@ -51,6 +51,7 @@ build = {
         "src/http/response.c",
         "src/http/session.c",
         "src/http/sink.c",
+        "src/http/state.c",
       },
       libraries = { "curl", "z", "m" },
       incdirs = { "$(CURL_INCDIR)" },

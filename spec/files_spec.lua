@@ -159,6 +159,61 @@ describe("client.files", function()
     assert.is_true(#support.sent(big, "GET", "/v1/files/") > 4)
   end)
 
+  it("keeps what has come when that is asked for, and goes on with it", function()
+    sim:fault { on = "GET /v1/files/*", kind = "cut", after = 50 }
+    local written, err = client.files:download(file_id, path, { resume = true, retries = 0 })
+    assert.is_nil(written)
+    assert.equal("transport", err.kind)
+    assert.equal(whole:sub(1, 50), support.read(path .. ".part"))
+    sim:forget()
+    assert.equal(3, assert(client.files:download(file_id, path, { resume = true })).records)
+    assert.equal(whole, support.read(path))
+    assert.equal("bytes=50-", support.sent(sim, "GET", "/v1/files/")[1].headers.range)
+    assert.same({ "file.csv" }, support.listing(directory))
+  end)
+
+  it("takes no .part for its own that it knows nothing of, or of another file", function()
+    for _, state in ipairs { "", "nonsense", '"other"\n184\ntext/csv\n', '"' .. file_id .. '"\n10\ntext/csv\n',
+      "\n184\n\n", '"' .. file_id .. '"\nx\n\n' } do
+      support.write(path .. ".part", "something else that was left behind")
+      if state ~= "" then support.write(path .. ".part.state", state) end
+      assert.equal(3, assert(client.files:download(file_id, path, { resume = true })).records)
+      assert.equal(whole, support.read(path))
+      assert.same({ "file.csv" }, support.listing(directory))
+    end
+  end)
+
+  it("finishes what was all there but for its name", function()
+    support.write(path .. ".part", whole)
+    support.write(path .. ".part.state", ('"%s"\n%d\ntext/csv\n'):format(file_id, #whole))
+    assert.equal(3, assert(client.files:download(file_id, path, { resume = true })).records)
+    assert.equal(whole, support.read(path))
+  end)
+
+  it("leaves what a killed process has got to the next call", function()
+    local big <close> = support.simulator { objects = { Big = { generate = { rows = 60000 } } } }
+    local one <close> = support.client(big)
+    local job = assert(assert(one.jobs:submit { queries = { { name = "b", query = "select * from Big" } } }):wait(support.soon))
+    local id = job.batches[1].fileId
+    assert(one.files:download(id, path))
+    local expected = support.read(path)
+    os.remove(path)
+    big:fault { on = "GET /v1/files/*", kind = "stall", after = 2000000 }
+    support.lua(([[
+      local client = require "zuora".new { base_url = %q, client_id = %q, client_secret = %q }
+      client:spawn(function() client.files:download(%q, %q) end)
+      for _ = 1, 20 do client:step(0.05) end
+      os.execute "kill -9 $PPID"]]):format(big.url, big.client_id, big.client_secret, id, path))
+    local left = #(support.read(path .. ".part") or "")
+    assert.is_true(left > 0 and left <= 2000000, left)
+    assert.is_nil(support.read(path))
+    big:forget()
+    assert.equal(60000, assert(one.files:download(id, path, { resume = true })).records)
+    assert.equal(expected, support.read(path))
+    assert.equal(("bytes=%d-"):format(left), support.sent(big, "GET", "/v1/files/")[1].headers.range)
+    assert.same({ "file.csv" }, support.listing(directory))
+  end)
+
   it("tells of purged and unknown files", function()
     local _, err = client.files:download("nonesuch", path)
     assert.equal(404, err.status)
@@ -188,7 +243,7 @@ describe("client.files", function()
     patient:run(function()
       local task = patient:spawn(function() patient.files:download(file_id, path) end)
       patient:sleep(0.1)
-      assert.same({ "file.csv.part" }, support.listing(directory))
+      assert.same({ "file.csv.part", "file.csv.part.state" }, support.listing(directory))
       task:cancel()
     end)
     assert.same({}, support.listing(directory))

@@ -184,7 +184,8 @@ function answer.fault(response, fields)
   end
   if response.body and response.body ~= "" then fields.body = response.body end
   if fields.retryable == nil then
-    fields.retryable = response.status == 416 or RETRYABLE_STATUS[response.status] or answer.code_is_retryable(fields.code)
+    fields.retryable = response.status == 416 or RETRYABLE_STATUS[response.status]
+      or answer.code_is_retryable(fields.code)
   end
   return error_value.new(fields)
 end

@@ -263,8 +263,8 @@ local function count_records(stage, target)
   return true, nil, records
 end
 
--- Brings all parts into the sink, and counts their records: true, nil, records, or nil, err.
-local function bring(self, operation, options, target, sink, stage)
+-- Brings all parts into the sink.
+local function bring(self, operation, options, target, sink)
   for i, parameters in ipairs(target.parts) do
     if i > 1 then sink:keep() end
     local done, err = self:perform(operation, parameters, options, answer.read_file, sink)
@@ -273,7 +273,7 @@ local function bring(self, operation, options, target, sink, stage)
       return nil, err
     end
   end
-  return count_records(stage, target)
+  return true
 end
 
 --- Calls an operation whose answer is a file, once for each part of it, and puts the whole at a path, or
@@ -290,10 +290,17 @@ function Caller:file(operation, options, target)
   target.export = target.export or #target.parts > 1 or nil
   local stage = core.stage { export = target.export }
   local sink <close>, message = core.sink { path = target.path, stage = stage, refuse = NO_FILES,
-    directory = not target.path and self.settings.tmpdir or nil }
+    directory = not target.path and self.settings.tmpdir or nil,
+    exact = target.path and not target.export or nil, resume = target.path and options.resume }
   if not sink then return nil, error_value.new { kind = "file", message = message } end
-  local sound, err, records = bring(self, operation, options, target, sink, stage)
+  local sound, err = bring(self, operation, options, target, sink)
   if not sound then return nil, err end
+  local records
+  sound, err, records = count_records(stage, target)
+  if not sound then
+    sink:discard() -- it is all there, and wrong
+    return nil, err
+  end
   if not target.path then
     local content_type = (sink:content_type() or ""):lower()
     local charset = not target.export and content_type:match 'charset="?([%w-]+)'

@@ -13,12 +13,16 @@ local files = {}
 ---@class zuora.Files
 local Files = {}
 
-local options_of = { download = call.options, rows = check.rules(call.options, rows.options) }
+local options_of = {
+  download = check.rules(call.options, { resume = "boolean" }),
+  rows = check.rules(call.options, rows.options),
+}
 
 --- Fetches a result file, as it is. GET /v1/files/{file_id}
 ---@param file_id string as batch:files() lists them
 ---@param path string replaced when all has been received, and left alone otherwise
----@param options table|nil per-call options
+---@param options table|nil resume = true: after a failure, or the end of the process, what has come stays in
+--- path.part, and the same call goes on with it; and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written records: without the header; nil
 --- when the file is no text
 ---@return zuora.Error|nil err

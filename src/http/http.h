@@ -48,6 +48,17 @@ typedef struct BodyHead {
   curl_off_t total;      /* of the whole body; -1: not said */
 } BodyHead;
 
+/* --- state.c: what a .part file needs to be gone on with -------------------------------------- */
+
+#define STATE_ROOM 4096
+
+bool state_write(const char *path, const BodyHead *head);
+
+/* The texts of `head` point into `room`. False: there is no state, or none that is of use. */
+bool state_read(const char *path, char room[STATE_ROOM], BodyHead *head);
+
+/* --- sink.c, on ------------------------------------------------------------------------------- */
+
 /* A whole body starts: forget what an earlier try wrote. False: see sink_error. */
 bool sink_begin(Sink *sink, const BodyHead *head);
 

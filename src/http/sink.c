@@ -20,11 +20,12 @@
  * hands over piece by piece. */
 #define GATHER_SIZE 262144u
 
-enum { SINK_PATH = 1, SINK_PART, SINK_REFUSE, SINK_STAGE, SINK_USERVALUES = 4 };
+enum { SINK_PATH = 1, SINK_PART, SINK_STATE, SINK_REFUSE, SINK_STAGE, SINK_USERVALUES = 5 };
 
 struct Sink {
   /* Kept alive by the user values. Without a path the file has no name: it is for reading back. */
-  const char *path, *part, *refuse;
+  const char *path, *part, *state, *refuse;
+  bool resume;  /* what has come is left for a later call when this one fails */
   Stage *stage; /* NULL: the bytes go in as they come */
   int fd;       /* -1: closed */
   int error;
@@ -128,6 +129,11 @@ bool sink_begin(Sink *sink, const BodyHead *head) {
   if (sink->gathered == NULL && (sink->gathered = malloc(GATHER_SIZE)) == NULL)
     return sink_fail(sink);
   if (!head_remember(sink, head)) return false;
+  /* Best effort: without it a later process starts anew. A file of several bodies, or one that is written
+   * anew on its way, cannot be gone on with by its length. */
+  if (sink->state != NULL) (void)unlink(sink->state);
+  if (sink->state != NULL && head->validator != NULL && sink->kept == 0)
+    (void)state_write(sink->state, head);
   if (sink->stage != NULL &&
       !sink->stage->reset(sink->stage, head->content_type != NULL ? head->content_type : "")) {
     errno = ENOMEM;
@@ -186,12 +192,19 @@ static int push_file_error(lua_State *L, const char *path, int number) {
   return 3;
 }
 
+static void sink_remove(const Sink *sink) {
+  (void)unlink(sink->part);
+  if (sink->state != NULL) (void)unlink(sink->state);
+}
+
 /* Closes the .part file and removes it, unless it has become `path`. */
 static int sink_close(lua_State *L) {
   Sink *sink = sink_peek(L, 1);
   if (sink->fd >= 0) {
-    if (sink->part != NULL)
-      (void)unlink(sink->part); /* before close: it is ours only as long as the lock is */
+    if (sink->resume && sink->bytes > 0)
+      (void)sink_flush(sink);
+    else if (sink->part != NULL)
+      sink_remove(sink); /* before close: it is ours only as long as the lock is */
     (void)close(sink->fd);
     sink->fd = -1;
   }
@@ -211,6 +224,7 @@ static int sink_finish(lua_State *L) {
   if (sink->path == NULL) return luaL_error(L, "attempt to finish a sink without a path");
   bool done = sink->error == 0 && sink_flush(sink) && (fsync(sink->fd) == 0 || sink_fail(sink)) &&
               (rename(sink->part, sink->path) == 0 || sink_fail(sink));
+  if (done && sink->state != NULL) (void)unlink(sink->state);
   if (done) { /* the name .part is gone: only the descriptor is left to close */
     int closed = close(sink->fd);
     sink->fd = -1;
@@ -221,6 +235,12 @@ static int sink_finish(lua_State *L) {
   if (!done) return push_file_error(L, sink->path, error);
   lua_pushboolean(L, 1);
   return 1;
+}
+
+/* sink:discard(): what has come is of no use to a later call either. */
+static int sink_discard(lua_State *L) {
+  sink_check(L, 1)->resume = false;
+  return 0;
 }
 
 /* sink:content_type() -> of what has come | nil */
@@ -300,6 +320,7 @@ static int sink_tostring(lua_State *L) {
 
 typedef struct SinkOptions {
   const char *path, *directory, *refuse;
+  bool resume, exact;
 } SinkOptions;
 
 static const Option sink_options[] = {
@@ -307,12 +328,14 @@ static const Option sink_options[] = {
     {"directory", OPTION_TEXT, offsetof(SinkOptions, directory)},
     {"refuse", OPTION_TEXT, offsetof(SinkOptions, refuse)},
     {"stage", OPTION_VALUE, 0},
+    {"resume", OPTION_FLAG, offsetof(SinkOptions, resume)},
+    {"exact", OPTION_FLAG, offsetof(SinkOptions, exact)},
     {NULL, OPTION_VALUE, 0},
 };
 
 /* Opens path.part for us alone. Not through a symbolic link, and not while another download into
  * the same path is going on, in this process or another. */
-static int part_open(const char *part) {
+static int part_open(const char *part, bool resume) {
   int fd = open(part, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
   if (fd < 0) return -1;
   struct stat status, named;
@@ -325,12 +348,20 @@ static int part_open(const char *part) {
     error = EEXIST;
   else if (status.st_dev != named.st_dev || status.st_ino != named.st_ino)
     error = EBUSY; /* between our open and our lock its owner made it the finished file */
-  else if (ftruncate(fd, 0) != 0)
+  else if (!resume && ftruncate(fd, 0) != 0)
     error = errno;
   if (error == 0) return fd;
   (void)close(fd);
   errno = error;
   return -1;
+}
+
+/* For bytes that are in the file already. */
+static bool emit_nowhere(void *context, const char *data, size_t length) {
+  (void)context;
+  (void)data;
+  (void)length;
+  return true;
 }
 
 /* A file without a name in `directory`: gone when it is closed, however that comes about. */
@@ -343,10 +374,41 @@ static int spool_open(lua_State *L, const char *directory) {
   return fd;
 }
 
-/* core.sink { path = | directory =, refuse = "media types that are no files", stage = }
- *   -> Sink | nil, message, errno. With a directory the file has no name, and is read by sink:fd(). */
+/* Takes what an earlier process has left: the stage goes through it once more. */
+static bool sink_take_over(Sink *sink) {
+  char room[STATE_ROOM];
+  BodyHead head = {NULL, NULL, -1};
+  curl_off_t size = lseek(sink->fd, 0, SEEK_END);
+  if (size <= 0 || !state_read(sink->state, room, &head)) return false;
+  if (head.total >= 0 && size > head.total) return false;
+  if ((sink->gathered = malloc(GATHER_SIZE)) == NULL || !head_remember(sink, &head)) return false;
+  sink->received = sink->bytes = size;
+  if (sink->stage == NULL) return true;
+  if (!sink->stage->reset(sink->stage, head.content_type != NULL ? head.content_type : ""))
+    return false;
+  ssize_t got;
+  if (lseek(sink->fd, 0, SEEK_SET) != 0) return false;
+  while ((got = read(sink->fd, sink->gathered, GATHER_SIZE)) > 0)
+    if (!sink->stage->push(sink->stage, sink->gathered, (size_t)got, emit_nowhere, NULL))
+      return false;
+  return got == 0 && lseek(sink->fd, 0, SEEK_CUR) == size;
+}
+
+static void sink_start_over(Sink *sink) {
+  free(sink->gathered);
+  sink->gathered = NULL;
+  sink->received = sink->bytes = 0;
+  sink->total = -1;
+  free(sink->validator);
+  sink->validator = NULL;
+  (void)unlink(sink->state);
+}
+
+/* core.sink { path = | directory =, refuse = "media types that are no files", stage =, exact =, resume = }
+ *   -> Sink | nil, message, errno. With a directory the file has no name, and is read by sink:fd(). exact:
+ * the bytes go in as they come, so that a .part can be gone on with; resume: it is, when there is one. */
 int sink_new(lua_State *L) {
-  SinkOptions options = {NULL, NULL, ""};
+  SinkOptions options = {NULL, NULL, "", false, false};
   lua_settop(L, 1);
   options_read(L, 1, sink_options, &options);
   if ((options.path == NULL || *options.path == '\0') == (options.directory == NULL))
@@ -371,8 +433,14 @@ int sink_new(lua_State *L) {
   struct stat status;
   if (stat(sink->path, &status) == 0 && S_ISDIR(status.st_mode))
     return push_file_error(L, sink->path, EISDIR);
-  sink->fd = part_open(sink->part);
+  if (options.exact) {
+    sink->state = lua_pushfstring(L, "%s.state", sink->part);
+    lua_setiuservalue(L, 2, SINK_STATE);
+    sink->resume = options.resume;
+  }
+  sink->fd = part_open(sink->part, sink->resume);
   if (sink->fd < 0) return push_file_error(L, sink->part, errno);
+  if (sink->resume && !sink_take_over(sink)) sink_start_over(sink);
   return 1;
 }
 
@@ -384,6 +452,7 @@ void sink_open(lua_State *L) {
       {"position", sink_position},
       {"complete", sink_prove},
       {"restart", sink_restart},
+      {"discard", sink_discard},
       {"content_type", sink_content_type},
       {"bytes", sink_bytes},
       {"close", sink_close},

@@ -1,0 +1,53 @@
+/*
+ * What has to be known to go on with a .part file that an earlier process left: its validator, its size
+ * when it is whole, and its type, in a small file beside it. One line each; a line may be empty.
+ */
+#include "http.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool state_write(const char *path, const BodyHead *head) {
+  char text[STATE_ROOM];
+  int length =
+      snprintf(text, sizeof text, "%s\n%lld\n%s\n", head->validator != NULL ? head->validator : "",
+               (long long)head->total, head->content_type != NULL ? head->content_type : "");
+  if (length < 0 || (size_t)length >= sizeof text)
+    return false; /* no state is better than half of one */
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+  if (fd < 0) return false;
+  ssize_t written = write(fd, text, (size_t)length);
+  return (close(fd) == 0) && written == (ssize_t)length;
+}
+
+/* The next line of the text, its newline made its end; NULL when there is none. */
+static char *line_next(char **text) {
+  char *line = *text, *newline = strchr(line, '\n');
+  if (newline == NULL) return NULL;
+  *newline = '\0';
+  *text = newline + 1;
+  return line;
+}
+
+bool state_read(const char *path, char room[STATE_ROOM], BodyHead *head) {
+  int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return false;
+  ssize_t got = read(fd, room, STATE_ROOM - 1);
+  (void)close(fd);
+  if (got <= 0) return false;
+  room[got] = '\0';
+  char *text = room, *end;
+  const char *validator = line_next(&text), *total = validator != NULL ? line_next(&text) : NULL;
+  const char *content_type = total != NULL ? line_next(&text) : NULL;
+  if (content_type == NULL || *validator != '"') return false;
+  errno = 0;
+  head->total = (curl_off_t)strtoll(total, &end, 10);
+  if (*end != '\0' || end == total || errno != 0) return false;
+  head->validator = validator;
+  head->content_type = *content_type != '\0' ? content_type : NULL;
+  return true;
+}
