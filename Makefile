@@ -89,7 +89,7 @@ test: deps
 # The core's specs under valgrind: no bad access, nothing definitely lost.
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
   --errors-for-leak-kinds=definite
-CHECKED = json session sink operations loop credentials call files reportruns jobs
+CHECKED = json session sink operations loop credentials call files reportruns jobs rows
 
 check: all
 	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(CHECKED:%=spec/%_spec.lua)

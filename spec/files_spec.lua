@@ -27,7 +27,7 @@ describe("client.files", function()
     whole = support.read(path)
     assert.same({ path = path, bytes = #whole, records = 3 }, written)
     assert.same({ "file.csv" }, support.listing(directory))
-    assert.equal("identity", support.sent(sim, "GET", "/v1/files/")[1].headers["accept-encoding"])
+    assert.equal("gzip", support.sent(sim, "GET", "/v1/files/")[1].headers["accept-encoding"])
   end)
 
   for _, fault in ipairs { { kind = "cut" }, { kind = "cut", after = 50 }, { kind = "reset", after = 50 },
@@ -105,6 +105,37 @@ describe("client.files", function()
     after_break { raw = "HTTP/1.1 416 No\r\nContent-Range: bytes */60\r\nContent-Length: 0\r\n\r\n" }
   end)
 
+  it("comes packed, and is unpacked on its way; when that breaks, it comes plain", function()
+    local large <close> = support.simulator { objects = { Big = { generate = { rows = 3000, awkward = true } } } }
+    local one <close> = support.quick_client(large)
+    local job = assert(assert(one.jobs:submit { queries = { { name = "b", query = "select * from Big" } } }):wait(support.soon))
+    local id = job.batches[1].fileId
+    local seen = {}
+    local told <close> = support.client(large, { on_response = function(info) seen[#seen + 1] = info.bytes end })
+    local written = assert(told.files:download(id, path))
+    local plain = support.read(path)
+    assert.equal(3000, written.records)
+    assert.equal(#plain, written.bytes)
+    assert.is_true(seen[#seen] < #plain / 2, "bytes on the wire: " .. seen[#seen])
+    for _, fault in ipairs { { kind = "gzip", how = "cut" }, { kind = "gzip", how = "flip" }, { kind = "gzip", how = "more" },
+      { kind = "cut", after = 1000 }, { kind = "reset", after = 5000 } } do
+      os.remove(path)
+      large:forget()
+      fault.on = "GET /v1/files/*"
+      large:fault(fault)
+      assert(one.files:download(id, path))
+      assert.equal(plain, support.read(path))
+      local sent = support.sent(large, "GET", "/v1/files/")
+      assert.equal(2, #sent)
+      assert.equal("identity", sent[2].headers["accept-encoding"])
+      assert.is_nil(sent[2].headers.range)
+    end
+    large:fault { on = "GET /v1/files/*", kind = "gzip", how = "cut" }
+    local _, err = one.files:download(id, path .. "2", { retries = 0 })
+    assert.equal("incomplete", err.kind)
+    assert.is_nil(support.read(path .. "2"))
+  end)
+
   it("starts again without a validator, or with a weak one", function()
     for _, etag in ipairs { "", 'ETag: W/"x"\r\n' } do
       sim:forget()
@@ -152,6 +183,7 @@ describe("client.files", function()
     local big <close> = support.simulator { objects = { Big = { generate = { rows = 60000 } } } }
     local one <close> = support.quick_client(big)
     local job = assert(assert(one.jobs:submit { queries = { { name = "b", query = "select * from Big" } } }):wait(support.soon))
+    -- The first answer is packed, and breaks; the others are plain.
     big:fault { on = "GET /v1/files/*", kind = "cut", after = 1100000, times = "always" }
     local written = assert(job.batches[1]:download(path))
     assert.equal(60000, written.records)
@@ -201,7 +233,7 @@ describe("client.files", function()
     big:fault { on = "GET /v1/files/*", kind = "stall", after = 2000000 }
     support.lua(([[
       local client = require "zuora".new { base_url = %q, client_id = %q, client_secret = %q }
-      client:spawn(function() client.files:download(%q, %q) end)
+      client:spawn(function() client.files:download(%q, %q, { resume = true }) end)
       for _ = 1, 20 do client:step(0.05) end
       os.execute "kill -9 $PPID"]]):format(big.url, big.client_id, big.client_secret, id, path))
     local left = #(support.read(path .. ".part") or "")

@@ -69,11 +69,13 @@ typedef bool Emit(void *context, const char *data, size_t length);
  * those who use it need not know. */
 typedef struct Stage Stage;
 struct Stage {
-  /* A body of this content type (never NULL) begins, from where the last `keep` was. */
-  bool (*reset)(Stage *stage, const char *content_type);
+  /* A body of this content type (never NULL) begins, from where the last `keep` was. `packed`: it comes
+   * in gzip coding, which the stage takes off. */
+  bool (*reset)(Stage *stage, const char *content_type, bool packed);
   /* What has come so far stays; another body of the same kind follows. */
   bool (*keep)(Stage *stage);
   bool (*push)(Stage *stage, const char *data, size_t length, Emit *emit, void *context);
+  bool broken; /* push said false because the gzip coding is damaged, or ends too early */
 };
 
 /* The stage at `index`; raises for anything else. (Defined where stages are made.) */

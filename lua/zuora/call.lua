@@ -31,7 +31,7 @@ end
 
 -- Failures that are not the network's, by the names of request:response().
 local OWN_KIND = { TOO_LARGE = "too_large", FILE = "file", CODED = "http", LENGTHS = "incomplete",
-  UNFRAMED = "incomplete", RANGE = "incomplete",
+  UNFRAMED = "incomplete", RANGE = "incomplete", CODING = "incomplete",
   DEADLINE = "timeout", CANCELLED = "cancelled", CLOSED = "cancelled" }
 
 -- No answer came, or none that is whole (then its status may be known).
@@ -146,8 +146,10 @@ local function range_headers(exchange)
   if not sink then return end
   local received, validator = sink:position()
   exchange.received = received
+  -- Packed at first: an export shrinks to a tenth. But of what is packed there are no parts.
+  headers["Accept-Encoding"] = (exchange.attempts > 1 or exchange.plain) and "identity" or "gzip"
   if received == 0 or not (validator or exchange.unframed) then return end
-  headers.Range = ("bytes=%d-"):format(received)
+  headers.Range, headers["Accept-Encoding"] = ("bytes=%d-"):format(received), "identity"
   -- Of a file without a validator only the end can be asked for: 416 says that there is no more.
   headers["If-Range"] = validator
 end
@@ -179,6 +181,7 @@ function Caller:perform(operation, parameters, options, read, sink)
     request = { headers = self:headers(operation, options), sink = sink, timeout = options.timeout },
     safe = operation.safe,
     sink = sink,
+    plain = options.resume, -- what is to be gone on with later comes as it is
     retries = options.retries or settings.retries,
     attempts = 0, -- requests that were made
     tries = 0,    -- of them, those that count against `retries`: all but the one after a new token

@@ -21,6 +21,19 @@ void json_encode(lua_State *L, int index);
 
 /* --- text.c: from the bytes of a file to UTF-8 text ------------------------------------------- */
 
+/* Unpacks gzip, of one member or several. */
+typedef struct Inflater Inflater;
+
+Inflater *inflater_new(void); /* NULL: no memory */
+void inflater_free(Inflater *inflater);
+
+/* Unpacks a piece. False: inflater_damaged says so, or `emit` said false. */
+bool inflater_push(Inflater *inflater, const char *data, size_t length, Emit *emit, void *context);
+bool inflater_damaged(const Inflater *inflater);
+
+/* True when the last member has come to its end, and its checksum was right. */
+bool inflater_ended(const Inflater *inflater);
+
 typedef enum Encoding {
   ENCODING_UNKNOWN,
   ENCODING_UTF8,

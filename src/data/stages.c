@@ -25,6 +25,7 @@ typedef enum State { STATE_START, STATE_BARE, STATE_RETURN, STATE_QUOTED, STATE_
 typedef struct Records {
   Stage stage; /* first: a Stage * is a Records * */
   bool exports;
+  Inflater *wire; /* takes off the coding in which the body comes; NULL: it has none */
   Decoder *decoder;
   const char *problem;
 
@@ -251,10 +252,14 @@ static const char *charset_of(const char *content_type, char *room, size_t size)
   return NULL;
 }
 
-static bool stage_reset(Stage *stage, const char *content_type) {
+static bool stage_reset(Stage *stage, const char *content_type, bool packed) {
   Records *records = (Records *)stage;
   char room[32];
   Encoding encoding = encoding_of(charset_of(content_type, room, sizeof room));
+  inflater_free(records->wire);
+  records->wire = packed ? inflater_new() : NULL;
+  records->stage.broken = false;
+  if (packed && records->wire == NULL) return false;
   decoder_free(records->decoder);
   records->decoder = decoder_new(encoding, false);
   records->problem = NULL;
@@ -280,10 +285,7 @@ static bool stage_keep(Stage *stage) {
 
 /* Runs the decoder over a piece or, with NULL, the end. A counter never stops the bytes: what it cannot
  * read it does not count. */
-static bool stage_push(Stage *stage, const char *data, size_t length, Emit *emit, void *context) {
-  Records *records = (Records *)stage;
-  records->emit = emit;
-  records->context = context;
+static bool records_push(Records *records, const char *data, size_t length) {
   if (records->problem == NULL) {
     bool done = data != NULL ? decoder_push(records->decoder, data, length, records_text, records)
                              : decoder_finish(records->decoder, records_text, records) &&
@@ -295,9 +297,26 @@ static bool stage_push(Stage *stage, const char *data, size_t length, Emit *emit
         return false; /* the file refused it: `emit` said so */
     }
   }
-  if (!records->exports) return data == NULL || emit(context, data, length);
+  if (!records->exports) return data == NULL || records->emit(records->context, data, length);
   if (records->problem != NULL) return true; /* told at the end; nothing of it is published */
   return data != NULL || out_flush(records);
+}
+
+static bool records_unpacked(void *context, const char *data, size_t length) {
+  return records_push(context, data, length);
+}
+
+/* The coding of the body comes off first, and has to come to its end: a stream that breaks off is no
+ * file, whatever the message around it says. */
+static bool stage_push(Stage *stage, const char *data, size_t length, Emit *emit, void *context) {
+  Records *records = (Records *)stage;
+  records->emit = emit;
+  records->context = context;
+  if (records->wire == NULL) return records_push(records, data, length);
+  bool done = data == NULL || inflater_push(records->wire, data, length, records_unpacked, records);
+  stage->broken = data == NULL ? !inflater_ended(records->wire) : inflater_damaged(records->wire);
+  if (!done || stage->broken) return false;
+  return data != NULL || records_push(records, NULL, 0);
 }
 
 static Records *records_peek(lua_State *L) {
@@ -318,6 +337,8 @@ static int stage_records(lua_State *L) {
 
 static int stage_close(lua_State *L) {
   Records *records = records_peek(L);
+  inflater_free(records->wire);
+  records->wire = NULL;
   decoder_free(records->decoder);
   free(records->head.data);
   free(records->cell.data);

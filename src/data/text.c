@@ -25,11 +25,10 @@ struct Decoder {
   const char *problem;
 
   /* packed or plain? */
-  bool sniffed, packed;
+  bool sniffed;
   unsigned char first[SNIFF_SIZE];
   size_t first_length;
-  z_stream stream;
-  bool stream_open, stream_ended;
+  Inflater *inflater; /* NULL: plain */
 
   /* characters */
   bool marked; /* the place where a byte order mark may stand has passed */
@@ -39,7 +38,6 @@ struct Decoder {
 
   Emit *emit;
   void *context;
-  unsigned char inflated[INFLATE_SIZE];
   char utf8[UTF8_SIZE + 16];
   size_t utf8_length;
 };
@@ -248,42 +246,84 @@ static bool bytes_push(Decoder *decoder, const unsigned char *data, size_t lengt
   return characters_push(decoder, data, length);
 }
 
-/* --- gzip ------------------------------------------------------------------------------------- */
+/* --- gzip ----------------------------------------------------------------------------------------- */
 
-static bool inflate_push(Decoder *decoder, const unsigned char *data, size_t length) {
-  z_stream *stream = &decoder->stream;
-  stream->next_in = (z_const Bytef *)data;
+struct Inflater {
+  z_stream stream;
+  bool open, ended, damaged;
+  unsigned char out[INFLATE_SIZE];
+};
+
+Inflater *inflater_new(void) {
+  Inflater *inflater = calloc(1, sizeof *inflater);
+  if (inflater == NULL) return NULL;
+  inflater->open = inflateInit2(&inflater->stream, GZIP_WINDOW) == Z_OK;
+  if (inflater->open) return inflater;
+  free(inflater);
+  return NULL;
+}
+
+void inflater_free(Inflater *inflater) {
+  if (inflater == NULL) return;
+  (void)inflateEnd(&inflater->stream);
+  free(inflater);
+}
+
+bool inflater_damaged(const Inflater *inflater) {
+  return inflater->damaged;
+}
+
+bool inflater_ended(const Inflater *inflater) {
+  return inflater->ended && !inflater->damaged;
+}
+
+/* A piece of a size that zlib can count. */
+static bool inflater_piece(Inflater *inflater, const char *data, size_t length, Emit *emit,
+                           void *context) {
+  z_stream *stream = &inflater->stream;
+  stream->next_in = (z_const Bytef *)(const void *)data;
   stream->avail_in = (uInt)length;
-  while (stream->avail_in > 0) {
-    if (decoder->stream_ended) { /* another member follows */
-      if (inflateReset(stream) != Z_OK) return decoder_fail(decoder, "gzip: out of memory");
-      decoder->stream_ended = false;
+  do {
+    if (inflater->ended && stream->avail_in > 0) { /* another member follows */
+      if (inflateReset(stream) != Z_OK) return !(inflater->damaged = true);
+      inflater->ended = false;
     }
-    stream->next_out = decoder->inflated;
+    stream->next_out = inflater->out;
     stream->avail_out = INFLATE_SIZE;
     int code = inflate(stream, Z_NO_FLUSH);
     size_t ready = INFLATE_SIZE - stream->avail_out;
-    if (ready > 0 && !bytes_push(decoder, decoder->inflated, ready, false)) return false;
+    if (ready > 0 && !emit(context, (const char *)inflater->out, ready)) return false;
     if (code == Z_STREAM_END)
-      decoder->stream_ended = true;
-    else if (code == Z_MEM_ERROR)
-      return decoder_fail(decoder, "gzip: out of memory");
+      inflater->ended = true;
     else if (code != Z_OK && code != Z_BUF_ERROR)
-      return decoder_fail(decoder, "the gzip data is damaged");
-  }
+      return !(inflater->damaged = true);
+    /* A full buffer: zlib may hold more, though all of its input is taken. */
+  } while (stream->avail_in > 0 || (stream->avail_out == 0 && !inflater->ended));
   return true;
 }
 
-static bool plain_push(Decoder *decoder, const unsigned char *data, size_t length) {
-  if (!decoder->packed) return bytes_push(decoder, data, length, false);
-  /* zlib counts in unsigned int. */
+bool inflater_push(Inflater *inflater, const char *data, size_t length, Emit *emit, void *context) {
+  if (inflater->damaged) return false;
   while (length > 0) {
     size_t piece = length < 0x40000000u ? length : 0x40000000u;
-    if (!inflate_push(decoder, data, piece)) return false;
+    if (!inflater_piece(inflater, data, piece, emit, context)) return false;
     data += piece;
     length -= piece;
   }
   return true;
+}
+
+/* --- packed or plain ------------------------------------------------------------------------------- */
+
+static bool unpacked(void *context, const char *data, size_t length) {
+  return bytes_push(context, (const unsigned char *)data, length, false);
+}
+
+static bool plain_push(Decoder *decoder, const unsigned char *data, size_t length) {
+  if (decoder->inflater == NULL) return bytes_push(decoder, data, length, false);
+  if (inflater_push(decoder->inflater, (const char *)data, length, unpacked, decoder)) return true;
+  return inflater_damaged(decoder->inflater) ? decoder_fail(decoder, "the gzip data is damaged")
+                                             : false;
 }
 
 /* The first bytes of the file say whether it is packed. */
@@ -293,10 +333,8 @@ static bool sniff_packed(Decoder *decoder) {
   if (decoder->first_length >= 4 && memcmp(decoder->first, zip, 4) == 0)
     return decoder_fail(decoder, "it is a zip archive; unpack it first");
   if (decoder->first_length >= 3 && memcmp(decoder->first, gzip, 3) == 0) {
-    decoder->packed = true;
-    if (inflateInit2(&decoder->stream, GZIP_WINDOW) != Z_OK)
-      return decoder_fail(decoder, "gzip: out of memory");
-    decoder->stream_open = true;
+    decoder->inflater = inflater_new();
+    if (decoder->inflater == NULL) return decoder_fail(decoder, "gzip: out of memory");
   }
   return plain_push(decoder, decoder->first, decoder->first_length);
 }
@@ -332,7 +370,7 @@ bool decoder_finish(Decoder *decoder, Emit *emit, void *context) {
   decoder->emit = emit;
   decoder->context = context;
   if (!decoder->sniffed && !sniff_packed(decoder)) return false;
-  if (decoder->packed && !decoder->stream_ended)
+  if (decoder->inflater != NULL && !inflater_ended(decoder->inflater))
     return decoder_fail(decoder, "the gzip data ends too early");
   if (!decoder->marked && !bytes_push(decoder, NULL, 0, true)) return false;
   bool half = decoder->half_length > 0;
@@ -349,6 +387,6 @@ const char *decoder_problem(const Decoder *decoder) {
 
 void decoder_free(Decoder *decoder) {
   if (decoder == NULL) return;
-  if (decoder->stream_open) (void)inflateEnd(&decoder->stream);
+  inflater_free(decoder->inflater);
   free(decoder);
 }

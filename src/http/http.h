@@ -46,6 +46,7 @@ typedef struct BodyHead {
   const char *content_type;
   const char *validator; /* a strong ETag */
   curl_off_t total;      /* of the whole body; -1: not said */
+  bool packed;           /* it comes in gzip coding */
 } BodyHead;
 
 /* --- state.c: what a .part file needs to be gone on with -------------------------------------- */
@@ -72,6 +73,10 @@ bool sink_complete(Sink *sink);
 /* Takes all the bytes, or says false: see sink_error. */
 bool sink_write(Sink *sink, const char *data, size_t length);
 
+/* True for a sink that can take gzip coding off a body. And: was it the coding that was at fault? */
+bool sink_unpacks(const Sink *sink);
+bool sink_coding_broken(const Sink *sink);
+
 /* The errno of the first call that failed, and 0 when all is well. */
 int sink_error(const Sink *sink);
 
@@ -95,6 +100,7 @@ typedef enum RequestFailure {
   FAILURE_LENGTHS,
   FAILURE_UNFRAMED,
   FAILURE_RANGE,
+  FAILURE_CODING,
   FAILURE_CUT_HEADERS,
   FAILURE_DEADLINE,
   FAILURE_CANCELLED,

@@ -50,18 +50,22 @@ static const char *response_header(Request *request, const char *name) {
   return header->value;
 }
 
-/* A sink takes the bytes as they are: a coding that nobody asked for must not reach the file. */
-static bool response_is_coded(Request *request) {
+/* In which coding does the body come? One that cannot be taken off must not reach the file. */
+static bool response_coding(Request *request, bool *packed) {
   struct curl_header *header;
   for (size_t i = 0; curl_easy_header(request->easy, "Content-Encoding", i, CURLH_HEADER, -1,
                                       &header) == CURLHE_OK;
        i++)
-    if (!curl_strequal(header->value, "identity")) return true;
-  return false;
+    if (!curl_strequal(header->value, "identity")) {
+      if (*packed || !curl_strequal(header->value, "gzip") || !sink_unpacks(request->sink))
+        return false;
+      *packed = true;
+    }
+  return true;
 }
 
 static bool response_file_failed(Request *request) {
-  request->failure = FAILURE_FILE;
+  request->failure = sink_coding_broken(request->sink) ? FAILURE_CODING : FAILURE_FILE;
   request->file_error = sink_error(request->sink);
   return false;
 }
@@ -108,13 +112,13 @@ static bool response_begin(Request *request) {
   if ((status != 200 && status != 206) ||
       sink_refuses(request->sink, content_type != NULL ? content_type : ""))
     return true;
-  if (response_is_coded(request)) {
+  BodyHead head = {content_type, response_validator(request), -1, false};
+  if (!response_coding(request, &head.packed) || (head.packed && status == 206)) {
     request->failure = FAILURE_CODED;
     return false;
   }
   request->to_sink = true;
   request->last_byte = clock_now();
-  BodyHead head = {content_type, response_validator(request), -1};
   if (status == 206) return response_continue(request, &head);
   if (curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &head.total) != CURLE_OK)
     head.total = -1;
@@ -235,6 +239,7 @@ static const struct {
      "the answer ended with its connection, which does not prove it whole"},
     {FAILURE_RANGE, "RANGE",
      "the answer is another part of the file than the one that was asked for"},
+    {FAILURE_CODING, "CODING", "the gzip coding of the answer is damaged, or ends too early"},
     {FAILURE_CUT_HEADERS, "CUT_HEADERS", "the connection ended within the headers of the answer"},
     {FAILURE_DEADLINE, "DEADLINE", "the deadline has passed"},
     {FAILURE_CANCELLED, "CANCELLED", "the request was cancelled"},

@@ -41,6 +41,14 @@ struct Sink {
   char *content_type;  /* of the newest whole answer; NULL: none */
 };
 
+bool sink_unpacks(const Sink *sink) {
+  return sink->stage != NULL;
+}
+
+bool sink_coding_broken(const Sink *sink) {
+  return sink->error == 0 && sink->stage != NULL && sink->stage->broken;
+}
+
 int sink_error(const Sink *sink) {
   return sink->error;
 }
@@ -91,7 +99,7 @@ static bool sink_put(void *context, const char *data, size_t length);
 bool sink_complete(Sink *sink) {
   if (!sink_usable(sink)) return false;
   if (sink->stage != NULL && !sink->stage->push(sink->stage, NULL, 0, sink_put, sink))
-    return sink_fail(sink);
+    return sink_coding_broken(sink) ? false : sink_fail(sink);
   sink->whole = sink_flush(sink);
   return sink->whole;
 }
@@ -107,7 +115,7 @@ static bool head_remember(Sink *sink, const BodyHead *head) {
   sink->received = 0;
   sink->total = head->total;
   return text_replace(sink, &sink->content_type, head->content_type) &&
-         text_replace(sink, &sink->validator, head->validator);
+         text_replace(sink, &sink->validator, head->packed ? NULL : head->validator);
 }
 
 bool sink_continue(Sink *sink, curl_off_t start, const BodyHead *head) {
@@ -132,10 +140,11 @@ bool sink_begin(Sink *sink, const BodyHead *head) {
   /* Best effort: without it a later process starts anew. A file of several bodies, or one that is written
    * anew on its way, cannot be gone on with by its length. */
   if (sink->state != NULL) (void)unlink(sink->state);
-  if (sink->state != NULL && head->validator != NULL && sink->kept == 0)
+  if (sink->state != NULL && sink->validator != NULL && sink->kept == 0)
     (void)state_write(sink->state, head);
   if (sink->stage != NULL &&
-      !sink->stage->reset(sink->stage, head->content_type != NULL ? head->content_type : "")) {
+      !sink->stage->reset(sink->stage, head->content_type != NULL ? head->content_type : "",
+                          head->packed)) {
     errno = ENOMEM;
     return sink_fail(sink);
   }
@@ -146,7 +155,8 @@ bool sink_write(Sink *sink, const char *data, size_t length) {
   if (!sink_usable(sink)) return false;
   sink->received += (curl_off_t)length;
   if (sink->stage == NULL) return sink_put(sink, data, length);
-  return sink->stage->push(sink->stage, data, length, sink_put, sink) || sink_fail(sink);
+  if (sink->stage->push(sink->stage, data, length, sink_put, sink)) return true;
+  return sink_coding_broken(sink) ? false : sink_fail(sink);
 }
 
 /* Into the file. */
@@ -377,14 +387,14 @@ static int spool_open(lua_State *L, const char *directory) {
 /* Takes what an earlier process has left: the stage goes through it once more. */
 static bool sink_take_over(Sink *sink) {
   char room[STATE_ROOM];
-  BodyHead head = {NULL, NULL, -1};
+  BodyHead head = {NULL, NULL, -1, false};
   curl_off_t size = lseek(sink->fd, 0, SEEK_END);
   if (size <= 0 || !state_read(sink->state, room, &head)) return false;
   if (head.total >= 0 && size > head.total) return false;
   if ((sink->gathered = malloc(GATHER_SIZE)) == NULL || !head_remember(sink, &head)) return false;
   sink->received = sink->bytes = size;
   if (sink->stage == NULL) return true;
-  if (!sink->stage->reset(sink->stage, head.content_type != NULL ? head.content_type : ""))
+  if (!sink->stage->reset(sink->stage, head.content_type != NULL ? head.content_type : "", false))
     return false;
   ssize_t got;
   if (lseek(sink->fd, 0, SEEK_SET) != 0) return false;
