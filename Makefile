@@ -1,6 +1,7 @@
 # make            build the module into build/
 # make demo       install what is missing, build, run the main job against a local simulator
 # make test       the same, then all specs
+# make test-big   results of 2 GiB in a few MiB of memory
 # make check      the core's specs under valgrind
 # make bench      how fast it is, beside others
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
@@ -49,7 +50,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test check bench lint install clean
+.PHONY: all deps demo test test-big check bench lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -85,6 +86,9 @@ demo: deps
 test: deps
 	@$(MAKE) --no-print-directory all
 	busted
+
+test-big: all
+	BIG_MIB=2048 busted spec/big_spec.lua
 
 # The core's specs under valgrind: no bad access, nothing definitely lost.
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \

@@ -130,10 +130,36 @@ describe("client.files", function()
       assert.equal("identity", sent[2].headers["accept-encoding"])
       assert.is_nil(sent[2].headers.range)
     end
+    local size = 0
+    one:close()
+    local again <close> = support.quick_client(large, { on_response = function(info) size = info.bytes end })
+    assert(again.files:download(id, path .. "3"))
+    for after = 0, size, size // 40 do
+      large:fault { on = "GET /v1/files/*", kind = after % 2 == 0 and "cut" or "reset", after = after }
+      assert(again.files:download(id, path .. "3"))
+      assert.equal(plain, support.read(path .. "3"))
+    end
+    large:heal()
     large:fault { on = "GET /v1/files/*", kind = "gzip", how = "cut" }
-    local _, err = one.files:download(id, path .. "2", { retries = 0 })
+    local _, err = again.files:download(id, path .. "2", { retries = 0 })
     assert.equal("incomplete", err.kind)
     assert.is_nil(support.read(path .. "2"))
+  end)
+
+  it("tells of its progress, and lets an error in the telling out", function()
+    local patient <close> = support.client(sim)
+    local seen = {}
+    sim:fault { on = "GET /v1/files/*", kind = "trickle", size = 20, seconds = 0.1 }
+    assert(patient.files:download(file_id, path, { on_progress = function(bytes, total) seen[#seen + 1] = { bytes, total } end }))
+    assert.is_true(#seen >= 2)
+    for i = 2, #seen do assert.is_true(seen[i - 1][1] <= seen[i][1]) end
+    assert.same({ #whole, #whole }, seen[#seen])
+    assert.equal(#whole, seen[1][2])
+    sim:fault { on = "GET /v1/files/*", kind = "trickle", size = 20, seconds = 0.1 }
+    assert.error_matches(function()
+      patient:run(function() patient.files:download(file_id, path, { on_progress = function() error "mine" end }) end)
+    end, "mine")
+    assert.same({ "file.csv" }, support.listing(directory))
   end)
 
   it("starts again without a validator, or with a weak one", function()

@@ -193,6 +193,25 @@ describe("client.reportruns", function()
     assert.matches("offset=2&pageSize=1$", sent[2].target)
   end)
 
+  it("goes through all pages of data", function()
+    local run = completed()
+    for _, page_size in ipairs { 1, 2, 3, 200 } do
+      local names, pages = {}, 0
+      for data in run:pages { page_size = page_size } do
+        pages = pages + 1
+        for _, row in ipairs(data.page) do names[#names + 1] = row["Account.AccountNumber"] end
+      end
+      assert.same({ "A00000001", "A00000002", "A00000003" }, names)
+      assert.equal(math.ceil(3 / page_size), pages)
+    end
+    answer("GET */reportdata/*", '{"success":true,"response":{"page":[],"offset":1,"size":1,"total":9}}')
+    assert.is_nil(client.reportruns:pages(run.id)())
+    local pages = client.reportruns:pages "nonesuch"
+    local ok, err = pcall(pages)
+    assert.is_false(ok)
+    assert.equal(404, err.status)
+  end)
+
   it("exports into a file: UTF-8, commas, quoted; or the server's bytes", function()
     local run = completed()
     local path = support.scratch("export") .. "/report.csv"

@@ -16,6 +16,8 @@ local call = {}
 call.options = {
   track_id = "track_id", entity_id = "entity_id", timeout = "seconds", deadline = "seconds", retries = "count",
 }
+--- Those of every call that brings a file, besides.
+call.file_options = check.rules(call.options, { on_progress = "function" })
 call.keyed_options = check.rules(call.options, { idempotency_key = "idempotency_key" })
 
 local Caller = {}
@@ -94,7 +96,7 @@ function Caller:try(operation, exchange, read)
   local request <close>, message, name =
     core[operation.group][operation.name](self.connection, exchange.parameters, exchange.request)
   if not request then return nil, no_answer(self, operation, message, name) end
-  self.loop:await(request)
+  self.loop:await(request, exchange.on_wait)
   local response, status
   response, message, name, status = request:response()
   if not response then return nil, no_answer(self, operation, message, name, status) end
@@ -139,6 +141,13 @@ end
 -- Bytes of a file after which a break is no failure of the call's, but of that connection's.
 local PROGRESS = 1024 * 1024
 
+-- Bytes in the file so far, and where it is known how many there will be.
+local function tell_progress(sink, on_progress)
+  local received, _, total = sink:position()
+  local bytes = sink:bytes()
+  if bytes > 0 then on_progress(bytes, total and total - received + bytes or nil) end
+end
+
 -- What to ask for: all of the file, or what is missing of it.
 local function range_headers(exchange)
   local headers, sink = exchange.request.headers, exchange.sink
@@ -181,6 +190,7 @@ function Caller:perform(operation, parameters, options, read, sink)
     request = { headers = self:headers(operation, options), sink = sink, timeout = options.timeout },
     safe = operation.safe,
     sink = sink,
+    on_wait = sink and options.on_progress and function() tell_progress(sink, options.on_progress) end,
     plain = options.resume, -- what is to be gone on with later comes as it is
     retries = options.retries or settings.retries,
     attempts = 0, -- requests that were made
@@ -311,6 +321,7 @@ function Caller:file(operation, options, target)
       null = options.null, strict = options.strict, charset = charset or nil }, target.what)
   end
   local bytes = sink:bytes()
+  if options.on_progress then options.on_progress(bytes, bytes) end
   local done
   done, message = sink:finish()
   if not done then return nil, error_value.new { kind = "file", message = message } end

@@ -14,15 +14,15 @@ local files = {}
 local Files = {}
 
 local options_of = {
-  download = check.rules(call.options, { resume = "boolean" }),
-  rows = check.rules(call.options, rows.options),
+  download = check.rules(call.file_options, { resume = "boolean" }),
+  rows = check.rules(call.file_options, rows.options),
 }
 
 --- Fetches a result file, as it is. GET /v1/files/{file_id}
 ---@param file_id string as batch:files() lists them
 ---@param path string replaced when all has been received, and left alone otherwise
 ---@param options table|nil resume = true: after a failure, or the end of the process, what has come stays in
---- path.part, and the same call goes on with it; and the per-call options
+--- path.part, and the same call goes on with it; on_progress(bytes, total|nil); and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written records: without the header; nil
 --- when the file is no text
 ---@return zuora.Error|nil err

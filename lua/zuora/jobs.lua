@@ -33,8 +33,8 @@ local options_of = {
   one = call.options,
   last = check.rules(call.options, { partner = "segment!", project = "segment!" }),
   wait = check.rules(call.options, wait.options),
-  download = check.rules(call.options, { verify = "boolean", resume = "boolean" }),
-  rows = check.rules(call.options, rows.options, { verify = "boolean" }),
+  download = check.rules(call.file_options, { verify = "boolean", resume = "boolean" }),
+  rows = check.rules(call.file_options, rows.options, { verify = "boolean" }),
 }
 
 -- --- what is shared ----------------------------------------------------------------------------------
@@ -300,7 +300,7 @@ end
 ---@param path string replaced when all has been received, and left alone otherwise
 ---@param options { verify: boolean|nil, resume: boolean|nil }|nil verify = false: take it though the number of
 --- records is not what AQuA says; resume = true: a later call goes on with path.part (segments start over);
---- and the per-call options
+--- on_progress(bytes, total|nil); and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written
 ---@return zuora.Error|nil err kind `failed` for a batch without a result, `incomplete` when records are missing
 function Batch:download(path, options)

@@ -211,9 +211,15 @@ end
 
 --- Waits until the request has finished.
 ---@param request userdata
-function Loop:await(request)
-  self.awaiting[request] = self:in_task()
-  while not request:finished() do self:park() end
+---@param on_wait function|nil called every now and then meanwhile
+function Loop:await(request, on_wait)
+  local task = self:in_task()
+  self.awaiting[request] = task
+  while not request:finished() do
+    if on_wait and task then heap_push(self.timers, { at = self.clock.now() + SLICE, task = task }) end
+    self:park()
+    if on_wait then on_wait() end
+  end
   self.awaiting[request] = nil
 end
 

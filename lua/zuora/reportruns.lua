@@ -28,9 +28,10 @@ local options_of = {
   one = call.options,
   list = check.rules(call.options, { status = "list", columns = "list", sort = "list", page = "positive",
     page_size = "positive" }),
+  pages = check.rules(call.options, { page_size = "positive" }),
   data = check.rules(call.options, { offset = "count", page_size = "positive" }),
-  export = check.rules(call.options, { pivoted = "boolean", raw = "boolean", verify = "total" }),
-  rows = check.rules(call.options, rows.options, { pivoted = "boolean", verify = "total" }),
+  export = check.rules(call.file_options, { pivoted = "boolean", raw = "boolean", verify = "total" }),
+  rows = check.rules(call.file_options, rows.options, { pivoted = "boolean", verify = "total" }),
   wait = check.rules(call.options, wait.options),
 }
 
@@ -92,6 +93,23 @@ local function run_data(parts, run_id, options)
     end
     return response
   end)
+end
+
+-- The pages of report data one after another: the next begins behind the rows that have come. An error is
+-- raised, since a nil would look like the end.
+local function run_pages(parts, run_id, options)
+  local offset, received, over = 1, 0, false
+  return function()
+    if over then return nil end
+    local page_options = { offset = offset }
+    for name, value in pairs(options) do page_options[name] = value end
+    local data, err = run_data(parts, run_id, page_options)
+    if not data then error(err, 0) end
+    local count = #data.page
+    offset, received = offset + count, received + count
+    over = count == 0 or received >= (tonumber(data.total) or math.huge)
+    return count > 0 and data or nil
+  end
 end
 
 -- The export, to a path or (without one) as rows. With `verify = "total"` its records are held against
@@ -241,6 +259,17 @@ function ReportRuns:data(run_id, options)
   return run_data(parts, run_id, check.options(where, options, options_of.data))
 end
 
+--- All pages of a run's rows: `for data in client.reportruns:pages(id) do … data.page … end`
+---@param run_id string
+---@param options { page_size: integer|nil }|nil records on each (200)
+---@return fun(): table|nil pages raises an error value when a page cannot be had
+function ReportRuns:pages(run_id, options)
+  local where = "client.reportruns:pages"
+  local parts = record.parts(self, ReportRuns, where)
+  check.value(where, "run_id", run_id, "id")
+  return run_pages(parts, run_id, check.options(where, options, options_of.pages))
+end
+
 --- Writes a run's result into a file: UTF-8, comma-separated. GET /reportruns/export/{run_id}
 ---@param run_id string
 ---@param path string replaced when all has been received, and left alone otherwise
@@ -335,6 +364,14 @@ function ReportRun:export(path, options)
   local parts = record.parts(self, ReportRun, where)
   check.value(where, "path", path, "text")
   return run_export(parts, run_id_of(self, where), path, check.options(where, options, options_of.export))
+end
+
+--- All pages of the run's rows; see client.reportruns:pages.
+---@return fun(): table|nil pages
+function ReportRun:pages(options)
+  local where = "run:pages"
+  local parts = record.parts(self, ReportRun, where)
+  return run_pages(parts, run_id_of(self, where), check.options(where, options, options_of.pages))
 end
 
 --- A page of the run's rows; see client.reportruns:data.

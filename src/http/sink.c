@@ -20,6 +20,8 @@
  * hands over piece by piece. */
 #define GATHER_SIZE 262144u
 
+#define SYNC_SLICE ((curl_off_t)8 * 1024 * 1024)
+
 enum { SINK_PATH = 1, SINK_PART, SINK_STATE, SINK_REFUSE, SINK_STAGE, SINK_USERVALUES = 5 };
 
 struct Sink {
@@ -38,6 +40,8 @@ struct Sink {
   curl_off_t received; /* of the present body, as it came */
   curl_off_t total;    /* of the present body; -1: not known */
   char *validator;     /* of the present body; NULL: none */
+  bool packed;         /* the present body comes in gzip coding */
+  curl_off_t syncing;  /* up to here the system has been told to write to the disk */
   char *content_type;  /* of the newest whole answer; NULL: none */
 };
 
@@ -77,9 +81,22 @@ static bool write_all(Sink *sink, const char *data, size_t length) {
   return true;
 }
 
+/* Lets the system write to the disk as it goes: one sync of gigabytes at the end would stop every other
+ * task. Only a hint; finish makes sure. */
+static void sink_sync_slice(Sink *sink, curl_off_t written) {
+  if (sink->path == NULL || written - sink->syncing < SYNC_SLICE) return;
+#if defined(SYNC_FILE_RANGE_WRITE)
+  (void)sync_file_range(sink->fd, sink->syncing, written - sink->syncing, SYNC_FILE_RANGE_WRITE);
+#else
+  (void)fsync(sink->fd);
+#endif
+  sink->syncing = written;
+}
+
 static bool sink_flush(Sink *sink) {
   bool done = write_all(sink, sink->gathered, sink->used);
   sink->used = 0;
+  sink_sync_slice(sink, sink->bytes);
   return done;
 }
 
@@ -114,6 +131,7 @@ static bool text_replace(Sink *sink, char **place, const char *text) {
 static bool head_remember(Sink *sink, const BodyHead *head) {
   sink->received = 0;
   sink->total = head->total;
+  sink->packed = head->packed;
   return text_replace(sink, &sink->content_type, head->content_type) &&
          text_replace(sink, &sink->validator, head->packed ? NULL : head->validator);
 }
@@ -131,7 +149,7 @@ bool sink_continue(Sink *sink, curl_off_t start, const BodyHead *head) {
 bool sink_begin(Sink *sink, const BodyHead *head) {
   if (!sink_usable(sink)) return false;
   sink->used = 0;
-  sink->bytes = sink->kept;
+  sink->bytes = sink->syncing = sink->kept;
   if (ftruncate(sink->fd, sink->kept) != 0 || lseek(sink->fd, sink->kept, SEEK_SET) != sink->kept)
     return sink_fail(sink);
   if (sink->gathered == NULL && (sink->gathered = malloc(GATHER_SIZE)) == NULL)
@@ -264,7 +282,7 @@ static int sink_position(lua_State *L) {
   const Sink *sink = sink_check(L, 1);
   lua_pushinteger(L, (lua_Integer)sink->received);
   lua_pushstring(L, sink->validator);
-  if (sink->total >= 0)
+  if (sink->total >= 0 && !sink->packed)
     lua_pushinteger(L, (lua_Integer)sink->total);
   else
     lua_pushnil(L);
