@@ -101,7 +101,8 @@ check: all
 
 # Ratios of one run, side by side; needs nginx.
 bench: all
-	$(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/simulator.lua
+	for bench in simulator results; do \
+	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/$$bench.lua || exit 1; done
 
 lint:
 	luacheck .

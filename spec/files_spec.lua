@@ -38,7 +38,8 @@ describe("client.files", function()
       sim:fault(fault)
       assert(client.files:download(file_id, path))
       assert.equal(whole, support.read(path))
-      assert.equal(2, #support.sent(sim, "GET", "/v1/files/"))
+      -- A length that is too large is found out by asking for the rest.
+      assert.equal(fault.kind == "length" and 3 or 2, #support.sent(sim, "GET", "/v1/files/"))
     end)
   end
 
@@ -96,13 +97,37 @@ describe("client.files", function()
       assert.equal(whole, support.read(path))
       sim:heal()
     end
-    for _, range in ipairs { "bytes 51-183/184", "bytes 0-183/184", "bytes 50-183/185", "bytes x", "" } do
+    for _, range in ipairs { "bytes 51-183/184", "bytes 0-183/184", "bytes 50-183/185", "bytes x", "", "bytes 50-184/184",
+      "bytes 50-49/184" } do
       after_break { raw = ("HTTP/1.1 206 Partial\r\nContent-Type: text/csv\r\n%sContent-Length: 5\r\n\r\nwrong")
         :format(range ~= "" and "Content-Range: " .. range .. "\r\n" or "") }
     end
     after_break { raw = ('HTTP/1.1 206 Partial\r\nContent-Type: text/csv\r\nETag: "other"\r\nContent-Range: bytes '
       .. "50-183/184\r\nContent-Length: 5\r\n\r\nwrong") }
     after_break { raw = "HTTP/1.1 416 No\r\nContent-Range: bytes */60\r\nContent-Length: 0\r\n\r\n" }
+    after_break { raw = "HTTP/1.1 416 No\r\nContent-Range: bytes */50\r\nContent-Length: 0\r\n\r\n" }
+    -- Parts that agree, and are too short, empty, or too long.
+    local head = ('HTTP/1.1 206 Partial\r\nContent-Type: text/csv\r\nETag: "%s"\r\nContent-Range: bytes '):format(file_id)
+    after_break { raw = head .. "50-59/184\r\nContent-Length: 10\r\n\r\n" .. whole:sub(51, 60) }
+    after_break { raw = head .. "50-183/184\r\nContent-Length: 0\r\n\r\n" }
+    after_break { raw = head .. "50-183/184\r\nContent-Length: 139\r\n\r\n" .. whole:sub(51) .. "extra" }
+  end)
+
+  it("takes no validator that could not be sent back", function()
+    for _, etag in ipairs { '"a\tb"', '"a\1b"', '"open', '""x' } do
+      sim:fault { on = "GET /v1/files/*", kind = "garbage",
+        raw = "HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nETag: " .. etag .. "\r\nContent-Length: 100\r\n\r\nabc" }
+      assert(client.files:download(file_id, path))
+      assert.equal(whole, support.read(path))
+    end
+  end)
+
+  it("leaves no state behind that could be taken for another file's", function()
+    support.write(path .. ".part", "left")
+    support.write(path .. ".part.state", "left")
+    local run = assert(assert(client.reportruns:start(support.REPORT, { view = "Detail" })):wait(support.soon))
+    assert(run:export(path))
+    assert.same({ "file.csv" }, support.listing(directory))
   end)
 
   it("comes packed, and is unpacked on its way; when that breaks, it comes plain", function()
@@ -231,8 +256,9 @@ describe("client.files", function()
   end)
 
   it("takes no .part for its own that it knows nothing of, or of another file", function()
-    for _, state in ipairs { "", "nonsense", '"other"\n184\ntext/csv\n', '"' .. file_id .. '"\n10\ntext/csv\n',
-      "\n184\n\n", '"' .. file_id .. '"\nx\n\n' } do
+    local name, etag = sim.url .. "/v1/files " .. file_id .. "\n", '"' .. file_id .. '"\n'
+    for _, state in ipairs { "", "nonsense", name .. '"other"\n184\ntext/csv\n', name .. etag .. "10\ntext/csv\n",
+      name .. "\n184\n\n", name .. etag .. "x\n\n", "another file\n" .. etag .. "184\ntext/csv\n" } do
       support.write(path .. ".part", "something else that was left behind")
       if state ~= "" then support.write(path .. ".part.state", state) end
       assert.equal(3, assert(client.files:download(file_id, path, { resume = true })).records)
@@ -243,7 +269,7 @@ describe("client.files", function()
 
   it("finishes what was all there but for its name", function()
     support.write(path .. ".part", whole)
-    support.write(path .. ".part.state", ('"%s"\n%d\ntext/csv\n'):format(file_id, #whole))
+    support.write(path .. ".part.state", ('%s/v1/files %s\n"%s"\n%d\ntext/csv\n'):format(sim.url, file_id, file_id, #whole))
     assert.equal(3, assert(client.files:download(file_id, path, { resume = true })).records)
     assert.equal(whole, support.read(path))
   end)

@@ -142,6 +142,16 @@ describe("client.jobs", function()
     local count = 0
     for row in assert(batch:rows { form = "lazy" }) do count = count + #row[1] end
     assert.equal(27, count)
+    -- A header with a newline in it, and a segment of no bytes at all.
+    for _, body in ipairs { '"a\nb",c\n3,4\n', "" } do
+      segmented:fault { on = "GET /v1/files/*", kind = "status", status = 200, body = '"a\nb",c\n1,2\n',
+        headers = { ["Content-Type"] = "text/csv" } }
+      segmented:fault { on = "GET /v1/files/*", kind = "status", status = 200, body = body,
+        headers = { ["Content-Type"] = "text/csv" } }
+      local wanted = body == "" and 1 or 2
+      assert.equal(wanted, assert(batch:download(path, { verify = false })).records)
+      assert.equal('"a\nb",c\n1,2\n' .. (body == "" and "" or "3,4\n"), support.read(path))
+    end
     segmented:fault { on = "GET /v1/files/*", kind = "status", status = 200, skip = 1, body = "Other: Header\nx\n",
       headers = { ["Content-Type"] = "text/csv" } }
     local _, err = batch:download(path)
@@ -199,6 +209,8 @@ describe("client.jobs", function()
     assert.is_nil(err.failures[2])
     assert.equal(3, err.results[2].records)
     assert.same({ "Other.csv" }, support.listing(directory))
+    job.batches = nil
+    assert.equal("failed", select(2, job:download(directory)).kind)
     err = select(2, job:download "/dev/null/x")
     assert.equal("file", err.kind)
   end)

@@ -72,12 +72,60 @@ describe("zuora.rows", function()
     ["a header without a newline"] = { "a,b", {} },
     ["nothing"] = { "", {} },
     ["a byte order mark"] = { "\239\187\191a,b\n1,2\n", { { "1", "2" } } },
+    ["tabs, with a newline in the header"] = { '"a\nb"\tc\n1\t2\n', { { "1", "2" } } },
+    ["tabs, with a quote in the header"] = { 'a"\tb\n1\t2\n', { { "1", "2" } } },
+    ["commas and tabs in a quoted header"] = { '"a\tb\t""c""\t",d\n1,2\n', { { "1", "2" } } },
+    ["an empty quoted cell by itself"] = { 'a\n""\n1\n', { { "" }, { "1" } } },
     ["a quoted header"] = { '"a ""x""","b\nc"\n1,2\n', { { "1", "2" } } },
   }
 
   for name, case in pairs(CASES) do
-    it("reads " .. name, function() assert.same(case[2], all(case[1])) end)
+    it("reads " .. name, function()
+      assert.same(case[2], all(case[1]))
+      for _, chunk in ipairs { 1, 5 } do
+        local seen = {}
+        for row in assert(core.rows(PATH, { form = "array", chunk = chunk, fail = error })) do seen[#seen + 1] = row end
+        assert.same(case[2], seen)
+      end
+    end)
   end
+
+  -- What a stage makes of the text when it comes piece by piece: its count, and what it writes.
+  local function staged(text, size, export)
+    local sim <close> = support.simulator()
+    local session = core.session {}
+    local stage = core.stage { export = export }
+    local sink <close> = assert(core.sink { path = "build/spec/staged.csv", stage = stage })
+    sim:fault { kind = "status", status = 200, body = text, headers = { ["Content-Type"] = "text/csv" } }
+    assert(support.finish(session, session:start { url = sim.url .. "/x", sink = sink }), size)
+    assert(sink:finish())
+    session:close()
+    return stage:records(), support.read "build/spec/staged.csv"
+  end
+
+  it("agrees with what is counted and written anew", function()
+    local texts = { 'a,b\n1,"x"\n\n3,4', 'a\tb\n1\t"x,\ty"\n', '"a\nb"\tc\n1\t2\n', "a,b\r\n1,2\r\n", 'a,b\n"",x\n',
+      "a\n\n1\n",
+      "a,b\n1,x\ry\n", "a,b\n1,2\r" }
+    for _, case in pairs(CASES) do texts[#texts + 1] = case[1] end
+    for i, text in ipairs(texts) do
+      local rows_given = all(text)
+      local count = staged(text, i, false)
+      assert.equal(#rows_given, count, text)
+      local written
+      count, written = staged(text, i, true)
+      assert.equal(#rows_given, count, text)
+      assert.same(rows_given, all(written), text)
+    end
+  end)
+
+  it("is over after an error", function()
+    local it = assert(rows "a,b\n1,2\n1\n3,4\n")
+    it()
+    assert.is_false((pcall(it)))
+    assert.is_nil(it())
+    assert.is_nil(it())
+  end)
 
   it("names the columns, and counts the rows", function()
     local it = assert(rows 'Id,"Na""me"\n1,a\n2,b\n')
@@ -139,7 +187,8 @@ describe("zuora.rows", function()
     assert.equal(1409732407, time "2014-09-03 08:20:07")
     assert.equal(0.25, time "1970-01-01T00:00:00.250Z")
     assert.equal(-86400, time "1969-12-31")
-    for _, bad in ipairs { "yesterday", "2026-13-01", "2026-01-01T25:00:00Z", "2026-01-01x", "2026-1-1" } do
+    for _, bad in ipairs { "2026-02-29", "2026-04-31", "1970-01-01T00:00:00+24:00", "yesterday", "2026-13-01",
+      "2026-01-01T25:00:00Z", "2026-01-01x", "2026-1-1" } do
       assert.matches("column t: no time", failure("t\n" .. bad .. "\n", { types = { t = "time" } }).message)
     end
   end)
@@ -154,6 +203,7 @@ describe("zuora.rows", function()
       ["a,b\n1,2,3\n"] = "row 1, byte 5: the row has 3 cells, the header has 2",
       ['a,b\n1,"x\n2,3\n'] = "row 1, byte 7: a quote is opened and never closed",
       ['a,b\n1,"x"y\n'] = "row 1, byte 10: something stands between",
+      ['a,b\n1,"x"\r2,3\n'] = "row 1, byte 10: something stands between",
       ["a,b\n1,x\0y\n"] = "row 1, byte 8: a NUL byte",
       ["a,b\n1,x\255y\n"] = "row 1, byte 8: bytes that are no UTF%-8",
       ["a,b\n1,\237\160\128\n"] = "row 1, byte 7: bytes that are no UTF%-8",
@@ -167,7 +217,8 @@ describe("zuora.rows", function()
     local it, err = rows "a,b,a\n1,2,3\n"
     assert.is_nil(it)
     assert.matches("names the column a twice", err.message)
-    for kind, bad in pairs { integer = { "x", "1.5", "0x10", " 1", "9223372036854775808" }, number = { "x", "nan", "0x1p4" },
+    for kind, bad in pairs { integer = { "x", "+-5", "++5", "1.5", "0x10", " 1", "9223372036854775808" },
+      number = { "x", "1e999", "nan", "0x1p4" },
       boolean = { "yes", "1" } } do
       for _, value in ipairs(bad) do
         assert.matches("column v: ", failure("v\n" .. value .. "\n", { types = { v = kind } }).message)

@@ -33,7 +33,7 @@ end
 
 -- Failures that are not the network's, by the names of request:response().
 local OWN_KIND = { TOO_LARGE = "too_large", FILE = "file", CODED = "http", LENGTHS = "incomplete",
-  UNFRAMED = "incomplete", RANGE = "incomplete", CODING = "incomplete",
+  UNFRAMED = "incomplete", RANGE = "incomplete", SHORT = "incomplete", CODING = "incomplete",
   DEADLINE = "timeout", CANCELLED = "cancelled", CLOSED = "cancelled" }
 
 -- No answer came, or none that is whole (then its status may be known).
@@ -166,11 +166,14 @@ end
 -- A try has failed. Was it a break in a file that is getting on, or the proof that there is no more?
 local function look_at_break(exchange, err)
   local sink = exchange.sink
-  local received = sink:position()
+  local received, _, total = sink:position()
   exchange.unframed = err.curl == "UNFRAMED" or nil
-  if err.status == 416 and err.range_total == received and received > 0 then return true end
-  if err.curl == "RANGE" or err.status == 416 then sink:restart() end
-  if received - exchange.received >= PROGRESS then exchange.tries = 0 end
+  exchange.progressed = received - exchange.received >= PROGRESS
+  if err.status == 416 and err.range_total == received and received > 0 and (total or received) == received then
+    return true
+  end
+  if err.curl == "RANGE" or err.status == 416 or err.curl == "SHORT" and received > total then sink:restart() end
+  if exchange.progressed then exchange.tries = 0 end
   return false
 end
 
@@ -304,7 +307,8 @@ function Caller:file(operation, options, target)
   local stage = core.stage { export = target.export }
   local sink <close>, message = core.sink { path = target.path, stage = stage, refuse = NO_FILES,
     directory = not target.path and self.settings.tmpdir or nil,
-    exact = target.path and not target.export or nil, resume = target.path and options.resume }
+    identity = target.path and not target.export and self.bases[operation.base] .. " " .. target.parts[1].id or nil,
+    resume = target.path and options.resume }
   if not sink then return nil, error_value.new { kind = "file", message = message } end
   local sound, err = bring(self, operation, options, target, sink)
   if not sound then return nil, err end

@@ -370,7 +370,11 @@ function Job:download(dir, options)
       results[i], failures[i] = written, err
     end
   end
-  if #tasks > 0 then parts.caller.loop:run(tasks) end
+  if #tasks == 0 then
+    return nil, error_value.new { kind = "failed", record = self,
+      message = ("job %s has no batches, it is %s"):format(tostring(self.id), tostring(self.status)) }
+  end
+  parts.caller.loop:run(tasks)
   for i = 1, #tasks do failed = failed or failures[i] end
   if not failed then return results end
   return nil, error_value.new { kind = failed.kind, message = failed.message, results = results, failures = failures,

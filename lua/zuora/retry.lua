@@ -17,7 +17,7 @@ local TRANSIENT = {
   COULDNT_RESOLVE_PROXY = true, COULDNT_RESOLVE_HOST = true, COULDNT_CONNECT = true, WEIRD_SERVER_REPLY = true,
   HTTP2 = true, PARTIAL_FILE = true, OPERATION_TIMEDOUT = true, SSL_CONNECT_ERROR = true, GOT_NOTHING = true,
   SEND_ERROR = true, RECV_ERROR = true, HTTP2_STREAM = true, PROXY = true, CUT_HEADERS = true,
-  UNFRAMED = true, RANGE = true, CODING = true,
+  UNFRAMED = true, RANGE = true, SHORT = true, CODING = true,
 }
 
 ---@param name string as request:response() names it
@@ -52,6 +52,7 @@ function Policy:delay(err, call)
   local delay = math.max(wanted, self.random() * math.min(CAP, base * 2 ^ (call.tries - 1)))
   if delay >= call.remaining then return nil, "deadline" end
   local cost = err.timed_out and COST_AFTER_TIMEOUT or COST
+  if call.progressed then cost = 0 end -- a file that gets on is no outage
   if cost > self.tokens then return nil, "bucket" end
   self.tokens = self.tokens - cost
   call.cost = cost

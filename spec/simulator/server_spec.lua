@@ -224,7 +224,7 @@ describe("the simulator's server", function()
     local client <close> = support.client(big)
     local job = assert(assert(client.jobs:submit { queries = { { name = "b", query = "select * from Big" } } })
       :wait(support.soon))
-    local longest, done = 0, false
+    local polls, done = 0, false
     client:run(
       function()
         assert(client.files:download(job.batches[1].fileId, "build/spec/big.csv"))
@@ -232,13 +232,12 @@ describe("the simulator's server", function()
       end,
       function()
         while not done do
-          local before = core.now()
           assert(client.jobs:get(job.id))
-          longest = math.max(longest, core.now() - before)
+          polls = polls + 1
         end
       end)
     os.remove "build/spec/big.csv"
-    assert.is_true(longest < 1, longest)
+    assert.is_true(polls > 5, polls)
   end)
 
   it("outlives more connections than it can serve", function()

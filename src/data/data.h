@@ -55,6 +55,9 @@ Decoder *decoder_new(Encoding encoding, bool strict);
 bool decoder_push(Decoder *decoder, const char *data, size_t length, Emit *emit, void *context);
 bool decoder_finish(Decoder *decoder, Emit *emit, void *context);
 
+/* Is it known to be packed? Then little of it may become much. */
+bool decoder_unpacks(const Decoder *decoder);
+
 /* What is wrong with the file, or NULL. */
 const char *decoder_problem(const Decoder *decoder);
 void decoder_free(Decoder *decoder);

@@ -42,21 +42,25 @@ static inline const char *lexer_bare_end(const char *at, const char *end, char d
   return at;
 }
 
-/* Comma or tab: which of the two the header line has more of, outside quotes. */
-static inline char lexer_delimiter(const char *text, size_t length) {
-  size_t commas = 0, tabs = 0;
-  int quoted = 0;
-  for (size_t i = 0; i < length; i++) {
-    if (text[i] == '"')
-      quoted = !quoted;
-    else if (!quoted && text[i] == '\n')
-      break;
-    else if (!quoted) {
-      commas += text[i] == ',';
-      tabs += text[i] == '\t';
+/* The length of the header record with its newline, 0 when it goes on behind the text; and what separates
+ * its cells: comma or tab, whichever it has more of outside quotes. A quote opens only where a cell
+ * begins. */
+static inline size_t lexer_head(const char *text, size_t length, char *delimiter) {
+  size_t commas = 0, tabs = 0, i = 0;
+  int start = 1, quoted = 0;
+  for (; i < length && (quoted || text[i] != '\n'); i++) {
+    char c = text[i];
+    if (quoted) {
+      if (c == '"') quoted = 0; /* of two, the next one opens it again */
+      continue;
     }
+    if (c == '"' && (start || text[i - 1] == '"')) quoted = 1;
+    commas += c == ',';
+    tabs += c == '\t';
+    start = c == ',' || c == '\t';
   }
-  return tabs > commas ? '\t' : ',';
+  *delimiter = tabs > commas ? '\t' : ',';
+  return i < length ? i + 1 : 0;
 }
 
 #endif

@@ -19,6 +19,7 @@
 #define LAZY_CLASS "zuora.row"
 
 #define CHUNK_SIZE   262144u
+#define PACKED_SIZE  8192u /* of a packed file at a time: it may grow a thousandfold */
 #define RECORD_LIMIT (64u * 1024u * 1024u)
 
 typedef enum Form { FORM_KEYED, FORM_ARRAY, FORM_LAZY } Form;
@@ -44,7 +45,8 @@ typedef struct Rows {
   Decoder *decoder;
   char *chunk;
   size_t chunk_size;
-  bool ended; /* all of the file is in the buffer */
+  bool sniffed; /* the first piece has told whether the file is packed */
+  bool ended;   /* all of the file is in the buffer */
 
   char *text; /* decoded; from `begin` on it is the present record and what follows */
   size_t begin, length, capacity;
@@ -75,14 +77,34 @@ typedef struct Lazy {
 
 /* --- failing ---------------------------------------------------------------------------------- */
 
+/* Gives everything back but the memory of the userdata itself. */
+static void rows_release(Rows *rows) {
+  if (rows->fd >= 0) (void)close(rows->fd);
+  rows->fd = -1;
+  decoder_free(rows->decoder);
+  free(rows->chunk);
+  free(rows->text);
+  free(rows->spans);
+  free(rows->columns);
+  free(rows->null_text);
+  free(rows->scratch);
+  rows->decoder = NULL;
+  rows->chunk = rows->text = rows->null_text = rows->scratch = NULL;
+  rows->spans = NULL;
+  rows->columns = NULL;
+  rows->record = NULL;
+  rows->span_count = rows->column_count = 0;
+}
+
 /* Calls the function that raises an error value: fail(message, row, byte, kind). Does not return. */
 static int rows_raise(lua_State *L, Rows *rows, int self, const char *message, size_t at,
                       const char *kind) {
   lua_getiuservalue(L, self, ROWS_FAIL);
-  lua_pushstring(L, message);
+  lua_pushstring(L, message); /* a copy: what it points into may go now */
   lua_pushinteger(L, rows->row);
   lua_pushinteger(L, (lua_Integer)(rows->byte + at + 1));
   lua_pushstring(L, kind);
+  rows_release(rows); /* after an error there are no more rows */
   lua_call(L, 4, 0);
   return luaL_error(L, "%s", message);
 }
@@ -120,9 +142,12 @@ static void rows_fill(lua_State *L, Rows *rows, int self) {
   }
   if (rows->length > rows->limit)
     rows_fail(L, rows, self, "a record is too long (is a quote missing?)", 0);
+  size_t size = rows->chunk_size;
+  if ((!rows->sniffed || decoder_unpacks(rows->decoder)) && size > PACKED_SIZE) size = PACKED_SIZE;
+  rows->sniffed = true;
   ssize_t got;
   do {
-    got = read(rows->fd, rows->chunk, rows->chunk_size);
+    got = read(rows->fd, rows->chunk, size);
   } while (got < 0 && errno == EINTR);
   if (got < 0) rows_raise(L, rows, self, strerror(errno), rows->length, "file");
   bool done = got == 0 ? decoder_finish(rows->decoder, text_append, rows)
@@ -181,11 +206,15 @@ static Cut record_cut(Rows *rows, size_t *length, size_t *at) {
         break;
       }
       size_t inside = (size_t)(p - 1 - start);
-      if (p < end && *p != delimiter && *p != '\n' && *p != '\r') {
+      if (p < end && *p == '\r' && p + 1 == end && !rows->ended) return CUT_MORE;
+      if (p < end && *p != delimiter && *p != '\n' &&
+          !(*p == '\r' && p + 1 < end && p[1] == '\n')) {
         *at = (size_t)(p - base);
         if (rows->strict) return CUT_QUOTE;
         /* kept as it stands: the cell is the text from its first quote to the next delimiter */
-        p = lexer_bare_end(p, end, delimiter);
+        do {
+          p = lexer_bare_end(*p == '\r' ? p + 1 : p, end, delimiter);
+        } while (p < end && *p == '\r' && !(p + 1 < end && p[1] == '\n'));
         start--;
         inside = (size_t)(p - start);
         doubled = false;
@@ -335,6 +364,11 @@ static long long days_from_civil(long long y, unsigned m, unsigned d) {
   return era * 146097 + (long long)doe - 719468;
 }
 
+static unsigned days_of_month(unsigned y, unsigned m) {
+  if (m == 2) return y % 4 == 0 && (y % 100 != 0 || y % 400 == 0) ? 29 : 28;
+  return m == 4 || m == 6 || m == 9 || m == 11 ? 30 : 31;
+}
+
 static bool digits(const char **at, const char *end, int count, unsigned *value) {
   *value = 0;
   for (int i = 0; i < count; i++, (*at)++) {
@@ -375,7 +409,9 @@ static bool push_time(lua_State *L, const char *at, size_t length) {
       if (west) zone = -zone;
     }
   }
-  if (at != end || m < 1 || m > 12 || d < 1 || d > 31 || h > 23 || min > 59 || s > 60) return false;
+  if (at != end || m < 1 || m > 12 || d < 1 || d > days_of_month(y, m) || h > 23 || min > 59 ||
+      s > 60 || zh > 23 || zm > 59)
+    return false;
   long long seconds =
       days_from_civil(y, m, d) * 86400 + (long long)h * 3600 + (long long)min * 60 + s - zone;
   if (fraction > 0)
@@ -393,11 +429,12 @@ static bool push_number(lua_State *L, const char *text, size_t length, bool inte
       return false;
   lua_pushlstring(L, text, length); /* lua_stringtonumber wants a terminated string */
   const char *terminated = lua_tostring(L, -1);
-  if (lua_stringtonumber(L, *terminated == '+' ? terminated + 1 : terminated) == 0) {
+  if (*terminated == '+' && terminated[1] != '+' && terminated[1] != '-') terminated++;
+  if (*terminated == '+' || lua_stringtonumber(L, terminated) == 0) {
     lua_pop(L, 1);
     return false;
   }
-  if (integer && !lua_isinteger(L, -1)) {
+  if ((integer && !lua_isinteger(L, -1)) || isinf((double)lua_tonumber(L, -1))) {
     lua_pop(L, 2);
     return false;
   }
@@ -522,22 +559,7 @@ static int rows_next(lua_State *L) {
 }
 
 static int rows_close(lua_State *L) {
-  Rows *rows = rows_peek(L, 1);
-  if (rows->fd >= 0) (void)close(rows->fd);
-  rows->fd = -1;
-  decoder_free(rows->decoder);
-  free(rows->chunk);
-  free(rows->text);
-  free(rows->spans);
-  free(rows->columns);
-  free(rows->null_text);
-  free(rows->scratch);
-  rows->decoder = NULL;
-  rows->chunk = rows->text = rows->null_text = rows->scratch = NULL;
-  rows->spans = NULL;
-  rows->columns = NULL;
-  rows->record = NULL;
-  rows->span_count = rows->column_count = 0;
+  rows_release(rows_peek(L, 1));
   return 0;
 }
 
@@ -779,9 +801,9 @@ int rows_new(lua_State *L) {
     return 2;
   }
   /* The delimiter is told by the header line: all of it must be there. */
-  while (!rows->ended && memchr(rows->text != NULL ? rows->text : "", '\n', rows->length) == NULL)
+  while (lexer_head(rows->text != NULL ? rows->text : "", rows->length, &rows->delimiter) == 0 &&
+         !rows->ended)
     rows_fill(L, rows, self);
-  rows->delimiter = lexer_delimiter(rows->text != NULL ? rows->text : "", rows->length);
   header_push(L, rows, self);
   int places = lua_gettop(L);
   types_check(L, rows, self, places, types);

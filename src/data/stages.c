@@ -33,6 +33,7 @@ typedef struct Records {
   Grown head, cell, out;
   State state;
   bool cells_seen, bytes_seen; /* of the present record */
+  bool ending;                 /* its last cell is being written */
   size_t columns;              /* of the header, counted while it passes */
   lua_Integer count;           /* records of this body, the header among them */
 
@@ -111,6 +112,10 @@ static bool cell_end(Records *records) {
   if (records->count == 0) records->columns++;
   if (!records->exports) return true;
   if (records->cells_seen && !out_put(records, ",", 1)) return false;
+  /* A record of one empty cell among longer ones must not look like an empty line. */
+  if (!records->cells_seen && records->cell.length == 0 && records->state != STATE_START &&
+      records->count > 0 && records->columns > 1 && records->ending)
+    return out_put(records, "\"\"", 2);
   return cell_out(records);
 }
 
@@ -119,7 +124,9 @@ static bool record_end(Records *records) {
   bool blank =
       !records->cells_seen && !records->bytes_seen && records->count > 0 && records->columns > 1;
   if (!blank) {
+    records->ending = true;
     if (!cell_end(records)) return false;
+    records->ending = false;
     if (records->exports && !out_put(records, "\n", 1)) return false;
     records->count++;
   }
@@ -206,28 +213,35 @@ static bool head_again(Records *records) {
 
 /* The header line is whole: now it is known what separates the cells. */
 static bool head_end(Records *records) {
-  records->delimiter =
-      lexer_delimiter(records->head.data != NULL ? records->head.data : "", records->head.length);
-  if (records->kept) return head_again(records);
+  (void)lexer_head(records->head.data != NULL ? records->head.data : "", records->head.length,
+                   &records->delimiter);
+  if (records->kept && records->head.length > 0) return head_again(records);
   return text_push(records, records->head.data, records->head.length);
 }
 
 static bool records_text(void *context, const char *data, size_t length) {
   Records *records = context;
-  if (records->delimiter != 0) return text_push(records, data, length);
-  const char *newline = memchr(data, '\n', length);
-  size_t piece = newline != NULL ? (size_t)(newline + 1 - data) : length;
-  if (!grown_append(&records->head, data, piece, HEADER_LIMIT))
-    return records_fail(records, "the header line is too long");
-  if (newline == NULL) return true;
-  return head_end(records) && text_push(records, data + piece, length - piece);
+  while (records->delimiter == 0 && length > 0) {
+    const char *newline = memchr(data, '\n', length);
+    size_t piece = newline != NULL ? (size_t)(newline + 1 - data) : length;
+    if (!grown_append(&records->head, data, piece, HEADER_LIMIT))
+      return records_fail(records, "the header line is too long");
+    data += piece;
+    length -= piece;
+    /* a newline within quotes is not its end */
+    char delimiter;
+    if (newline != NULL && lexer_head(records->head.data, records->head.length, &delimiter) > 0 &&
+        !head_end(records))
+      return false;
+  }
+  return length == 0 || text_push(records, data, length);
 }
 
 static bool records_end(Records *records) {
   if (records->delimiter == 0 && !head_end(records)) return false;
   if (records->state == STATE_QUOTED)
     return records_fail(records, "a quote is opened and never closed");
-  if (records->state == STATE_RETURN) return record_end(records);
+  if (records->state == STATE_RETURN && !cell_add(records, "\r", 1)) return false;
   if (records->cells_seen || records->bytes_seen) return record_end(records);
   return true;
 }
@@ -266,7 +280,7 @@ static bool stage_reset(Stage *stage, const char *content_type, bool packed) {
   records->delimiter = 0;
   records->head.length = records->cell.length = records->out.length = 0;
   records->state = STATE_START;
-  records->cells_seen = records->bytes_seen = false;
+  records->cells_seen = records->bytes_seen = records->ending = false;
   records->columns = 0;
   records->count = 0;
   return records->decoder != NULL;
@@ -279,7 +293,7 @@ static bool stage_keep(Stage *stage) {
       !grown_append(&records->kept_head, records->head.data, records->head.length, SIZE_MAX))
     return false;
   if (!records->kept) records->kept_columns = records->columns;
-  records->kept = true;
+  records->kept = records->kept_head.length > 0; /* a body of no bytes has no header */
   return true;
 }
 

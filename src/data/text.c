@@ -381,6 +381,10 @@ bool decoder_finish(Decoder *decoder, Emit *emit, void *context) {
   return utf8_flush(decoder);
 }
 
+bool decoder_unpacks(const Decoder *decoder) {
+  return decoder->inflater != NULL;
+}
+
 const char *decoder_problem(const Decoder *decoder) {
   return decoder->problem;
 }

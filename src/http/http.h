@@ -53,10 +53,14 @@ typedef struct BodyHead {
 
 #define STATE_ROOM 4096
 
-bool state_write(const char *path, const BodyHead *head);
+/* `identity` says which file it is: validators are its own, and no other file's. */
+bool state_write(const char *path, const char *identity, const BodyHead *head);
 
 /* The texts of `head` point into `room`. False: there is no state, or none that is of use. */
-bool state_read(const char *path, char room[STATE_ROOM], BodyHead *head);
+bool state_read(const char *path, const char *identity, char room[STATE_ROOM], BodyHead *head);
+
+/* A strong ETag, fit to be sent back in a header. */
+bool validator_usable(const char *validator);
 
 /* --- sink.c, on ------------------------------------------------------------------------------- */
 
@@ -66,6 +70,9 @@ bool sink_begin(Sink *sink, const BodyHead *head);
 /* A part of the body starts at that byte, of so many in all (-1: not said). True when it is what is
  * missing, and goes behind what is there. */
 bool sink_continue(Sink *sink, curl_off_t start, const BodyHead *head);
+
+/* False when the body should have another number of bytes than have come. */
+bool sink_has_all(const Sink *sink);
 
 /* The body has ended, and is whole: only now may the file be published. False: see sink_error. */
 bool sink_complete(Sink *sink);
@@ -100,6 +107,7 @@ typedef enum RequestFailure {
   FAILURE_LENGTHS,
   FAILURE_UNFRAMED,
   FAILURE_RANGE,
+  FAILURE_SHORT,
   FAILURE_CODING,
   FAILURE_CUT_HEADERS,
   FAILURE_DEADLINE,

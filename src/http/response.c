@@ -73,7 +73,7 @@ static bool response_file_failed(Request *request) {
 /* The answer's strong validator. A weak one does not promise the same bytes. */
 static const char *response_validator(Request *request) {
   const char *etag = response_header(request, "ETag");
-  return etag != NULL && etag[0] == '"' ? etag : NULL;
+  return validator_usable(etag) ? etag : NULL;
 }
 
 /* "bytes 5-9/10" -> 5, 10; -1 for a total that is not told. */
@@ -84,11 +84,12 @@ static bool content_range(const char *text, curl_off_t *start, curl_off_t *total
   errno = 0;
   long long first = strtoll(text + 6, &end, 10);
   if (*end != '-' || errno != 0) return false;
-  end += 1 + strspn(end + 1, "0123456789");
-  if (*end != '/') return false;
+  if (end[1] < '0' || end[1] > '9') return false;
+  long long last = strtoll(end + 1, &end, 10);
+  if (*end != '/' || last < first) return false;
   *start = (curl_off_t)first;
   *total = end[1] >= '0' && end[1] <= '9' ? (curl_off_t)strtoll(end + 1, NULL, 10) : -1;
-  return errno == 0;
+  return errno == 0 && (*total < 0 || last < *total);
 }
 
 /* A part came: it must be the one that is missing, before its first byte is taken. */
@@ -185,6 +186,8 @@ void response_settle(Request *request, CURLcode result) {
           request); /* an empty body makes an empty file; `failure` tells the rest */
     if (request->to_sink && request->failure == FAILURE_NONE && !response_is_framed(request))
       request->failure = FAILURE_UNFRAMED;
+    if (request->to_sink && request->failure == FAILURE_NONE && !sink_has_all(request->sink))
+      request->failure = FAILURE_SHORT;
     if (request->to_sink && request->failure == FAILURE_NONE && !sink_complete(request->sink))
       (void)response_file_failed(request);
   }
@@ -239,6 +242,7 @@ static const struct {
      "the answer ended with its connection, which does not prove it whole"},
     {FAILURE_RANGE, "RANGE",
      "the answer is another part of the file than the one that was asked for"},
+    {FAILURE_SHORT, "SHORT", "the file has another number of bytes than was announced"},
     {FAILURE_CODING, "CODING", "the gzip coding of the answer is damaged, or ends too early"},
     {FAILURE_CUT_HEADERS, "CUT_HEADERS", "the connection ended within the headers of the answer"},
     {FAILURE_DEADLINE, "DEADLINE", "the deadline has passed"},

@@ -22,14 +22,23 @@
 
 #define SYNC_SLICE ((curl_off_t)8 * 1024 * 1024)
 
-enum { SINK_PATH = 1, SINK_PART, SINK_STATE, SINK_REFUSE, SINK_STAGE, SINK_USERVALUES = 5 };
+enum {
+  SINK_PATH = 1,
+  SINK_PART,
+  SINK_STATE,
+  SINK_IDENTITY,
+  SINK_REFUSE,
+  SINK_STAGE,
+  SINK_USERVALUES = 6
+};
 
 struct Sink {
   /* Kept alive by the user values. Without a path the file has no name: it is for reading back. */
   const char *path, *part, *state, *refuse;
-  bool resume;  /* what has come is left for a later call when this one fails */
-  Stage *stage; /* NULL: the bytes go in as they come */
-  int fd;       /* -1: closed */
+  const char *identity; /* of a file that can be gone on with; NULL: this one cannot */
+  bool resume;          /* what has come is left for a later call when this one fails */
+  Stage *stage;         /* NULL: the bytes go in as they come */
+  int fd;               /* -1: closed */
   int error;
   bool claimed; /* a request writes into it */
   bool whole;   /* the newest body was received to its end */
@@ -136,6 +145,10 @@ static bool head_remember(Sink *sink, const BodyHead *head) {
          text_replace(sink, &sink->validator, head->packed ? NULL : head->validator);
 }
 
+bool sink_has_all(const Sink *sink) {
+  return sink->total < 0 || sink->received == sink->total;
+}
+
 bool sink_continue(Sink *sink, curl_off_t start, const BodyHead *head) {
   if (!sink_usable(sink) || sink->gathered == NULL || start != sink->received) return false;
   if (sink->total >= 0 && head->total >= 0 && head->total != sink->total) return false;
@@ -158,8 +171,8 @@ bool sink_begin(Sink *sink, const BodyHead *head) {
   /* Best effort: without it a later process starts anew. A file of several bodies, or one that is written
    * anew on its way, cannot be gone on with by its length. */
   if (sink->state != NULL) (void)unlink(sink->state);
-  if (sink->state != NULL && sink->validator != NULL && sink->kept == 0)
-    (void)state_write(sink->state, head);
+  if (sink->identity != NULL && sink->validator != NULL && sink->kept == 0)
+    (void)state_write(sink->state, sink->identity, head);
   if (sink->stage != NULL &&
       !sink->stage->reset(sink->stage, head->content_type != NULL ? head->content_type : "",
                           head->packed)) {
@@ -295,7 +308,9 @@ static int sink_restart(lua_State *L) {
   free(sink->validator);
   sink->validator = NULL;
   sink->received = 0;
+  sink->bytes = sink->kept;
   sink->total = -1;
+  if (sink->state != NULL) (void)unlink(sink->state);
   return 0;
 }
 
@@ -348,7 +363,8 @@ static int sink_tostring(lua_State *L) {
 
 typedef struct SinkOptions {
   const char *path, *directory, *refuse;
-  bool resume, exact;
+  const char *identity;
+  bool resume;
 } SinkOptions;
 
 static const Option sink_options[] = {
@@ -357,7 +373,7 @@ static const Option sink_options[] = {
     {"refuse", OPTION_TEXT, offsetof(SinkOptions, refuse)},
     {"stage", OPTION_VALUE, 0},
     {"resume", OPTION_FLAG, offsetof(SinkOptions, resume)},
-    {"exact", OPTION_FLAG, offsetof(SinkOptions, exact)},
+    {"identity", OPTION_TEXT, offsetof(SinkOptions, identity)},
     {NULL, OPTION_VALUE, 0},
 };
 
@@ -407,7 +423,7 @@ static bool sink_take_over(Sink *sink) {
   char room[STATE_ROOM];
   BodyHead head = {NULL, NULL, -1, false};
   curl_off_t size = lseek(sink->fd, 0, SEEK_END);
-  if (size <= 0 || !state_read(sink->state, room, &head)) return false;
+  if (size <= 0 || !state_read(sink->state, sink->identity, room, &head)) return false;
   if (head.total >= 0 && size > head.total) return false;
   if ((sink->gathered = malloc(GATHER_SIZE)) == NULL || !head_remember(sink, &head)) return false;
   sink->received = sink->bytes = size;
@@ -432,11 +448,12 @@ static void sink_start_over(Sink *sink) {
   (void)unlink(sink->state);
 }
 
-/* core.sink { path = | directory =, refuse = "media types that are no files", stage =, exact =, resume = }
- *   -> Sink | nil, message, errno. With a directory the file has no name, and is read by sink:fd(). exact:
- * the bytes go in as they come, so that a .part can be gone on with; resume: it is, when there is one. */
+/* core.sink { path = | directory =, refuse = "media types that are no files", stage =, identity =, resume = }
+ *   -> Sink | nil, message, errno. With a directory the file has no name, and is read by sink:fd(). identity:
+ * which file it is, for bytes that go in as they come: its .part can be gone on with; resume: it is, when
+ * there is one. */
 int sink_new(lua_State *L) {
-  SinkOptions options = {NULL, NULL, "", false, false};
+  SinkOptions options = {NULL, NULL, "", NULL, false};
   lua_settop(L, 1);
   options_read(L, 1, sink_options, &options);
   if ((options.path == NULL || *options.path == '\0') == (options.directory == NULL))
@@ -461,14 +478,16 @@ int sink_new(lua_State *L) {
   struct stat status;
   if (stat(sink->path, &status) == 0 && S_ISDIR(status.st_mode))
     return push_file_error(L, sink->path, EISDIR);
-  if (options.exact) {
-    sink->state = lua_pushfstring(L, "%s.state", sink->part);
-    lua_setiuservalue(L, 2, SINK_STATE);
+  sink->state = lua_pushfstring(L, "%s.state", sink->part);
+  lua_setiuservalue(L, 2, SINK_STATE);
+  if (options.identity != NULL) {
+    sink->identity = lua_pushstring(L, options.identity);
+    lua_setiuservalue(L, 2, SINK_IDENTITY);
     sink->resume = options.resume;
   }
   sink->fd = part_open(sink->part, sink->resume);
   if (sink->fd < 0) return push_file_error(L, sink->part, errno);
-  if (sink->resume && !sink_take_over(sink)) sink_start_over(sink);
+  if (!sink->resume || !sink_take_over(sink)) sink_start_over(sink);
   return 1;
 }
 

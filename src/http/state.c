@@ -11,11 +11,21 @@
 #include <string.h>
 #include <unistd.h>
 
-bool state_write(const char *path, const BodyHead *head) {
+bool validator_usable(const char *validator) {
+  size_t length = validator != NULL ? strlen(validator) : 0;
+  if (length < 2 || validator[0] != '"' || validator[length - 1] != '"') return false;
+  for (size_t i = 1; i + 1 < length; i++) {
+    unsigned char c = (unsigned char)validator[i];
+    if (c < 0x21 || c == '"' || c == 0x7f) return false;
+  }
+  return true;
+}
+
+bool state_write(const char *path, const char *identity, const BodyHead *head) {
   char text[STATE_ROOM];
-  int length =
-      snprintf(text, sizeof text, "%s\n%lld\n%s\n", head->validator != NULL ? head->validator : "",
-               (long long)head->total, head->content_type != NULL ? head->content_type : "");
+  int length = snprintf(text, sizeof text, "%s\n%s\n%lld\n%s\n", identity,
+                        head->validator != NULL ? head->validator : "", (long long)head->total,
+                        head->content_type != NULL ? head->content_type : "");
   if (length < 0 || (size_t)length >= sizeof text)
     return false; /* no state is better than half of one */
   int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
@@ -33,7 +43,7 @@ static char *line_next(char **text) {
   return line;
 }
 
-bool state_read(const char *path, char room[STATE_ROOM], BodyHead *head) {
+bool state_read(const char *path, const char *identity, char room[STATE_ROOM], BodyHead *head) {
   int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return false;
   ssize_t got = read(fd, room, STATE_ROOM - 1);
@@ -41,9 +51,11 @@ bool state_read(const char *path, char room[STATE_ROOM], BodyHead *head) {
   if (got <= 0) return false;
   room[got] = '\0';
   char *text = room, *end;
-  const char *validator = line_next(&text), *total = validator != NULL ? line_next(&text) : NULL;
+  const char *name = line_next(&text), *validator = name != NULL ? line_next(&text) : NULL;
+  const char *total = validator != NULL ? line_next(&text) : NULL;
   const char *content_type = total != NULL ? line_next(&text) : NULL;
-  if (content_type == NULL || *validator != '"') return false;
+  if (content_type == NULL || strcmp(name, identity) != 0 || !validator_usable(validator))
+    return false;
   errno = 0;
   head->total = (curl_off_t)strtoll(total, &end, 10);
   if (*end != '\0' || end == total || errno != 0) return false;
