@@ -39,7 +39,11 @@ local OWN_KIND = { TOO_LARGE = "too_large", FILE = "file", CODED = "http", LENGT
 -- No answer came, or none that is whole (then its status may be known).
 local function no_answer(self, operation, message, name, status)
   local kind = OWN_KIND[name] or "transport"
-  if kind == "transport" or kind == "timeout" then
+  -- A file that had begun to come is not all there.
+  local begun = operation.result == "file" and (status == 200 or status == 206)
+  if kind == "transport" and begun then kind = "incomplete" end
+  local from_network = kind == "timeout" or OWN_KIND[name] == nil
+  if from_network then
     -- libcurl may quote a proxy with its password.
     message = hosts.authority(self.bases[operation.base]) .. ": " .. message:gsub("//[^/@%s]*@", "//***@")
   end
