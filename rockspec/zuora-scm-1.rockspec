@@ -46,6 +46,7 @@ build = {
         "src/data/rows.c",
         "src/data/stages.c",
         "src/data/text.c",
+        "src/data/values.c",
         "src/http/exchange.c",
         "src/http/request.c",
         "src/http/response.c",

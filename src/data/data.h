@@ -70,6 +70,13 @@ size_t utf8_valid(const char *text, size_t length);
 void stages_open(lua_State *L);
 int stage_new(lua_State *L);
 
+/* --- values.c: typed values from the text of a cell ------------------------------------------- */
+
+typedef enum Type { TYPE_STRING, TYPE_INTEGER, TYPE_NUMBER, TYPE_BOOLEAN, TYPE_TIME } Type;
+
+/* Pushes the value; false, and nothing, when the text is none of that type (a string never is). */
+bool typed_push(lua_State *L, Type type, const char *text, size_t length);
+
 /* --- rows.c: rows of a delimited file --------------------------------------------------------- */
 
 void rows_open(lua_State *L);

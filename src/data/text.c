@@ -246,7 +246,7 @@ static bool bytes_push(Decoder *decoder, const unsigned char *data, size_t lengt
   return characters_push(decoder, data, length);
 }
 
-/* --- gzip ----------------------------------------------------------------------------------------- */
+/* --- gzip ------------------------------------------------------------------------------------- */
 
 struct Inflater {
   z_stream stream;
@@ -313,7 +313,7 @@ bool inflater_push(Inflater *inflater, const char *data, size_t length, Emit *em
   return true;
 }
 
-/* --- packed or plain ------------------------------------------------------------------------------- */
+/* --- packed or plain -------------------------------------------------------------------------- */
 
 static bool unpacked(void *context, const char *data, size_t length) {
   return bytes_push(context, (const unsigned char *)data, length, false);
