@@ -68,10 +68,6 @@ typedef struct Rows {
   const char *record;      /* the present one, for the lazy row */
 } Rows;
 
-typedef struct Lazy {
-  Rows *rows;
-} Lazy;
-
 /* --- failing ---------------------------------------------------------------------------------- */
 
 /* Gives everything back but the memory of the userdata itself. */
@@ -421,7 +417,10 @@ static int rows_next(lua_State *L) {
   rows->record = NULL;
   if (rows->fd < 0) return 0;
   size_t length;
-  if (!record_next(L, rows, 1, &length)) return 0;
+  if (!record_next(L, rows, 1, &length)) {
+    rows_release(rows); /* at the end of the file nobody may come to close it */
+    return 0;
+  }
   rows->row++;
   if (rows->strict) record_check(L, rows, 1, length);
   rows->record = rows->text + rows->begin;
@@ -463,31 +462,50 @@ static int rows_index(lua_State *L) {
 
 /* --- the lazy row ----------------------------------------------------------------------------- */
 
-/* row[name], row[position]: the cell, made a value now. */
+/* row[name], row[position]: the cell, made a value now. The metatable is this file's alone, and its
+ * functions know the rows and the places of their names as upvalues: no class is looked up for a cell. */
 static int lazy_index(lua_State *L) {
-  Lazy *lazy = luaL_checkudata(L, 1, LAZY_CLASS);
-  Rows *rows = lazy->rows;
-  lua_settop(L, 2);
-  lua_getiuservalue(L, 1, 1); /* [lazy, key, rows] */
+  Rows *rows = lua_touserdata(L, lua_upvalueindex(1));
   if (rows->record == NULL)
     return luaL_error(L, "the row is over: a lazy row is valid until the next one");
   lua_Integer place;
   if (lua_isinteger(L, 2)) {
     place = lua_tointeger(L, 2);
   } else {
-    lua_getiuservalue(L, 3, ROWS_PLACES);
-    lua_pushvalue(L, 2);
-    lua_rawget(L, -2);
+    lua_settop(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
     place = lua_tointeger(L, -1);
   }
   if (place < 1 || (size_t)place > rows->column_count) return 0;
-  return cell_push(L, rows, 3, &rows->columns[place - 1]) ? 1 : 0;
+  return cell_push(L, rows, lua_upvalueindex(1), &rows->columns[place - 1]) ? 1 : 0;
 }
 
 static int lazy_length(lua_State *L) {
-  Lazy *lazy = luaL_checkudata(L, 1, LAZY_CLASS);
-  lua_pushinteger(L, (lua_Integer)lazy->rows->column_count);
+  const Rows *rows = lua_touserdata(L, lua_upvalueindex(1));
+  lua_pushinteger(L, (lua_Integer)rows->column_count);
   return 1;
+}
+
+/* Pushes the one object that serves every row. */
+static void lazy_push(lua_State *L, int self) {
+  lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 4);
+  lua_pushliteral(L, LAZY_CLASS);
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pushvalue(L, self);
+  lua_pushcclosure(L, lazy_length, 1);
+  lua_setfield(L, -2, "__len");
+  lua_pushvalue(L, self);
+  lua_getiuservalue(L, self, ROWS_PLACES);
+  if (!lua_istable(L, -1)) { /* an empty file has no columns */
+    lua_pop(L, 1);
+    lua_newtable(L);
+  }
+  lua_pushcclosure(L, lazy_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -692,11 +710,7 @@ int rows_new(lua_State *L) {
   types_check(L, rows, self, places, types);
   if (rows->file_columns > 0) columns_choose(L, rows, self, places, wanted, types);
 
-  Lazy *lazy = lua_newuserdatauv(L, sizeof *lazy, 1);
-  lazy->rows = rows;
-  lua_pushvalue(L, self);
-  lua_setiuservalue(L, -2, 1);
-  luaL_setmetatable(L, LAZY_CLASS);
+  lazy_push(L, self);
   lua_setiuservalue(L, self, ROWS_LAZY);
   lua_settop(L, self);
   return 1;
@@ -710,15 +724,10 @@ void rows_open(lua_State *L) {
       {"__close", rows_close},
       {NULL, NULL},
   };
-  static const luaL_Reg lazy_meta[] = {{"__len", lazy_length}, {NULL, NULL}};
   class_new(L, ROWS_CLASS, none, meta);
-  class_new(L, LAZY_CLASS, none, lazy_meta);
-  /* Both answer to names by a function, not by a table of methods. */
+  /* It answers to names by a function, not by a table of methods. */
   luaL_getmetatable(L, ROWS_CLASS);
   lua_pushcfunction(L, rows_index);
   lua_setfield(L, -2, "__index");
-  luaL_getmetatable(L, LAZY_CLASS);
-  lua_pushcfunction(L, lazy_index);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 2);
+  lua_pop(L, 1);
 }
