@@ -85,6 +85,7 @@ build = {
     ["zuora.simulator.main"] = "lua/zuora/simulator/main.lua",
     ["zuora.simulator.objects"] = "lua/zuora/simulator/objects.lua",
     ["zuora.simulator.packing"] = "lua/zuora/simulator/packing.lua",
+    ["zuora.simulator.plans"] = "lua/zuora/simulator/plans.lua",
     ["zuora.simulator.progress"] = "lua/zuora/simulator/progress.lua",
     ["zuora.simulator.replies"] = "lua/zuora/simulator/replies.lua",
     ["zuora.simulator.reporting"] = "lua/zuora/simulator/reporting.lua",

@@ -3,11 +3,10 @@
 -- It knows no HTTP: `submit` gives a job, or the code and words of a rejection.
 
 local content = require "zuora.simulator.content"
-local objects = require "zuora.simulator.objects"
 local packing = require "zuora.simulator.packing"
+local plans = require "zuora.simulator.plans"
 local progress = require "zuora.simulator.progress"
 local text = require "zuora.simulator.text"
-local zoql = require "zuora.simulator.zoql"
 
 local jobs = {}
 
@@ -29,42 +28,10 @@ local function session_key(fields) return fields.partner .. "\0" .. fields.proje
 
 local function same_text(query) return (query:gsub("%s+", " "):lower()) end
 
--- The query's answer: given beforehand, or by an object. Nil: it cannot be read.
+-- A plan whose problem has AQuA's words.
 local function plan_of(tenant, query)
-  local given = tenant.answers[query.query]
-  if given then
-    local object = objects.new(given)
-    local plan = { object = object, name = "Answer", places = {}, any = {}, given = true }
-    for i in ipairs(object.columns) do plan.places[i] = i end
-    return plan
-  end
-  local parsed = zoql.parse(query.query)
-  if not parsed then return nil end
-  local plan = { name = parsed.object, places = {}, any = parsed.any }
-  for name, object in pairs(tenant.objects) do
-    if name:lower() == parsed.object:lower() then plan.name, plan.object = name, object end
-  end
-  if not plan.object then
-    plan.problem = "java.lang.RuntimeException: Unknown object " .. parsed.object .. "."
-    return plan
-  end
-  local function place_of(field)
-    local place = plan.object:place(field)
-    if not place then
-      plan.problem = ("java.lang.RuntimeException: There is no field named %s on %s."):format(field, plan.name)
-    end
-    return place
-  end
-  for _, field in ipairs(parsed.fields) do
-    if field == "*" then
-      for i in ipairs(plan.object.columns) do plan.places[#plan.places + 1] = i end
-    else
-      plan.places[#plan.places + 1] = place_of(field)
-    end
-  end
-  for _, all in ipairs(parsed.any) do
-    for _, condition in ipairs(all) do place_of(condition.field) end
-  end
+  local plan = plans.new(tenant, query.query)
+  if plan and plan.problem then plan.problem = "java.lang.RuntimeException: " .. plan.problem end
   return plan
 end
 
@@ -164,31 +131,15 @@ local function whole_result(batch, head)
   return object.lay_out(batch.plan.places, ",", head, function(piece) return piece end), object.total
 end
 
--- Cells for the line of a row.
-local function cells_of(row, plan, null)
-  local cells = {}
-  for i, place in ipairs(plan.places) do
-    cells[i] = row[place]
-    if cells[i] == nil or cells[i] == "" then cells[i] = null end
-  end
-  return cells
-end
-
 -- Goes through the rows that are asked for, and puts them into files of at most `per_file`.
 local function rows_into_files(self, job, batch, head, per_file)
-  local plan, null, count = batch.plan, job.fields.nullReplacement or "", 0
-  local rows = plan.object.each(batch.since, job.before)
+  local plan, count = batch.plan, 0
+  local rows = plans.rows(plan, batch.since, job.before, job.fields.nullReplacement or "")
   local function next_line()
-    for row in rows do
-      local function get(field)
-        local cell = row[plan.object:place(field)]
-        return cell == nil and "" or cell
-      end
-      if zoql.matches(plan.any, get) then
-        count = count + 1
-        return text.line(cells_of(row, plan, null), #plan.places, ",")
-      end
-    end
+    local cells = rows()
+    if not cells then return nil end
+    count = count + 1
+    return text.line(cells, #plan.places, ",")
   end
   local ids, line = {}, next_line()
   repeat
