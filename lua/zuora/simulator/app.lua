@@ -2,10 +2,12 @@
 --- idempotency, routes, and the journal of it all.
 
 local aqua = require "zuora.simulator.aqua"
+local bucket = require "zuora.simulator.bucket"
 local faults = require "zuora.simulator.faults"
 local content = require "zuora.simulator.content"
 local json = require "zuora.simulator.json"
 local packing = require "zuora.simulator.packing"
+local queries = require "zuora.simulator.queries"
 local replies = require "zuora.simulator.replies"
 local reporting = require "zuora.simulator.reporting"
 local samples = require "zuora.simulator.samples"
@@ -76,6 +78,7 @@ local FAMILIES = {
   { "/apps/api/batch-query", aqua.jobs, { basic_is_good, keys_are_good }, replies.unauthorized },
   { "/v1/files", aqua.files, { bearer_is_good, keys_are_good }, replies.unauthorized },
   { "/v1/file", aqua.files, { bearer_is_good, keys_are_good }, replies.unauthorized },
+  { "/query/jobs", queries, { bearer_is_good, keys_are_good }, replies.unauthorized },
   { "/apps/api/file", aqua.files, { basic_is_good, keys_are_good, bearer_is_good }, replies.unauthorized },
 }
 
@@ -131,6 +134,11 @@ local function token_reply(request, tenant)
   return replies.json(200, answer)
 end
 
+-- Is the path below that base, or the base itself?
+local function is_below(path, base)
+  return path:sub(1, #base) == base and (#path == #base or path:sub(#base + 1, #base + 1) == "/")
+end
+
 local function not_found(path)
   return replies.reasons(404, 50000040, "No such path: " .. path)
 end
@@ -140,9 +148,10 @@ function App:route(request)
   local tenant, path = self.tenant, canonical(request.path)
   local method = request.method == "HEAD" and "GET" or request.method
   if path == "/oauth/token" then return nil, function() return token_reply(request, tenant) end end
+  if is_below(path, bucket.BASE) then return tenant.bucket:answer(request) end
   for _, family in ipairs(FAMILIES) do
     local base, routes, checks, refuse = table.unpack(family)
-    if path:sub(1, #base) == base and (#path == #base or path:sub(#base + 1, #base + 1) == "/") then
+    if is_below(path, base) then
       local allowed = false
       for _, check in ipairs(checks) do allowed = allowed or check(request, tenant) end
       if not allowed then return refuse(), nil end
@@ -204,7 +213,7 @@ function App:faulty(request, fault)
   elseif fault.kind == "token" then
     self.tenant:expire_tokens()
   elseif fault.kind == "outcome" then
-    self.tenant.job_outcome, self.tenant.run_outcome = fault.job, fault.run
+    self.tenant.job_outcome, self.tenant.run_outcome, self.tenant.query_outcome = fault.job, fault.run, fault.query
   elseif fault.kind == "delay" then
     request.dawdle = fault.seconds or 1 -- under an idempotency key others see that it is in progress
   end
@@ -234,9 +243,14 @@ local function masked_body(request)
   return request.body
 end
 
+-- A link to a result is a credential, too.
+local function masked_target(target)
+  return (target:gsub("(client_secret=)[^&]*", "%1***"):gsub("(X%-Amz%-Signature=)[^&]*", "%1***"))
+end
+
 function App:record(request)
   table.insert(self.journal, {
-    method = request.method, path = request.path, target = request.target:gsub("(client_secret=)[^&]*", "%1***"),
+    method = request.method, path = request.path, target = masked_target(request.target),
     headers = masked_headers(request.headers), body = masked_body(request), connection = request.connection,
     time = math.floor((socket.gettime() - self.started) * 1000) / 1000,
   })
@@ -258,7 +272,7 @@ function App:admin(request)
     if not ok then return replies.json(400, { message = problem }) end
   elseif method == "DELETE" and what == "fault" then
     self.faults:clear()
-    self.tenant.job_outcome, self.tenant.run_outcome = nil, nil
+    self.tenant.job_outcome, self.tenant.run_outcome, self.tenant.query_outcome = nil, nil, nil
   elseif method == "POST" and what == "clock" then
     self.tenant.offset = self.tenant.offset + (tonumber(given.forward) or 0)
   elseif method == "POST" and what == "stop" then
@@ -326,6 +340,7 @@ local function dress(request, response)
     and (request.headers["accept-encoding"] or ""):find("gzip", 1, true)
     and not (request.headers["accept-encoding"]):find("gzip;%s*q=0%f[^%d.]")
     and not request.headers.range -- parts are of the file itself
+    and not response.as_it_is
   if packable and not response.content and #(response.body or "") > COMPRESS_FROM then
     response.content = content.text(response.body)
   end
@@ -352,6 +367,7 @@ end
 function App:handle(request)
   if request.path:sub(1, #ADMIN + 1) == ADMIN .. "/" then return self:admin(request) end
   self:record(request)
+  request.origin = (self.tenant.tls and "https://" or "http://") .. (request.headers.host or "127.0.0.1")
   local ok, response = xpcall(self.answer, broken, self, request)
   if not ok then response = replies.envelope "E2" end
   self.answered = self.answered + 1
@@ -359,8 +375,10 @@ function App:handle(request)
   local headers = {}
   for name, value in pairs(response.headers or {}) do headers[name] = value end
   response.headers = headers
-  response.headers["Zuora-Request-Id"] = ("%08x-0000-4000-8000-%012x"):format(self.answered, self.answered)
-  response.headers["Zuora-Track-Id"] = request.headers["zuora-track-id"]
+  if not is_below(canonical(request.path), bucket.BASE) then
+    response.headers["Zuora-Request-Id"] = ("%08x-0000-4000-8000-%012x"):format(self.answered, self.answered)
+    response.headers["Zuora-Track-Id"] = request.headers["zuora-track-id"]
+  end
   if response.status == 200 then dress(request, response) end
   return response
 end

@@ -18,7 +18,7 @@
 --           "unframed": neither length nor chunks: the body ends with the connection
 --           "garbage": `raw` bytes instead of an answer
 --           "token": all tokens are taken for expired
---           "outcome": jobs and runs started from now on end as `job` and `run` say
+--           "outcome": jobs, runs and data queries started from now on end as `job`, `run` and `query` say
 
 local replies = require "zuora.simulator.replies"
 
@@ -37,7 +37,8 @@ end
 -- What a fault may say, and as what.
 local FIELDS = { on = "string", times = "number", skip = "number", kind = "string", status = "number",
   headers = "table", body = "string", seconds = "number", after = "number", headers_after = "number", size = "number",
-  extra = "number", raw = "string", how = "string", envelope = "string", job = "string", run = "string" }
+  extra = "number", raw = "string", how = "string", envelope = "string", job = "string", run = "string",
+  query = "string" }
 
 local function check(fault)
   if type(fault) ~= "table" or not KINDS[fault.kind] then

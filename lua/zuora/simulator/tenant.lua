@@ -3,6 +3,7 @@
 --
 -- It knows no HTTP. Time is the machine's, moved by `offset`, so that tests can let days pass.
 
+local bucket = require "zuora.simulator.bucket"
 local content = require "zuora.simulator.content"
 local jobs = require "zuora.simulator.jobs"
 local objects = require "zuora.simulator.objects"
@@ -29,6 +30,7 @@ tenant.defaults = {
   seconds = nil,        -- … or how long it lasts
   concurrent_jobs = 50, -- stateful ones, and as many stateless ones
   segment_rows = nil,   -- rows of a segment, for full stateful loads; nil: no segments
+  link_life = 3600,     -- seconds that a link to the result of a data query is good for
   partners = nil,       -- a list of known partner ids; nil: all are known
   answers = {},         -- { [query] = { columns =, rows = } }: what to answer to it, whatever it says
 }
@@ -189,7 +191,7 @@ end
 local SETTINGS = { objects = "table", reports = "table", port = "number", tls = "table", client_id = "string",
   client_secret = "string", username = "string", password = "string", token_life = "number",
   looks = "number or table", seconds = "number or table", concurrent_jobs = "number", segment_rows = "number",
-  partners = "table", answers = "table" }
+  partners = "table", answers = "table", link_life = "number" }
 
 local function check_settings(settings)
   for name, value in pairs(settings) do
@@ -205,7 +207,7 @@ end
 function tenant.new(settings)
   check_settings(settings or {})
   local self = { offset = 0, ids = 0, tokens = {}, tokens_given = 0, runs = {}, run_list = {}, replays = {},
-    objects = {}, reports = {} }
+    objects = {}, reports = {}, queries = { by_id = {} } }
   settings = settings or {}
   for name, value in pairs(tenant.defaults) do self[name] = value end
   for name, value in pairs(settings) do
@@ -221,7 +223,7 @@ function tenant.new(settings)
     self.partners = known
   end
   setmetatable(self, Tenant)
-  self.aqua = jobs.new(self)
+  self.aqua, self.bucket = jobs.new(self), bucket.new(self)
   return self
 end
 
