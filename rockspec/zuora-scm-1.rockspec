@@ -80,6 +80,7 @@ build = {
     ["zuora.simulator.aqua"] = "lua/zuora/simulator/aqua.lua",
     ["zuora.simulator.bucket"] = "lua/zuora/simulator/bucket.lua",
     ["zuora.simulator.content"] = "lua/zuora/simulator/content.lua",
+    ["zuora.simulator.describe"] = "lua/zuora/simulator/describe.lua",
     ["zuora.simulator.faults"] = "lua/zuora/simulator/faults.lua",
     ["zuora.simulator.jobs"] = "lua/zuora/simulator/jobs.lua",
     ["zuora.simulator.json"] = "lua/zuora/simulator/json.lua",

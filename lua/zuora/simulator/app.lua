@@ -3,8 +3,9 @@
 
 local aqua = require "zuora.simulator.aqua"
 local bucket = require "zuora.simulator.bucket"
-local faults = require "zuora.simulator.faults"
 local content = require "zuora.simulator.content"
+local describe = require "zuora.simulator.describe"
+local faults = require "zuora.simulator.faults"
 local json = require "zuora.simulator.json"
 local packing = require "zuora.simulator.packing"
 local queries = require "zuora.simulator.queries"
@@ -78,6 +79,7 @@ local FAMILIES = {
   { "/apps/api/batch-query", aqua.jobs, { basic_is_good, keys_are_good }, replies.unauthorized },
   { "/v1/files", aqua.files, { bearer_is_good, keys_are_good }, replies.unauthorized },
   { "/v1/file", aqua.files, { bearer_is_good, keys_are_good }, replies.unauthorized },
+  { "/v1/describe", describe, { bearer_is_good, keys_are_good }, replies.unauthorized },
   { "/query/jobs", queries, { bearer_is_good, keys_are_good }, replies.unauthorized },
   { "/apps/api/file", aqua.files, { basic_is_good, keys_are_good, bearer_is_good }, replies.unauthorized },
 }

@@ -1,0 +1,112 @@
+--- What the tenant's objects are made of, in XML, as Zuora describes them.
+
+local replies = require "zuora.simulator.replies"
+local server = require "zuora.simulator.server"
+
+local HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
+
+local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&apos;" }
+
+-- Text as it may stand in an element or an attribute; what XML cannot hold at all is left out.
+local function escaped(text)
+  return (text:gsub("[\0-\8\11\12\14-\31]", ""):gsub("[&<>\"']", ENTITIES))
+end
+
+local function percent_escaped(text)
+  return (text:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
+end
+
+-- <name>text</name>; the text is escaped, unless it is XML itself.
+local function element(name, text) return ("<%s>%s</%s>"):format(name, escaped(text), name) end
+local function parent(name, xml) return ("<%s>%s</%s>"):format(name, xml, name) end
+
+-- AccountNumber -> Account Number
+local function label_of(name)
+  return (name:gsub("__c$", ""):gsub("(%l)(%u)", "%1 %2"))
+end
+
+local function href(request, name) return escaped(request.origin .. "/v1/describe/" .. percent_escaped(name)) end
+
+-- --- fields ------------------------------------------------------------------------------------------
+
+local STATUSES = { "Active", "Canceled", "Draft" }
+
+local function type_of(column)
+  if column == "Status" then return "picklist" end
+  if column:find "Date$" then return "date" end
+  if column:find "Balance$" or column:find "Amount$" then return "decimal" end
+  return "text"
+end
+
+local function field_xml(name, kind, contexts)
+  local own = name:lower() ~= "id" and "true" or "false"
+  local parts = {
+    element("name", name), element("label", label_of(name)), element("selectable", "true"), element("createable", own),
+    element("updateable", own), element("filterable", "true"), element("custom", tostring(name:find "__c$" ~= nil)),
+    element("maxlength", kind == "text" and "70" or ""), element("required", "false"), element("type", kind),
+  }
+  if kind == "picklist" then
+    local options = {}
+    for i, option in ipairs(STATUSES) do options[i] = element("option", option) end
+    parts[#parts + 1] = parent("options", table.concat(options))
+  end
+  for i, context in ipairs(contexts) do contexts[i] = element("context", context) end
+  parts[#parts + 1] = parent("contexts", table.concat(contexts))
+  return parent("field", table.concat(parts))
+end
+
+-- All columns can be exported. Besides there is what only the SOAP API knows, and always a picklist.
+local function fields_xml(object)
+  local parts = {}
+  for i, column in ipairs(object.columns) do parts[i] = field_xml(column, type_of(column), { "soap", "export" }) end
+  for _, name in ipairs { "Status", "SequenceSetId" } do
+    if not object:place(name) then parts[#parts + 1] = field_xml(name, type_of(name), { "soap" }) end
+  end
+  return parent("fields", table.concat(parts))
+end
+
+-- --- objects -----------------------------------------------------------------------------------------
+
+local function object_xml(request, name, xml)
+  return ('<object href="%s">%s%s%s</object>'):format(href(request, name), element("name", name),
+    element("label", label_of(name)), xml or "")
+end
+
+-- An account has its contact; a column such as AccountId leads to another object.
+local function related_xml(request, tenant, name, object)
+  local parts = {}
+  local function add(relation, label, target)
+    parts[#parts + 1] = ('<object href="%s">%s%s</object>'):format(href(request, target), element("name", relation),
+      element("label", label))
+  end
+  if name == "Account" then add("BillToContact", "Bill To", "Contact") end
+  for _, column in ipairs(object.columns) do
+    local other = column:match "^(.+)Id$"
+    if other and tenant.objects[other] then add(other, label_of(other), other) end
+  end
+  return parent("related-objects", table.concat(parts))
+end
+
+local function xml_reply(xml)
+  return { status = 200, headers = { ["Content-Type"] = "application/xml;charset=UTF-8" }, body = HEAD .. xml }
+end
+
+local function all(request, tenant)
+  local names, parts = {}, {}
+  for name in pairs(tenant.objects) do names[#names + 1] = name end
+  table.sort(names)
+  for i, name in ipairs(names) do parts[i] = object_xml(request, name) end
+  return xml_reply(parent("objects", table.concat(parts)))
+end
+
+local function one(request, tenant, escaped_name)
+  local name = server.unescape(escaped_name)
+  local object = tenant.objects[name]
+  if not object then return replies.reasons(404, 50000040, "Cannot find object: '" .. name .. "'.") end
+  return xml_reply(object_xml(request, name, fields_xml(object) .. related_xml(request, tenant, name, object)))
+end
+
+return {
+  { "GET", "", all },
+  { "GET", "/([^/]+)", one },
+}
