@@ -11,6 +11,7 @@ local packing = require "zuora.simulator.packing"
 local queries = require "zuora.simulator.queries"
 local replies = require "zuora.simulator.replies"
 local reporting = require "zuora.simulator.reporting"
+local reports = require "zuora.simulator.reports"
 local samples = require "zuora.simulator.samples"
 local server = require "zuora.simulator.server"
 local socket = require "socket"
@@ -72,9 +73,13 @@ local function login_failed()
   return replies.json(401, { success = false, message = "Token could not be decrypted.", errorCode = "loginFailed" })
 end
 
+local function together(some, others)
+  return table.move(others, 1, #others, #some + 1, table.move(some, 1, #some, 1, {}))
+end
+
 local FAMILIES = {
-  { "/reporting/api/rest/v1", reporting, { bearer_is_good }, replies.unauthorized },
-  { "/api/rest/v1", reporting, { keys_are_good }, login_failed },
+  { "/reporting/api/rest/v1", together(reporting, reports.today), { bearer_is_good }, replies.unauthorized },
+  { "/api/rest/v1", together(reporting, reports.older), { keys_are_good }, login_failed },
   { "/v1/batch-query", aqua.jobs, { bearer_is_good, keys_are_good }, replies.unauthorized },
   { "/apps/api/batch-query", aqua.jobs, { basic_is_good, keys_are_good }, replies.unauthorized },
   { "/v1/files", aqua.files, { bearer_is_good, keys_are_good }, replies.unauthorized },

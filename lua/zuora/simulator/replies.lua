@@ -28,9 +28,12 @@ function replies.unauthorized(message)
 end
 
 --- A failure of the Reporting API: the error is JSON text inside a string.
-function replies.reporting_failure(status, message)
+---@param status integer
+---@param message string
+---@param code string|nil
+function replies.reporting_failure(status, message, code)
   return replies.json(status, { success = false, response = json.encode {
-    errorId = "b1946ac9-2492-4d23", message = message, errorCode = "ZAN-USAGE-REST-ERROR" } })
+    errorId = "b1946ac9-2492-4d23", message = message, errorCode = code or "ZAN-USAGE-REST-ERROR" } })
 end
 
 --- A rejected AQuA job: HTTP 200, no id.

@@ -4,6 +4,7 @@
 -- It knows no HTTP. Time is the machine's, moved by `offset`, so that tests can let days pass.
 
 local bucket = require "zuora.simulator.bucket"
+local catalogue = require "zuora.simulator.catalogue"
 local content = require "zuora.simulator.content"
 local jobs = require "zuora.simulator.jobs"
 local objects = require "zuora.simulator.objects"
@@ -32,6 +33,7 @@ tenant.defaults = {
   segment_rows = nil,   -- rows of a segment, for full stateful loads; nil: no segments
   link_life = 3600,     -- seconds that a link to the result of a data query is good for
   partners = nil,       -- a list of known partner ids; nil: all are known
+  report_labels = { ["ff808081529f4e3401529fd373730099"] = "Finance" }, -- names by id
   answers = {},         -- { [query] = { columns =, rows = } }: what to answer to it, whatever it says
 }
 
@@ -191,7 +193,7 @@ end
 local SETTINGS = { objects = "table", reports = "table", port = "number", tls = "table", client_id = "string",
   client_secret = "string", username = "string", password = "string", token_life = "number",
   looks = "number or table", seconds = "number or table", concurrent_jobs = "number", segment_rows = "number",
-  partners = "table", answers = "table", link_life = "number" }
+  partners = "table", answers = "table", report_labels = "table", link_life = "number" }
 
 local function check_settings(settings)
   for name, value in pairs(settings) do
@@ -207,16 +209,14 @@ end
 function tenant.new(settings)
   check_settings(settings or {})
   local self = { offset = 0, ids = 0, tokens = {}, tokens_given = 0, runs = {}, run_list = {}, replays = {},
-    objects = {}, reports = {}, queries = { by_id = {} } }
+    objects = {}, reports = {}, queries = { by_id = {} },
+    email_domains = {} }
   settings = settings or {}
   for name, value in pairs(tenant.defaults) do self[name] = value end
   for name, value in pairs(settings) do
     if name ~= "objects" and name ~= "reports" then self[name] = value end
   end
   for name, given in pairs(settings.objects or tour_objects()) do self.objects[name] = objects.new(given) end
-  for id, given in pairs(settings.reports or tour_reports()) do
-    self.reports[id] = { name = given.name or id, data = objects.new(given) }
-  end
   if self.partners then
     local known = {}
     for _, partner in ipairs(self.partners) do known[partner] = true end
@@ -224,6 +224,7 @@ function tenant.new(settings)
   end
   setmetatable(self, Tenant)
   self.aqua, self.bucket = jobs.new(self), bucket.new(self)
+  self.catalogue = catalogue.new(self, settings.reports or tour_reports(), self.report_labels)
   return self
 end
 
