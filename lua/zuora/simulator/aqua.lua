@@ -1,5 +1,6 @@
 --- AQuA, as the simulator answers it: jobs, the last completed job, and result files.
 
+local core = require "zuora.core"
 local json = require "zuora.simulator.json"
 local replies = require "zuora.simulator.replies"
 local samples = require "zuora.simulator.samples"
@@ -100,11 +101,20 @@ local function last(_, tenant, partner, project)
   return job_reply(job, "completed")
 end
 
+-- The name of a file for a header: what is not ASCII comes in a second form (RFC 5987), for who knows it.
+local function disposition(name)
+  name = name:gsub("%c", "")
+  local plain = name:gsub("[\128-\255]+", "_"):gsub('[\\"]', "\\%0")
+  local header = ('attachment; filename="%s"'):format(plain)
+  if not name:find "[\128-\255]" then return header end
+  return header .. "; filename*=UTF-8''" .. core.escape(name)
+end
+
 local function file(_, tenant, id)
   local found = tenant.aqua:file(id)
   if not found then return replies.reasons(404, 50000040, "Cannot find file by id: '" .. id .. "'.") end
-  return { status = 200, headers = { ["Content-Type"] = found.media_type }, content = found.content,
-    etag = found.etag }
+  local headers = { ["Content-Type"] = found.media_type, ["Content-Disposition"] = disposition(found.name) }
+  return { status = 200, headers = headers, content = found.content, etag = found.etag }
 end
 
 local function file_status(_, tenant, id)

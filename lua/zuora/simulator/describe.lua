@@ -1,5 +1,6 @@
 --- What the tenant's objects are made of, in XML, as Zuora describes them.
 
+local core = require "zuora.core"
 local replies = require "zuora.simulator.replies"
 local server = require "zuora.simulator.server"
 
@@ -12,10 +13,6 @@ local function escaped(text)
   return (text:gsub("[\0-\8\11\12\14-\31]", ""):gsub("[&<>\"']", ENTITIES))
 end
 
-local function percent_escaped(text)
-  return (text:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
-end
-
 -- <name>text</name>; the text is escaped, unless it is XML itself.
 local function element(name, text) return ("<%s>%s</%s>"):format(name, escaped(text), name) end
 local function parent(name, xml) return ("<%s>%s</%s>"):format(name, xml, name) end
@@ -25,7 +22,7 @@ local function label_of(name)
   return (name:gsub("__c$", ""):gsub("(%l)(%u)", "%1 %2"))
 end
 
-local function href(request, name) return escaped(request.origin .. "/v1/describe/" .. percent_escaped(name)) end
+local function href(request, name) return escaped(request.origin .. "/v1/describe/" .. core.escape(name)) end
 
 -- --- fields ------------------------------------------------------------------------------------------
 

@@ -113,14 +113,15 @@ local function header_of(batch, by_api_names)
 end
 
 local function file_of(self, whole, fields, name, made)
-  local media_type = "text/csv;charset=UTF-8"
+  local media_type, file_name = "text/csv;charset=UTF-8", name .. ".csv"
   if fields.format == "gzip" then
-    whole, media_type = packing.gzip_content(whole), "application/x-gzip;charset=UTF-8"
+    whole, media_type, file_name = packing.gzip_content(whole), "application/x-gzip;charset=UTF-8", file_name .. ".gz"
   elseif fields.format == "zip" then
-    whole, media_type = packing.zip_content(whole, name .. ".csv"), "application/zip;charset=UTF-8"
+    whole, media_type = packing.zip_content(whole, file_name), "application/zip;charset=UTF-8"
+    file_name = name .. ".zip"
   end
   local id = self.tenant:new_id()
-  self.files[id] = { content = whole, media_type = media_type, made = made, etag = '"' .. id .. '"' }
+  self.files[id] = { content = whole, media_type = media_type, name = file_name, made = made, etag = '"' .. id .. '"' }
   return id
 end
 
@@ -151,7 +152,8 @@ local function rows_into_files(self, job, batch, head, per_file)
         in_file, line = in_file + 1, next_line()
       end
     end)
-    ids[#ids + 1] = file_of(self, whole, job.fields, batch.query.name or batch.batchId, job.began)
+    local number = per_file < math.huge and "_" .. #ids + 1 or ""
+    ids[#ids + 1] = file_of(self, whole, job.fields, (batch.query.name or batch.batchId) .. number, job.began)
   until not line
   return ids, count
 end
@@ -313,7 +315,7 @@ end
 
 --- A result file, unless it is unknown or purged.
 ---@param id string
----@return { content: table, media_type: string, etag: string }|nil
+---@return { content: table, media_type: string, name: string, etag: string }|nil
 function Jobs:file(id)
   self:settle()
   return self.files[id]
