@@ -85,6 +85,7 @@ build = {
     ["zuora.simulator.faults"] = "lua/zuora/simulator/faults.lua",
     ["zuora.simulator.jobs"] = "lua/zuora/simulator/jobs.lua",
     ["zuora.simulator.json"] = "lua/zuora/simulator/json.lua",
+    ["zuora.simulator.limits"] = "lua/zuora/simulator/limits.lua",
     ["zuora.simulator.main"] = "lua/zuora/simulator/main.lua",
     ["zuora.simulator.objects"] = "lua/zuora/simulator/objects.lua",
     ["zuora.simulator.packing"] = "lua/zuora/simulator/packing.lua",

@@ -7,6 +7,7 @@ local content = require "zuora.simulator.content"
 local describe = require "zuora.simulator.describe"
 local faults = require "zuora.simulator.faults"
 local json = require "zuora.simulator.json"
+local limits = require "zuora.simulator.limits"
 local packing = require "zuora.simulator.packing"
 local queries = require "zuora.simulator.queries"
 local replies = require "zuora.simulator.replies"
@@ -21,7 +22,7 @@ local app = {}
 local App = {}
 App.__index = App
 
-local ADMIN = "/_simulator"
+local ADMIN, TOKEN_PATH = "/_simulator", "/oauth/token"
 
 -- What Zuora compresses, and from how many bytes on.
 local COMPRESSIBLE = { ["application/json"] = true, ["application/xml"] = true, ["text/html"] = true,
@@ -154,7 +155,7 @@ end
 function App:route(request)
   local tenant, path = self.tenant, canonical(request.path)
   local method = request.method == "HEAD" and "GET" or request.method
-  if path == "/oauth/token" then return nil, function() return token_reply(request, tenant) end end
+  if path == TOKEN_PATH then return nil, function() return token_reply(request, tenant) end end
   if is_below(path, bucket.BASE) then return tenant.bucket:answer(request) end
   for _, family in ipairs(FAMILIES) do
     local base, routes, checks, refuse = table.unpack(family)
@@ -246,7 +247,7 @@ end
 local function masked_body(request)
   local is_form = (request.headers["content-type"] or ""):match "^application/x%-www%-form%-urlencoded"
   if is_form then return (request.body:gsub("(client_secret=)[^&]*", "%1***")) end
-  if canonical(request.path) == "/oauth/token" and request.body ~= "" then return "***" end
+  if canonical(request.path) == TOKEN_PATH and request.body ~= "" then return "***" end
   return request.body
 end
 
@@ -371,28 +372,37 @@ local function broken(problem)
   return { failed = true }
 end
 
+-- What every answer of Zuora's bears. The bucket is not Zuora's.
+function App:sign(request, headers)
+  local path = canonical(request.path)
+  if is_below(path, bucket.BASE) then return end
+  headers["Zuora-Request-Id"] = ("%08x-0000-4000-8000-%012x"):format(self.answered, self.answered)
+  headers["Zuora-Track-Id"] = request.headers["zuora-track-id"]
+  if path == TOKEN_PATH then self.limits:tell_of_tokens(headers) end
+  if is_below(path, "/v1") or is_below(path, "/query") then self.limits:tell(headers) end
+end
+
 function App:handle(request)
   if request.path:sub(1, #ADMIN + 1) == ADMIN .. "/" then return self:admin(request) end
   self:record(request)
   request.origin = (self.tenant.tls and "https://" or "http://") .. (request.headers.host or "127.0.0.1")
-  local ok, response = xpcall(self.answer, broken, self, request)
+  local path, ok, response = canonical(request.path), true, nil
+  if path ~= TOKEN_PATH and not is_below(path, bucket.BASE) then response = self.limits:enter(request) end
+  if not response then ok, response = xpcall(self.answer, broken, self, request) end
   if not ok then response = replies.envelope "E2" end
   self.answered = self.answered + 1
   -- The headers are this answer's own: what an idempotency key replays stays as it was.
   local headers = {}
   for name, value in pairs(response.headers or {}) do headers[name] = value end
   response.headers = headers
-  if not is_below(canonical(request.path), bucket.BASE) then
-    response.headers["Zuora-Request-Id"] = ("%08x-0000-4000-8000-%012x"):format(self.answered, self.answered)
-    response.headers["Zuora-Track-Id"] = request.headers["zuora-track-id"]
-  end
+  self:sign(request, headers)
   if response.status == 200 then dress(request, response) end
   return response
 end
 
 ---@param tenant table
 function app.new(tenant)
-  return setmetatable({ tenant = tenant, faults = faults.new(), journal = {}, answered = 0,
+  return setmetatable({ tenant = tenant, faults = faults.new(), limits = limits.new(tenant), journal = {}, answered = 0,
     started = socket.gettime() }, App)
 end
 

@@ -270,11 +270,19 @@ local function shake_hands(self, connection)
   end
 end
 
+-- The request has been answered, or nobody waits for its answer any more.
+local function finish(connection)
+  local request = connection.request
+  connection.request = nil
+  if request and request.over then request.over() end
+end
+
 local function serve(self, connection)
   if not shake_hands(self, connection) then return end
   while true do
     local request = read_request(connection)
     if not request then return end
+    connection.request = request
     local response = self.handler(request)
     if response.raw then
       send(connection, response.raw)
@@ -286,6 +294,7 @@ local function serve(self, connection)
       return
     end
     if not write_response(connection, request, response) then return end
+    finish(connection)
   end
 end
 
@@ -312,6 +321,7 @@ function Server:accept()
 end
 
 function Server:drop(connection)
+  finish(connection)
   connection.socket:close()
   self.connections[connection] = nil
 end
@@ -373,7 +383,8 @@ function Server:close()
 end
 
 --- Listens on 127.0.0.1.
----@param handler fun(request: table): table gives `{ status, headers, body, fault }`; may call server.sleep
+---@param handler fun(request: table): table gives `{ status, headers, body, fault }`; may call server.sleep; may put
+--- a function `over` into the request, which is called when it has been answered or its connection is gone
 ---@param options { port: integer|nil, tls: { key: string, certificate: string }|nil } port 0, the default, takes
 --- any free one; the files of `tls` are in PEM
 function server.new(handler, options)

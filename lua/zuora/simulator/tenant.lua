@@ -30,6 +30,8 @@ tenant.defaults = {
   looks = 1,            -- how often each status that is not the last is seen (or a table by status) …
   seconds = nil,        -- … or how long it lasts
   concurrent_jobs = 50, -- stateful ones, and as many stateless ones
+  requests_per_minute = 50000,
+  concurrent_requests = 40, -- all but those for tokens, until they are answered whole
   segment_rows = nil,   -- rows of a segment, for full stateful loads; nil: no segments
   link_life = 3600,     -- seconds that a link to the result of a data query is good for
   partners = nil,       -- a list of known partner ids; nil: all are known
@@ -193,7 +195,8 @@ end
 local SETTINGS = { objects = "table", reports = "table", port = "number", tls = "table", client_id = "string",
   client_secret = "string", username = "string", password = "string", token_life = "number",
   looks = "number or table", seconds = "number or table", concurrent_jobs = "number", segment_rows = "number",
-  partners = "table", answers = "table", report_labels = "table", link_life = "number" }
+  partners = "table", answers = "table", report_labels = "table", link_life = "number",
+  requests_per_minute = "number", concurrent_requests = "number" }
 
 local function check_settings(settings)
   for name, value in pairs(settings) do
@@ -202,7 +205,9 @@ local function check_settings(settings)
       error(("the setting '%s' is a %s, not a %s"):format(name, SETTINGS[name], type(value)), 0)
     end
   end
-  if settings.segment_rows and settings.segment_rows < 1 then error("the setting 'segment_rows' begins at 1", 0) end
+  for _, name in ipairs { "segment_rows", "requests_per_minute", "concurrent_requests" } do
+    if settings[name] and settings[name] < 1 then error(("the setting '%s' begins at 1"):format(name), 0) end
+  end
 end
 
 ---@param settings table|nil any of tenant.defaults, `objects` and `reports`
