@@ -106,8 +106,9 @@ end
 
 --- Starts a simulator as a process of its own.
 ---@param settings table|nil what differs from the built-in tenant: client_id, client_secret, username,
---- password, token_life (s), looks or seconds (how long each status lasts), objects, reports, answers,
---- concurrent_jobs, segment_rows, partners; and port (0: any), tls (true, or { key =, certificate = }),
+--- password, token_life (s), looks or seconds (how long each status lasts), objects, reports, report_labels,
+--- answers, concurrent_jobs, segment_rows, partners, link_life (s), requests_per_minute, concurrent_requests;
+--- and port (0: any), tls (true, or { key =, certificate = }),
 --- lua (the interpreter)
 ---@return zuora.Simulator sim raises when it cannot be started
 function simulator.start(settings)

@@ -210,6 +210,22 @@ describe("a simulated tenant's jobs", function()
     assert.equal("Thing.Id,Thing.Name\n1,-\n2,-\n", text_of(job.batches[1].fileId))
   end)
 
+  it("say of each row whether it was deleted when that is asked for", function()
+    open { objects = { Thing = THINGS.Thing, Big = { generate = { rows = 600 } } } }
+    local function text(query, format)
+      return text_of(run(stateful { project = format, queries = { { name = "t", query = query,
+        deleted = { column = "Gone", format = format } } } }).batches[1].fileId)
+    end
+    assert.equal("Thing: Id,Thing: Name,Gone\n1,one,false\n2,two,false\n3,three,false\n",
+      text("select Id, Name from Thing", "Boolean"))
+    assert.equal("Thing: Id,Gone\n3,0\n", text("select Id from Thing where Id = '3'", "Numeric"))
+    assert.equal(601, select(2, text("select Id from Big", "Boolean"):gsub("\n", "")))
+    for _, deleted in ipairs { { column = "Gone", format = "boolean" }, { format = "Boolean" } } do
+      local _, err = submit(stateful { queries = { { name = "t", query = QUERY.query, deleted = deleted } } })
+      assert.equal("90005", err.code)
+    end
+  end)
+
   it("are packed as gzip or zip when told so", function()
     open { objects = THINGS }
     local plain = text_of(run().batches[1].fileId)

@@ -99,6 +99,19 @@ describe("the simulator's server", function()
     end
   end)
 
+  it("has other forms of some of them", function()
+    local wanted = { E6b = { 400, '^<%?xml.-<zanResponse xmlns:xsi="[^"]*" success="false">' },
+      E11b = { 500, "<fns:FaultCode>INVALID_SESSION</fns:FaultCode><fns:FaultMessage>" }, E15b = { 502, "^$" },
+      E17b = { 429, '^{"error":{"code":"[^"]*","message":"[^"]*"}}$' },
+      E17c = { 429, '^{"errors":%[{"title":"[^"]*","code":"[^"]*"}%]}$' } }
+    for name, one in pairs(wanted) do
+      sim:fault { on = "GET *", kind = "envelope", envelope = name }
+      local response = fetch()
+      assert.equal(one[1], response.status, name)
+      assert.matches(one[2], response.body)
+    end
+  end)
+
   it("says 409 while a request with the same key is in progress, and replays it for a day", function()
     sim:fault { on = "POST /v1/batch-query", kind = "delay", seconds = 0.3 }
     local function submit(key)

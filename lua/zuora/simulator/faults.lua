@@ -13,7 +13,8 @@
 --           "gzip": a packed answer is spoilt (strikes who accepts gzip): `how` is "flip"
 --             (a bit), "cut" (its end is missing, and the
 --             length agrees), or "more" (something follows)
---           "envelope": an error in the shape `envelope`, "E1" to "E17"
+--           "envelope": an error in the shape `envelope`, "E1" to "E17",
+--             or a variant: "E6b", "E11b", "E15b", "E17b", "E17c"
 --           "length": a Content-Length that is `extra` (10) too large
 --           "unframed": neither length nor chunks: the body ends with the connection
 --           "garbage": `raw` bytes instead of an answer

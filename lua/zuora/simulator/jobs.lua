@@ -18,6 +18,9 @@ local FILE_LIFE, JOB_LIFE, SESSION_LIFE = 3 * DAY, 180 * DAY, 180 * DAY
 local NO_DELETED = { paymenttransactionlog = true, refundtransactionlog = true, accountingcode = true,
   accountingperiod = true, processedusage = true, discountappliedmetrics = true }
 
+-- What says of each row that it has not been deleted: in this tenant nothing is.
+local NOT_DELETED = { Boolean = "false", Numeric = "0" }
+
 -- --- what is accepted --------------------------------------------------------------------------------
 
 local function is_stateful(fields)
@@ -41,6 +44,9 @@ local function query_problem(query, plan, stateful)
   end
   if query.deleted and not stateful and query.deleted.forceExport ~= true then
     return "90012", "A stateless job cannot retrieve deleted records."
+  end
+  if query.deleted and (type(query.deleted.column) ~= "string" or not NOT_DELETED[query.deleted.format]) then
+    return "90005", "There is a syntax error: deleted has a column, and the format Boolean or Numeric"
   end
   if query.deleted and NO_DELETED[plan.name:lower()] then
     return "90017", "Deleted records of " .. plan.name .. " cannot be retrieved."
@@ -109,6 +115,7 @@ local function header_of(batch, by_api_names)
     local column = plan.object.columns[place]
     names[i] = plan.given and column or plan.name .. (by_api_names and "." or ": ") .. column
   end
+  if batch.query.deleted then names[#names + 1] = batch.query.deleted.column end
   return text.line(names, #names, ",")
 end
 
@@ -128,19 +135,21 @@ end
 -- Generated objects without conditions need not be gone through.
 local function whole_result(batch, head)
   local object = batch.plan.object
-  if not object.lay_out or #batch.plan.any > 0 or batch.since > 0 then return nil end
+  if not object.lay_out or #batch.plan.any > 0 or batch.since > 0 or batch.query.deleted then return nil end
   return object.lay_out(batch.plan.places, ",", head, function(piece) return piece end), object.total
 end
 
 -- Goes through the rows that are asked for, and puts them into files of at most `per_file`.
 local function rows_into_files(self, job, batch, head, per_file)
-  local plan, count = batch.plan, 0
+  local plan, count, deleted = batch.plan, 0, batch.query.deleted
+  local width = #plan.places + (deleted and 1 or 0)
   local rows = plans.rows(plan, batch.since, job.before, job.fields.nullReplacement or "")
   local function next_line()
     local cells = rows()
     if not cells then return nil end
     count = count + 1
-    return text.line(cells, #plan.places, ",")
+    if deleted then cells[width] = NOT_DELETED[deleted.format] end
+    return text.line(cells, width, ",")
   end
   local ids, line = {}, next_line()
   repeat

@@ -48,7 +48,8 @@ function replies.job_rejected(fields, code, message)
     useLastCompletedJobQueries = false })
 end
 
--- The shapes that a failure has been seen in, by the numbers of the list that the client goes by.
+-- The shapes that a failure has been seen in, by the numbers of the list that the client goes by; a letter
+-- marks another form of the same.
 local ENVELOPES = {
   E1 = { 400, '{"success":false,"processId":"5F3A2B1C0D9E8F70","reasons":[{"code":53100320,'
     .. '"message":"The value is not valid."}],"requestId":"r-1"}' },
@@ -61,21 +62,33 @@ local ENVELOPES = {
     .. '\\"errorCode\\":\\"ZAN-USAGE-REST-ERROR\\"\\n}","links":null}' },
   E6 = { 500, '<zanResponse success="false"><response xsi:type="xs:string">{"message":"No such report.",'
     .. '"errorCode":"ZAN-REST-ERROR"}</response></zanResponse>', "application/xml" },
+  E6b = { 400, '<?xml version="1.0" encoding="UTF-8"?>\n<zanResponse xmlns:xsi="http://www.w3.org/2001/'
+    .. 'XMLSchema-instance" success="false">\n  <response xmlns:xs="http://www.w3.org/2001/XMLSchema" '
+    .. 'xsi:type="xs:string">{&quot;message&quot;:&quot;No such report.&quot;,&quot;errorCode&quot;:'
+    .. '&quot;ZAN-REST-ERROR&quot;}</response>\n</zanResponse>', "application/xml" },
   E7 = { 401, '{"message":"Token could not be decrypted.","errorCode":"loginFailed"}' },
   E8 = { 401, '{"message":"Authentication error"}' },
   E9 = { 429, '{"code":"REQUEST_EXCEEDED_LIMIT","message":"Request exceeded limit"}' },
   E10 = { 200, '{"Success":false,"Errors":[{"Code":"INVALID_VALUE","Message":"The value is not valid."}]}' },
   E11 = { 500, '{"faultcode":"fns:INVALID_SESSION","faultstring":"invalid session"}' },
+  E11b = { 500, '<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/'
+    .. 'soap/envelope/"><soapenv:Body><soapenv:Fault><faultcode>fns:INVALID_SESSION</faultcode><faultstring>invalid '
+    .. 'session</faultstring><detail><fns:UnexpectedErrorFault xmlns:fns="http://fault.api.zuora.com/"><fns:FaultCode>'
+    .. 'INVALID_SESSION</fns:FaultCode><fns:FaultMessage>invalid session</fns:FaultMessage></fns:UnexpectedErrorFault>'
+    .. '</detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>', "text/xml" },
   E12 = { 404, '{"code":1001,"message":"The query job does not exist."}' },
   E13 = { 400, '{"timestamp":"2026-01-01T00:00:00Z","status":400,"error":"Bad Request","message":"Invalid",'
     .. '"path":"/oauth/token"}' },
   E14 = { 400, '{"message":"Error - unrecognised fields"}' },
   E15 = { 414, "<html><head><title>414 Request-URI Too Large</title></head><body></body></html>", "text/html" },
+  E15b = { 502, "", "text/html" },
   E16 = { 403, "<security:max-object-size>2047MB</security:max-object-size>", "application/xml" },
   E17 = { 429, '{"message":"request exceeded limit"}' },
+  E17b = { 429, '{"error":{"code":"REQUEST_EXCEEDED_LIMIT","message":"request exceeded limit"}}' },
+  E17c = { 429, '{"errors":[{"title":"request exceeded limit","code":"REQUEST_EXCEEDED_LIMIT"}]}' },
 }
 
---- An error in one of the shapes "E1" to "E17".
+--- An error in one of the shapes "E1" to "E17", or one of their variants: "E6b", "E11b", "E15b", "E17b", "E17c".
 ---@param name string
 function replies.envelope(name)
   local status, body, media_type = table.unpack(ENVELOPES[name] or error("no envelope " .. tostring(name)))
