@@ -30,7 +30,7 @@ describe("simulated files", function()
     assert.equal([[attachment; filename="a \"b\" \\ c/d.csv"]], name_of(files([[a "b" \ c/d]])[1]))
     assert.equal([[attachment; filename="Konten _bersicht.csv"; filename*=UTF-8''Konten%20%C3%9Cbersicht.csv]],
       name_of(files("Konten Übersicht")[1]))
-    assert.is_nil(name_of(files("two\r\nX-Lines: 2")[1]):find "[\r\n]")
+    assert.equal('attachment; filename="twoX-Lines: 2.csv"', name_of(files("two\r\nX-Lines: 2")[1]))
   end)
 
   it("are numbered when they are segments", function()

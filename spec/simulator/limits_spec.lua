@@ -33,6 +33,8 @@ describe("simulated limits", function()
     assert.equal("49998", select(3, get "/query/jobs")["ratelimit-remaining"])
     assert.is_nil(select(3, get "/reporting/api/rest/v1/reportruns/x")["ratelimit-limit"])
     assert.equal("49996", select(3, get())["ratelimit-remaining"])
+    caller.sim:fault { on = "GET *", kind = "status", status = 429, headers = { ["ratelimit-reset"] = "7" } }
+    assert.equal("7", select(3, get())["ratelimit-reset"])
   end)
 
   it("are the token endpoint's own there", function()

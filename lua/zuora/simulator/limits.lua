@@ -49,7 +49,8 @@ end
 --- Puts into the headers of an answer how much is left, where nothing else is said of it.
 ---@param headers table
 function Limits:tell(headers)
-  local seconds_left = turn(self)
+  local seconds_left, said = turn(self), {}
+  for name in pairs(headers) do said[name:lower()] = true end
   local most, most_at_once = self.tenant.requests_per_minute, self.tenant.concurrent_requests
   for name, value in pairs {
     ["RateLimit-Limit"] = ("%d, %d;w=60, %d;w=3600, %d;w=86400"):format(most, most, PER_HOUR, PER_DAY),
@@ -57,7 +58,7 @@ function Limits:tell(headers)
     ["Concurrency-Limit-Type"] = "Default", ["Concurrency-Limit-Limit"] = most_at_once,
     ["Concurrency-Limit-Remaining"] = math.max(0, most_at_once - self.in_progress),
   } do
-    if headers[name] == nil then headers[name] = value end
+    if not said[name:lower()] then headers[name] = value end
   end
 end
 

@@ -52,8 +52,9 @@ local function order_of(text)
   if type(given) ~= "table" or not text:match "^%s*%[" or #given == 0 then return nil end
   local order = {}
   for i, by in ipairs(given) do
-    local field, ascend = type(by) == "table" and ORDERS[by.field], type(by) == "table" and ASCENDS[by.ascend]
-    if not field or type(ascend) ~= "boolean" or type(by.ascend) ~= "string" then return nil end
+    if type(by) ~= "table" then return nil end
+    local field, ascend = ORDERS[by.field], ASCENDS[by.ascend]
+    if not field or ascend == nil then return nil end
     for name in pairs(by) do
       if name ~= "field" and name ~= "ascend" then return nil end
     end
