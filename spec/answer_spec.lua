@@ -124,11 +124,18 @@ describe("zuora.answer", function()
     assert.equal("415", failure(415, '{"code":415,"message":"HTTP 415 Unsupported Media Type"}').code)
   end)
 
+  it("E10: nothing found", function()
+    local err = failure(404, '{"records":{},"size":0,"done":true}')
+    assert.equal("api", err.kind)
+    assert.equal("nothing was found", err.message)
+  end)
+
   it("E13: the gateway's form", function()
     local err = failure(400, '{"timestamp":"2026-01-01","status":400,"error":"Bad Request","message":"Nope","path":"/x"}')
     assert.equal("api", err.kind)
     assert.equal("Nope", err.message)
     assert.equal(400, err.status)
+    assert.is_nil(err.code) -- "Bad Request" is the status once more
   end)
 
   it("E14: unrecognised fields", function()
@@ -208,15 +215,39 @@ describe("zuora.answer", function()
     assert.equal(5, select(2, answer.read(with_header)).retry_after)
   end)
 
-  it("knows which codes are worth another try", function()
-    for _, code in ipairs { "50000050", "53100061", "50000070", "51234599", "90006", "90008", "90010", "90022", "90028",
-      "REQUEST_EXCEEDED_LIMIT", "70" } do
-      assert.is_true(answer.code_is_retryable(code), code)
+  it("keeps what helps to find a call again in Zuora's logs", function()
+    local err = failure(400, '{"success":false,"processId":"P1","requestId":"r-1","reasons":[{"code":53100320,"message":"m"}]}')
+    assert.equal("P1", err.process_id)
+    assert.equal("r-1", err.request_id) -- of the body, where the header is missing
+    err = failure(400, '{"success":false,"processId":"P1","requestId":"r-1","message":"m"}',
+      { ["zuora-request-id"] = "R9", ["zuora-track-id"] = "T9" })
+    assert.equal("R9", err.request_id)
+    assert.equal("T9", err.track_id)
+    assert.equal("P1", err.process_id)
+  end)
+
+  it("reads text that is not to be JSON", function()
+    assert.equal("<a/>", answer.read_text(response(200, "<a/>", { ["content-type"] = "application/xml" }), "xml"))
+    local function text_failure(of, wanted)
+      local text, err = answer.read_text(of, wanted)
+      assert.is_nil(text)
+      return err
     end
-    for _, code in ipairs { "50000020", "50000040", "90005", "90050", "90099", "1070", "ABC70" } do
-      assert.is_false(answer.code_is_retryable(code), code)
-    end
-    assert.is_false(answer.code_is_retryable(nil))
+    assert.equal("http", text_failure(response(200, "hello", { ["content-type"] = "text/plain" }), "xml").kind)
+    assert.equal("http", text_failure(response(200, "<html>", { ["content-type"] = "text/html" })).kind)
+    assert.equal("api", text_failure(response(200, '{"success":false,"message":"m"}',
+      { ["content-type"] = "application/json" }), "xml").kind)
+    assert.equal("{ a text", answer.read_any(response(200, "{ a text", { ["content-type"] = "text/plain" })))
+  end)
+
+  it("reads the errors of the store of result files", function()
+    local err = failure(403, '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code>'
+      .. "<Message>Request has expired</Message><RequestId>1</RequestId></Error>")
+    assert.equal("AccessDenied", err.code)
+    assert.equal("Request has expired", err.message)
+  end)
+
+  it("knows codes that are worth another try", function()
     assert.is_true(failure(200, '{"success":false,"reasons":[{"code":50000050,"message":"locked"}]}').retryable)
   end)
 

@@ -3,6 +3,7 @@
 -- Zuora has many envelopes for a failure, and HTTP 200 is not success. Every shape comes down to
 -- `{ message, code, reasons }` here; the rest of the module knows one shape only.
 
+local codes = require "zuora.codes"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 local hosts = require "zuora.hosts"
@@ -65,8 +66,9 @@ local function json_failure(body)
     words = message_text(body.response)
   end
 
+  -- `error` is a code in OAuth's words ("invalid_client"), and the name of the status in the gateway's.
   local code = first.code or code_text(body.errorCode) or code_text(body.code) or code_text(body.faultcode)
-    or code_text(inner.code) or (type(body.error) == "string" and body.error or nil)
+    or code_text(inner.code) or (type(body.error) == "string" and body.error:match "^%l[%l_]+$" or nil)
   local message = first.message or message_text(body.message) or message_text(body.errorMessage)
     or message_text(body.faultstring) or message_text(body.error_description) or message_text(inner.message)
     or message_text(body.error) or words
@@ -76,7 +78,13 @@ local function json_failure(body)
     end
     return nil
   end
-  return { code = code, message = message or ("code " .. code), reasons = reasons, process_id = body.processId }
+  return { code = code, message = message or ("code " .. code), reasons = reasons,
+    process_id = message_text(body.processId), request_id = message_text(body.requestId) }
+end
+
+-- A lookup that found nothing, as the older object calls say it with HTTP 404.
+local function is_nothing_found(body)
+  return type(body) == "table" and body.size == 0 and body.done == true and type(body.records) == "table"
 end
 
 local function xml_text(text)
@@ -84,7 +92,8 @@ local function xml_text(text)
     :gsub("&#34;", '"'):gsub("&amp;", "&"))
 end
 
--- The three kinds of XML that Zuora answers with; none needs more than these few patterns.
+-- The kinds of XML that Zuora, and the store of its result files, fail with; none needs more than these few
+-- patterns.
 local function xml_failure(text)
   if text:match("<zanResponse[^>]-success=[\"']false[\"']") then
     local inner = xml_text(text:match("<response[^>]*>(.-)</response>") or "")
@@ -96,6 +105,8 @@ local function xml_failure(text)
   if code or message then
     return { code = code, message = xml_text(message or code) }
   end
+  local error_code, error_message = text:match "<Error>.-<Code>(.-)</Code>.-<Message>(.-)</Message>"
+  if error_code then return { code = xml_text(error_code), message = xml_text(error_message) } end
   local size = text:match("<security:max%-object%-size>(.-)</security:max%-object%-size>")
   if size then return { message = "the file is larger than the " .. size .. " that Zuora serves" } end
   return nil
@@ -143,22 +154,6 @@ end
 
 local RETRYABLE_STATUS = { [408] = true, [429] = true, [500] = true, [502] = true, [503] = true, [504] = true }
 
--- AQuA's own five-digit codes; the scheme of the last two digits is not theirs.
-local RETRYABLE_AQUA = { ["90006"] = true, ["90008"] = true, ["90010"] = true, ["90022"] = true, ["90028"] = true }
-
--- Categories of an eight-digit code: lock, temporary, over limit, integration. (60, internal, comes with
--- HTTP 500 when it is worth another try.)
-local RETRYABLE_CATEGORY = { ["50"] = true, ["61"] = true, ["70"] = true, ["99"] = true }
-
----@param code string|nil
----@return boolean
-function answer.code_is_retryable(code)
-  if not code then return false end
-  if code:match("^90%d%d%d$") then return RETRYABLE_AQUA[code] == true end
-  if code == "REQUEST_EXCEEDED_LIMIT" or code == "70" then return true end
-  return code:match("^%d%d%d%d%d%d%d%d$") ~= nil and RETRYABLE_CATEGORY[code:sub(-2)] == true
-end
-
 -- --- the answer as a whole --------------------------------------------------------------------------
 
 -- Seconds that the answer asks for, by header or, for want of one, in its words.
@@ -174,7 +169,7 @@ end
 ---@return zuora.Error
 function answer.fault(response, fields)
   fields.status = response.status
-  fields.request_id = response.headers["zuora-request-id"]
+  fields.request_id = response.headers["zuora-request-id"] or fields.request_id
   fields.track_id = response.headers["zuora-track-id"]
   fields.retry_after = fields.retry_after or response.retry_after
   -- "bytes */N": there is no such part, and this is the size of the whole.
@@ -185,7 +180,7 @@ function answer.fault(response, fields)
   if response.body and response.body ~= "" then fields.body = response.body end
   if fields.retryable == nil then
     fields.retryable = response.status == 416 or RETRYABLE_STATUS[response.status]
-      or answer.code_is_retryable(fields.code)
+      or codes.is_retryable(fields.code)
   end
   return error_value.new(fields)
 end
@@ -197,21 +192,24 @@ local function status_kind(status, failure)
   return failure and "api" or "http"
 end
 
-local function refused(response, failure)
+-- An error of a failure that was read from an answer.
+local function failed(response, kind, failure)
+  return answer.fault(response, { kind = kind, message = failure.message, code = failure.code,
+    reasons = failure.reasons, process_id = failure.process_id, request_id = failure.request_id,
+    retry_after = retry_after_of(response, failure) })
+end
+
+local function refused(response, failure, value)
   local status = response.status
   if status >= 300 and status < 400 then
     local target = response.headers.location
     return answer.fault(response, { kind = "http", message = ("HTTP %d: a redirect%s is not followed"):format(status,
       target and target:find("://", 1, true) and " to " .. hosts.authority(target) or "") })
   end
-  return answer.fault(response, {
-    kind = status_kind(status, failure),
-    message = failure and failure.message or ("HTTP %d, and %s"):format(status, describe_page(response.body or "")),
-    code = failure and failure.code,
-    reasons = failure and failure.reasons,
-    process_id = failure and failure.process_id,
-    retry_after = retry_after_of(response, failure),
-  })
+  if not failure and is_nothing_found(value) then failure = { message = "nothing was found" } end
+  if failure then return failed(response, status_kind(status, failure), failure) end
+  return answer.fault(response, { kind = status_kind(status),
+    message = ("HTTP %d, and %s"):format(status, describe_page(response.body or "")) })
 end
 
 -- HTTP 200, and yet a failure? A body with `success` false; a code or a message where a value should be.
@@ -219,7 +217,9 @@ end
 local function fails_in_spite_of_200(body, failure)
   if type(body) ~= "table" then return false end
   if is_false(body.success) or is_false(body.Success) then return true end
-  if body.id ~= nil or body.response ~= nil or body.data ~= nil or body.success ~= nil then return false end
+  for _, sign in ipairs { "id", "Id", "response", "data", "success", "Success" } do
+    if body[sign] ~= nil then return false end
+  end
   return failure ~= nil or body.status == "error"
 end
 
@@ -229,23 +229,43 @@ end
 function answer.read(response)
   local text = response.body
   local value, failure, problem = failure_of(text)
-  if response.status < 200 or response.status >= 300 then return nil, refused(response, failure) end
+  if response.status < 200 or response.status >= 300 then return nil, refused(response, failure, value) end
   if value == nil then
-    if failure then
-      return nil, answer.fault(response, { kind = "api", message = failure.message, code = failure.code,
-        reasons = failure.reasons })
-    end
+    if failure then return nil, failed(response, "api", failure) end
     if text == "" and response.status == 204 then return {} end
     return nil, answer.fault(response, { kind = "json",
       message = problem and "the answer is not JSON: " .. problem
         or "the answer should be JSON, and is " .. describe_page(text) })
   end
   if fails_in_spite_of_200(value, failure) then
-    failure = failure or { message = "the answer says that the call failed, and not why" }
-    return nil, answer.fault(response, { kind = "api", message = failure.message, code = failure.code,
-      reasons = failure.reasons, process_id = failure.process_id, retry_after = retry_after_of(response, failure) })
+    return nil, failed(response, "api", failure or { message = "the answer says that the call failed, and not why" })
   end
   return value
+end
+
+--- The text of an answer that is not to be JSON, or an error.
+---@param response table
+---@param wanted string|nil a word of the content type that it must have; without: any but a page for people
+---@return string|nil text, zuora.Error|nil err
+function answer.read_text(response, wanted)
+  local _, failure = failure_of(response.body)
+  if response.status < 200 or response.status >= 300 then return nil, refused(response, failure) end
+  local media_type = (response.headers["content-type"] or ""):lower()
+  local is_markup = media_type:find("xml", 1, true) or media_type:find("json", 1, true)
+  if failure and is_markup then return nil, failed(response, "api", failure) end
+  local fits
+  if wanted then fits = media_type:find(wanted, 1, true) else fits = not media_type:find("text/html", 1, true) end
+  if fits then return response.body end
+  return nil, answer.fault(response, { kind = "http", message = "the answer is " .. describe_page(response.body) })
+end
+
+--- Whatever the answer is: JSON as its value, anything else as text, or an error.
+---@param response table
+---@return any|nil value, zuora.Error|nil err
+function answer.read_any(response)
+  local media_type = (response.headers["content-type"] or ""):lower()
+  if media_type:find("json", 1, true) and response.body ~= "" then return answer.read(response) end
+  return answer.read_text(response)
 end
 
 --- Checks the answer to a request for a file: everything that is not the file itself is an error.
@@ -255,12 +275,9 @@ function answer.read_file(response)
   if response.to_sink then return true end
   local _, failure = failure_of(response.body)
   if response.status ~= 200 then return nil, refused(response, failure) end
-  return nil, answer.fault(response, {
-    kind = failure and "api" or "http",
-    message = failure and failure.message or "a file was asked for, and the answer is " .. describe_page(response.body),
-    code = failure and failure.code,
-    reasons = failure and failure.reasons,
-  })
+  if failure then return nil, failed(response, "api", failure) end
+  return nil, answer.fault(response, { kind = "http",
+    message = "a file was asked for, and the answer is " .. describe_page(response.body) })
 end
 
 return answer

@@ -1,8 +1,11 @@
 --- The error values of this module: what the world did, as a table that prints as one line.
 --
--- Fields: `kind`, `message`, and where they are known `status`, `code` (always a string), `reasons`,
--- `request_id`, `track_id`, `attempts`, `retry_after` (seconds), `body` (the first 2 KiB), `retryable`,
--- `record` (of a failed or cancelled run or job), `cause`. No credential is ever put into one.
+-- Fields: `kind`, `message`, and where they are known `status`, `code` (always a string), `category` and
+-- `advice` (what the code says), `reasons`, `request_id`, `process_id`, `track_id`, `attempts`, `retry_after`
+-- (seconds), `body` (the first 2 KiB), `retryable`, `record` (of a failed or cancelled run or job), `cause`.
+-- No credential is ever put into one.
+
+local codes = require "zuora.codes"
 
 local Error = {}
 Error.__index = Error
@@ -32,6 +35,10 @@ end
 function error_value.new(fields)
   fields.message = error_value.clean(fields.message)
   fields.retryable = fields.retryable == true
+  if fields.code then
+    fields.category = fields.category or codes.category(fields.code)
+    fields.advice = fields.advice or codes.advice(fields.code)
+  end
   if fields.body then fields.body = fields.body:sub(1, BODY_LIMIT) end
   return setmetatable(fields, Error)
 end
@@ -61,6 +68,7 @@ function Error:__tostring()
   add("request id", self.request_id)
   if self.attempts and self.attempts > 1 then add("attempts", self.attempts) end
   local tail = #details > 0 and " (" .. table.concat(details, ", ") .. ")" or ""
+  if self.advice then tail = tail .. "; " .. error_value.clean(self.advice, 200) end
   return ("zuora: %s: %s%s"):format(self.kind, self.message, tail)
 end
 
