@@ -20,7 +20,8 @@ description = {
 dependencies = {
   "lua >= 5.4, < 5.6",
   "lua-cjson >= 2.1.0",
-  -- zuora.simulator needs luasocket (luasec for TLS, lua-zlib for gzip and zip), and only when it is used.
+  -- client.describe needs luaexpat, and zuora.simulator luasocket (luasec for TLS, lua-zlib for gzip and zip):
+  -- only when they are used.
 }
 
 -- The library alone: Debian keeps the header where the compiler looks and LuaRocks does not.
@@ -40,6 +41,7 @@ build = {
         "src/base.c",
         "src/core.c",
         "src/options.c",
+        "src/api/call.c",
         "src/api/connection.c",
         "src/api/operations.c",
         "src/data/json.c",
@@ -63,17 +65,27 @@ build = {
     ["zuora.call"] = "lua/zuora/call.lua",
     ["zuora.check"] = "lua/zuora/check.lua",
     ["zuora.client"] = "lua/zuora/client.lua",
+    ["zuora.codes"] = "lua/zuora/codes.lua",
     ["zuora.credentials"] = "lua/zuora/credentials.lua",
+    ["zuora.describe"] = "lua/zuora/describe.lua",
     ["zuora.error"] = "lua/zuora/error.lua",
     ["zuora.files"] = "lua/zuora/files.lua",
     ["zuora.hosts"] = "lua/zuora/hosts.lua",
     ["zuora.jobs"] = "lua/zuora/jobs.lua",
+    ["zuora.limits"] = "lua/zuora/limits.lua",
     ["zuora.loop"] = "lua/zuora/loop.lua",
     ["zuora.meta"] = "lua/zuora/meta.lua",
+    ["zuora.names"] = "lua/zuora/names.lua",
+    ["zuora.pages"] = "lua/zuora/pages.lua",
+    ["zuora.queries"] = "lua/zuora/queries.lua",
+    ["zuora.raw"] = "lua/zuora/raw.lua",
     ["zuora.record"] = "lua/zuora/record.lua",
     ["zuora.reportruns"] = "lua/zuora/reportruns.lua",
+    ["zuora.reports"] = "lua/zuora/reports.lua",
     ["zuora.retry"] = "lua/zuora/retry.lua",
     ["zuora.rows"] = "lua/zuora/rows.lua",
+    ["zuora.submit"] = "lua/zuora/submit.lua",
+    ["zuora.time"] = "lua/zuora/time.lua",
     ["zuora.wait"] = "lua/zuora/wait.lua",
     ["zuora.simulator"] = "lua/zuora/simulator.lua",
     ["zuora.simulator.app"] = "lua/zuora/simulator/app.lua",

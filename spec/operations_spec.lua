@@ -38,7 +38,8 @@ describe("core.operations", function()
       end
     end
     table.sort(keyed)
-    assert.same({ "jobs.submit", "reportruns.start" }, keyed)
+    assert.same({ "jobs.submit", "queries.submit", "reportruns.start", "reports.attach", "reports.copy", "reports.create",
+      "reports.save", "reports.set_settings", "reports.transfer" }, keyed)
   end)
 end)
 

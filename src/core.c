@@ -57,6 +57,15 @@ static int core_mkdir(lua_State *L) {
   return 1;
 }
 
+/* core.time(text) -> seconds since the epoch (an integer unless the text has a fraction) | nil: no time.
+ * A text without a zone is taken for UTC. */
+static int core_time(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  if (!typed_push(L, TYPE_TIME, text, length)) lua_pushnil(L);
+  return 1;
+}
+
 /* core.random(n) -> n bytes (at most 256) from the system's random source */
 static int core_random(lua_State *L) {
   unsigned char bytes[256];
@@ -105,6 +114,8 @@ int luaopen_zuora_core(lua_State *L) {
       {"rows", rows_new},
       {"stage", stage_new},
       {"connection", connection_new},
+      {"request", call_request},
+      {"time", core_time},
       {"now", core_now},
       {"escape", core_escape},
       {"random", core_random},

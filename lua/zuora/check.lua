@@ -49,6 +49,7 @@ kinds.seconds = { function(v) return type(v) == "number" and v > 0 and is_finite
 kinds.limit = { function(v) return type(v) == "number" and v >= 0 end, "number of seconds, 0 or more" }
 kinds.delay = { function(v) return type(v) == "number" and v >= 0 and is_finite(v) end,
   "finite number of seconds, 0 or more" }
+kinds.fraction = { function(v) return type(v) == "number" and v >= 0 and v <= 1 end, "number from 0 to 1" }
 kinds.factor = { function(v) return type(v) == "number" and v >= 1 and is_finite(v) end, "number, 1 or more" }
 kinds.count = { function(v) return math.type(v) == "integer" and v >= 0 end, "integer, 0 or more" }
 kinds.positive = { function(v) return math.type(v) == "integer" and v >= 1 end, "integer, 1 or more" }
@@ -129,19 +130,21 @@ end
 ---@param where string
 ---@param options table|nil
 ---@param rules table<string, string>
+---@param depth integer|nil how many functions are between the public one and the caller (0)
 ---@return table options
-function check.options(where, options, rules)
+function check.options(where, options, rules, depth)
   if options == nil then options = {} end
+  depth = depth or 0
   if type(options) ~= "table" then
-    raise(3, where, "options", "table expected, got " .. type(options))
+    raise(3 + depth, where, "options", "table expected, got " .. type(options))
   end
   for name, value in pairs(options) do
     local rule = rules[name]
-    if not rule then raise(3, where, shown(name):gsub('^"(.*)"$', "%1"), "unknown option") end
-    test(0, where, name, value, rule:gsub("[!#]", ""), rule:find("#", 1, true))
+    if not rule then raise(3 + depth, where, shown(name):gsub('^"(.*)"$', "%1"), "unknown option") end
+    test(depth, where, name, value, rule:gsub("[!#]", ""), rule:find("#", 1, true))
   end
   for name, rule in pairs(rules) do
-    if rule:find("!", 1, true) and options[name] == nil then raise(3, where, name, "missing") end
+    if rule:find("!", 1, true) and options[name] == nil then raise(3 + depth, where, name, "missing") end
   end
   return options
 end

@@ -25,11 +25,12 @@ end
 ---@param self any
 ---@param verbs table
 ---@param where string
+---@param depth integer|nil how many functions are between the public one and the caller (0)
 ---@return table parts
-function record.parts(self, verbs, where)
+function record.parts(self, verbs, where, depth)
   local kind = type(self) == "table" and metatable(self)
   if not kind or kind.__index ~= verbs then
-    error(("%s was called without its object: write it with a colon"):format(where), 3)
+    error(("%s was called without its object: write it with a colon"):format(where), 3 + (depth or 0))
   end
   return kind
 end

@@ -27,6 +27,24 @@ enum {
 void connection_open(lua_State *L);
 int connection_new(lua_State *L);
 
+/* --- call.c: what all calls on a connection share, and the calls that no operation describes ---- */
+
+/* The arguments of every call: (connection, { parameters }, { options of the exchange }). */
+enum { ARG_CONNECTION = 1, ARG_PARAMETERS, ARG_OPTIONS };
+
+/* Checks them, and puts empty tables where there are none. */
+void call_arguments(lua_State *L);
+
+/* Fills an exchange with the connection's defaults, and the options of this call. */
+void call_exchange(lua_State *L, Exchange *exchange);
+
+/* Sends it: with the standing headers of `base` (NULL: none), and the body at index `body` kept alive.
+ * Returns what the Lua function returns. */
+int call_send(lua_State *L, const Exchange *exchange, const char *base, int body);
+
+/* core.request(connection, { base =, path =, query = | url =, method =, body = … }, options) */
+int call_request(lua_State *L);
+
 /* --- operations.c: one line for each operation ------------------------------------------------ */
 
 /* Adds the tables of calls and `operations` to the module table on top of the stack. */

@@ -5,9 +5,12 @@
  *   path    "/reportruns/{id}"; a parameter in braces, "{name:type}", is required
  *   query   "name:type" separated by spaces; "!" behind it: required; "*": a list, repeated
  *   body    "" none; "json": the parameter `body`, a JSON value or text; "form …" and "fields …":
- * the named parameters as an HTML form or as a JSON object Types: id (letters, digits, - and _),
- * text (no control characters; the default), integer, boolean, table, any, or a choice "A|B". A
- * path segment is checked and escaped here, whatever its type.
+ *           the named parameters as an HTML form or as a JSON object
+ *   hosts   where Zuora documents the operation: "both", "rest" or "legacy"
+ *
+ * Types: id (letters, digits, - and _), text (no control characters; the default), integer,
+ * boolean, table, any, or a choice "A|B". A path segment is checked and escaped here, whatever its
+ * type.
  */
 #include "api.h"
 #include "../data/data.h"
@@ -23,30 +26,59 @@ typedef enum Repeat {
 typedef struct Operation {
   const char *group, *name, *method, *base, *path, *query, *body;
   Repeat repeat;
-  const char *result; /* "json" or "file" */
+  const char *result; /* "json", "xml" or "file" */
+  const char *hosts;
 } Operation;
 
 /* clang-format off */
 static const Operation operations[] = {
-  {"oauth", "token", "POST", "oauth", "", "", "form client_id! client_secret! grant_type!", SAFE, "json"},
+  {"oauth", "token", "POST", "oauth", "", "", "form client_id! client_secret! grant_type!", SAFE, "json", "rest"},
 
-  {"reportruns", "start", "POST", "reporting", "/reports/{reportId:id}/reportrun", "viewType:Detail|Summary!", "json", KEYED, "json"},
-  {"reportruns", "get", "GET", "reporting", "/reportruns/{id:id}", "", "", SAFE, "json"},
-  {"reportruns", "cancel", "DELETE", "reporting", "/reportruns/{id:id}", "", "", SAFE, "json"},
-  {"reportruns", "list", "POST", "reporting", "/reportruns", "status!*", "json", SAFE, "json"},
-  {"reportruns", "last", "GET", "reporting", "/reports/{reportId:id}/reportruns/latest", "", "", SAFE, "json"},
-  {"reportruns", "data", "GET", "reporting", "/reportruns/reportdata/{id:id}", "offset:integer! pageSize:integer!", "", SAFE, "json"},
-  {"reportruns", "export", "GET", "reporting", "/reportruns/export/{id:id}", "pivoted:boolean!", "", SAFE, "file"},
+  {"reports", "search", "GET", "reporting", "/reports/search", "query! orderBy searchStart:integer namespace", "", SAFE, "json", "both"},
+  {"reports", "mine", "GET", "reporting", "/reports", "", "", SAFE, "json", "legacy"},
+  {"reports", "get", "GET", "reporting", "/reports/report/{id:id}", "", "", SAFE, "json", "legacy"},
+  {"reports", "details", "GET", "reporting", "/reports/{id:id}/report-details", "", "", SAFE, "json", "legacy"},
+  {"reports", "labelled", "GET", "reporting", "/reports/reportlabels/{labelId:id}/report-details", "paging orderBy", "", SAFE, "json", "legacy"},
+  {"reports", "labels", "GET", "reporting", "/reportlabels", "", "", SAFE, "json", "legacy"},
+  {"reports", "labels_of", "GET", "reporting", "/reports/{id:id}/reportlabels", "", "", SAFE, "json", "legacy"},
+  {"reports", "attach", "POST", "reporting", "/reports/{id:id}/reportlabels", "", "json", KEYED, "json", "legacy"},
+  {"reports", "detach", "DELETE", "reporting", "/reports/{id:id}/reportlabels", "", "json", SAFE, "json", "legacy"},
+  {"reports", "create", "POST", "reporting", "/reports", "", "json", KEYED, "json", "legacy"},
+  {"reports", "save", "POST", "reporting", "/reports/{id:id}", "", "json", KEYED, "json", "legacy"},
+  {"reports", "copy", "POST", "reporting", "/reports/copy", "from:id! labelIds name", "", KEYED, "json", "legacy"},
+  {"reports", "delete", "DELETE", "reporting", "/reports/{id:id}", "", "", SAFE, "json", "legacy"},
+  {"reports", "transfer", "POST", "reporting", "/reports/transfer-ownership", "", "fields reportIds:table reportNames:table newOwnerUserId!", KEYED, "json", "rest"},
+  {"reports", "settings", "GET", "reporting", "/settings", "", "", SAFE, "json", "legacy"},
+  {"reports", "set_settings", "POST", "reporting", "/settings", "", "json", KEYED, "json", "legacy"},
+
+  {"reportruns", "start", "POST", "reporting", "/reports/{reportId:id}/reportrun", "viewType:Detail|Summary!", "json", KEYED, "json", "both"},
+  {"reportruns", "get", "GET", "reporting", "/reportruns/{id:id}", "", "", SAFE, "json", "both"},
+  {"reportruns", "cancel", "DELETE", "reporting", "/reportruns/{id:id}", "", "", SAFE, "json", "both"},
+  {"reportruns", "list", "POST", "reporting", "/reportruns", "status!*", "json", SAFE, "json", "both"},
+  {"reportruns", "last", "GET", "reporting", "/reports/{reportId:id}/reportruns/latest", "", "", SAFE, "json", "both"},
+  {"reportruns", "data", "GET", "reporting", "/reportruns/reportdata/{id:id}", "offset:integer! pageSize:integer!", "", SAFE, "json", "both"},
+  {"reportruns", "export", "GET", "reporting", "/reportruns/export/{id:id}", "pivoted:boolean!", "", SAFE, "file", "both"},
 
   {"jobs", "submit", "POST", "aqua", "", "",
    "fields queries:table format version:any name encrypted partner project useQueryLabels:boolean"
    " dateTimeUtc:boolean nullReplacement notifyUrl incrementalTime offset:integer"
-   " useLastCompletedJobQueries:boolean sourceData warehouseSize", KEYED, "json"},
-  {"jobs", "get", "GET", "aqua", "/jobs/{id:id}", "", "", SAFE, "json"},
-  {"jobs", "last", "GET", "aqua", "/jobs/partner/{partner:text}/project/{project:text}", "", "", SAFE, "json"},
-  {"jobs", "cancel", "DELETE", "aqua", "/jobs/{id:id}", "", "", SAFE, "json"},
+   " useLastCompletedJobQueries:boolean sourceData warehouseSize", KEYED, "json", "both"},
+  {"jobs", "get", "GET", "aqua", "/jobs/{id:id}", "", "", SAFE, "json", "both"},
+  {"jobs", "last", "GET", "aqua", "/jobs/partner/{partner:text}/project/{project:text}", "", "", SAFE, "json", "both"},
+  {"jobs", "cancel", "DELETE", "aqua", "/jobs/{id:id}", "", "", SAFE, "json", "both"},
 
-  {"files", "get", "GET", "files", "/{id:id}", "", "", SAFE, "file"},
+  {"files", "get", "GET", "files", "/{id:id}", "", "", SAFE, "file", "both"},
+  {"files", "status", "GET", "files", "/{id:id}/status", "", "", SAFE, "json", "rest"},
+
+  {"queries", "submit", "POST", "queries", "", "",
+   "fields query! outputFormat! compression! output:table! columnSeparator encryptionKey"
+   " readDeleted:boolean useIndexJoin:boolean sourceData warehouseSize", KEYED, "json", "rest"},
+  {"queries", "list", "GET", "queries", "", "queryStatus pageSize:integer", "", SAFE, "json", "rest"},
+  {"queries", "get", "GET", "queries", "/{id:id}", "", "", SAFE, "json", "rest"},
+  {"queries", "cancel", "DELETE", "queries", "/{id:id}", "", "", SAFE, "json", "rest"},
+
+  {"describe", "objects", "GET", "describe", "", "", "", SAFE, "xml", "rest"},
+  {"describe", "object", "GET", "describe", "/{name:id}", "", "", SAFE, "xml", "rest"},
 };
 /* clang-format on */
 
@@ -124,8 +156,6 @@ static bool body_is(const Operation *operation, const char *kind) {
 }
 
 /* --- from a line to a request ----------------------------------------------------------------- */
-
-enum { ARG_CONNECTION = 1, ARG_PARAMETERS, ARG_OPTIONS };
 
 static int call_fail(lua_State *L, const Operation *operation, Text parameter,
                      const char *problem) {
@@ -335,25 +365,11 @@ static void parameters_check(lua_State *L, const Operation *operation) {
  *                                                                       | nil, message, name */
 static int operation_call(lua_State *L) {
   const Operation *operation = lua_touserdata(L, lua_upvalueindex(1));
-  luaL_checkudata(L, ARG_CONNECTION, CONNECTION_CLASS);
-  lua_settop(L, ARG_OPTIONS);
-  if (lua_isnil(L, ARG_PARAMETERS)) {
-    lua_newtable(L);
-    lua_replace(L, ARG_PARAMETERS);
-  }
-  if (lua_isnil(L, ARG_OPTIONS)) {
-    lua_newtable(L);
-    lua_replace(L, ARG_OPTIONS);
-  }
-  luaL_checktype(L, ARG_PARAMETERS, LUA_TTABLE);
-  luaL_checktype(L, ARG_OPTIONS, LUA_TTABLE);
+  call_arguments(L);
   parameters_check(L, operation);
 
   Exchange exchange;
-  exchange_init(&exchange);
-  lua_getiuservalue(L, ARG_CONNECTION, CONNECTION_DEFAULTS);
-  options_read(L, -1, transport_options, &exchange);
-  options_read(L, ARG_OPTIONS, call_options, &exchange);
+  call_exchange(L, &exchange);
   url_push(L, operation);
   exchange.url = lua_tostring(L, -1);
   exchange.method = operation->method;
@@ -361,18 +377,10 @@ static int operation_call(lua_State *L) {
   int body = lua_gettop(L);
   exchange.body.data = lua_tolstring(L, body, &exchange.body.length);
   if (strcmp(operation->result, "json") == 0) exchange.accept = "application/json";
+  if (strcmp(operation->result, "xml") == 0) exchange.accept = "application/xml";
   if (operation->repeat == KEYED) exchange.fresh = true;
 
-  lua_getiuservalue(L, ARG_CONNECTION, CONNECTION_SESSION);
-  int session = lua_gettop(L);
-  lua_getiuservalue(L, ARG_CONNECTION, CONNECTION_HEADERS);
-  lua_getfield(L, -1, operation->base);
-  int standing = lua_gettop(L);
-  field_push(L, ARG_OPTIONS, "headers");
-  int own = lua_gettop(L);
-  field_push(L, ARG_OPTIONS, "sink");
-  int sink = lua_isnil(L, -1) ? 0 : lua_gettop(L);
-  return request_start(L, session, &exchange, standing, own, body, sink);
+  return call_send(L, &exchange, operation->base, body);
 }
 
 /* --- the tables that Lua sees ----------------------------------------------------------------- */
@@ -402,14 +410,15 @@ static void set_text(lua_State *L, const char *key, const char *value, size_t le
   lua_setfield(L, -2, key);
 }
 
-/* Pushes { method, base, path, query names …, safe, result, body kind, parameters } of a line. */
+/* Pushes { method, base, path, query names …, safe, result, hosts, body kind, parameters } of a line. */
 static void operation_describe(lua_State *L, const Operation *operation) {
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 10);
   set_text(L, "group", operation->group, strlen(operation->group));
   set_text(L, "name", operation->name, strlen(operation->name));
   set_text(L, "method", operation->method, strlen(operation->method));
   set_text(L, "base", operation->base, strlen(operation->base));
   set_text(L, "result", operation->result, strlen(operation->result));
+  set_text(L, "hosts", operation->hosts, strlen(operation->hosts));
   set_text(L, "body", operation->body, strcspn(operation->body, " "));
   lua_pushboolean(L, operation->repeat == SAFE);
   lua_setfield(L, -2, "safe");

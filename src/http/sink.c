@@ -256,15 +256,16 @@ static int sink_close(lua_State *L) {
   return 0;
 }
 
-/* sink:finish() -> true | nil, message, errno. Everything is on the disk, then `path` is replaced.
- * Raises when the newest request into this sink did not bring a whole body. */
+/* sink:finish(path | nil) -> true | nil, message, errno. Everything is on the disk, then `path` (by default
+ * that of the sink) is replaced. Raises when the newest request into this sink did not bring a whole body. */
 static int sink_finish(lua_State *L) {
   Sink *sink = sink_check(L, 1);
+  const char *path = luaL_optstring(L, 2, sink->path);
   if (sink->claimed || !sink->whole)
     return luaL_error(L, "attempt to finish a sink whose body is not whole");
   if (sink->path == NULL) return luaL_error(L, "attempt to finish a sink without a path");
   bool done = sink->error == 0 && sink_flush(sink) && (fsync(sink->fd) == 0 || sink_fail(sink)) &&
-              (rename(sink->part, sink->path) == 0 || sink_fail(sink));
+              (rename(sink->part, path) == 0 || sink_fail(sink));
   if (done && sink->state != NULL) (void)unlink(sink->state);
   if (done) { /* the name .part is gone: only the descriptor is left to close */
     int closed = close(sink->fd);
@@ -273,7 +274,7 @@ static int sink_finish(lua_State *L) {
   }
   int error = sink->error;
   sink_close(L);
-  if (!done) return push_file_error(L, sink->path, error);
+  if (!done) return push_file_error(L, path, error);
   lua_pushboolean(L, 1);
   return 1;
 }
