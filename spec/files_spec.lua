@@ -332,4 +332,30 @@ describe("client.files", function()
     end)
     assert.same({}, support.listing(directory))
   end)
+
+  it("gives a file the name that the server gives it, made safe, when the path is a directory", function()
+    local written = assert(client.files:download(file_id, directory .. "/"))
+    assert.equal(directory .. "/a.csv", written.path)
+    assert.same({ "a.csv" }, support.listing(directory))
+    for disposition, name in pairs {
+      ["attachment; filename*=UTF-8''%C3%86r%C3%B8.csv"] = "Ærø.csv",
+      ['attachment; filename="../../x.csv"'] = "_.._x.csv",
+      ["attachment"] = file_id .. ".csv",
+    } do
+      sim:fault { on = "GET /v1/files/*", kind = "status", status = 200, body = "a,b\n1,2\n",
+        headers = { ["Content-Type"] = "text/csv", ["Content-Disposition"] = disposition } }
+      assert.equal(directory .. "/" .. name, assert(client.files:download(file_id, directory .. "/")).path)
+    end
+    assert.equal("file", select(2, client.files:download(file_id, directory .. "/missing/")).kind)
+  end)
+
+  it("says whether a file can be had", function()
+    local status = assert(client.files:status(file_id))
+    assert.is_true(status.accessible)
+    assert.equal("RESTORED", status.status)
+    local _, err = client.files:status "nonesuch"
+    assert.equal(404, err.status)
+    sim:fault { on = "GET *", kind = "status", status = 200, body = '{"success":true}' }
+    assert.equal("json", select(2, client.files:status(file_id)).kind)
+  end)
 end)

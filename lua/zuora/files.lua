@@ -1,8 +1,9 @@
---- client.files: result files of AQuA jobs.
+--- client.files: result files of AQuA jobs, by their ids.
 
 local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
+local names = require "zuora.names"
 local record = require "zuora.record"
 local rows = require "zuora.rows"
 
@@ -18,9 +19,18 @@ local options_of = {
   rows = check.rules(call.file_options, rows.options),
 }
 
+-- The name in the end: as the server calls the file, inside the directory that was given.
+local function named_in(directory, file_id)
+  return function(disposition, content_type)
+    local name = names.of_disposition(disposition)
+    return directory .. names.safe(name or file_id .. names.ending(content_type), file_id)
+  end
+end
+
 --- Fetches a result file, as it is. GET /v1/files/{file_id}
 ---@param file_id string as batch:files() lists them
----@param path string replaced when all has been received, and left alone otherwise
+---@param path string replaced when all has been received, and left alone otherwise; with a slash at its end: the
+--- directory for it, where it gets the name that the server gives it
 ---@param options table|nil resume = true: after a failure, or the end of the process, what has come stays in
 --- path.part, and the same call goes on with it; on_progress(bytes, total|nil); and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written records: without the header; nil
@@ -32,8 +42,29 @@ function Files:download(file_id, path, options)
   check.value(where, "file_id", file_id, "id")
   check.value(where, "path", path, "text")
   options = check.options(where, options, options_of.download)
-  return parts.caller:file(operations.get, options,
-    { what = "file " .. file_id, path = path, parts = { { id = file_id } } })
+  local target = { what = "file " .. file_id, path = path, parts = { { id = file_id } } }
+  if path:sub(-1) == "/" then
+    target.path, target.name = path .. file_id, named_in(path, file_id)
+  end
+  return parts.caller:file(operations.get, options, target)
+end
+
+--- Can the file be had? GET /v1/files/{file_id}/status (REST hosts)
+---@param file_id string
+---@param options table|nil per-call options
+---@return { success: boolean, accessible: boolean, status: string }|nil status, zuora.Error|nil err
+function Files:status(file_id, options)
+  local where = "client.files:status"
+  local parts = record.parts(self, Files, where)
+  check.value(where, "file_id", file_id, "id")
+  options = check.options(where, options, call.options)
+  parts.caller:check_offered(where, operations.status)
+  return parts.caller:json(operations.status, { id = file_id }, options, function(body)
+    if type(body) ~= "table" or body.status == nil and body.accessible == nil then
+      return nil, ("the answer does not say how file %s is"):format(file_id)
+    end
+    return body
+  end)
 end
 
 --- Fetches a result file whole, and reads it as rows.
