@@ -185,7 +185,7 @@ describe("client.jobs", function()
   it("fetches all batches side by side, under names that are safe", function()
     local query = QUERY.query
     local job = assert(submitted { queries = { { name = "../../x", query = query }, { name = "Twin", query = query },
-      { name = "TWIN", query = query }, { name = ".hidden\n", query = query }, { name = "..", query = query } } }
+      { name = "TWIN", query = query }, { name = ".hidden", query = query }, { name = "..", query = query } } }
       :wait(support.soon))
     local directory = support.scratch("jobs") .. "/a/b"
     local written = assert(job:download(directory))
@@ -194,7 +194,7 @@ describe("client.jobs", function()
     assert.equal(3, written[5].records)
     local names = support.listing(directory)
     table.sort(names)
-    assert.same({ "TWIN-2.csv", "Twin.csv", "_.._x.csv", "batch.csv", "hidden_.csv" }, names)
+    assert.same({ "TWIN-2.csv", "Twin.csv", "_.._x.csv", "batch.csv", "hidden.csv" }, names)
   end)
 
   it("fetches what it can of a job, and says what failed", function()
@@ -266,12 +266,104 @@ describe("client.jobs", function()
     assert.equal("90028", err.code)
     assert.is_true(err.retryable)
     assert.equal(1, err.attempts)
-    _, err = client.jobs:submit { queries = { QUERY }, format = "json" }
+    assert.matches("when some have ended", err.advice)
+    answer("POST *", '{"success":false,"code":50000090,"message":"Invalid format"}')
+    _, err = client.jobs:submit { queries = { QUERY } }
     assert.equal("50000090", err.code)
-    local many = {}
-    for i = 1, 51 do many[i] = QUERY end
-    _, err = client.jobs:submit { queries = many }
-    assert.equal("90004", err.code)
+    assert.equal("malformed", err.category)
+  end)
+
+  describe("after a stateful submit whose answer was lost", function()
+    local fields = { partner = "acme", project = "lost", queries = { A = QUERY.query } }
+
+    it("sends it again under the same key, and makes no second job", function()
+      local quick <close> = support.quick_client(sim)
+      sim:fault { on = "POST /v1/batch-query", kind = "reset", times = 3 }
+      local job = assert(quick.jobs:submit(fields))
+      assert(job:wait(support.soon))
+      local keys = {}
+      for _, request in ipairs(support.sent(sim, "POST", "/v1/batch-query")) do
+        keys[request.headers["idempotency-key"]] = true
+      end
+      assert.is_string(next(keys))
+      assert.is_nil(next(keys, (next(keys))))
+      -- The one that was made is the one that was answered.
+      assert.equal(job.id, assert(client.jobs:last { partner = "acme", project = "lost" }).id)
+    end)
+
+    it("never after an answer of 5xx, nor when its retries are over: the error has the key", function()
+      local quick <close> = support.quick_client(sim, { retries = 1 })
+      sim:fault { on = "POST /v1/batch-query", kind = "status", status = 500 }
+      local job, err = quick.jobs:submit(fields)
+      assert.is_nil(job)
+      assert.equal(1, err.attempts)
+      sim:heal()
+      sim:fault { on = "POST /v1/batch-query", kind = "reset", times = "always" }
+      job, err = quick.jobs:submit(fields)
+      assert.is_nil(job)
+      assert.equal(2, err.attempts)
+      assert.is_string(err.idempotency_key)
+      sim:heal()
+      -- With that key the user can ask once more: it is the same job.
+      job = assert(quick.jobs:submit { partner = "acme", project = "lost", queries = fields.queries,
+        idempotency_key = err.idempotency_key })
+      assert(job:wait(support.soon))
+    end)
+
+    it("recovers the job, and says whether it is newer", function()
+      local where = { partner = "acme", project = "recovered" }
+      local function recover(since, more)
+        local options = { partner = where.partner, project = where.project, since = since }
+        for name, value in pairs(more or {}) do options[name] = value end
+        return client.jobs:recover(options)
+      end
+      local job, err = recover()
+      assert.is_nil(job)
+      assert.equal(404, err.status)
+      local first = assert(submitted { partner = where.partner, project = where.project }:wait(support.soon))
+      for _, since in ipairs { first, first.id, first.startTime } do
+        local found, newer = recover(since)
+        assert.equal(first.id, found.id)
+        assert.is_false(newer)
+      end
+      assert.is_true(select(2, recover()))
+      -- The lost one.
+      sim:fault { on = "POST /v1/batch-query", kind = "reset" }
+      local lost
+      lost, err = client.jobs:submit { partner = where.partner, project = where.project, queries = { QUERY }, retries = 0 }
+      assert.is_nil(lost)
+      assert.equal("transport", err.kind)
+      assert.is_false(select(2, recover(first)))
+      -- It is there, and goes on; nothing was submitted meanwhile.
+      sim:forget()
+      local again = assert(client.jobs:submit { partner = where.partner, project = where.project, queries = { QUERY },
+        idempotency_key = err.idempotency_key })
+      assert(again:wait(support.soon))
+      local found, newer = recover(first)
+      assert.equal(again.id, found.id)
+      assert.is_true(newer)
+      assert.is_true(select(2, recover(first.id)))
+    end)
+
+    it("waits for it, when told for how long", function()
+      local slow <close> = support.simulator { seconds = 0.4 }
+      local one <close> = support.client(slow)
+      assert(one.jobs:submit { partner = "p", project = "q", queries = { QUERY } })
+      local found, newer = one.jobs:recover { partner = "p", project = "q", timeout = 5 }
+      assert.equal("completed", found.status)
+      assert.is_true(newer)
+      found, newer = one.jobs:recover { partner = "p", project = "q", since = found, timeout = 0.1 }
+      assert.equal("completed", found.status)
+      assert.is_false(newer)
+      local _, err = one.jobs:recover { partner = "p", project = "none", timeout = 0.1 }
+      assert.equal(404, err.status)
+    end)
+
+    it("takes a job, its id or its startTime for what is known", function()
+      for _, bad in ipairs { 5, true, "a/b", {}, "" } do
+        assert.error_matches(function() client.jobs:recover { partner = "p", project = "q", since = bad } end, "'since")
+      end
+    end)
   end)
 
   it("gets the last completed job of a partner and project", function()

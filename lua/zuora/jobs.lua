@@ -4,8 +4,10 @@ local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
+local names = require "zuora.names"
 local record = require "zuora.record"
 local rows = require "zuora.rows"
+local submit = require "zuora.submit"
 local wait = require "zuora.wait"
 
 local operations = core.operations.jobs
@@ -21,17 +23,12 @@ local Job = {}
 ---@class zuora.Batch
 local Batch = {}
 
--- The fields of a submit are what the operation says; the words for their types are this module's.
-local FIELD_KINDS = { text = "string_or_empty", boolean = "boolean", integer = "integer", table = "table", any = "any" }
-local submit_fields = {}
-for _, parameter in ipairs(operations.submit.parameters) do
-  submit_fields[parameter.name] = FIELD_KINDS[parameter.type]
-end
-
 local options_of = {
-  submit = check.rules(call.keyed_options, submit_fields),
+  submit = check.rules(call.keyed_options, submit.fields),
   one = call.options,
   last = check.rules(call.options, { partner = "segment!", project = "segment!" }),
+  recover = check.rules(call.options, { partner = "segment!", project = "segment!", since = "any", timeout = "limit",
+    request_timeout = "seconds" }),
   wait = check.rules(call.options, wait.options),
   download = check.rules(call.file_options, { verify = "boolean", resume = "boolean" }),
   rows = check.rules(call.file_options, rows.options, { verify = "boolean" }),
@@ -130,49 +127,23 @@ end
 
 -- --- client.jobs -------------------------------------------------------------------------------------
 
--- The queries as they are sent: each with its text; the type is Export ZOQL unless it says otherwise.
-local function queries_of(where, queries)
-  local sent = {}
-  check.value(where, "queries", queries, "list", 1)
-  for i, query in ipairs(queries) do
-    local argument = ("queries[%d]"):format(i)
-    check.value(where, argument, query, "table", 1)
-    check.value(where, argument .. ".query", query.query, "string", 1)
-    local copy = {}
-    for name, value in pairs(query) do copy[name] = value end
-    copy.type = copy.type or "zoqlexport"
-    check.value(where, argument, copy, "json", 1)
-    sent[i] = copy
-  end
-  return sent
-end
-
--- Zuora wants the version as text; only 1.1 knows partner and project.
-local function version_of(where, fields)
-  local version = fields.version
-  if version == nil then return fields.partner and fields.project and "1.1" or "1.0" end
-  if type(version) == "number" then return ("%.1f"):format(version) end
-  check.value(where, "version", version, "text", 1)
-  return version
-end
-
 --- Submits a job. POST /v1/batch-query
----@param fields table AQuA's own fields by their wire names: queries = { { name =, query =, type = } … },
---- format ("csv"), version, name, partner, project, useQueryLabels, dateTimeUtc …; and the per-call options
---- (track_id, entity_id, idempotency_key, timeout, deadline, retries), which are not sent
----@return zuora.Job|nil job, zuora.Error|nil err
+---@param fields table AQuA's own fields by their wire names; and the per-call options (track_id, entity_id,
+--- idempotency_key, timeout, deadline, retries), which are not sent.
+--- queries: `{ Account = "select …" }`, a list of texts, or a list of { name, query, type ("zoqlexport"), apiVersion,
+--- convertToCurrencies, deleted = { column, format, forceExport } }; at most 50. partner and project: a stateful
+--- job, which may leave queries out to run its last ones again. format: "csv" (default), "zip", "gzip"; version:
+--- chosen to fit; name, useQueryLabels, dateTimeUtc, nullReplacement, notifyUrl, incrementalTime, offset (seconds),
+--- encrypted, useLastCompletedJobQueries, sourceData
+---@return zuora.Job|nil job
+---@return zuora.Error|nil err with idempotency_key: under it the same submit makes no second job for 24 hours
 function Jobs:submit(fields)
   local where = "client.jobs:submit"
   local parts = record.parts(self, Jobs, where)
   check.value(where, "fields", fields, "table")
   fields = check.options(where, fields, options_of.submit)
-  if fields.queries == nil then check.fail(where, "queries", "missing") end
-  local sent = {}
-  for name in pairs(submit_fields) do sent[name] = fields[name] end
-  sent.queries = queries_of(where, fields.queries)
-  sent.format = sent.format or "csv"
-  sent.version = version_of(where, fields)
-  return job_new(parts, job_call(parts, operations.submit, sent, fields))
+  local body = submit.body(fields, function(...) parts.caller:log(...) end)
+  return job_new(parts, job_call(parts, operations.submit, body, fields))
 end
 
 --- A job as it is now. GET /v1/batch-query/jobs/{job_id}
@@ -197,6 +168,58 @@ function Jobs:last(options)
   options = check.options(where, options, options_of.last)
   return job_new(parts,
     job_call(parts, operations.last, { partner = options.partner, project = options.project }, options))
+end
+
+-- A job may be known by itself, by its id, or by its startTime. Zuora does not say in which zone that is, but it
+-- is the same for all: such times are compared with one another, as text, and with nothing else.
+local START_TIME = "^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$"
+
+local function is_newer(job, since)
+  if since == nil then return true end
+  if type(since) == "string" and since:match(START_TIME) then return (job.startTime or "") > since end
+  if type(since) == "string" then return job.id ~= since end
+  if job.id == since.id then return false end
+  return not (job.startTime and since.startTime) or job.startTime >= since.startTime
+end
+
+local function check_since(where, since)
+  if since == nil or type(since) == "string" and since:match(START_TIME) then return end
+  if type(since) == "table" then
+    check.value(where, "since.id", since.id, "id", 1)
+  elseif not check.is(since, "id") then
+    check.fail(where, "since", "a job, its id, or a startTime expected", 1)
+  end
+end
+
+--- What has become of a stateful submit whose answer was lost: the last completed job of its partner and
+-- project, and whether it is newer than the one known before. A stateful job that runs twice takes the changes
+-- away from the one that was meant to have them, so nothing is submitted here.
+-- GET /v1/batch-query/jobs/partner/{partner}/project/{project}
+---@param options { partner: string, project: string, since: zuora.Job|string|nil, timeout: number|nil }
+--- since: the last job that is known (or its id, or its startTime; without it any job is newer); timeout: seconds to
+--- go on looking until a newer one has completed (0); and the per-call options, where request_timeout is one look
+---@return zuora.Job|nil job the last completed one
+---@return boolean|zuora.Error newer or err
+function Jobs:recover(options)
+  local where = "client.jobs:recover"
+  local parts = record.parts(self, Jobs, where)
+  options = check.options(where, options, options_of.recover)
+  check_since(where, options.since)
+  local last
+  local wanted = { partner = options.partner, project = options.project }
+  local found, err = parts.caller:wait({
+    what = ("a newer job of %s, %s"):format(options.partner, options.project),
+    judge = function(job) return is_newer(job, options.since) and "completed" or nil end,
+    look = function(look_options)
+      local job, problem = job_new(parts, job_call(parts, operations.last, wanted, look_options))
+      last = job or last
+      if problem and problem.status == 404 then problem.retryable = true end -- none has completed so far
+      return job, problem
+    end,
+  }, check.rules(options, { timeout = options.timeout or 0 }))
+  if found then return found, true end
+  if last and err.kind == "timeout" then return last, false end
+  return nil, err.kind == "timeout" and err.cause or err
 end
 
 --- Cancels a job that has not completed. DELETE /v1/batch-query/jobs/{job_id}
@@ -255,6 +278,13 @@ function Job:cancel(options)
   local parts = record.parts(self, Job, where)
   check.value(where, "id", self.id, "id")
   return job_refresh(parts, self, self.id, operations.cancel, check.options(where, options, options_of.one))
+end
+
+--- Is it a stateful job, one that brings what has changed since its last run?
+---@return boolean
+function Job:stateful()
+  record.parts(self, Job, "job:stateful")
+  return self.partner ~= nil and self.project ~= nil and (tonumber(self.version) or 1.1) >= 1.1
 end
 
 --- The batch of that name, or nil.
@@ -325,26 +355,13 @@ end
 
 local ENDINGS = { gzip = ".csv.gz", zip = ".zip" }
 
--- A name for a file that cannot leave its directory, hide, or be taken for something else.
-local function safe_name(name)
-  name = name:gsub("[%c\127/\\:*?\"<>|]", "_"):gsub("^[%s.]+", ""):gsub("[%s.]+$", ""):sub(1, 100)
-  return name ~= "" and name or "batch"
-end
-
--- A name for each batch; twins (whatever their case) are numbered.
+-- A name for the file of each batch.
 local function file_names(job)
-  local ending, taken, names = ENDINGS[tostring(job.format):lower()] or ".csv", {}, {}
+  local list = {}
   for i, batch in ipairs(job.batches or {}) do
-    local base = safe_name(tostring(batch.name or batch.batchId or ""))
-    local name, number = base, 1
-    while taken[name:lower()] do
-      number = number + 1
-      name = base .. "-" .. number
-    end
-    taken[name:lower()] = true
-    names[i] = name .. ending
+    list[i] = names.safe(tostring(batch.name or batch.batchId or ""), "batch")
   end
-  return names
+  return names.unique(list, ENDINGS[tostring(job.format):lower()] or ".csv")
 end
 
 --- Fetches the results of all batches, side by side, into a directory: Name.csv for each.

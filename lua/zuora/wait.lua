@@ -33,17 +33,19 @@ local function next_delay(options, attempt, random)
   return math.max(FLOOR, delay)
 end
 
-local function timed_out(what, options, last, cause)
-  local status = last and last.status and (", last seen as " .. tostring(last.status)) or ""
+local function timed_out(subject, options, last, cause)
+  local status = last and last[subject.status or "status"]
+  status = status and ", last seen as " .. tostring(status) or ""
   return error_value.new { kind = "timeout", record = last, cause = cause,
-    message = ("%s had not settled after %g seconds%s; it may still be running%s"):format(what,
+    message = ("%s had not settled after %g seconds%s; it may still be running%s"):format(subject.what,
       setting(options, "timeout"), status, cause and " (the last look failed: " .. cause.message .. ")" or "") }
 end
 
 --- Looks until the record has settled.
----@param subject { what: string, look: function, judge: function, last: table|nil }
+---@param subject { what: string, look: function, judge: function, last: table|nil, status: string|nil }
 --- what: "report run 2c92…", for messages; look(seconds left) -> record | nil, err; judge(record) ->
---- nil while pending, "completed", or "failed"|"cancelled" and a message; last: the record so far
+--- nil while pending, "completed", or "failed"|"cancelled" and a message; last: the record so far; status: the
+--- name of the field that says where it stands ("status")
 ---@param options table see wait.options
 ---@param clock { now: fun(): number, sleep: fun(seconds: number), random: fun(): number }
 ---@return table|nil record, zuora.Error|nil err
@@ -75,7 +77,7 @@ function wait.settle(subject, options, clock)
       cause = err -- a network that is down for a minute does not end the job, so it does not end the wait
     end
     local left = timeout - (clock.now() - start)
-    if left <= 0 then return nil, timed_out(subject.what, options, last, cause) end
+    if left <= 0 then return nil, timed_out(subject, options, last, cause) end
     clock.sleep(math.min(left, next_delay(options, attempt, clock.random)))
   end
 end
