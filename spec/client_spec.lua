@@ -196,7 +196,7 @@ describe("a client", function()
     local names = {}
     for name in pairs(client) do names[#names + 1] = name end
     table.sort(names)
-    assert.same({ "files", "jobs", "reportruns" }, names)
+    assert.same({ "describe", "files", "jobs", "queries", "reportruns", "reports" }, names)
     assert.equal(false, getmetatable(client))
     assert.matches("^zuora%.Client %(127%.0%.0%.1:%d+%)$", tostring(client))
   end)

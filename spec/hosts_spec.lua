@@ -18,6 +18,9 @@ describe("zuora.hosts", function()
       reporting = "https://rest.zuora.com/reporting/api/rest/v1",
       aqua = "https://rest.zuora.com/v1/batch-query",
       files = "https://rest.zuora.com/v1/files",
+      queries = "https://rest.zuora.com/query/jobs",
+      describe = "https://rest.zuora.com/v1/describe",
+      rest = "https://rest.zuora.com",
     }, hosts.bases(hosts.environments.us2, false))
   end)
 
@@ -27,6 +30,9 @@ describe("zuora.hosts", function()
       reporting = "https://zconnectsandbox.zuora.com/api/rest/v1",
       aqua = "https://apisandbox.zuora.com/apps/api/batch-query",
       files = "https://apisandbox.zuora.com/apps/api/file",
+      queries = "https://rest.apisandbox.zuora.com/query/jobs",
+      describe = "https://rest.apisandbox.zuora.com/v1/describe",
+      rest = "https://rest.apisandbox.zuora.com",
     }, hosts.bases(hosts.environments["us2-sandbox"], true))
     local bases, problem = hosts.bases(hosts.environments.ap, true)
     assert.is_nil(bases)

@@ -45,7 +45,8 @@ local function no_answer(self, operation, message, name, status)
   local from_network = kind == "timeout" or OWN_KIND[name] == nil
   if from_network then
     -- libcurl may quote a proxy with its password.
-    message = hosts.authority(self.bases[operation.base]) .. ": " .. message:gsub("//[^/@%s]*@", "//***@")
+    local authority = hosts.authority(operation.url or self.bases[operation.base])
+    message = authority .. ": " .. message:gsub("//[^/@%s]*@", "//***@")
   end
   return error_value.new { kind = kind, message = message, curl = name, status = status,
     timed_out = name == "OPERATION_TIMEDOUT" or nil, retryable = retry.is_transient(name) }
@@ -59,16 +60,20 @@ function Caller:log(...)
   if self.settings.log then self.settings.log(error_value.clean((...):format(select(2, ...)))) end
 end
 
--- The headers of this call alone; false: without the standing one.
+-- The headers of this call alone; false: without the standing one. A host that is not Zuora's gets none.
 function Caller:headers(operation, options)
   local headers = {}
-  headers["Zuora-Track-Id"] = options.track_id
+  if operation.url then return headers end
+  for name, value in pairs(options.headers or {}) do headers[name] = value end
+  headers["Zuora-Track-Id"] = options.track_id or headers["Zuora-Track-Id"]
   if options.entity_id then
     local name, value = self.entity_header(options.entity_id)
     headers[name] = value
     headers.entityName = false
   end
-  if not operation.safe then headers["Idempotency-Key"] = options.idempotency_key or uuid() end
+  if not operation.safe and not operation.unkeyed then
+    headers["Idempotency-Key"] = options.idempotency_key or uuid()
+  end
   return headers
 end
 
@@ -84,10 +89,22 @@ function Caller:refresh_headers()
   self.header_version = self.credentials.version
 end
 
+-- Waits while the minute's budget of requests is nearly gone; a call whose time would be over by then takes
+-- its chance at once.
+function Caller:keep_within_limits(operation, exchange)
+  if operation.url or operation.group == "oauth" then return end
+  local pause = self.limits:pause()
+  if pause == 0 or pause >= exchange.remaining then return end
+  self:log("%s: little is left of this minute's requests; sent in %.2f s", exchange.name, pause)
+  self.loop:sleep(pause)
+  self:check_open(operation)
+end
+
 -- One try. Returns what `read` makes of the answer, or nil, err.
 function Caller:try(operation, exchange, read)
   local started = self.clock.now()
-  if operation.group ~= "oauth" then
+  self:keep_within_limits(operation, exchange)
+  if operation.group ~= "oauth" and not operation.url then
     local ready, err = self.credentials.prepare { deadline = exchange.remaining, retries = exchange.retries }
     if not ready then
       err.final = true -- it has had its retries
@@ -97,13 +114,14 @@ function Caller:try(operation, exchange, read)
     exchange.credentials_version = self.credentials.version
   end
   exchange.request.deadline = math.max(0, exchange.remaining - (self.clock.now() - started))
-  local request <close>, message, name =
-    core[operation.group][operation.name](self.connection, exchange.parameters, exchange.request)
+  local send = operation.send or core[operation.group][operation.name]
+  local request <close>, message, name = send(self.connection, exchange.parameters, exchange.request)
   if not request then return nil, no_answer(self, operation, message, name) end
   self.loop:await(request, exchange.on_wait)
   local response, status
   response, message, name, status = request:response()
   if not response then return nil, no_answer(self, operation, message, name, status) end
+  if not operation.url then self.limits:note(response.headers) end
   local info = { operation = exchange.name, attempt = exchange.attempts, status = response.status,
     request_id = response.headers["zuora-request-id"], track_id = response.headers["zuora-track-id"],
     seconds = response.seconds, bytes = response.bytes }
@@ -140,6 +158,21 @@ function Caller:check_open(operation)
   if self.closed then
     error(("%s.%s: attempt to use a closed client"):format(operation.group, operation.name), 0)
   end
+end
+
+--- Raises when Zuora does not document the operation for the hosts of this client.
+---@param where string the user's function
+---@param operation table
+---@param depth integer|nil how many functions are between the public one and the caller (0)
+function Caller:check_offered(where, operation, depth)
+  local base, level = operation.base, 3 + (depth or 0)
+  if not self.bases[base] then
+    error(("%s needs a REST host: give zuora.new an environment, or base_url"):format(where), level)
+  end
+  -- Whoever gives a base URL of their own knows what is there.
+  if operation.hosts == "both" or not self.families[base] or self.families[base] == operation.hosts then return end
+  error(("%s: Zuora documents this for the %s hosts only: zuora.new { legacy = %s }"):format(where,
+    operation.hosts == "legacy" and "older Reporting" or "REST", tostring(operation.hosts == "legacy")), level)
 end
 
 -- Bytes of a file after which a break is no failure of the call's, but of that connection's.
@@ -196,6 +229,7 @@ function Caller:perform(operation, parameters, options, read, sink)
     parameters = parameters,
     request = { headers = self:headers(operation, options), sink = sink, timeout = options.timeout },
     safe = operation.safe,
+    unkeyed = operation.unkeyed,
     sink = sink,
     on_wait = sink and options.on_progress and function() tell_progress(sink, options.on_progress) end,
     plain = options.resume, -- what is to be gone on with later comes as it is
@@ -255,6 +289,31 @@ function Caller:json(operation, parameters, options, shape)
   end)
 end
 
+--- Calls an operation whose answer is XML; `parse` is given the text of it.
+---@return any|nil value, zuora.Error|nil err
+function Caller:xml(operation, parameters, options, parse)
+  return self:perform(operation, parameters, options, function(response)
+    local text, err = answer.read_text(response, "xml")
+    if not text then return nil, err end
+    local value, problem = parse(text)
+    if value == nil then return nil, answer.fault(response, { kind = "text", message = problem, retryable = false }) end
+    return value
+  end)
+end
+
+--- Calls what is no operation, and gives whatever comes, with the answer it came in.
+---@param operation table method, send, safe, unkeyed
+---@return any|nil value, table|zuora.Error|nil answered
+function Caller:raw(operation, parameters, options)
+  local done, err = self:perform(operation, parameters, options, function(response)
+    local value, problem = answer.read_any(response)
+    if value == nil then return nil, problem end
+    return { value = value, response = response }
+  end)
+  if not done then return nil, err end
+  return done.value, { status = done.response.status, headers = done.response.headers }
+end
+
 --- Calls an operation of the Reporting API; `shape` is given what is inside its envelope.
 ---@return any|nil value, zuora.Error|nil err
 function Caller:reporting(operation, parameters, options, shape)
@@ -269,6 +328,7 @@ local NO_FILES = "text/html application/json application/xml text/xml applicatio
 
 -- Are these all the records? `stage` has counted them.
 local function count_records(stage, target)
+  if target.uncounted then return true end
   local records, problem = stage:records()
   local broken = problem and problem:find("^the gzip data")
   -- A zip archive is kept as it is; of all else that cannot be read it is not known whether it is whole.
@@ -285,9 +345,13 @@ end
 
 -- Brings all parts into the sink.
 local function bring(self, operation, options, target, sink)
+  local function read(response)
+    target.disposition = response.headers["content-disposition"]
+    return answer.read_file(response)
+  end
   for i, parameters in ipairs(target.parts) do
     if i > 1 then sink:keep() end
-    local done, err = self:perform(operation, parameters, options, answer.read_file, sink)
+    local done, err = self:perform(operation, parameters, options, read, sink)
     if not done then
       if err.kind == "file" then err.message = (target.path or self.settings.tmpdir) .. ": " .. err.message end
       return nil, err
@@ -300,8 +364,10 @@ end
 -- opens it as rows.
 ---@param operation table
 ---@param options table per-call options, and those of rows
----@param target { what: string, parts: table[], path: string|nil, export: boolean|nil, expected: integer|nil }
---- parts: the parameters of each; without a path: as rows; export: UTF-8 and commas, whatever comes
+---@param target table what: "file 42", for messages; path; parts: the parameters of each; without a path: as rows;
+--- export: UTF-8 and commas, whatever comes; expected: records that there must be; name(Content-Disposition of the
+--- answer, its type): the path in the end; refuse: media types that are no file; identity:
+--- which file it is; uncounted: what is in it cannot be counted
 ---@return table|userdata|nil written `{ path, bytes, records }`, or the rows as rows.open gives them
 ---@return zuora.Error|nil err
 function Caller:file(operation, options, target)
@@ -309,9 +375,10 @@ function Caller:file(operation, options, target)
   -- Several parts are one text only when each is written anew.
   target.export = target.export or #target.parts > 1 or nil
   local stage = core.stage { export = target.export }
-  local sink <close>, message = core.sink { path = target.path, stage = stage, refuse = NO_FILES,
+  local identity = target.identity or self.bases[operation.base] .. " " .. target.parts[1].id
+  local sink <close>, message = core.sink { path = target.path, stage = stage, refuse = target.refuse or NO_FILES,
     directory = not target.path and self.settings.tmpdir or nil,
-    identity = target.path and not target.export and self.bases[operation.base] .. " " .. target.parts[1].id or nil,
+    identity = target.path and not target.export and identity or nil,
     resume = target.path and options.resume }
   if not sink then return nil, error_value.new { kind = "file", message = message } end
   local sound, err = bring(self, operation, options, target, sink)
@@ -330,10 +397,11 @@ function Caller:file(operation, options, target)
   end
   local bytes = sink:bytes()
   if options.on_progress then options.on_progress(bytes, bytes) end
+  local path = target.name and target.name(target.disposition, sink:content_type() or "") or target.path
   local done
-  done, message = sink:finish()
+  done, message = sink:finish(path)
   if not done then return nil, error_value.new { kind = "file", message = message } end
-  return { path = target.path, bytes = bytes, records = records }
+  return { path = path, bytes = bytes, records = records }
 end
 
 -- Seconds that a look gets at least: the one at the deadline, so that it can still be answered; and the
@@ -361,8 +429,9 @@ function Caller:wait(subject, options)
   })
 end
 
----@param parts table connection, bases, standing (headers by base), loop, clock, random, policy, settings,
---- entity_header(id); credentials are put in later, since OAuth makes a call by itself
+---@param parts table connection, bases, families ("rest" or "legacy", of those bases that were not given by
+--- themselves), standing (headers by base), loop, clock, random, policy, limits, settings, entity_header(id);
+--- credentials are put in later, since OAuth makes a call by itself
 function call.new(parts)
   return setmetatable(parts, Caller)
 end

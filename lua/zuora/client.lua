@@ -7,11 +7,16 @@ local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
 local credentials = require "zuora.credentials"
+local describe = require "zuora.describe"
 local files = require "zuora.files"
 local hosts = require "zuora.hosts"
 local jobs = require "zuora.jobs"
+local limits = require "zuora.limits"
 local loop = require "zuora.loop"
+local queries = require "zuora.queries"
+local raw = require "zuora.raw"
 local reportruns = require "zuora.reportruns"
+local reports = require "zuora.reports"
 local retry = require "zuora.retry"
 
 local client = {}
@@ -36,7 +41,7 @@ local OPTIONS = {
   client_id = "text#", client_secret = "text#", token = "any#", username = "text#", password = "text#",
   entity_id = "entity_id", entity_name = "text", org_ids = "any", track_id = "track_id", version = "text",
   connect_timeout = "seconds", timeout = "seconds", stall_timeout = "seconds", deadline = "seconds",
-  retries = "count", retry_after_limit = "delay",
+  retries = "count", retry_after_limit = "delay", rate_reserve = "fraction",
   max_connections = "positive", memory_limit = "positive", tmpdir = "text",
   proxy = "any#", no_proxy = "text", ca_file = "text", user_agent = "text",
   on_retry = "function", on_response = "function", log = "function",
@@ -44,7 +49,7 @@ local OPTIONS = {
 
 local DEFAULTS = {
   connect_timeout = 10, timeout = 125, stall_timeout = 60, deadline = 300,
-  retries = 3, retry_after_limit = 300,
+  retries = 3, retry_after_limit = 300, rate_reserve = 0.05,
   max_connections = 8, memory_limit = 64 * 1024 * 1024,
 }
 
@@ -86,8 +91,11 @@ local function bases_of(options, kind)
     if not (derived or all_given) then check.fail(WHERE, "legacy", problem, 1) end
     bases = derived or bases
   end
-  for base, url in pairs(given) do bases[base] = url end
-  return bases
+  local families = {}
+  for base in pairs(bases) do families[base] = options.legacy and "legacy" or "rest" end
+  families.rest, families.queries, families.describe = nil, nil, nil -- one family has them
+  for base, url in pairs(given) do bases[base], families[base] = url, nil end
+  return bases, families
 end
 
 -- Exactly one kind of credentials, and that whole.
@@ -157,7 +165,8 @@ local function standing_headers(options, kind)
   local aqua = check.rules(everywhere, { ["Zuora-Org-Ids"] = org_ids_of(options.org_ids),
     ["Zuora-Version"] = options.version })
   -- The token endpoint is given no entity: one token may serve several.
-  return { oauth = { ["Zuora-Track-Id"] = options.track_id }, reporting = everywhere, aqua = aqua, files = aqua }
+  return { oauth = { ["Zuora-Track-Id"] = options.track_id }, reporting = everywhere, aqua = aqua, files = aqua,
+    queries = aqua, describe = aqua, rest = aqua }
 end
 
 -- --- putting it together -----------------------------------------------------------------------------
@@ -191,9 +200,9 @@ local function credentials_of(options, kind, caller)
   if kind == "token" then return credentials.token(options.token) end
   local form = { client_id = options.client_id, client_secret = options.client_secret,
     grant_type = "client_credentials" }
-  return credentials.oauth(caller.loop, options.client_secret, function(limits)
+  return credentials.oauth(caller.loop, options.client_secret, function(left)
     local body, err = caller:json(core.operations.oauth.token, form, {
-      deadline = math.max(0.001, math.min(caller.settings.deadline, limits.deadline)), retries = limits.retries,
+      deadline = math.max(0.001, math.min(caller.settings.deadline, left.deadline)), retries = left.retries,
     }, function(body) return type(body) == "table" and body or nil, "the answer is no token" end)
     if err then
       -- Whatever the answer is, there may be a token in it.
@@ -213,7 +222,7 @@ function client.new(options, seams)
   if type(options) ~= "table" then check.fail(WHERE, "options", "table expected, got " .. type(options)) end
   check.options(WHERE, options, OPTIONS)
   local kind = credential_kind(options)
-  local bases = bases_of(options, kind)
+  local bases, families = bases_of(options, kind)
   local standing = standing_headers(options, kind)
   local settings = settings_of(options, kind)
   local random = seams.random or math.random
@@ -224,17 +233,22 @@ function client.new(options, seams)
   local connection = core.connection { session = session, bases = bases, defaults = defaults }
   if bases.oauth then connection:headers("oauth", standing.oauth) end
   local caller = call.new {
-    connection = connection, bases = bases, standing = standing, settings = settings,
+    connection = connection, bases = bases, families = families, standing = standing, settings = settings,
+    limits = limits.new(clock.now, settings.rate_reserve),
     loop = loop.new(session, clock), clock = clock, random = random,
     policy = retry.new { retry_after_limit = settings.retry_after_limit, random = random },
     entity_header = entity_header(kind),
   }
   caller.credentials = credentials_of(options, kind, caller)
 
+  local runs = reportruns.new(caller)
   local self = setmetatable({
-    reportruns = reportruns.new(caller),
+    reports = reports.new(caller, runs),
+    reportruns = runs,
     jobs = jobs.new(caller),
     files = files.new(caller),
+    queries = queries.new(caller),
+    describe = describe.new(caller),
   }, Client)
   parts_of[self] = { session = session, caller = caller, loop = caller.loop }
   return self
@@ -293,6 +307,28 @@ function Client:step(seconds)
   local parts = open_parts(self, "step")
   check.value("client:step", "seconds", seconds, "delay")
   return parts.loop:step(seconds)
+end
+
+--- Any call of Zuora's REST API, with this client's credentials, retries and errors: for what has no function
+-- of its own.
+---@param call_of table path: "/v1/accounts/A-1", each part of it escaped (zuora.escape); method: "GET" by default;
+--- query: { name = value or list of values }; body: a table is sent as JSON, a string as it is, with content_type;
+--- base: "rest" (default), "reporting", "aqua", "files": what the path is below; headers: more of them; accept:
+--- the media type that is wanted ("application/json"); safe = true: a POST that only reads, and may be sent again;
+--- and the per-call options
+---@return any|nil value of JSON its value, else the text
+---@return { status: integer, headers: table<string, string> }|zuora.Error|nil answer or err
+function Client:request(call_of)
+  return raw.request(open_parts(self, "request").caller, call_of)
+end
+
+--- What Zuora said last of this tenant's limits: with how many requests left it is nearly reached.
+---@return { rate: table|nil, concurrency: table|nil, authentication: table|nil } limits
+--- rate = { limit, remaining, reset (seconds from then), window (seconds), quotas = { [seconds] = limit } },
+--- concurrency = { limit, remaining, type }, authentication = { limit, remaining } (of the minute, by address);
+--- each with age (seconds since it was said), and nil as long as it was not
+function Client:limits()
+  return open_parts(self, "limits").caller.limits:view()
 end
 
 --- What an event loop has to watch before the next client:step(0).

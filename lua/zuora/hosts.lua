@@ -105,7 +105,8 @@ end
 ---@param legacy boolean
 ---@return table<string, string>|nil bases, string|nil problem
 function hosts.bases(origins, legacy)
-  local bases = { oauth = origins.rest .. "/oauth/token" }
+  local bases = { oauth = origins.rest .. "/oauth/token", rest = origins.rest,
+    queries = origins.rest .. "/query/jobs", describe = origins.rest .. "/v1/describe" }
   if not legacy then
     bases.reporting = origins.rest .. "/reporting/api/rest/v1"
     bases.aqua = origins.rest .. "/v1/batch-query"

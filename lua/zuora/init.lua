@@ -7,14 +7,19 @@
 --     for row in assert(run:rows()) do print(row["Account.Name"]) end
 
 local client = require "zuora.client"
+local codes = require "zuora.codes"
 local core = require "zuora.core"
 local hosts = require "zuora.hosts"
 local rows = require "zuora.rows"
+local time = require "zuora.time"
 
 return {
   _VERSION = client.VERSION,
   new = function(options) return client.new(options) end,
   null = core.null,
   rows = rows.of_file,
+  time = time,
+  escape = core.escape,
+  aqua_codes = codes.aqua,
   environments = hosts.environments,
 }

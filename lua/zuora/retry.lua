@@ -20,6 +20,10 @@ local TRANSIENT = {
   UNFRAMED = true, RANGE = true, SHORT = true, CODING = true,
 }
 
+-- Of these, the ones that end a call before any of it was sent.
+local UNSENT = { COULDNT_RESOLVE_PROXY = true, COULDNT_RESOLVE_HOST = true, COULDNT_CONNECT = true,
+  SSL_CONNECT_ERROR = true }
+
 ---@param name string as request:response() names it
 ---@return boolean
 function retry.is_transient(name)
@@ -32,19 +36,20 @@ Policy.__index = Policy
 --- May this call be sent again after this error? Before any counting.
 -- A POST that creates something goes out under an idempotency key: without an answer, and after 401,
 -- 409 and 429, the same key is safe. A 5xx that was received, be it in part, is Zuora's stored answer to
--- that key.
-local function may_repeat(err, safe)
-  if safe then return err.retryable end
+-- that key. What has no key (a PUT) is sent again only when it was never taken.
+local function may_repeat(err, call)
+  if call.safe then return err.retryable end
+  if call.unkeyed then return err.status == 429 or UNSENT[err.curl] == true end
   if err.kind == "transport" then return err.retryable and (err.status or 0) < 500 end
   return err.status == 409 or err.status == 429
 end
 
 --- Seconds to wait before trying again, or nil when the error is final.
 ---@param err zuora.Error
----@param call { tries: integer, retries: integer, safe: boolean, remaining: number } so far
+---@param call { tries: integer, retries: integer, safe: boolean, unkeyed: boolean|nil, remaining: number } so far
 ---@return number|nil delay, string|nil reason why not
 function Policy:delay(err, call)
-  if not may_repeat(err, call.safe) then return nil, "final" end
+  if not may_repeat(err, call) then return nil, "final" end
   if call.tries > call.retries then return nil, "retries" end
   local wanted = err.retry_after or 0
   if wanted > self.retry_after_limit then return nil, "retry_after" end

@@ -1,0 +1,81 @@
+--- What Zuora says of its limits with each answer, and slowing down before they are reached. Pure: the
+--- clock is given, nobody sleeps here.
+
+local limits = {}
+
+local Limits = {}
+Limits.__index = Limits
+
+local MINUTE = 60
+
+local function number(text) return text and math.tointeger(tonumber(text:match "^%s*(%d+)%s*$")) end
+
+-- "2250000, 50000;w=60, 2250000;w=3600": the limit that is nearest to being reached, then all by the
+-- seconds of their windows.
+local function read_rate(headers, now)
+  local text = headers["ratelimit-limit"]
+  local limit, remaining = number(text and text:match "^%s*(%d+)"), number(headers["ratelimit-remaining"])
+  if not (limit and remaining) then return nil end
+  local rate = { limit = limit, remaining = remaining, reset = number(headers["ratelimit-reset"]), quotas = {},
+    at = now }
+  for quota, seconds in text:gmatch "(%d+)%s*;%s*w%s*=%s*(%d+)" do
+    local window = number(seconds)
+    rate.quotas[window] = number(quota)
+    if rate.quotas[window] == limit and window < (rate.window or math.huge) then rate.window = window end
+  end
+  return rate
+end
+
+local function read_pair(limit, remaining, now)
+  limit, remaining = number(limit), number(remaining)
+  return limit and remaining and { limit = limit, remaining = remaining, at = now } or nil
+end
+
+--- Takes note of an answer's headers.
+---@param headers table<string, string> names in lower case
+function Limits:note(headers)
+  local now = self.now()
+  self.rate = read_rate(headers, now) or self.rate
+  local concurrency = read_pair(headers["concurrency-limit-limit"], headers["concurrency-limit-remaining"], now)
+  if concurrency then concurrency.type = headers["concurrency-limit-type"] end
+  self.concurrency = concurrency or self.concurrency
+  self.authentication = read_pair(headers["x-ratelimit-limit-minute"], headers["x-ratelimit-remaining-minute"], now)
+    or self.authentication
+end
+
+--- Seconds that the next request should wait. When less than the reserve of the minute's budget is left,
+-- the requests share what is left of the minute; each call takes its place in that row.
+---@return number
+function Limits:pause()
+  local rate, now = self.rate, self.now()
+  if self.reserve == 0 or not rate or not rate.reset or rate.window ~= MINUTE then return 0 end
+  local ends_at = rate.at + rate.reset
+  if now >= ends_at or rate.remaining > rate.limit * self.reserve then return 0 end
+  if rate.remaining == 0 then return ends_at - now end
+  local at = math.min(ends_at, math.max(now, self.next_at))
+  self.next_at = at + (ends_at - at) / rate.remaining
+  return at - now
+end
+
+local function view(part, now)
+  if not part then return nil end
+  local copy = {}
+  for name, value in pairs(part) do copy[name] = value end
+  copy.at, copy.age = nil, now - part.at
+  return copy
+end
+
+--- What was seen last; see client:limits.
+function Limits:view()
+  local now = self.now()
+  return { rate = view(self.rate, now), concurrency = view(self.concurrency, now),
+    authentication = view(self.authentication, now) }
+end
+
+---@param now fun(): number seconds
+---@param reserve number the part of the minute's budget below which requests are spread; 0: never
+function limits.new(now, reserve)
+  return setmetatable({ now = now, reserve = reserve, next_at = 0 }, Limits)
+end
+
+return limits

@@ -1,0 +1,96 @@
+--- client:request: any call of Zuora's, for what has no function of its own.
+
+local call = require "zuora.call"
+local check = require "zuora.check"
+local core = require "zuora.core"
+
+local raw = {}
+
+local WHERE = "client:request"
+
+local OPTIONS = check.rules(call.keyed_options, { method = "GET|POST|PUT|PATCH|DELETE|HEAD", path = "text!",
+  query = "table", body = "any", base = "rest|reporting|aqua|files|queries|describe", headers = "table",
+  content_type = "text", accept = "text", safe = "boolean" })
+
+-- Methods that change nothing when they come twice; and those for which Zuora takes idempotency keys.
+local SAFE = { GET = true, HEAD = true, DELETE = true }
+local KEYED = { POST = true, PATCH = true }
+
+-- Headers that are this client's business.
+local RESERVED = { authorization = true, apiaccesskeyid = true, apisecretaccesskey = true, cookie = true, host = true,
+  ["idempotency-key"] = true, ["content-length"] = true, ["transfer-encoding"] = true }
+
+local function check_path(path)
+  if path:sub(1, 1) ~= "/" then check.fail(WHERE, "path", "must begin with a slash", 1) end
+  if path:find "[?#%s\\]" then
+    check.fail(WHERE, "path", "has no blanks and no ? # \\: parameters go into query, names through zuora.escape", 1)
+  end
+  for segment in path:gmatch "[^/]+" do
+    local plain = segment:gsub("%%2[eE]", ".")
+    if plain == "." or plain == ".." then check.fail(WHERE, "path", "has no '.' or '..'", 1) end
+  end
+end
+
+local function check_headers(headers)
+  for name, value in pairs(headers or {}) do
+    local argument = "headers." .. tostring(name)
+    check.value(WHERE, argument, name, "text", 1)
+    check.value(WHERE, argument, value, "text", 1)
+    if not name:find "^[%w-]+$" then check.fail(WHERE, argument, "the name of a header expected", 1) end
+    if RESERVED[name:lower()] then check.fail(WHERE, argument, "is the client's own business", 1) end
+  end
+end
+
+local function add_pair(pairs_of, name, value)
+  if type(value) == "boolean" or math.type(value) == "integer" then value = tostring(value) end
+  check.value(WHERE, "query." .. name, value, "string_or_empty", 2)
+  pairs_of[#pairs_of + 1] = core.escape(name) .. "=" .. core.escape(value)
+end
+
+-- { a = 1, b = { "x", "y" } } as "a=1&b=x&b=y", by name.
+local function query_text(query)
+  local names, pairs_of = {}, {}
+  for name in pairs(query or {}) do
+    check.value(WHERE, "query", name, "string", 1)
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local value = query[name]
+    if type(value) ~= "table" then value = { value } end
+    for _, one in ipairs(value) do add_pair(pairs_of, name, one) end
+  end
+  return table.concat(pairs_of, "&")
+end
+
+local function body_text(body)
+  if body == nil or type(body) == "string" then return body end
+  check.value(WHERE, "body", body, "json", 1)
+  return core.encode(body)
+end
+
+---@param caller table
+---@param options table see client:request
+function raw.request(caller, options)
+  check.value(WHERE, "call", options, "table")
+  options = check.options(WHERE, options, OPTIONS)
+  check_path(options.path)
+  check_headers(options.headers)
+  local method = options.method or "GET"
+  local safe = options.safe
+  if safe == nil then safe = SAFE[method] == true end
+  local operation = { group = "client", name = "request", base = options.base or "rest", hosts = "both",
+    result = "json", safe = safe, unkeyed = not KEYED[method], send = core.request }
+  if options.idempotency_key and (safe or operation.unkeyed) then
+    check.fail(WHERE, "idempotency_key", "goes with a POST or PATCH that is not safe")
+  end
+  caller:check_offered(WHERE, operation)
+  local body = body_text(options.body)
+  return caller:raw(operation, {
+    method = method, base = operation.base, path = options.path, query = query_text(options.query),
+    body = body, content_type = options.content_type or body and "application/json" or nil,
+    accept = options.accept or "application/json", fresh = not safe,
+  }, options)
+end
+
+return raw

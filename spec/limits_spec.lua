@@ -1,0 +1,122 @@
+local limits = require "zuora.limits"
+local support = require "spec.support"
+
+local SAMPLE = "2250000, 50000;w=60, 2250000;w=3600, 27000000;w=86400"
+
+describe("zuora.limits", function()
+  local at, all
+
+  before_each(function()
+    at = 1000
+    all = limits.new(function() return at end, 0.1)
+  end)
+
+  local function said(limit, remaining, reset)
+    all:note { ["ratelimit-limit"] = limit, ["ratelimit-remaining"] = remaining, ["ratelimit-reset"] = reset }
+  end
+
+  it("knows nothing before it is told", function()
+    assert.same({}, all:view())
+    assert.equal(0, all:pause())
+  end)
+
+  it("reads the headers as Zuora's sample has them", function()
+    said(SAMPLE, "2249999", "1234")
+    all:note { ["concurrency-limit-type"] = "Default", ["concurrency-limit-limit"] = "40",
+      ["concurrency-limit-remaining"] = "38" }
+    all:note { ["x-ratelimit-limit-minute"] = "100", ["x-ratelimit-remaining-minute"] = "99" }
+    at = 1005
+    assert.same({
+      rate = { limit = 2250000, remaining = 2249999, reset = 1234, window = 3600, age = 5,
+        quotas = { [60] = 50000, [3600] = 2250000, [86400] = 27000000 } },
+      concurrency = { type = "Default", limit = 40, remaining = 38, age = 5 },
+      authentication = { limit = 100, remaining = 99, age = 5 },
+    }, all:view())
+  end)
+
+  it("keeps what it knows when an answer says nothing, or nonsense", function()
+    said("50;w=60", "7", "30")
+    all:note {}
+    said("many", "7", "30")
+    said("50;w=60", "-1", "30")
+    assert.equal(7, all:view().rate.remaining)
+  end)
+
+  it("spreads requests over the minute when less than the reserve is left", function()
+    said("100, 100;w=60", "11", "30")
+    assert.equal(0, all:pause())
+    said("100, 100;w=60", "10", "30")
+    local pauses = {}
+    for i = 1, 4 do pauses[i] = all:pause() end
+    assert.equal(0, pauses[1])
+    assert.equal(3, pauses[2])
+    assert.is_true(pauses[3] > 5 and pauses[4] > pauses[3] and pauses[4] < 30)
+    at = 1030
+    assert.equal(0, all:pause())
+  end)
+
+  it("waits for the next minute when nothing is left", function()
+    said("100, 100;w=60", "0", "30")
+    assert.equal(30, all:pause())
+    at = 1020
+    assert.equal(10, all:pause())
+    at = 1031
+    assert.equal(0, all:pause())
+  end)
+
+  it("does not wait for an hour or a day to pass", function()
+    said("100, 1000;w=60, 100;w=3600", "0", "1800")
+    assert.equal(0, all:pause())
+  end)
+
+  it("does not wait when it is told not to", function()
+    all = limits.new(function() return at end, 0)
+    said("100, 100;w=60", "0", "30")
+    assert.equal(0, all:pause())
+  end)
+end)
+
+describe("client:limits", function()
+  local sim
+  setup(function() sim = support.simulator() end)
+  teardown(function() sim:stop() end)
+  before_each(function()
+    sim:heal()
+    sim:forget()
+  end)
+
+  local function limited(remaining)
+    sim:fault { on = "GET /v1/batch-query/jobs/x", kind = "status", status = 404, times = 2, headers = {
+      ["RateLimit-Limit"] = "100, 100;w=60", ["RateLimit-Remaining"] = remaining, ["RateLimit-Reset"] = "30" } }
+  end
+
+  it("gives what the last answers said", function()
+    local client <close> = support.client(sim)
+    assert.is_nil(client:limits().rate)
+    limited "50"
+    client.jobs:get "x"
+    assert.equal(50, client:limits().rate.remaining)
+    assert.is_true(client:limits().rate.age < 10)
+  end)
+
+  it("slows the client down by itself, and never beyond a call's deadline", function()
+    local lines = {}
+    local client <close>, clock = support.quick_client(sim, { log = function(line) lines[#lines + 1] = line end })
+    limited "0"
+    client.jobs:get "x"
+    assert.equal(0, clock.total())
+    client.jobs:get("x", { deadline = 5 })
+    assert.equal(0, clock.total())
+    client.jobs:get "x"
+    assert.equal(30, clock.total())
+    assert.matches("little is left of this minute's requests; sent in 30%.00 s", table.concat(lines, "\n"))
+  end)
+
+  it("leaves it alone when asked to", function()
+    local client <close>, clock = support.quick_client(sim, { rate_reserve = 0 })
+    limited "0"
+    client.jobs:get "x"
+    client.jobs:get "x"
+    assert.equal(0, clock.total())
+  end)
+end)
