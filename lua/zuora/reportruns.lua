@@ -3,6 +3,7 @@
 local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
+local pages = require "zuora.pages"
 local record = require "zuora.record"
 local rows = require "zuora.rows"
 local wait = require "zuora.wait"
@@ -21,6 +22,7 @@ local IN_PROGRESS = { "STARTED", "QUERYDATA", "PROCESSINGDATA" }
 
 -- As the document on cancelling has it, repaired: the blank column is Zuora's.
 local COLUMNS = { "reportId", "startedOn", "reportType", "createdByUserProfile.username", "status", " " }
+local PAGE = 250
 local NEWEST_FIRST = { { field = "startedOn", direction = "desc", priority = 0 } }
 
 local options_of = {
@@ -28,6 +30,7 @@ local options_of = {
   one = call.options,
   list = check.rules(call.options, { status = "list", columns = "list", sort = "list", page = "positive",
     page_size = "positive" }),
+  each = check.rules(call.options, { status = "list", columns = "list", sort = "list", page_size = "positive" }),
   pages = check.rules(call.options, { page_size = "positive" }),
   data = check.rules(call.options, { offset = "count", page_size = "positive" }),
   export = check.rules(call.file_options, { pivoted = "boolean", raw = "boolean", verify = "total" }),
@@ -203,24 +206,19 @@ local function find_list(response)
   return found
 end
 
---- Searches runs. POST /reportruns?status=…
----@param options table|nil status: string[] (by default the three in progress), columns: string[], page: integer
---- (1), page_size: integer (250), sort: table (the newest first); and the per-call options
----@return zuora.ReportRun[]|nil runs, zuora.Error|nil err
-function ReportRuns:list(options)
-  local where = "client.reportruns:list"
-  local parts = record.parts(self, ReportRuns, where)
-  options = check.options(where, options, options_of.list)
+-- What a search sends, but for the page.
+local function search_of(where, options)
   local status = options.status or IN_PROGRESS
-  for _, one in ipairs(status) do check.value(where, "status", one, "text") end
-  local body = {
-    columns = options.columns or COLUMNS,
-    pagination = { currentPage = options.page or 1, pageSize = options.page_size or 250 },
-    sort = options.sort or NEWEST_FIRST,
-  }
-  check.value(where, "columns", body.columns, "json")
-  check.value(where, "sort", body.sort, "json")
-  return parts.caller:reporting(operations.list, { status = status, body = body }, options, function(response)
+  for _, one in ipairs(status) do check.value(where, "status", one, "text", 1) end
+  local search = { status = status, columns = options.columns or COLUMNS, sort = options.sort or NEWEST_FIRST }
+  check.value(where, "columns", search.columns, "json", 1)
+  check.value(where, "sort", search.sort, "json", 1)
+  return search
+end
+
+local function list_page(parts, search, page, size, options)
+  local body = { columns = search.columns, pagination = { currentPage = page, pageSize = size }, sort = search.sort }
+  return parts.caller:reporting(operations.list, { status = search.status, body = body }, options, function(response)
     local runs = find_list(response)
     if not runs then return nil, "the answer to the search for report runs has no list of runs" end
     for i, run in ipairs(runs) do
@@ -231,6 +229,28 @@ function ReportRuns:list(options)
     end
     return runs
   end)
+end
+
+--- Searches runs. POST /reportruns?status=…
+---@param options table|nil status: string[] (by default the three in progress), columns: string[], page: integer
+--- (1), page_size: integer (250), sort: table (the newest first); and the per-call options
+---@return zuora.ReportRun[]|nil runs, zuora.Error|nil err
+function ReportRuns:list(options)
+  local where = "client.reportruns:list"
+  local parts = record.parts(self, ReportRuns, where)
+  options = check.options(where, options, options_of.list)
+  return list_page(parts, search_of(where, options), options.page or 1, options.page_size or PAGE, options)
+end
+
+--- The same, page after page: `for run in client.reportruns:each { status = { "COMPLETED" } } do … end`
+---@param options table|nil as for list, without page
+---@return fun(): zuora.ReportRun|nil iterator raises an error value when a page cannot be had
+function ReportRuns:each(options)
+  local where = "client.reportruns:each"
+  local parts = record.parts(self, ReportRuns, where)
+  options = check.options(where, options, options_of.each)
+  local search, size = search_of(where, options), options.page_size or PAGE
+  return pages.each(size, function(_, page) return list_page(parts, search, page, size, options) end)
 end
 
 --- The last completed run of a report by this user. GET /reports/{report_id}/reportruns/latest

@@ -1,0 +1,327 @@
+--- client.queries: Data Query, the neighbour of AQuA: SQL over a tenant's data.
+--
+-- Its result lies in a store of somebody else's: the link to it carries its own signature, and is shown
+-- none of our credentials.
+
+local call = require "zuora.call"
+local check = require "zuora.check"
+local core = require "zuora.core"
+local error_value = require "zuora.error"
+local hosts = require "zuora.hosts"
+local record = require "zuora.record"
+local rows = require "zuora.rows"
+local wait = require "zuora.wait"
+
+local operations = core.operations.queries
+
+local queries = {}
+
+---@class zuora.Queries
+local Queries = {}
+
+---@class zuora.QueryJob
+local QueryJob = {}
+
+local options_of = {
+  submit = check.rules(call.keyed_options, { query = "string!", outputFormat = "CSV|TSV|DSV|JSON",
+    compression = "NONE|GZIP|ZIP", output = "table", columnSeparator = "string", encryptionKey = "text",
+    readDeleted = "boolean", useIndexJoin = "boolean", sourceData = "LIVE", warehouseSize = "text" }),
+  list = check.rules(call.options, { status = "submitted|accepted|in_progress|completed|failed|cancelled",
+    page_size = "positive" }),
+  wait = check.rules(call.options, wait.options),
+  download = check.rules(call.file_options, { verify = "boolean", resume = "boolean" }),
+  rows = check.rules(call.file_options, rows.options, { verify = "boolean" }),
+}
+
+local DEFAULTS = { outputFormat = "CSV", compression = "NONE", output = { target = "S3" } }
+
+-- --- what is shared ----------------------------------------------------------------------------------
+
+-- A job as the API describes it, or what is wrong with it: it must be the one that was asked for.
+local function job_fields(body, job_id)
+  local fields = type(body) == "table" and body.data
+  if type(fields) ~= "table" or not check.is(fields.id, "id") then
+    return nil, "the answer about the query job has no 'data' with an 'id'"
+  end
+  if job_id and fields.id ~= job_id then
+    return nil, ("the answer is about query job %s, not %s"):format(fields.id, job_id)
+  end
+  if type(fields.queryStatus) ~= "string" then
+    return nil, ("the answer about query job %s has no 'queryStatus'"):format(fields.id)
+  end
+  return fields
+end
+
+local function job_call(parts, operation, parameters, options, job_id)
+  return parts.caller:json(operation, parameters, options, function(body) return job_fields(body, job_id) end)
+end
+
+local function job_new(parts, fields, err)
+  if not fields then return nil, err end
+  return setmetatable(fields, parts.job)
+end
+
+-- nil while pending; then the verdict, and the words for it.
+local function judge(job)
+  local status = record.status(job.queryStatus)
+  if status == "completed" then return "completed" end
+  if status == "cancelled" then return "cancelled", "was cancelled" end
+  if status ~= "failed" then return nil end
+  return "failed", "failed" .. (type(job.errorMessage) == "string" and ": " .. job.errorMessage or "")
+end
+
+local function job_refresh(parts, job, job_id, operation, options)
+  local fields, err = job_call(parts, operation, { id = job_id }, options, job_id)
+  if not fields then return nil, err end
+  return record.replace(job, fields, "outputFormat") -- only the submit knows it
+end
+
+local function job_wait(parts, job, job_id, options)
+  return parts.caller:wait({
+    what = "query job " .. job_id,
+    judge = judge,
+    last = job,
+    status = "queryStatus",
+    look = function(look_options) return job_refresh(parts, job, job_id, operations.get, look_options) end,
+  }, options)
+end
+
+-- The link to a result, as an operation of its own. Plain http only where the base URL says so, too.
+local function link_operation(parts, job)
+  local url = job.dataFile
+  local wanted = parts.caller.bases.queries:match "^http:" and "^https?://[^/]" or "^https://[^/]"
+  if type(url) ~= "string" or not url:lower():match(wanted) or url:find "[%c%s]" then return nil end
+  return { group = "queries", name = "result", url = url, hosts = "both", safe = true, result = "file",
+    send = core.request }
+end
+
+-- Only of these the records can be told by reading lines.
+local COUNTED = { CSV = true, TSV = true }
+
+-- The format of the result, by the job or by the link; nil: not known.
+local function format_of(job)
+  local path = job.dataFile:match "^[^?]*"
+  local known = job.outputFormat or path:match "%.(%a+)%.%a+$" or path:match "%.(%a+)$"
+  if type(known) ~= "string" then return nil end
+  known = known:upper()
+  return known:find "^JSON" and "JSON" or known
+end
+
+-- What every download of a result refuses: the store's error pages. Its answers have no better type for
+-- JSON than for anything else.
+local REFUSED = "text/html application/xml text/xml"
+
+-- The job's file, to a path or (without one) as rows. A link lives for hours, a record may be older: the
+-- job is looked at first, and once more when the link is refused.
+local function job_file(parts, job, path, options)
+  local err
+  for _ = 1, 2 do
+    local done
+    done, err = job_refresh(parts, job, job.id, operations.get, { track_id = options.track_id,
+      entity_id = options.entity_id, retries = options.retries })
+    if not done then return nil, err end
+    if judge(job) ~= "completed" then
+      return nil, error_value.new { kind = "failed", record = job,
+        message = ("query job %s has no result, it is %s"):format(job.id, job.queryStatus) }
+    end
+    local operation = link_operation(parts, job)
+    if not operation then
+      return nil, error_value.new { kind = "api", message = ("query job %s has no usable link to its result"):format(
+        job.id) }
+    end
+    local countable = COUNTED[format_of(job)] == true
+    if not path and format_of(job) == "JSON" then
+      return nil, error_value.new { kind = "text",
+        message = ("the result of query job %s is JSON, not rows"):format(job.id) }
+    end
+    local result, problem, nothing, it = parts.caller:file(operation, options, { what = "query job " .. job.id,
+      path = path, refuse = REFUSED, parts = { { url = operation.url } }, uncounted = not countable,
+      identity = hosts.authority(operation.url) .. " " .. job.id,
+      expected = countable and options.verify ~= false and math.tointeger(tonumber(job.outputRows)) or nil })
+    if result then return result, problem, nothing, it end
+    err = problem
+    if err.status ~= 403 then break end
+  end
+  return nil, err
+end
+
+-- --- client.queries ----------------------------------------------------------------------------------
+
+--- Submits a query. POST /query/jobs
+---@param fields table query, and by their wire names outputFormat ("CSV"; TSV, DSV, JSON), compression ("NONE"; GZIP,
+--- ZIP), columnSeparator (for DSV), encryptionKey, readDeleted, useIndexJoin; and the per-call options
+---@return zuora.QueryJob|nil job, zuora.Error|nil err
+function Queries:submit(fields)
+  local where = "client.queries:submit"
+  local parts = record.parts(self, Queries, where)
+  check.value(where, "fields", fields, "table")
+  fields = check.options(where, fields, options_of.submit)
+  parts.caller:check_offered(where, operations.submit)
+  local sent = {}
+  for _, parameter in ipairs(operations.submit.parameters) do
+    local name = parameter.name
+    sent[name] = fields[name]
+    if sent[name] == nil then sent[name] = DEFAULTS[name] end
+  end
+  if (sent.outputFormat == "DSV") ~= (sent.columnSeparator ~= nil) then
+    check.fail(where, "columnSeparator", "goes with outputFormat = \"DSV\", which needs one")
+  end
+  check.value(where, "output", sent.output, "json")
+  local job, err = job_new(parts, job_call(parts, operations.submit, sent, fields))
+  if job then job.outputFormat = job.outputFormat or sent.outputFormat end
+  return job, err
+end
+
+--- A query job as it is now. GET /query/jobs/{id}
+---@param job_id string
+---@param options table|nil per-call options
+---@return zuora.QueryJob|nil job, zuora.Error|nil err
+function Queries:get(job_id, options)
+  local where = "client.queries:get"
+  local parts = record.parts(self, Queries, where)
+  check.value(where, "job_id", job_id, "id")
+  options = check.options(where, options, call.options)
+  parts.caller:check_offered(where, operations.get)
+  return job_new(parts, job_call(parts, operations.get, { id = job_id }, options, job_id))
+end
+
+--- The newest query jobs. GET /query/jobs
+---@param options { status: string|nil, page_size: integer|nil }|nil page_size: 20 by Zuora's choice, at most 1000;
+--- and the per-call options
+---@return zuora.QueryJob[]|nil jobs, zuora.Error|nil err
+function Queries:list(options)
+  local where = "client.queries:list"
+  local parts = record.parts(self, Queries, where)
+  options = check.options(where, options, options_of.list)
+  if (options.page_size or 1) > 1000 then check.fail(where, "page_size", "at most 1000") end
+  parts.caller:check_offered(where, operations.list)
+  local parameters = { queryStatus = options.status, pageSize = options.page_size }
+  return parts.caller:json(operations.list, parameters, options, function(body)
+    local list = type(body) == "table" and body.data
+    if type(list) ~= "table" or #list == 0 and next(list) then return nil, "the answer has no list of query jobs" end
+    for _, fields in ipairs(list) do
+      local sound, problem = job_fields { data = fields }
+      if not sound then return nil, problem end
+      setmetatable(fields, parts.job)
+    end
+    return list
+  end)
+end
+
+--- Cancels a query job that is accepted or in progress. DELETE /query/jobs/{id}
+---@param job_id string
+---@param options table|nil per-call options
+---@return zuora.QueryJob|nil job, zuora.Error|nil err
+function Queries:cancel(job_id, options)
+  local where = "client.queries:cancel"
+  local parts = record.parts(self, Queries, where)
+  check.value(where, "job_id", job_id, "id")
+  options = check.options(where, options, call.options)
+  parts.caller:check_offered(where, operations.cancel)
+  return job_new(parts, job_call(parts, operations.cancel, { id = job_id }, options, job_id))
+end
+
+--- Looks at a query job until it has settled; the options are those of client.jobs:wait.
+---@param job_id string
+---@param options table|nil
+---@return zuora.QueryJob|nil job
+---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
+function Queries:wait(job_id, options)
+  local where = "client.queries:wait"
+  local parts = record.parts(self, Queries, where)
+  check.value(where, "job_id", job_id, "id")
+  options = check.options(where, options, options_of.wait)
+  parts.caller:check_offered(where, operations.get)
+  return job_wait(parts, job_new(parts, { id = job_id }), job_id, options)
+end
+
+--- Fetches the result of a completed query job.
+---@param job_id string
+---@param path string replaced when all has been received, and left alone otherwise
+---@param options { verify: boolean|nil, resume: boolean|nil }|nil verify = false: whatever outputRows says; the rest
+--- as for batch:download
+---@return { path: string, bytes: integer, records: integer|nil }|nil written, zuora.Error|nil err
+function Queries:download(job_id, path, options)
+  local where = "client.queries:download"
+  local parts = record.parts(self, Queries, where)
+  check.value(where, "job_id", job_id, "id")
+  check.value(where, "path", path, "text")
+  options = check.options(where, options, options_of.download)
+  parts.caller:check_offered(where, operations.get)
+  return job_file(parts, job_new(parts, { id = job_id }), path, options)
+end
+
+--- Fetches the result (CSV or TSV, plain or gzip) whole, and reads it as rows.
+---@param job_id string
+---@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, and the per-call options
+---@return function|nil it, zuora.Error|nil err
+function Queries:rows(job_id, options)
+  local where = "client.queries:rows"
+  local parts = record.parts(self, Queries, where)
+  check.value(where, "job_id", job_id, "id")
+  options = check.options(where, options, options_of.rows)
+  rows.check(where, options)
+  parts.caller:check_offered(where, operations.get)
+  return job_file(parts, job_new(parts, { id = job_id }), nil, options)
+end
+
+-- --- the record --------------------------------------------------------------------------------------
+
+--- Asks for the job's present state, and takes it over.
+---@return zuora.QueryJob|nil self, zuora.Error|nil err
+function QueryJob:refresh(options)
+  local where = "query:refresh"
+  local parts = record.parts(self, QueryJob, where)
+  check.value(where, "id", self.id, "id")
+  return job_refresh(parts, self, self.id, operations.get, check.options(where, options, call.options))
+end
+
+--- Looks until the job has settled; a job that is known to be completed is not looked at again.
+---@return zuora.QueryJob|nil self, zuora.Error|nil err
+function QueryJob:wait(options)
+  local where = "query:wait"
+  local parts = record.parts(self, QueryJob, where)
+  check.value(where, "id", self.id, "id")
+  options = check.options(where, options, options_of.wait)
+  if judge(self) == "completed" then return self end
+  return job_wait(parts, self, self.id, options)
+end
+
+--- Cancels the job, and takes over what Zuora says of it then.
+---@return zuora.QueryJob|nil self, zuora.Error|nil err
+function QueryJob:cancel(options)
+  local where = "query:cancel"
+  local parts = record.parts(self, QueryJob, where)
+  check.value(where, "id", self.id, "id")
+  return job_refresh(parts, self, self.id, operations.cancel, check.options(where, options, call.options))
+end
+
+--- Fetches the result; see client.queries:download.
+---@return { path: string, bytes: integer, records: integer|nil }|nil written, zuora.Error|nil err
+function QueryJob:download(path, options)
+  local where = "query:download"
+  local parts = record.parts(self, QueryJob, where)
+  check.value(where, "id", self.id, "id")
+  check.value(where, "path", path, "text")
+  return job_file(parts, self, path, check.options(where, options, options_of.download))
+end
+
+--- The result as rows; see client.queries:rows.
+---@return function|nil it, zuora.Error|nil err
+function QueryJob:rows(options)
+  local where = "query:rows"
+  local parts = record.parts(self, QueryJob, where)
+  check.value(where, "id", self.id, "id")
+  options = check.options(where, options, options_of.rows)
+  rows.check(where, options)
+  return job_file(parts, self, nil, options)
+end
+
+---@param caller table
+---@return zuora.Queries
+function queries.new(caller)
+  local job = record.kind("zuora.QueryJob", QueryJob, { caller = caller })
+  return setmetatable({}, record.kind("zuora.Queries", Queries, { caller = caller, job = job }))
+end
+
+return queries

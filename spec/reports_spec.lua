@@ -1,0 +1,173 @@
+local support = require "spec.support"
+
+local LABEL = "ff808081529f4e3401529fd373730099"
+
+describe("client.reports", function()
+  local sim, client, older
+
+  setup(function()
+    local reports = { [support.REPORT] = { name = "Accounts by balance", columns = { "A" }, rows = { { "1" } } } }
+    for i = 1, 120 do
+      reports[("%032x"):format(i)] = { name = ("Weekly revenue %03d"):format(i), columns = { "A" }, rows = {} }
+    end
+    for i = 1, 2 do reports[("twin%d"):format(i)] = { name = "Twin report", columns = { "A" }, rows = {} } end
+    sim = support.simulator { reports = reports }
+    client = support.client(sim)
+    older = support.client(sim, { legacy = true, username = sim.username, password = sim.password })
+  end)
+  teardown(function()
+    client:close()
+    older:close()
+    sim:stop()
+  end)
+  before_each(function()
+    sim:heal()
+    sim:forget()
+  end)
+
+  it("searches: 50 at a time, in order, from where it is told", function()
+    local first = assert(client.reports:search("revenue", { order_by = "name" }))
+    assert.equal(50, #first)
+    assert.equal("Weekly revenue 001", first[1].name)
+    assert.equal(120, first.count)
+    local last = assert(client.reports:search("revenue", { order_by = "name", ascending = false, start = 110 }))
+    assert.equal(10, #last)
+    assert.equal("Weekly revenue 001", last[10].name)
+    assert.same({}, { table.unpack(assert(client.reports:search "nonesuch")) })
+  end)
+
+  it("goes through all pages, and gives each report once", function()
+    local names, count = {}, 0
+    for report in client.reports:each("revenue", { order_by = "name" }) do
+      names[report.name] = true
+      count = count + 1
+    end
+    assert.equal(120, count)
+    assert.is_true(names["Weekly revenue 001"] and names["Weekly revenue 120"])
+    assert.equal(3, #support.sent(sim, "GET", "/reporting/api/rest/v1/reports/search"))
+  end)
+
+  it("raises the error of a page, since a nil would look like the end", function()
+    sim:fault { on = "GET *", kind = "status", status = 400, skip = 1, body = '{"message":"no"}' }
+    local count = 0
+    local ok, err = pcall(function()
+      for _ in client.reports:each "revenue" do count = count + 1 end
+    end)
+    assert.is_false(ok)
+    assert.equal("api", err.kind)
+    assert.equal(50, count)
+  end)
+
+  it("finds the one report of exactly that name", function()
+    assert.equal(support.REPORT, assert(client.reports:find "Accounts by balance").id)
+    assert.equal(("%032x"):format(77), assert(client.reports:find "Weekly revenue 077").id)
+  end)
+
+  it("says when there is none of that name, or several", function()
+    local report, err = client.reports:find "accounts by balance"
+    assert.is_nil(report)
+    assert.equal("api", err.kind)
+    assert.matches('no report has the name "accounts by balance" %(1 others were found%)', err.message)
+    report, err = client.reports:find "Twin report"
+    assert.is_nil(report)
+    assert.matches('2 reports have the name "Twin report": twin%d, twin%d', err.message)
+    assert.equal(2, #err.reports)
+    sim:fault { on = "GET *", kind = "status", status = 403, body = "{}" }
+    report, err = client.reports:find "Twin report"
+    assert.is_nil(report)
+    assert.equal("auth", err.kind)
+  end)
+
+  it("runs a report that was found", function()
+    local report = assert(client.reports:find "Accounts by balance")
+    local run = assert(report:start { view = "Detail" })
+    assert.equal(support.REPORT, run.reportId)
+    assert(run:wait(support.soon))
+    assert.equal(run.id, assert(report:last()).id)
+  end)
+
+  it("shows API data only in a report", function()
+    local report = assert(client.reports:find "Accounts by balance")
+    for name in pairs(report) do assert.is_nil(({ start = true, last = true })[name]) end
+    assert.is_false(getmetatable(report))
+  end)
+
+  it("gets a report with its definition, and what there is besides", function()
+    local report = assert(older.reports:get(support.REPORT))
+    assert.equal("Accounts by balance", report.name)
+    assert.is_string(report.definition)
+    assert.equal("integer", math.type(report.executedOn or 0))
+    assert.is_table((assert(older.reports:details(support.REPORT))))
+    assert.is_true(#assert(older.reports:mine()) > 0)
+    assert.equal("api", select(2, older.reports:get "nonesuch").kind)
+  end)
+
+  it("attaches and detaches labels", function()
+    assert.equal(LABEL, assert(older.reports:labels())[1].id)
+    assert.is_true((older.reports:attach(support.REPORT, { LABEL })))
+    assert.equal(LABEL, assert(older.reports:labels_of(support.REPORT))[1].id)
+    local labelled = assert(older.reports:labelled(LABEL, { page = 0, page_size = 5, order_by = "name" }))
+    assert.equal(support.REPORT, labelled[1].id)
+    assert.equal(1, labelled.totalCount)
+    assert.is_true((older.reports:detach(support.REPORT, { LABEL })))
+    assert.same({}, (assert(older.reports:labels_of(support.REPORT))))
+    local done, err = older.reports:attach(support.REPORT, { "nonesuch" })
+    assert.is_nil(done)
+    assert.equal("api", err.kind)
+  end)
+
+  it("creates, saves, copies and deletes", function()
+    local made = assert(older.reports:create { name = "Made here", dsName = "d", datasource = "s", definition = "{}" })
+    assert.equal("Made here", assert(older.reports:get(made.id)).name)
+    made.name = "Renamed"
+    assert(older.reports:save(made.id, made)) -- a record goes as the data it is
+    assert.equal("Renamed", assert(older.reports:get(made.id)).name)
+    local copy = assert(older.reports:copy(made.id, { name = "A copy", label_ids = { LABEL } }))
+    assert.not_equal(made.id, copy.id)
+    assert.equal(copy.id, assert(older.reports:find "A copy").id)
+    assert.is_true((older.reports:delete(copy.id)))
+    assert.is_nil((older.reports:get(copy.id)))
+  end)
+
+  it("creates once under an idempotency key, whatever happens to the answer", function()
+    sim:fault { on = "POST /api/rest/v1/reports", kind = "reset" }
+    local quick <close> = support.quick_client(sim, { legacy = true, username = sim.username, password = sim.password })
+    assert(quick.reports:create { name = "Only once", dsName = "d", datasource = "s", definition = "{}" })
+    assert(quick.reports:find "Only once")
+    assert.equal(2, #support.sent(sim, "POST", "/api/rest/v1/reports"))
+  end)
+
+  it("hands reports over", function()
+    local done, words = client.reports:transfer { ids = { support.REPORT }, to = "U2" }
+    assert.is_true(done)
+    assert.equal("Transfer ownership successfully", words)
+    assert.equal("U2", assert(client.reports:find "Accounts by balance").userId)
+    assert.is_nil((client.reports:transfer { names = { "nonesuch" }, to = "U2" }))
+  end)
+
+  it("reads and sets the tenant's settings", function()
+    assert.is_true((older.reports:set_settings { emailDomains = { "a.example", "b.example" } }))
+    assert.same({ "a.example", "b.example" }, assert(older.reports:settings()).emailDomains)
+    assert.is_true((older.reports:set_settings { emailDomains = {} }))
+    assert.same({}, assert(older.reports:settings()).emailDomains)
+    assert.equal('{"emailDomains":[]}', support.sent(sim, "POST", "/api/rest/v1/settings")[2].body)
+  end)
+
+  it("takes no other report, and no odd list, for the answer", function()
+    local function answered(body, call)
+      sim:fault { on = "* /*reports*", kind = "status", status = 200, body = body }
+      local value, err = call()
+      assert.is_nil(value)
+      return err
+    end
+    local function get() return older.reports:get "R" end
+    assert.matches("about report other", answered('{"success":true,"response":{"id":"other"}}', get).message)
+    assert.matches("has no 'id'", answered('{"success":true,"response":{}}', get).message)
+    local function search() return client.reports:search "x" end
+    assert.matches("no list of reports", answered('{"success":true,"response":{"reports":{"a":1}}}', search).message)
+    assert.matches("no list of reports", answered('{"success":true,"response":{}}', search).message)
+    assert.matches("without an 'id'", answered('{"success":true,"response":{"reports":[{}]}}', search).message)
+    assert.equal("api", answered('{"success":false,"response":"{\\"message\\":\\"m\\",\\"errorCode\\":\\"ZAN-REST-ERROR\\"}"}',
+      search).kind)
+  end)
+end)
