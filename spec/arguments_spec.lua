@@ -10,16 +10,18 @@ local BAD_SEGMENTS = { "", ".", "..", "a\r\nb", "a\0b", 5, {} }
 local BAD_TRACK_IDS = { ("x"):rep(65), " ", "a ", "a;b", "a:b", "a\"b", "a'b", "a\r\nb", "é", "", 5 }
 
 describe("misuse", function()
-  local sim, client, run, job
+  local sim, client, older, run, job
 
   setup(function()
     sim = support.simulator()
     client = support.client(sim)
+    older = support.client(sim, { legacy = true, username = sim.username, password = sim.password })
     run = assert(client.reportruns:start(support.REPORT, { view = "Detail" }))
     job = assert(client.jobs:submit { queries = { { name = "a", query = "select Id from Account" } } })
   end)
   teardown(function()
     client:close()
+    older:close()
     sim:stop()
   end)
   before_each(function() sim:forget() end)
@@ -45,6 +47,23 @@ describe("misuse", function()
     ["client.jobs:cancel"] = { "job_id", function(id) client.jobs:cancel(id) end },
     ["client.jobs:wait"] = { "job_id", function(id) client.jobs:wait(id) end },
     ["client.files:download"] = { "file_id", function(id) client.files:download(id, "build/x") end },
+    ["client.files:status"] = { "file_id", function(id) client.files:status(id) end },
+    ["client.files:rows"] = { "file_id", function(id) client.files:rows(id) end },
+    ["client.queries:get"] = { "job_id", function(id) client.queries:get(id) end },
+    ["client.queries:cancel"] = { "job_id", function(id) client.queries:cancel(id) end },
+    ["client.queries:wait"] = { "job_id", function(id) client.queries:wait(id) end },
+    ["client.queries:download"] = { "job_id", function(id) client.queries:download(id, "build/x") end },
+    ["client.queries:rows"] = { "job_id", function(id) client.queries:rows(id) end },
+    ["client.describe:object"] = { "name", function(id) client.describe:object(id) end },
+    ["client.reports:get"] = { "report_id", function(id) older.reports:get(id) end },
+    ["client.reports:details"] = { "report_id", function(id) older.reports:details(id) end },
+    ["client.reports:labelled"] = { "label_id", function(id) older.reports:labelled(id) end },
+    ["client.reports:labels_of"] = { "report_id", function(id) older.reports:labels_of(id) end },
+    ["client.reports:attach"] = { "report_id", function(id) older.reports:attach(id, { "L" }) end },
+    ["client.reports:detach"] = { "report_id", function(id) older.reports:detach(id, { "L" }) end },
+    ["client.reports:save"] = { "report_id", function(id) older.reports:save(id, {}) end },
+    ["client.reports:copy"] = { "report_id", function(id) older.reports:copy(id) end },
+    ["client.reports:delete"] = { "report_id", function(id) older.reports:delete(id) end },
   }
   for where, case in pairs(IDS) do
     it("in an id: " .. where, function()
@@ -69,6 +88,37 @@ describe("misuse", function()
     ["client.jobs:cancel"] = function(o) client.jobs:cancel("x", o) end,
     ["client.jobs:wait"] = function(o) client.jobs:wait("x", o) end,
     ["client.files:download"] = function(o) client.files:download("x", "build/x", o) end,
+    ["client.files:status"] = function(o) client.files:status("x", o) end,
+    ["client.jobs:recover"] = function(o) o.partner, o.project = "p", "q" client.jobs:recover(o) end,
+    ["client.queries:submit"] = function(o) o.query = "q" client.queries:submit(o) end,
+    ["client.queries:get"] = function(o) client.queries:get("x", o) end,
+    ["client.queries:list"] = function(o) client.queries:list(o) end,
+    ["client.queries:cancel"] = function(o) client.queries:cancel("x", o) end,
+    ["client.queries:wait"] = function(o) client.queries:wait("x", o) end,
+    ["client.queries:download"] = function(o) client.queries:download("x", "build/x", o) end,
+    ["client.queries:rows"] = function(o) client.queries:rows("x", o) end,
+    ["client.describe:objects"] = function(o) client.describe:objects(o) end,
+    ["client.describe:object"] = function(o) client.describe:object("x", o) end,
+    ["client:request"] = function(o) o.path = "/x" client:request(o) end,
+    ["client.reportruns:each"] = function(o) client.reportruns:each(o) end,
+    ["client.reports:search"] = function(o) client.reports:search("x", o) end,
+    ["client.reports:each"] = function(o) client.reports:each("x", o) end,
+    ["client.reports:find"] = function(o) client.reports:find("x", o) end,
+    ["client.reports:mine"] = function(o) older.reports:mine(o) end,
+    ["client.reports:get"] = function(o) older.reports:get("x", o) end,
+    ["client.reports:details"] = function(o) older.reports:details("x", o) end,
+    ["client.reports:labelled"] = function(o) older.reports:labelled("x", o) end,
+    ["client.reports:labels"] = function(o) older.reports:labels(o) end,
+    ["client.reports:labels_of"] = function(o) older.reports:labels_of("x", o) end,
+    ["client.reports:attach"] = function(o) older.reports:attach("x", { "L" }, o) end,
+    ["client.reports:detach"] = function(o) older.reports:detach("x", { "L" }, o) end,
+    ["client.reports:create"] = function(o) older.reports:create({ name = 1, dsName = 1, datasource = 1, definition = 1 }, o) end,
+    ["client.reports:save"] = function(o) older.reports:save("x", {}, o) end,
+    ["client.reports:copy"] = function(o) older.reports:copy("x", o) end,
+    ["client.reports:delete"] = function(o) older.reports:delete("x", o) end,
+    ["client.reports:transfer"] = function(o) o.ids, o.to = { "x" }, "U" client.reports:transfer(o) end,
+    ["client.reports:settings"] = function(o) older.reports:settings(o) end,
+    ["client.reports:set_settings"] = function(o) o.emailDomains = {} older.reports:set_settings(o) end,
     ["run:refresh"] = function(o) run:refresh(o) end,
     ["run:wait"] = function(o) run:wait(o) end,
     ["run:cancel"] = function(o) run:cancel(o) end,
@@ -161,16 +211,56 @@ describe("misuse", function()
     raises(where, "queries", submit {})
     raises(where, "queries", submit { queries = {} })
     raises(where, "queries", submit { queries = "select" })
-    raises(where, "queries[1]", submit { queries = { "select" } })
+    raises(where, "queries[1]", submit { queries = { true } })
     raises(where, "queries", submit { queries = { { query = "q" }, nil, { query = "q" } } })
-    raises(where, "queries", submit { queries = { name = "n", query = "q" } })
-    raises(where, "queries[1]", submit { queries = { { query = "q", deleted = print } } })
+    raises(where, "queries[1]", submit { queries = { name = 5 } })
+    raises(where, "queries[1].deleted", submit { queries = { { query = "q", deleted = print } } })
     raises(where, "version", submit { queries = { { query = "q" } }, version = true })
     raises(where, "queries[2].query", submit { queries = { { query = "q" }, { name = "x" } } })
     raises(where, "partner", submit { queries = { { query = "q" } }, partner = 5 })
     raises(where, "offset", submit { queries = { { query = "q" } }, offset = "5" })
     raises(where, "useQueryLabels", submit { queries = { { query = "q" } }, useQueryLabels = "true" })
     raises("job:batch", "name", function() job:batch() end)
+  end)
+
+  it("in reports", function()
+    for _, bad in ipairs(BAD_TEXTS) do
+      raises("client.reports:search", "text", function() client.reports:search(bad) end)
+      raises("client.reports:each", "text", function() client.reports:each(bad) end)
+      raises("client.reports:find", "name", function() client.reports:find(bad) end)
+    end
+    raises("client.reports:search", "order_by", function() client.reports:search("x", { order_by = "id" }) end)
+    raises("client.reports:search", "start", function() client.reports:search("x", { start = -1 }) end)
+    for _, bad in ipairs { "L", {}, { "a/b" }, { 5 } } do
+      raises("client.reports:attach", "label_ids", function() older.reports:attach("R", bad) end)
+      raises("client.reports:detach", "label_ids", function() older.reports:detach("R", bad) end)
+      raises("client.reports:copy", "label_ids", function() older.reports:copy("R", { label_ids = bad }) end)
+      raises("client.reports:transfer", "ids", function() client.reports:transfer { ids = bad, to = "U" } end)
+    end
+    raises("client.reports:create", "report", function() older.reports:create "x" end)
+    raises("client.reports:create", "report", function() older.reports:create { name = print } end)
+    raises("client.reports:create", "report.dsName", function() older.reports:create { name = "x" } end)
+    raises("client.reports:save", "report", function() older.reports:save("R") end)
+    raises("client.reports:transfer", "to", function() client.reports:transfer { ids = { "x" } } end)
+    raises("client.reports:transfer", "ids", function() client.reports:transfer { to = "U" } end)
+    raises("client.reports:transfer", "ids", function() client.reports:transfer { to = "U", ids = { "x" }, names = { "y" } } end)
+    raises("client.reports:set_settings", "emailDomains", function() older.reports:set_settings {} end)
+    raises("client.reports:set_settings", "emailDomains", function() older.reports:set_settings { emailDomains = { a = 1 } } end)
+    raises("client.reports:set_settings", "emailDomains", function() older.reports:set_settings { emailDomains = { 5 } } end)
+  end)
+
+  it("in data queries", function()
+    local where = "client.queries:submit"
+    raises(where, "fields", function() client.queries:submit() end)
+    raises(where, "query", function() client.queries:submit {} end)
+    raises(where, "query", function() client.queries:submit { query = "" } end)
+    raises(where, "outputFormat", function() client.queries:submit { query = "q", outputFormat = "csv" } end)
+    raises(where, "columnSeparator", function() client.queries:submit { query = "q", outputFormat = "DSV" } end)
+    raises(where, "columnSeparator", function() client.queries:submit { query = "q", columnSeparator = ";" } end)
+    raises(where, "output", function() client.queries:submit { query = "q", output = { print } } end)
+    raises("client.queries:list", "status", function() client.queries:list { status = "done" } end)
+    raises("client.queries:list", "page_size", function() client.queries:list { page_size = 1001 } end)
+    raises("client.queries:download", "path", function() client.queries:download("x") end)
   end)
 
   it("in partners and projects", function()

@@ -25,16 +25,26 @@ describe("the README", function()
     assert.matches("%d+ bytes\t3 records", text)
   end)
 
-  it("names every call, and its path, as the core has them", function()
+  it("has every operation in its table, with method, path and function as the core has them, and no other", function()
+    local REST = { reporting = "/reporting/api/rest/v1", aqua = "/v1/batch-query", files = "/v1/files",
+      queries = "/query/jobs", describe = "/v1/describe" }
+    local HOSTS = { both = "", rest = "REST", legacy = "older" }
+    local rows = {}
+    for row in readme:match("\n## Every operation\n(.-)\n## "):gmatch "\n(| %u+ /[^\n]*)" do rows[row] = true end
+    assert.is_true(rows["| POST /oauth/token | by itself | REST |"])
+    rows["| POST /oauth/token | by itself | REST |"] = nil
     for group, operations in pairs(require "zuora.core".operations) do
-      for name, operation in pairs(operations) do
-        if group ~= "oauth" and group ~= "files" then
-          local row = readme:match("\n(| `client%." .. group .. ":" .. name .. "[^\n]*)")
-          assert.is_string(row, group .. ":" .. name)
-          assert.is_truthy(row:find(operation.method, 1, true), row)
-        end
+      for name, operation in pairs(group ~= "oauth" and operations or {}) do
+        local base = operation.hosts == "legacy" and "/api/rest/v1" or REST[operation.base]
+        local face = group .. ":" .. name
+        if face == "files:get" then face = "files:download" end
+        local row = ("| %s %s%s | `client.%s` | %s |"):format(operation.method, base, operation.path, face,
+          HOSTS[operation.hosts])
+        assert.is_true(rows[row], row)
+        rows[row] = nil
       end
     end
+    assert.is_nil(next(rows))
   end)
 
   it("lists the environments", function()

@@ -45,12 +45,50 @@
 
 ---@alias zuora.ErrorKind "transport"|"auth"|"api"|"http"|"json"|"text"|"file"|"incomplete"|"too_large"|"timeout"|"stopped"|"failed"|"cancelled"
 
+--- A report, by Zuora's own names.
+---@class zuora.Report
+---@field id string
+---@field name string
+---@field number? string
+---@field type? string
+---@field datasource? any
+---@field dsName? string
+---@field namespace? string
+---@field definition? string JSON text
+---@field description? string
+---@field createdOn? string
+---@field updatedOn? string
+---@field userId? string its owner
+---@field executedOn? integer milliseconds since the epoch
+
+--- A Data Query job, by Zuora's own names.
+---@class zuora.QueryJob
+---@field id string
+---@field query string
+---@field queryStatus "submitted"|"accepted"|"in_progress"|"completed"|"failed"|"cancelled"
+---@field dataFile? string a signed link to the result: whoever has it can read it
+---@field outputRows? integer
+---@field outputFormat? string as it was submitted
+---@field errorCode? string
+---@field errorMessage? string
+
+--- What describe says of an object.
+---@class zuora.Object
+---@field name string
+---@field label string
+---@field fields { name: string, label: string, type: string, selectable: boolean, createable: boolean, updateable: boolean, filterable: boolean, required: boolean, custom: boolean, maxlength: integer?, contexts: string[], options: string[] }[]
+---@field related { name: string, label: string, href: string }[]
+
 --- What the world did. `tostring(err)` is one line; no credential is ever in it.
 ---@class zuora.Error
 ---@field kind zuora.ErrorKind
 ---@field message string
 ---@field status? integer HTTP status
 ---@field code? string Zuora's code
+---@field category? "permission"|"authentication"|"bad_value"|"unknown_field"|"missing_field"|"missing_parameter"|"bad_query_parameter"|"rule"|"not_found"|"unsupported_method"|"lock"|"internal"|"temporary"|"over_limit"|"malformed"|"integration" what an eight-digit code says
+---@field advice? string what to do about the code
+---@field process_id? string
+---@field idempotency_key? string under which a call that creates something was sent
 ---@field reasons? { code: string?, message: string? }[]
 ---@field request_id? string
 ---@field track_id? string
@@ -59,7 +97,7 @@
 ---@field body? string the first 2 KiB of the answer
 ---@field retryable boolean
 ---@field operation? string "reportruns.get"
----@field record? zuora.ReportRun|zuora.Job the last state seen, of a wait
+---@field record? zuora.ReportRun|zuora.Job|zuora.QueryJob the last state seen, of a wait
 ---@field cause? zuora.Error of a timeout: why the last look failed
 
 --- What `zuora.new` takes. Exactly one kind of credentials.
@@ -85,6 +123,7 @@
 ---@field stall_timeout? number seconds without a byte once a file has begun (60)
 ---@field deadline? number seconds over all attempts of one call (300)
 ---@field retries? integer attempts after the first (3)
+---@field rate_reserve? number part of the minute's requests (0.05)
 ---@field retry_after_limit? number seconds (300)
 ---@field max_connections? integer for one host (8)
 ---@field memory_limit? integer bytes of an answer held in memory (64 MiB)
@@ -98,6 +137,9 @@
 ---@field log? fun(line: string)
 
 ---@class zuora.Client
+---@field reports zuora.Reports
 ---@field reportruns zuora.ReportRuns
 ---@field jobs zuora.Jobs
 ---@field files zuora.Files
+---@field queries zuora.Queries
+---@field describe zuora.Describe
