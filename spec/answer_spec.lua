@@ -83,9 +83,15 @@ describe("zuora.answer", function()
   end)
 
   it("E7: message and errorCode", function()
-    local err = failure(401, '{"message":"Token could not be decrypted.","errorCode":"loginFailed"}')
-    assert.equal("auth", err.kind)
-    assert.equal("loginFailed", err.code)
+    for _, words in ipairs { "Token could not be decrypted.", "Token time was 2026-01-01" } do
+      local err = failure(401, '{"message":"' .. words .. '","errorCode":"loginFailed"}')
+      assert.equal("auth", err.kind)
+      assert.equal("loginFailed", err.code)
+      assert.equal(words, err.message)
+    end
+    for _, code in ipairs { "ZAN-REST-ERROR", "ZAN-USAGE-REST-ERROR" } do
+      assert.equal(code, failure(400, '{"message":"m","errorCode":"' .. code .. '"}').code)
+    end
   end)
 
   it("E8: a message alone", function()
@@ -122,6 +128,9 @@ describe("zuora.answer", function()
     local err = failure(404, '{"code":1003,"message":"Not so"}')
     assert.equal("1003", err.code)
     assert.equal("415", failure(415, '{"code":415,"message":"HTTP 415 Unsupported Media Type"}').code)
+    -- On a job it is a record of something that failed.
+    local body = '{"data":{"id":"1","queryStatus":"failed","errorCode":"LINK_10000005","errorMessage":"m"}}'
+    assert.equal("failed", answer.read(response(200, body)).data.queryStatus)
   end)
 
   it("E10: nothing found", function()
@@ -188,6 +197,12 @@ describe("zuora.answer", function()
       assert.equal("m", err.message)
     end
     assert.is_table((answer.read(response(200, '{"success":true,"message":"done"}'))))
+  end)
+
+  it("takes text for text, though it begins as a byte order mark does", function()
+    assert.equal("http", failure(500, "\239\188\161 error").kind)
+    assert.equal("http", failure(500, "\239").kind)
+    assert.equal("json", failure(200, "\239\188\161").kind)
   end)
 
   it("names a redirect's host alone", function()

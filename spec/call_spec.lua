@@ -162,6 +162,14 @@ describe("a call", function()
     assert.equal(again.id, assert(start { idempotency_key = "mine-1" }).id)
   end)
 
+  it("that creates something asks under the same key for an answer that could not be read", function()
+    sim:fault { on = START, kind = "status", status = 200, body = "<html></html>" }
+    assert(start())
+    local sent = starts()
+    assert.equal(2, #sent)
+    assert.equal(sent[1].headers["idempotency-key"], sent[2].headers["idempotency-key"])
+  end)
+
   it("that creates something is repeated after 409 and 429", function()
     sim:fault { on = START, kind = "status", status = 409 }
     sim:fault { on = START, kind = "status", status = 429, headers = { ["Retry-After"] = "3" } }

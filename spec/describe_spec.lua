@@ -60,14 +60,16 @@ describe("client.describe", function()
   it("reads what XML can say", function()
     answer [==[<?xml version="1.0" encoding="UTF-8"?>
 <object href="h"><name>X</name><label>A &lt;b&gt; &amp; &#xC6; <![CDATA[<raw>]]></label>
-  <fields><!-- one --><field><name> Padded </name><maxlength>12</maxlength><required>true</required></field></fields>
+  <fields><!-- one --><field><name> Padded </name><maxlength>12</maxlength><required>true</required><contexts><context>
+      export </context></contexts></field></fields>
 </object>]==]
     local object = assert(client.describe:object "x")
     assert.equal("A <b> & Æ <raw>", object.label)
     assert.equal("Padded", object.fields[1].name)
     assert.equal(12, object.fields[1].maxlength)
     assert.is_true(object.fields[1].required)
-    assert.same({}, object.fields[1].contexts)
+    assert.same({ "export" }, object.fields[1].contexts)
+    assert.same({ "Padded" }, object:exportable())
     assert.same({}, object.related)
   end)
 
@@ -75,6 +77,7 @@ describe("client.describe", function()
     for body, words in pairs {
       ["<object><name>Y</name></object>"] = "about Y, not X",
       ["<objects/>"] = "no description",
+      ["<object><name>X</name><fields><field/></fields></object>"] = "a field of X has no name",
       ["<object><name>X</name>"] = "cannot be read: line 1",
       [""] = "cannot be read",
       ['<!DOCTYPE x [<!ENTITY a "b"><!ENTITY c "&a;&a;">]><object><name>X</name></object>'] = "cannot be read",

@@ -346,7 +346,25 @@ describe("client.files", function()
         headers = { ["Content-Type"] = "text/csv", ["Content-Disposition"] = disposition } }
       assert.equal(directory .. "/" .. name, assert(client.files:download(file_id, directory .. "/")).path)
     end
+    -- What is there under that name may be another file.
+    assert.equal(directory .. "/a-2.csv", assert(client.files:download(file_id, directory .. "/")).path)
+    assert.equal(directory .. "/a-3.csv", assert(client.files:download(file_id, directory .. "/")).path)
     assert.equal("file", select(2, client.files:download(file_id, directory .. "/missing/")).kind)
+  end)
+
+  it("takes no failure for a file, whatever type it is said to be", function()
+    for _, body in ipairs { '{"success":false,"response":"{\\"message\\":\\"m\\",\\"errorCode\\":\\"ZAN-USAGE-REST-ERROR\\"}"}',
+      '{\n "success" : false,\n "reasons":[{"code":1,"message":"m"}]}' } do
+      for _, call in ipairs { function() return client.files:download(file_id, path) end,
+        function() return client.files:rows(file_id) end,
+        function() return client.reportruns:export("r", path) end } do
+        sim:fault { on = "GET *", kind = "status", status = 200, body = body, headers = { ["Content-Type"] = "text/csv" } }
+        local written, err = call()
+        assert.is_nil(written)
+        assert.equal("api", err.kind)
+        assert.same({}, support.listing(directory))
+      end
+    end
   end)
 
   it("says whether a file can be had", function()

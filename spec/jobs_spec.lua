@@ -326,20 +326,28 @@ describe("client.jobs", function()
         assert.equal(first.id, found.id)
         assert.is_false(newer)
       end
-      assert.is_true(select(2, recover()))
+      local found, newer = recover()
+      assert.equal(first.id, found.id)
+      assert.is_nil(newer) -- than what?
+      -- One that was cancelled later has not been followed by any.
+      local cancelled = assert(submitted { partner = where.partner, project = where.project }:cancel())
+      assert.is_false(select(2, recover(cancelled)))
+      assert.is_false(select(2, recover(cancelled.id)))
+      assert.equal(404, select(2, recover "nonesuch").status)
       -- The lost one.
       sim:fault { on = "POST /v1/batch-query", kind = "reset" }
       local lost
       lost, err = client.jobs:submit { partner = where.partner, project = where.project, queries = { QUERY }, retries = 0 }
       assert.is_nil(lost)
       assert.equal("transport", err.kind)
+      assert.is_true(err.unknown_outcome)
       assert.is_false(select(2, recover(first)))
       -- It is there, and goes on; nothing was submitted meanwhile.
       sim:forget()
       local again = assert(client.jobs:submit { partner = where.partner, project = where.project, queries = { QUERY },
         idempotency_key = err.idempotency_key })
       assert(again:wait(support.soon))
-      local found, newer = recover(first)
+      found, newer = recover(first)
       assert.equal(again.id, found.id)
       assert.is_true(newer)
       assert.is_true(select(2, recover(first.id)))
@@ -351,12 +359,74 @@ describe("client.jobs", function()
       assert(one.jobs:submit { partner = "p", project = "q", queries = { QUERY } })
       local found, newer = one.jobs:recover { partner = "p", project = "q", timeout = 5 }
       assert.equal("completed", found.status)
-      assert.is_true(newer)
+      assert.is_nil(newer)
       found, newer = one.jobs:recover { partner = "p", project = "q", since = found, timeout = 0.1 }
       assert.equal("completed", found.status)
       assert.is_false(newer)
       local _, err = one.jobs:recover { partner = "p", project = "none", timeout = 0.1 }
       assert.equal(404, err.status)
+    end)
+
+    it("says nothing of what it cannot compare, or could not look at", function()
+      local function answered(body, since, more)
+        answer("GET /v1/batch-query/jobs/partner/*", body)
+        local options = { partner = "p", project = "q", since = since }
+        for name, value in pairs(more or {}) do options[name] = value end
+        return client.jobs:recover(options)
+      end
+      local known = { id = "known", startTime = "2014-09-03 08:20:07", status = "completed" }
+      for _, time in ipairs { "null", "1409732407000", "true", "[]", "{}" } do
+        local job, newer = answered('{"id":"j","status":"completed","startTime":' .. time .. "}", known)
+        assert.equal("j", job.id)
+        assert.is_nil(newer)
+      end
+      assert.is_false(select(2, answered('{"id":"j","status":"completed","startTime":"2014-01-01 00:00:00"}', known)))
+      assert.is_false(select(2, answered('{"id":"j","status":"executing","startTime":"2015-01-01 00:00:00"}', known)))
+      local job, err = answered('{"id":"j","status":"completed","partner":"other"}', known)
+      assert.is_nil(job)
+      assert.matches("about the partner other, not p", err.message)
+      -- A job as it was submitted has no startTime: it is looked up.
+      answer("GET /v1/batch-query/jobs/known", '{"id":"known","status":"aborted","startTime":"2014-09-03 08:20:07"}')
+      assert.is_false(select(2, answered('{"id":"j","status":"completed","startTime":"2014-01-01 00:00:00"}', { id = "known" })))
+      -- The last look failed: "not newer" would be a guess.
+      local quick <close> = support.quick_client(sim)
+      answer("GET /v1/batch-query/jobs/partner/*", '{"id":"j","status":"completed","startTime":"2014-01-01 00:00:00"}')
+      sim:fault { on = "GET /v1/batch-query/jobs/partner/*", kind = "status", status = 503, times = "always" }
+      job, err = quick.jobs:recover { partner = "p", project = "q", since = known, timeout = 60 }
+      assert.is_nil(job)
+      assert.equal(503, err.status)
+    end)
+
+    it("says of an error whether the job may be there all the same", function()
+      local quick <close> = support.quick_client(sim, { retries = 1 })
+      quick.jobs:get "x"
+      local function unknown(faults, options)
+        sim:heal()
+        for _, fault in ipairs(faults) do
+          fault.on = fault.on or "POST /v1/batch-query"
+          sim:fault(fault)
+        end
+        local all = { queries = fields.queries }
+        for name, value in pairs(options or {}) do all[name] = value end
+        local job, err = quick.jobs:submit(all)
+        assert.is_nil(job)
+        return err.unknown_outcome == true
+      end
+      local reset, refused = { kind = "reset" }, { kind = "status", status = 400, body = '{"message":"no"}' }
+      local limited = { kind = "status", status = 429 }
+      assert.is_true(unknown { reset, reset })
+      assert.is_true(unknown { { kind = "status", status = 504, body = "<html></html>" } })
+      assert.is_true(unknown { reset, limited })
+      local unread = { kind = "status", status = 200, body = "<html></html>", headers = { ["Content-Type"] = "text/html" } }
+      assert.is_true(unknown { unread, unread })
+      assert.is_false(unknown { reset, refused })
+      assert.is_false(unknown { refused })
+      assert.is_false(unknown { limited, limited })
+      assert.is_true(unknown({ { kind = "stall", times = "always" } }, { timeout = 0.1 }))
+      sim:heal()
+      local nowhere <close> = require "zuora".new { base_url = "http://127.0.0.1:1", token = "t", retries = 0 }
+      assert.is_nil(select(2, nowhere.jobs:submit { queries = fields.queries }).unknown_outcome)
+      assert.is_nil(select(2, quick.jobs:get "nonesuch").unknown_outcome)
     end)
 
     it("takes a job, its id or its startTime for what is known", function()

@@ -5,7 +5,8 @@ describe("zuora.names", function()
     for given, wanted in pairs {
       ["Account.csv"] = "Account.csv", ["../../etc/passwd"] = "_.._etc_passwd", ["/abs"] = "_abs", [".hidden"] = "hidden",
       ["a\nb\0c\127"] = "a_b_c_", ["C:\\x"] = "C__x", ["a/b\\c"] = "a_b_c", [" x. "] = "x", ["..."] = "f", [""] = "f",
-      ["Ærø.csv"] = "Ærø.csv", ['q"<>|*?'] = "q______",
+      ["Ærø.csv"] = "Ærø.csv", ["a\194\155b"] = "a_b",
+      ["a\226\128\174gpj.exe"] = "agpj.exe", ["x.csv.part"] = "x.csv.part_", ["x.PART.state"] = "x.PART.state_", ['q"<>|*?'] = "q______",
     } do
       assert.equal(wanted, names.safe(given, "f"), given)
     end

@@ -118,6 +118,78 @@ describe("client.queries", function()
     local it, err = job:rows()
     assert.is_nil(it)
     assert.equal("text", err.kind)
+    assert.matches("has a result that is not rows: it is JSON", err.message)
+    -- By its name alone, too.
+    it, err = client.queries:rows(job.id)
+    assert.is_nil(it)
+    assert.matches("it is JSON", err.message)
+  end)
+
+  it("reads DSV as rows when its separator is one that rows know", function()
+    local count = 0
+    for row in assert(completed { outputFormat = "DSV", columnSeparator = "\t" }:rows()) do count = count + #row.AccountNumber end
+    assert.equal(27, count)
+    local job = completed { outputFormat = "DSV", columnSeparator = "|" }
+    local it, err = job:rows()
+    assert.is_nil(it)
+    assert.matches("separators that are neither commas nor tabs", err.message)
+    local path = support.scratch "queries" .. "/x.dsv"
+    assert(job:download(path))
+    assert.matches("^AccountNumber|Name\n", support.read(path))
+  end)
+
+  it("takes what is encrypted as it is, and counts nothing in it", function()
+    local job = completed { encryptionKey = "k" }
+    local it, err = job:rows()
+    assert.is_nil(it)
+    assert.matches("it is encrypted", err.message)
+    assert.is_nil(assert(job:download(support.scratch "queries" .. "/x")).records)
+  end)
+
+  it("counts a result whose link has no name, and finds a cut gzip though it counts nothing", function()
+    local job = completed()
+    local other <close> = support.simulator() -- a store that serves any path
+    local function linked(path, rows, packed)
+      sim:fault { on = "GET /query/jobs/*", kind = "status", status = 200, body = core.encode { data = { id = job.id, query = QUERY,
+        queryStatus = "completed", outputRows = rows, dataFile = other.url .. path } } }
+      other:fault { on = "GET " .. path, kind = "status", status = 200, body = packed or "A,B\n1,2\n",
+        headers = { ["Content-Type"] = packed and "application/x-gzip" or "text/csv" } }
+    end
+    linked("/result", 1000)
+    local it, err = client.queries:rows(job.id)
+    assert.is_nil(it)
+    assert.equal("incomplete", err.kind)
+    linked("/result", 1)
+    assert.equal(1, assert(client.queries:download(job.id, support.scratch "queries" .. "/x")).records)
+    linked("/result", 1000)
+    assert.is_nil(assert(client.queries:download(job.id, support.scratch "queries" .. "/x", { outputFormat = "JSON" })).records)
+    local gzipped = completed { outputFormat = "JSON", compression = "GZIP" }
+    sim:fault { on = "GET /_bucket/*", kind = "gzip", how = "cut", times = "always" }
+    local written
+    written, err = gzipped:download(support.scratch "queries" .. "/x.gz")
+    assert.is_nil(written)
+    assert.equal("incomplete", err.kind)
+  end)
+
+  it("goes on with what an earlier call has left of the same job, whatever its link", function()
+    local job, path = completed(), support.scratch "queries" .. "/x.csv"
+    sim:fault { on = "GET /_bucket/*", kind = "cut", after = 20 }
+    assert.is_nil((client.queries:download(job.id, path, { resume = true, retries = 0 })))
+    sim:forget()
+    assert.equal(3, assert(client.queries:download(job.id, path, { resume = true })).records)
+    assert.equal("bytes=20-", support.sent(sim, "GET", "/_bucket/")[1].headers.range)
+  end)
+
+  it("keeps the store's words about a signature to itself", function()
+    local job = completed()
+    sim:fault { on = "GET /_bucket/*", kind = "status", status = 400, headers = { ["Content-Type"] = "application/xml" },
+      body = "<Error><Code>SignatureDoesNotMatch</Code><Message>m</Message><SignatureProvided>abc</SignatureProvided></Error>" }
+    local _, err = job:download(support.scratch "queries" .. "/x.csv")
+    assert.equal("SignatureDoesNotMatch", err.code)
+    assert.is_nil(err.body)
+    sim:fault { on = "GET /_bucket/*", kind = "status", status = 400, headers = { ["Content-Type"] = "application/xml" },
+      body = "<Error><Code>ExpiredToken</Code><Message>m</Message></Error>" }
+    assert(job:download(support.scratch "queries" .. "/x.csv"))
   end)
 
   it("holds the records against outputRows, unless it is told not to", function()

@@ -82,6 +82,26 @@ describe("client:request", function()
     assert.matches("Log in", err.message)
   end)
 
+  it("takes fields of other endpoints for what they are, and a success of false for none, whatever its type", function()
+    for _, body in ipairs { '{"code":"USD","name":"US Dollar"}', '{"message":"queued","jobId":"1"}',
+      '{"count":3,"errors":["w"]}', '{"status":"error","n":1}' } do
+      answer(200, body)
+      assert.same(core.decode(body), (client:request { path = "/v1/x" }))
+    end
+    for body, value in pairs { ['"text"'] = "text", ["5"] = 5, ["true"] = true, ["null"] = core.null } do
+      answer(200, body)
+      assert.equal(value, (client:request { path = "/v1/x" }))
+    end
+    for _, media_type in ipairs { "text/plain", "text/csv", "application/json" } do
+      answer(200, '{"success":false,"reasons":[{"code":50000040,"message":"m"}]}', media_type)
+      local _, err = client:request { path = "/v1/x" }
+      assert.equal("api", err.kind)
+      assert.equal("50000040", err.code)
+    end
+    answer(200, "{broken", "application/json")
+    assert.equal("json", select(2, client:request { path = "/v1/x" }).kind)
+  end)
+
   it("gives errors as every call does", function()
     answer(404, '{"records":{},"size":0,"done":true}')
     local value, err = client:request { path = "/v1/x" }
@@ -110,6 +130,7 @@ describe("client:request", function()
     local path = "/v1/batch-query/jobs/x"
     assert.equal(2, (requests(broken, { path = path })))
     assert.equal(2, (requests(busy, { path = path })))
+    assert.equal(2, (requests(busy, { method = "DELETE", path = path })))
     assert.equal(2, (requests(broken, { method = "POST", path = path, body = {} })))
     assert.equal(1, (requests(busy, { method = "POST", path = path, body = {} })))
     assert.equal(2, (requests(busy, { method = "POST", path = path, body = {}, safe = true })))
@@ -139,13 +160,16 @@ describe("client:request", function()
     raises("'query'", { path = "/x", query = { 1 } })
     raises("'query.a'", { path = "/x", query = { a = { {} } } })
     raises("'query.a'", { path = "/x", query = { a = 1.5 } })
+    for _, bad in ipairs { { k = "v" }, {}, { nil, "z" } } do raises("'query.a'", { path = "/x", query = { a = bad } }) end
     raises("'timout'", { path = "/x", timout = 1 })
     raises("'idempotency_key'", { path = "/x", idempotency_key = "k" })
     for _, header in ipairs { "Authorization", "apiAccessKeyId", "APISECRETACCESSKEY", "Cookie", "Host", "Idempotency-Key",
-      "Content-Length", "a b", "a:b" } do
+      "Content-Length", "transfer-encoding", "Range", "Zuora-Track-Id", "entityName", "Proxy-Authorization",
+      "Content-Type", "a b", "a:b" } do
       raises("'headers", { path = "/x", headers = { [header] = "v" } })
     end
     raises("'headers", { path = "/x", headers = { A = "a\r\nB: c" } })
+    raises("'headers", { path = "/x", headers = { A = " " } })
     assert.equal(0, #sim:journal())
   end)
 

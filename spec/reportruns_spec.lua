@@ -166,8 +166,32 @@ describe("client.reportruns", function()
     assert.same({}, (client.reportruns:list()))
     answer(path, '{"success":true,"response":{"a":[1],"b":[2]}}')
     assert.equal("json", select(2, client.reportruns:list()).kind)
-    answer(path, '{"success":true,"response":"none"}')
+    answer(path, '{"success":true,"response":5}')
     assert.equal("json", select(2, client.reportruns:list()).kind)
+    answer(path, '{"success":true,"response":{"columns":["id"],"runs":[{"id":"r1"}],"other":[]}}')
+    assert.equal("r1", assert(client.reportruns:list())[1].id)
+  end)
+
+  it("goes through all runs, page by page, and says when some are missing", function()
+    for _ = 1, 5 do assert(client.reportruns:start(REPORT, { view = "Detail" })) end
+    local all, count = #assert(client.reportruns:list()), 0
+    for _ in client.reportruns:each { page_size = 2 } do count = count + 1 end
+    assert.equal(all, count)
+    sim:fault { on = "POST */reportruns", kind = "status", status = 200, skip = 1,
+      body = '{"success":true,"response":{"total":99,"runs":[]}}' }
+    local ok, err = pcall(function()
+      for _ in client.reportruns:each { page_size = 2 } do count = count + 1 end
+    end)
+    assert.is_false(ok)
+    assert.equal("incomplete", err.kind)
+  end)
+
+  it("gives a success in words as an error that has them", function()
+    answer("GET *", '{"success":true,"response":"The current user has not run this report yet."}')
+    local run, err = client.reportruns:last(REPORT)
+    assert.is_nil(run)
+    assert.equal("api", err.kind)
+    assert.equal("The current user has not run this report yet.", err.message)
   end)
 
   it("gets the last completed run of a report", function()
@@ -205,9 +229,14 @@ describe("client.reportruns", function()
       assert.equal(math.ceil(3 / page_size), pages)
     end
     answer("GET */reportdata/*", '{"success":true,"response":{"page":[],"offset":1,"size":1,"total":9}}')
+    local ok, err = pcall(client.reportruns:pages(run.id))
+    assert.is_false(ok)
+    assert.equal("incomplete", err.kind)
+    assert.matches("ended after 0, and there should be 9", err.message)
+    answer("GET */reportdata/*", '{"success":true,"response":{"page":[],"offset":1,"size":1,"total":0}}')
     assert.is_nil(client.reportruns:pages(run.id)())
     local pages = client.reportruns:pages "nonesuch"
-    local ok, err = pcall(pages)
+    ok, err = pcall(pages)
     assert.is_false(ok)
     assert.equal(404, err.status)
   end)
@@ -269,12 +298,12 @@ describe("client.reportruns", function()
     local _, err = client.reportruns:get(run.id)
     assert.equal("json", err.kind)
     assert.matches("ff808081529f4e3401529fd61f080074, not " .. run.id, err.message)
-    for _, body in ipairs { "{}", '{"success":true}', '{"success":true,"response":"x"}', '{"success":true,"response":{}}',
+    for _, body in ipairs { "{}", '{"success":true}', '{"success":true,"response":{}}',
       '{"success":true,"response":{"id":"x","status":null}}', "[]", "5", "null" } do
       answer("GET *", body)
       assert.equal("json", select(2, client.reportruns:get "x").kind, body)
       answer("POST *", body)
-      assert.equal("json", select(2, client.reportruns:start(REPORT, { view = "Detail" })).kind, body)
+      assert.equal("json", select(2, client.reportruns:start(REPORT, { view = "Detail", retries = 0 })).kind, body)
     end
   end)
 

@@ -63,6 +63,14 @@ describe("client.reports", function()
     assert.equal(("%032x"):format(77), assert(client.reports:find "Weekly revenue 077").id)
   end)
 
+  it("does not say that there is none while some have not been looked at", function()
+    sim:fault { on = "GET *", kind = "status", status = 200, skip = 1, body = '{"success":true,"response":{"reports":[],"count":120}}' }
+    local report, err = client.reports:find "revenue"
+    assert.is_nil(report)
+    assert.equal("incomplete", err.kind)
+    assert.matches("less than three letters", select(2, client.reports:find "AP").message)
+  end)
+
   it("says when there is none of that name, or several", function()
     local report, err = client.reports:find "accounts by balance"
     assert.is_nil(report)
@@ -107,6 +115,11 @@ describe("client.reports", function()
     assert.is_true((older.reports:attach(support.REPORT, { LABEL })))
     assert.equal(LABEL, assert(older.reports:labels_of(support.REPORT))[1].id)
     local labelled = assert(older.reports:labelled(LABEL, { page = 0, page_size = 5, order_by = "name" }))
+    older.reports:labelled(LABEL, { page_size = 5 })
+    older.reports:labelled(LABEL, { page = 1 })
+    local sent = support.sent(sim, "GET", "/api/rest/v1/reports/reportlabels/")
+    assert.matches("%%22pageNo%%22%%3A0%%2C%%22pageSize%%22%%3A5%%7D", sent[2].target)
+    assert.matches("%%22pageNo%%22%%3A1%%2C%%22pageSize%%22%%3A20%%7D", sent[3].target)
     assert.equal(support.REPORT, labelled[1].id)
     assert.equal(1, labelled.totalCount)
     assert.is_true((older.reports:detach(support.REPORT, { LABEL })))
@@ -143,6 +156,15 @@ describe("client.reports", function()
     assert.equal("Transfer ownership successfully", words)
     assert.equal("U2", assert(client.reports:find "Accounts by balance").userId)
     assert.is_nil((client.reports:transfer { names = { "nonesuch" }, to = "U2" }))
+  end)
+
+  it("takes a success in words, or with nothing at all, for one", function()
+    sim:fault { on = "POST /api/*", kind = "status", status = 200, body = '{"success":true,"response":"Report saved"}' }
+    local saved = assert(older.reports:save("R", { name = "n" }))
+    assert.equal("R", saved.id)
+    assert.equal("n", saved.name)
+    sim:fault { on = "DELETE /api/*", kind = "status", status = 200, body = "" }
+    assert.is_true((older.reports:delete "R"))
   end)
 
   it("reads and sets the tenant's settings", function()

@@ -82,6 +82,9 @@ describe("client.jobs:submit", function()
     raises("queries[1].type", "one of zoql, zoqlexport", { queries = { { query = QUERY, type = "sql" } } })
     raises("queries[1].apiVersion", "string", { queries = { { query = QUERY, apiVersion = {} } } })
     raises("queries[1].convertToCurrencies", "string", { queries = { { query = QUERY, convertToCurrencies = 5 } } })
+    raises("queries[1].convertToCurrencies", "string", { queries = { { query = QUERY, convertToCurrencies = { true } } } })
+    raises("queries.A", "table expected", { queries = { A = 5 } })
+    raises("queries.A.querry", "unknown field", { queries = { A = { querry = QUERY } } })
     raises("queries[1].name", "string", { queries = { { query = QUERY, name = "" } } })
     raises("queries[1]", "table expected", { queries = { 5 } })
     raises("queries", "list", { queries = { QUERY, nil, QUERY } })
@@ -107,6 +110,11 @@ describe("client.jobs:submit", function()
     raises("partner", "go together", with { project = "q" })
     raises("version", "1.0 is stateless", with { partner = "p", project = "q", version = 1 })
     raises("version", "a number such as 1.1", with { version = "one" })
+    for given, wanted in pairs { ["1"] = "1.0", [1] = "1.0", [1.19] = "1.19", ["1.2"] = "1.2" } do
+      sim:forget()
+      client.jobs:submit(with { version = given })
+      assert.equal(wanted, core.decode(support.sent(sim, "POST", "/v1/batch-query")[1].body).version)
+    end
     for _, version in ipairs { 1.1, "1.1", 1.2, "1.2" } do
       local job = assert(client.jobs:submit(with { partner = "p", project = "q", version = version }))
       assert.is_true(job:stateful())
@@ -133,6 +141,10 @@ describe("client.jobs:submit", function()
     raises("encrypted", "one of none, pgp", with { encrypted = "yes" })
     raises("sourceData", "one of LIVE", with { sourceData = "WAREHOUSE" })
     raises("notifyUrl", "must hold ${JOBID} and ${STATUS}", with { notifyUrl = "https://x.example/?j=${JOBID}" })
+    raises("notifyUrl", "must hold ${JOBID} and ${STATUS}", with { notifyUrl = "https://x.example/?s=${STATUS}" })
+    assert(client.jobs:submit(with { notifyUrl = "https://x.example/${JOBID}${STATUS}" .. ("x"):rep(4999 - 35) }))
+    sim:forget()
+    raises("notifyUrl", "less than 5000", with { notifyUrl = "https://x.example/${JOBID}${STATUS}" .. ("x"):rep(5000 - 35) })
     raises("notifyUrl", "less than 5000", with { notifyUrl = "https://x.example/${JOBID}${STATUS}" .. ("x"):rep(5000) })
     local stateful = { partner = "p", project = "q" }
     stateful.incrementalTime = "2015-01-21T10:30:01"
@@ -151,6 +163,7 @@ describe("client.jobs:submit", function()
       end
     end
     assert.matches("gives the whole table", warned "select Id from Account where UpdatedDate > '2026-08-01 00:00:00'")
+    assert.matches("gives the whole table", warned "select Id from Account where UpdatedDate > '2026-8-1  0:00:00'")
     assert.matches("finds no rows", warned "select Id from Account where UpdatedDate < '2026-08-01T00:00:00.000Z'")
     for _, good in ipairs { "2026-08-01T00:00:00+10:00", "2026-08-01T00:00:00Z", "2026-08-01", "1 2026" } do
       assert.is_nil(warned("select Id from Account where UpdatedDate > '" .. good .. "'"))

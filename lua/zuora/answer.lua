@@ -117,7 +117,9 @@ function failure_of(text)
   local first = text:match("^%s*(.)")
   if first == "\239" then
     -- JSON has no byte order mark. As an answer that is no JSON; the failure behind it is told all the same.
-    local _, failure = failure_of((text:gsub("^%s*\239\187\191", "")))
+    local rest, marks = text:gsub("^%s*\239\187\191", "")
+    if marks == 0 then return nil, nil end
+    local _, failure = failure_of(rest)
     return nil, failure, "it begins with a byte order mark"
   elseif first == "{" or first == "[" then
     local value, problem = core.decode(text)
@@ -259,13 +261,35 @@ function answer.read_text(response, wanted)
   return nil, answer.fault(response, { kind = "http", message = "the answer is " .. describe_page(response.body) })
 end
 
---- Whatever the answer is: JSON as its value, anything else as text, or an error.
+-- The same for a call that this module does not know, where a `code` or a `message` may mean anything.
+local function fails_plainly(body)
+  return is_false(body.success) or is_false(body.Success) or body.faultcode ~= nil or reasons_of(body.reasons) ~= nil
+    or body.errorCode ~= nil and body.id == nil
+end
+
+--- Whatever the answer is, of a call that this module does not know: JSON as its value, anything else as
+-- text, or an error.
 ---@param response table
 ---@return any|nil value, zuora.Error|nil err
 function answer.read_any(response)
+  local value, failure, problem = failure_of(response.body)
+  if response.status < 200 or response.status >= 300 then return nil, refused(response, failure, value) end
+  if failure and type(value) == "table" and fails_plainly(value) then return nil, failed(response, "api", failure) end
   local media_type = (response.headers["content-type"] or ""):lower()
-  if media_type:find("json", 1, true) and response.body ~= "" then return answer.read(response) end
-  return answer.read_text(response)
+  if not media_type:find("json", 1, true) or response.body == "" then return answer.read_text(response) end
+  if value == nil then value, problem = core.decode(response.body) end -- a text or a number by itself
+  if value ~= nil then return value end
+  return nil, answer.fault(response, { kind = "json", message = "the answer is not JSON: " .. tostring(problem) })
+end
+
+--- A failure that came as a file, and was taken for one by its type.
+---@param head string the beginning of the file; an export has put quotes around its cells
+---@return zuora.Error|nil err
+function answer.disguised_failure(head)
+  if not head:gsub('"', ""):find "^%s*{%s*[sS]uccess%s*:%s*false" then return nil end
+  local failure = json_failure((core.decode(head)))
+  failure = failure or { message = "the answer is a failure, and no file: " .. head:gsub('"', ""):sub(1, 200) }
+  return error_value.new { kind = "api", message = failure.message, code = failure.code, reasons = failure.reasons }
 end
 
 --- Checks the answer to a request for a file: everything that is not the file itself is an error.

@@ -97,13 +97,14 @@ function Caller:keep_within_limits(operation, exchange)
   if pause == 0 or pause >= exchange.remaining then return end
   self:log("%s: little is left of this minute's requests; sent in %.2f s", exchange.name, pause)
   self.loop:sleep(pause)
+  exchange.remaining = exchange.remaining - pause
   self:check_open(operation)
 end
 
 -- One try. Returns what `read` makes of the answer, or nil, err.
 function Caller:try(operation, exchange, read)
-  local started = self.clock.now()
   self:keep_within_limits(operation, exchange)
+  local started = self.clock.now()
   if operation.group ~= "oauth" and not operation.url then
     local ready, err = self.credentials.prepare { deadline = exchange.remaining, retries = exchange.retries }
     if not ready then
@@ -139,12 +140,17 @@ function Caller:explain(operation, err)
   end
 end
 
--- Should a server have sent a secret back, it goes no further.
+-- Should a server have sent a secret back, it goes no further; nor does a link that bears its own signature.
 function Caller:mask(err)
-  local mask = self.credentials.mask
-  err.message = mask(err.message)
-  err.body = err.body and mask(err.body)
-  for _, reason in ipairs(err.reasons or {}) do reason.message = reason.message and mask(reason.message) end
+  local function mask(fields)
+    for name, value in pairs(fields) do
+      if type(value) == "string" then
+        fields[name] = self.credentials.mask(value):gsub("https?://[^%s\"'<>\\]*[?&][^%s\"'<>\\]*", "***")
+      end
+    end
+  end
+  mask(err)
+  for _, reason in ipairs(err.reasons or {}) do mask(reason) end
 end
 
 -- After a 401, once: is there another token?
@@ -214,6 +220,20 @@ local function look_at_break(exchange, err)
   return false
 end
 
+-- Of a call that creates something: has one of its tries gone out, and nobody knows what became of it? Under
+-- one key the answers are the same, so that a refusal settles it.
+local function note_outcome(exchange, err)
+  if exchange.safe then return end
+  local status = err.status
+  local is_lost = not status and not err.final and not retry.is_unsent(err.curl)
+  if is_lost or status and (status >= 500 or err.kind == "json") then
+    exchange.unknown = true
+  elseif status and status ~= 401 and status ~= 409 and status ~= 429 then
+    exchange.unknown = nil
+  end
+  err.unknown_outcome = exchange.unknown
+end
+
 --- Calls an operation, and sees it through.
 ---@param operation table as core.operations has it
 ---@param parameters table by their wire names
@@ -256,7 +276,9 @@ function Caller:perform(operation, parameters, options, read, sink)
     err.attempts = exchange.attempts
     err.operation = exchange.name
     err.idempotency_key = exchange.request.headers["Idempotency-Key"]
+    if operation.url then err.body = nil end -- it may quote a signature
     self:mask(err)
+    note_outcome(exchange, err)
     if not self:may_renew(err, exchange) then
       exchange.tries = exchange.tries + 1
       exchange.remaining = ends_at - self.clock.now()
@@ -283,10 +305,25 @@ function Caller:json(operation, parameters, options, shape)
   return self:perform(operation, parameters, options, function(response)
     local body, err = answer.read(response)
     if body == nil then return nil, err end
-    local value, problem = shape(body)
-    if value == nil then return nil, answer.fault(response, { kind = "json", message = problem, retryable = false }) end
+    local value, problem, kind = shape(body)
+    if value == nil then
+      return nil, answer.fault(response, { kind = kind or "json", message = problem, retryable = false })
+    end
     return value
   end)
+end
+
+--- Calls an operation that answers that it is done, be it with words or with nothing at all.
+---@return true|nil done, string|zuora.Error|nil message Zuora's words, or the error
+function Caller:done(operation, parameters, options)
+  local told, err = self:perform(operation, parameters, options, function(response)
+    if response.body == "" and response.status >= 200 and response.status < 300 then return {} end
+    return answer.read(response)
+  end)
+  if told == nil then return nil, err end
+  local words = type(told) == "table" and told.response
+  if type(words) == "table" then words = words.message end
+  return true, type(words) == "string" and words or nil
 end
 
 --- Calls an operation whose answer is XML; `parse` is given the text of it.
@@ -319,7 +356,12 @@ end
 function Caller:reporting(operation, parameters, options, shape)
   return self:json(operation, parameters, options, function(body)
     if type(body) ~= "table" or body.response == nil then return nil, "the answer has no 'response'" end
-    return shape(body.response)
+    local value, problem = shape(body.response)
+    -- A success with words in the place of what was asked for: they say why it is not there.
+    if value == nil and type(body.response) == "string" and body.response ~= "" then
+      return nil, body.response, "api"
+    end
+    return value, problem
   end)
 end
 
@@ -328,9 +370,9 @@ local NO_FILES = "text/html application/json application/xml text/xml applicatio
 
 -- Are these all the records? `stage` has counted them.
 local function count_records(stage, target)
-  if target.uncounted then return true end
   local records, problem = stage:records()
   local broken = problem and problem:find("^the gzip data")
+  if target.uncounted and not broken then return true end
   -- A zip archive is kept as it is; of all else that cannot be read it is not known whether it is whole.
   if problem and (target.export or broken or target.expected and not problem:find("zip archive", 1, true)) then
     return nil, error_value.new { kind = target.export and not broken and "text" or "incomplete",
@@ -383,6 +425,12 @@ function Caller:file(operation, options, target)
   if not sink then return nil, error_value.new { kind = "file", message = message } end
   local sound, err = bring(self, operation, options, target, sink)
   if not sound then return nil, err end
+  err = answer.disguised_failure(sink:head(4096))
+  if err then
+    sink:discard()
+    err.message = target.what .. ": " .. err.message
+    return nil, err
+  end
   local records
   sound, err, records = count_records(stage, target)
   if not sound then

@@ -58,15 +58,17 @@ local function child(node, name)
   return nil
 end
 
+local function trimmed(node) return node.text:match "^%s*(.-)%s*$" end
+
 local function text_of(node, name)
   local found = child(node, name)
-  return found and found.text:match "^%s*(.-)%s*$" or nil
+  return found and trimmed(found) or nil
 end
 
 -- The texts of a list: <contexts><context>soap</context>…</contexts>
 local function texts(node, name)
   local list = {}
-  for i, one in ipairs(child(node, name) or {}) do list[i] = one.text end
+  for i, one in ipairs(child(node, name) or {}) do list[i] = trimmed(one) end
   return list
 end
 
@@ -77,7 +79,7 @@ local function field_of(node)
   local field = {}
   for _, part in ipairs(node) do
     if #part == 0 then
-      local text = part.text:match "^%s*(.-)%s*$"
+      local text = trimmed(part)
       field[part.name] = text
       if TRUTH[text] ~= nil then field[part.name] = TRUTH[text] end
       if part.name == "maxlength" then field.maxlength = math.tointeger(tonumber(text)) or text end
@@ -113,7 +115,10 @@ local function object_of(parts, text, name)
   if found:lower() ~= name:lower() then return nil, ("the answer is about %s, not %s"):format(found, name) end
   local object = { name = found, label = text_of(root, "label"), fields = {},
     related = references(child(root, "related-objects")) }
-  for i, node in ipairs(child(root, "fields") or {}) do object.fields[i] = field_of(node) end
+  for i, node in ipairs(child(root, "fields") or {}) do
+    object.fields[i] = field_of(node)
+    if type(object.fields[i].name) ~= "string" then return nil, "a field of " .. found .. " has no name" end
+  end
   return setmetatable(object, parts.object)
 end
 

@@ -2,7 +2,8 @@
 --
 -- Fields: `kind`, `message`, and where they are known `status`, `code` (always a string), `category` and
 -- `advice` (what the code says), `reasons`, `request_id`, `process_id`, `track_id`, `attempts`, `retry_after`
--- (seconds), `body` (the first 2 KiB), `retryable`, `record` (of a failed or cancelled run or job), `cause`.
+-- (seconds), `body` (the first 2 KiB), `retryable`, `unknown_outcome` (it may have been done all the same),
+-- `record` (of a failed or cancelled run or job), `cause`.
 -- No credential is ever put into one.
 
 local codes = require "zuora.codes"

@@ -19,18 +19,32 @@ local options_of = {
   rows = check.rules(call.file_options, rows.options),
 }
 
--- The name in the end: as the server calls the file, inside the directory that was given.
+local function is_there(path)
+  local file = io.open(path, "rb")
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- The name in the end: as the server calls the file, inside the directory that was given. What is there
+-- under that name may be another file: it stays, and this one gets a number.
 local function named_in(directory, file_id)
   return function(disposition, content_type)
     local name = names.of_disposition(disposition)
-    return directory .. names.safe(name or file_id .. names.ending(content_type), file_id)
+    name = names.safe(name or file_id .. names.ending(content_type), file_id)
+    local stem, ending = name:match "^(.-)(%..*)$"
+    local path, number = directory .. name, 1
+    while is_there(path) do
+      number = number + 1
+      path = ("%s%s-%d%s"):format(directory, stem or name, number, ending or "")
+    end
+    return path
   end
 end
 
 --- Fetches a result file, as it is. GET /v1/files/{file_id}
 ---@param file_id string as batch:files() lists them
 ---@param path string replaced when all has been received, and left alone otherwise; with a slash at its end: the
---- directory for it, where it gets the name that the server gives it
+--- directory for it, where it gets the name that the server gives it, and a number when that is taken
 ---@param options table|nil resume = true: after a failure, or the end of the process, what has come stays in
 --- path.part, and the same call goes on with it; on_progress(bytes, total|nil); and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written records: without the header; nil
@@ -67,7 +81,7 @@ function Files:status(file_id, options)
   end)
 end
 
---- Fetches a result file whole, and reads it as rows.
+--- Fetches a result file whole, and reads it as rows. GET /v1/files/{file_id}
 ---@param file_id string
 ---@param options table|nil form, columns, types, null, strict (see zuora.rows), and the per-call options
 ---@return function|nil it, zuora.Error|nil err

@@ -71,8 +71,23 @@ local function job_fields(parts, fields, job_id)
   return fields
 end
 
+-- Is it a job of those that were asked for? (A stateless job echoes neither.)
+local function check_session(fields, parameters)
+  for _, name in ipairs { "partner", "project" } do
+    local wanted, echo = parameters[name], fields and fields[name]
+    if wanted and echo ~= nil and echo ~= wanted then
+      return nil, ("the answer is about the %s %s, not %s"):format(name, tostring(echo), wanted)
+    end
+  end
+  return fields
+end
+
 local function job_call(parts, operation, parameters, options, job_id)
-  return parts.caller:json(operation, parameters, options, function(body) return job_fields(parts, body, job_id) end)
+  return parts.caller:json(operation, parameters, options, function(body)
+    local fields, problem = job_fields(parts, body, job_id)
+    if not fields then return nil, problem end
+    return check_session(fields, parameters)
+  end)
 end
 
 local function job_new(parts, fields, err)
@@ -174,12 +189,15 @@ end
 -- is the same for all: such times are compared with one another, as text, and with nothing else.
 local START_TIME = "^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$"
 
+-- Nil: there is nothing to compare it with. Of two that began in the same second the last completed one is
+-- newer only than one that has completed, too.
 local function is_newer(job, since)
-  if since == nil then return true end
-  if type(since) == "string" and since:match(START_TIME) then return (job.startTime or "") > since end
-  if type(since) == "string" then return job.id ~= since end
-  if job.id == since.id then return false end
-  return not (job.startTime and since.startTime) or job.startTime >= since.startTime
+  if since == nil then return nil end
+  local is_job = type(since) == "table"
+  if is_job and job.id == since.id then return false end
+  local began, before = job.startTime, is_job and since.startTime or since
+  if type(began) ~= "string" or type(before) ~= "string" then return nil end
+  return began > before or began == before and is_job and record.status(since.status) == "completed"
 end
 
 local function check_since(where, since)
@@ -196,29 +214,41 @@ end
 -- away from the one that was meant to have them, so nothing is submitted here.
 -- GET /v1/batch-query/jobs/partner/{partner}/project/{project}
 ---@param options { partner: string, project: string, since: zuora.Job|string|nil, timeout: number|nil }
---- since: the last job that is known (or its id, or its startTime; without it any job is newer); timeout: seconds to
---- go on looking until a newer one has completed (0); and the per-call options, where request_timeout is one look
+--- since: the last job that is known (its id will do, for one call more, or its startTime); timeout: seconds to go on
+--- looking until a newer one has completed (0); and the per-call options, where request_timeout is for one look
 ---@return zuora.Job|nil job the last completed one
----@return boolean|zuora.Error newer or err
+---@return boolean|nil|zuora.Error newer nil without `since`; or the error
 function Jobs:recover(options)
   local where = "client.jobs:recover"
   local parts = record.parts(self, Jobs, where)
   options = check.options(where, options, options_of.recover)
   check_since(where, options.since)
+  local since = options.since
+  local id = type(since) == "table" and not since.startTime and since.id
+    or type(since) == "string" and not since:match(START_TIME) and since
+  if id then -- when it began is still to be learnt
+    local known, problem = job_call(parts, operations.get, { id = id }, { track_id = options.track_id,
+      entity_id = options.entity_id, retries = options.retries, deadline = options.deadline }, id)
+    if not known then return nil, problem end
+    since = known
+  end
   local last
   local wanted = { partner = options.partner, project = options.project }
   local found, err = parts.caller:wait({
     what = ("a newer job of %s, %s"):format(options.partner, options.project),
-    judge = function(job) return is_newer(job, options.since) and "completed" or nil end,
+    judge = function(job)
+      local settled = record.status(job.status) == "completed" and is_newer(job, since) ~= false
+      return settled and "completed" or nil
+    end,
     look = function(look_options)
-      local job, problem = job_new(parts, job_call(parts, operations.last, wanted, look_options))
+      local job, err = job_new(parts, job_call(parts, operations.last, wanted, look_options))
       last = job or last
-      if problem and problem.status == 404 then problem.retryable = true end -- none has completed so far
-      return job, problem
+      if err and err.status == 404 then err.retryable = true end -- none has completed so far
+      return job, err
     end,
   }, check.rules(options, { timeout = options.timeout or 0 }))
-  if found then return found, true end
-  if last and err.kind == "timeout" then return last, false end
+  if found then return found, is_newer(found, since) end
+  if last and err.kind == "timeout" and not err.cause then return last, false end
   return nil, err.kind == "timeout" and err.cause or err
 end
 
@@ -234,7 +264,7 @@ function Jobs:cancel(job_id, options)
   return job_new(parts, job_call(parts, operations.cancel, { id = job_id }, options, job_id))
 end
 
---- Looks at a job until it has settled.
+--- Looks at a job until it has settled. GET /v1/batch-query/jobs/{job_id}, again and again
 ---@param job_id string
 ---@param options table|nil timeout (900 s, the whole wait), min 1, max 20, factor 1.5, jitter, on_poll,
 --- request_timeout (s, for one look)
@@ -250,7 +280,8 @@ end
 
 -- --- the record --------------------------------------------------------------------------------------
 
---- Asks for the job's present state, and takes it over.
+--- Asks for the job's present state, and takes it over. GET /v1/batch-query/jobs/{id}
+---@param options table|nil per-call options
 ---@return zuora.Job|nil self, zuora.Error|nil err
 function Job:refresh(options)
   local where = "job:refresh"
@@ -261,6 +292,7 @@ end
 
 --- Looks until the job has settled; see client.jobs:wait. Completed is final: a job that is known to be
 -- completed is not looked at again.
+---@param options table|nil
 ---@return zuora.Job|nil self, zuora.Error|nil err
 function Job:wait(options)
   local where = "job:wait"
@@ -271,7 +303,8 @@ function Job:wait(options)
   return job_wait(parts, self, self.id, options)
 end
 
---- Cancels the job, and takes over what Zuora says of it then.
+--- Cancels the job, and takes over what Zuora says of it then. DELETE /v1/batch-query/jobs/{id}
+---@param options table|nil per-call options
 ---@return zuora.Job|nil self, zuora.Error|nil err
 function Job:cancel(options)
   local where = "job:cancel"
@@ -326,7 +359,7 @@ local function batch_file(parts, batch, path, options)
     parts = files, expected = options.verify ~= false and math.tointeger(tonumber(batch.recordCount)) or nil })
 end
 
---- Fetches the result: all segments in one file with one header. Its records are counted.
+--- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}
 ---@param path string replaced when all has been received, and left alone otherwise
 ---@param options { verify: boolean|nil, resume: boolean|nil }|nil verify = false: take it though the number of
 --- records is not what AQuA says; resume = true: a later call goes on with path.part (segments start over);
@@ -340,7 +373,7 @@ function Batch:download(path, options)
   return batch_file(parts, self, path, check.options(where, options, options_of.download))
 end
 
---- Fetches the result whole, all segments as one stream, and reads it as rows.
+--- Fetches the result whole, all segments as one stream, and reads it as rows. GET /v1/files/{id}
 ---@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, and the per-call options
 ---@return function|nil it, zuora.Error|nil err
 function Batch:rows(options)
@@ -364,7 +397,7 @@ local function file_names(job)
   return names.unique(list, ENDINGS[tostring(job.format):lower()] or ".csv")
 end
 
---- Fetches the results of all batches, side by side, into a directory: Name.csv for each.
+--- Fetches the results of all batches, side by side, into a directory: Name.csv for each. GET /v1/files/{id}
 ---@param dir string made when it is missing
 ---@param options table|nil as for batch:download
 ---@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written in the order of the

@@ -20,8 +20,10 @@ local function read_rate(headers, now)
     at = now }
   for quota, seconds in text:gmatch "(%d+)%s*;%s*w%s*=%s*(%d+)" do
     local window = number(seconds)
-    rate.quotas[window] = number(quota)
-    if rate.quotas[window] == limit and window < (rate.window or math.huge) then rate.window = window end
+    if window then
+      rate.quotas[window] = number(quota)
+      if rate.quotas[window] == limit and window < (rate.window or math.huge) then rate.window = window end
+    end
   end
   return rate
 end
@@ -49,11 +51,12 @@ end
 function Limits:pause()
   local rate, now = self.rate, self.now()
   if self.reserve == 0 or not rate or not rate.reset or rate.window ~= MINUTE then return 0 end
-  local ends_at = rate.at + rate.reset
+  local ends_at = rate.at + math.min(rate.reset, MINUTE)
   if now >= ends_at or rate.remaining > rate.limit * self.reserve then return 0 end
   if rate.remaining == 0 then return ends_at - now end
-  local at = math.min(ends_at, math.max(now, self.next_at))
-  self.next_at = at + (ends_at - at) / rate.remaining
+  if self.next_at > ends_at then self.next_at = now end -- a row of another minute's
+  local at = math.max(now, self.next_at)
+  self.next_at = math.min(ends_at, at + (ends_at - at) / rate.remaining)
   return at - now
 end
 
@@ -62,6 +65,8 @@ local function view(part, now)
   local copy = {}
   for name, value in pairs(part) do copy[name] = value end
   copy.at, copy.age = nil, now - part.at
+  copy.quotas = part.quotas and {}
+  for window, quota in pairs(part.quotas or {}) do copy.quotas[window] = quota end
   return copy
 end
 

@@ -68,7 +68,6 @@
 ---@field queryStatus "submitted"|"accepted"|"in_progress"|"completed"|"failed"|"cancelled"
 ---@field dataFile? string a signed link to the result: whoever has it can read it
 ---@field outputRows? integer
----@field outputFormat? string as it was submitted
 ---@field errorCode? string
 ---@field errorMessage? string
 
@@ -88,6 +87,7 @@
 ---@field category? "permission"|"authentication"|"bad_value"|"unknown_field"|"missing_field"|"missing_parameter"|"bad_query_parameter"|"rule"|"not_found"|"unsupported_method"|"lock"|"internal"|"temporary"|"over_limit"|"malformed"|"integration" what an eight-digit code says
 ---@field advice? string what to do about the code
 ---@field process_id? string
+---@field unknown_outcome? boolean a call that creates something may have been done all the same: try again only under the same idempotency_key
 ---@field idempotency_key? string under which a call that creates something was sent
 ---@field reasons? { code: string?, message: string? }[]
 ---@field request_id? string

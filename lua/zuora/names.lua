@@ -9,12 +9,16 @@ local LONGEST = 100
 ---@param otherwise string what to take when nothing is left of it
 ---@return string
 function names.safe(name, otherwise)
-  name = name:gsub("[%c\127/\\:*?\"<>|]", "_"):gsub("^[%s.]+", "")
+  name = name:gsub("[%c\127/\\:*?\"<>|]", "_"):gsub("\194[\128-\159]", "_") -- controls, C0 and C1
+    :gsub("\226\128[\142\143\170-\174]", ""):gsub("\226\129[\166-\169]", "") -- marks that turn the writing
+    :gsub("^[%s.]+", "")
   if #name > LONGEST then
     name = name:sub(1, LONGEST)
     if not utf8.len(name) then name = name:gsub("[\192-\255][\128-\191]*$", "") end -- no half a character
   end
   name = name:gsub("[%s.]+$", "")
+  -- A download that goes on has files of these names beside it.
+  if name:lower():find "%.part$" or name:lower():find "%.part%.state$" then name = name .. "_" end
   return name ~= "" and name or otherwise
 end
 

@@ -1,24 +1,40 @@
 --- Lists that come page by page, as one iterator.
 
+local error_value = require "zuora.error"
+
 local pages = {}
 
+--- Raises the error of a list that ends before it should.
+---@param what string
+---@param received integer
+---@param count integer
+function pages.fail_short(what, received, count)
+  error(error_value.new { kind = "incomplete",
+    message = ("%s ended after %d, and there should be %d"):format(what, received, count) }, 0)
+end
+
 --- An iterator over the items of all pages. Nothing is given twice, though pages overlap when the list
--- changes meanwhile; it ends with a page that brings nothing new, or that is short and leaves nothing
--- counted out. An error is raised, since a nil would look like the end.
+-- changes meanwhile. It ends with an empty page, or with a short one when Zuora's count says that it is the
+-- last: without a count a short page may be one that the server cut. Where it ends before the count is
+-- reached, and where a full page comes twice, so that the rest cannot be had, an error is raised; a nil
+-- would look like the end.
+---@param what string "the search for reports", for messages
 ---@param size integer items of a full page
 ---@param fetch fun(received: integer, page: integer): table|nil, zuora.Error|nil the next page: a list of items
 --- with `id`, and `count`, where Zuora says how many there are in all
 ---@return fun(): table|nil
-function pages.each(size, fetch)
+function pages.each(what, size, fetch)
   local seen, page, at, number, received, over = {}, {}, 0, 0, 0, false
+
+  local function fail(problem)
+    over = true
+    error(problem, 0)
+  end
 
   local function turn()
     number = number + 1
     local items, err = fetch(received, number)
-    if not items then
-      over = true
-      error(err, 0)
-    end
+    if not items then fail(err) end
     page, at = {}, 0
     for _, item in ipairs(items) do
       if not seen[item.id] then
@@ -26,8 +42,13 @@ function pages.each(size, fetch)
         page[#page + 1] = item
       end
     end
+    if #items >= size and #page == 0 then
+      fail(error_value.new { kind = "incomplete", message = what .. " gave the same page twice" })
+    end
     received = received + #items
-    over = #page == 0 or #items < size and received >= (tonumber(items.count) or 0)
+    local count = tonumber(items.count)
+    over = #page == 0 or #items < size and count ~= nil and received >= count
+    if over and count and received < count then pages.fail_short(what, received, math.tointeger(count) or count) end
   end
 
   return function()

@@ -29,9 +29,13 @@ local options_of = {
   list = check.rules(call.options, { status = "submitted|accepted|in_progress|completed|failed|cancelled",
     page_size = "positive" }),
   wait = check.rules(call.options, wait.options),
-  download = check.rules(call.file_options, { verify = "boolean", resume = "boolean" }),
-  rows = check.rules(call.file_options, rows.options, { verify = "boolean" }),
+  download = check.rules(call.file_options, { verify = "boolean", resume = "boolean",
+    outputFormat = "CSV|TSV|DSV|JSON" }),
+  rows = check.rules(call.file_options, rows.options, { verify = "boolean", outputFormat = "CSV|TSV|DSV|JSON" }),
 }
+
+-- What only the submit knows of a job, and needs to be known of its result: { format, separator, encrypted }
+local submitted = setmetatable({}, { __mode = "k" })
 
 local DEFAULTS = { outputFormat = "CSV", compression = "NONE", output = { target = "S3" } }
 
@@ -73,7 +77,7 @@ end
 local function job_refresh(parts, job, job_id, operation, options)
   local fields, err = job_call(parts, operation, { id = job_id }, options, job_id)
   if not fields then return nil, err end
-  return record.replace(job, fields, "outputFormat") -- only the submit knows it
+  return record.replace(job, fields)
 end
 
 local function job_wait(parts, job, job_id, options)
@@ -95,54 +99,73 @@ local function link_operation(parts, job)
     send = core.request }
 end
 
--- Only of these the records can be told by reading lines.
-local COUNTED = { CSV = true, TSV = true }
+-- The format of the result: as it was submitted, as the caller says, or as the link's name ends; else what it
+-- is when nothing is said.
+local function format_of(job, options)
+  local path = job.dataFile:match "^[^?#]*"
+  local ending = (path:match "%.(%a+)%.%a+$" or path:match "%.(%a+)$" or ""):upper()
+  local by_name = ({ CSV = "CSV", TSV = "TSV", DSV = "DSV", JSON = "JSON", JSONL = "JSON" })[ending]
+  return options.outputFormat or (submitted[job] or {}).format or by_name or DEFAULTS.outputFormat
+end
 
--- The format of the result, by the job or by the link; nil: not known.
-local function format_of(job)
-  local path = job.dataFile:match "^[^?]*"
-  local known = job.outputFormat or path:match "%.(%a+)%.%a+$" or path:match "%.(%a+)$"
-  if type(known) ~= "string" then return nil end
-  known = known:upper()
-  return known:find "^JSON" and "JSON" or known
+-- Why this result cannot be read as rows; nil: it can.
+local function rows_problem(job, format)
+  local known = submitted[job] or {}
+  if known.encrypted then return "is encrypted" end
+  if format == "JSON" then return "is JSON" end
+  if format == "DSV" and known.separator ~= "," and known.separator ~= "\t" then
+    return "has separators that are neither commas nor tabs"
+  end
+  return nil
+end
+
+-- Only of these the records can be told by reading lines.
+local function is_countable(job, format)
+  return (format == "CSV" or format == "TSV") and not (submitted[job] or {}).encrypted
 end
 
 -- What every download of a result refuses: the store's error pages. Its answers have no better type for
 -- JSON than for anything else.
 local REFUSED = "text/html application/xml text/xml"
 
+-- A link is good for a time: one that is refused may be too old.
+local function is_stale(err)
+  return err.status == 403 or err.status == 400 and err.code == "ExpiredToken"
+end
+
+local function job_failure(job, kind, words)
+  return error_value.new { kind = kind, record = job, message = ("query job %s %s"):format(job.id, words) }
+end
+
+-- One try at the job's file, by the link that the job has now.
+local function fetch(parts, job, path, options)
+  local operation = link_operation(parts, job)
+  if not operation then return nil, job_failure(job, "api", "has no usable link to its result") end
+  local format = format_of(job, options)
+  local problem = not path and rows_problem(job, format)
+  if problem then return nil, job_failure(job, "text", "has a result that is not rows: it " .. problem) end
+  local countable = is_countable(job, format)
+  return parts.caller:file(operation, options, { what = "query job " .. job.id, path = path, refuse = REFUSED,
+    parts = { { url = operation.url } }, uncounted = not countable,
+    identity = hosts.authority(operation.url) .. " " .. job.id,
+    expected = countable and options.verify ~= false and math.tointeger(tonumber(job.outputRows)) or nil })
+end
+
 -- The job's file, to a path or (without one) as rows. A link lives for hours, a record may be older: the
 -- job is looked at first, and once more when the link is refused.
 local function job_file(parts, job, path, options)
-  local err
+  local result, err, nothing, it
   for _ = 1, 2 do
-    local done
-    done, err = job_refresh(parts, job, job.id, operations.get, { track_id = options.track_id,
+    local known, problem = job_refresh(parts, job, job.id, operations.get, { track_id = options.track_id,
       entity_id = options.entity_id, retries = options.retries })
-    if not done then return nil, err end
+    if not known then return nil, problem end
     if judge(job) ~= "completed" then
-      return nil, error_value.new { kind = "failed", record = job,
-        message = ("query job %s has no result, it is %s"):format(job.id, job.queryStatus) }
+      return nil, job_failure(job, "failed", "has no result, it is " .. job.queryStatus)
     end
-    local operation = link_operation(parts, job)
-    if not operation then
-      return nil, error_value.new { kind = "api", message = ("query job %s has no usable link to its result"):format(
-        job.id) }
-    end
-    local countable = COUNTED[format_of(job)] == true
-    if not path and format_of(job) == "JSON" then
-      return nil, error_value.new { kind = "text",
-        message = ("the result of query job %s is JSON, not rows"):format(job.id) }
-    end
-    local result, problem, nothing, it = parts.caller:file(operation, options, { what = "query job " .. job.id,
-      path = path, refuse = REFUSED, parts = { { url = operation.url } }, uncounted = not countable,
-      identity = hosts.authority(operation.url) .. " " .. job.id,
-      expected = countable and options.verify ~= false and math.tointeger(tonumber(job.outputRows)) or nil })
-    if result then return result, problem, nothing, it end
-    err = problem
-    if err.status ~= 403 then break end
+    result, err, nothing, it = fetch(parts, job, path, options)
+    if result or not is_stale(err) then break end
   end
-  return nil, err
+  return result, err, nothing, it
 end
 
 -- --- client.queries ----------------------------------------------------------------------------------
@@ -168,8 +191,10 @@ function Queries:submit(fields)
   end
   check.value(where, "output", sent.output, "json")
   local job, err = job_new(parts, job_call(parts, operations.submit, sent, fields))
-  if job then job.outputFormat = job.outputFormat or sent.outputFormat end
-  return job, err
+  if not job then return nil, err end
+  submitted[job] = { format = sent.outputFormat, separator = sent.columnSeparator,
+    encrypted = sent.encryptionKey ~= nil }
+  return job
 end
 
 --- A query job as it is now. GET /query/jobs/{id}
@@ -221,9 +246,9 @@ function Queries:cancel(job_id, options)
   return job_new(parts, job_call(parts, operations.cancel, { id = job_id }, options, job_id))
 end
 
---- Looks at a query job until it has settled; the options are those of client.jobs:wait.
+--- Looks at a query job until it has settled. GET /query/jobs/{id}, again and again
 ---@param job_id string
----@param options table|nil
+---@param options table|nil as for client.jobs:wait
 ---@return zuora.QueryJob|nil job
 ---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
 function Queries:wait(job_id, options)
@@ -235,11 +260,12 @@ function Queries:wait(job_id, options)
   return job_wait(parts, job_new(parts, { id = job_id }), job_id, options)
 end
 
---- Fetches the result of a completed query job.
+--- Fetches the result of a completed query job. GET /query/jobs/{id}, and its link
 ---@param job_id string
 ---@param path string replaced when all has been received, and left alone otherwise
----@param options { verify: boolean|nil, resume: boolean|nil }|nil verify = false: whatever outputRows says; the rest
---- as for batch:download
+---@param options table|nil verify = false: whatever outputRows says (of CSV and TSV that is not encrypted);
+--- outputFormat: what the job was submitted with, where neither the record nor the link's name says so ("CSV");
+--- resume, on_progress: as for batch:download; and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written, zuora.Error|nil err
 function Queries:download(job_id, path, options)
   local where = "client.queries:download"
@@ -251,9 +277,10 @@ function Queries:download(job_id, path, options)
   return job_file(parts, job_new(parts, { id = job_id }), path, options)
 end
 
---- Fetches the result (CSV or TSV, plain or gzip) whole, and reads it as rows.
+--- Fetches the result (CSV or TSV, plain or gzip) whole, and reads it as rows. GET /query/jobs/{id}, and its link
 ---@param job_id string
----@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, and the per-call options
+---@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, outputFormat, and the
+--- per-call options
 ---@return function|nil it, zuora.Error|nil err
 function Queries:rows(job_id, options)
   local where = "client.queries:rows"
@@ -267,7 +294,8 @@ end
 
 -- --- the record --------------------------------------------------------------------------------------
 
---- Asks for the job's present state, and takes it over.
+--- Asks for the job's present state, and takes it over. GET /query/jobs/{id}
+---@param options table|nil per-call options
 ---@return zuora.QueryJob|nil self, zuora.Error|nil err
 function QueryJob:refresh(options)
   local where = "query:refresh"
@@ -277,6 +305,7 @@ function QueryJob:refresh(options)
 end
 
 --- Looks until the job has settled; a job that is known to be completed is not looked at again.
+---@param options table|nil see client.jobs:wait
 ---@return zuora.QueryJob|nil self, zuora.Error|nil err
 function QueryJob:wait(options)
   local where = "query:wait"
@@ -287,7 +316,8 @@ function QueryJob:wait(options)
   return job_wait(parts, self, self.id, options)
 end
 
---- Cancels the job, and takes over what Zuora says of it then.
+--- Cancels the job, and takes over what Zuora says of it then. DELETE /query/jobs/{id}
+---@param options table|nil per-call options
 ---@return zuora.QueryJob|nil self, zuora.Error|nil err
 function QueryJob:cancel(options)
   local where = "query:cancel"
@@ -297,6 +327,8 @@ function QueryJob:cancel(options)
 end
 
 --- Fetches the result; see client.queries:download.
+---@param path string
+---@param options table|nil
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written, zuora.Error|nil err
 function QueryJob:download(path, options)
   local where = "query:download"
@@ -307,6 +339,7 @@ function QueryJob:download(path, options)
 end
 
 --- The result as rows; see client.queries:rows.
+---@param options table|nil
 ---@return function|nil it, zuora.Error|nil err
 function QueryJob:rows(options)
   local where = "query:rows"

@@ -16,9 +16,13 @@ local OPTIONS = check.rules(call.keyed_options, { method = "GET|POST|PUT|PATCH|D
 local SAFE = { GET = true, HEAD = true, DELETE = true }
 local KEYED = { POST = true, PATCH = true }
 
--- Headers that are this client's business.
-local RESERVED = { authorization = true, apiaccesskeyid = true, apisecretaccesskey = true, cookie = true, host = true,
-  ["idempotency-key"] = true, ["content-length"] = true, ["transfer-encoding"] = true }
+-- Headers that are this client's business, or have an option of their own.
+local RESERVED = {}
+for name in ("authorization apiaccesskeyid apisecretaccesskey cookie host idempotency-key content-length "
+  .. "transfer-encoding connection upgrade te trailer expect range if-range accept accept-encoding content-type "
+  .. "proxy-authorization zuora-track-id zuora-entity-ids entityid entityname"):gmatch "%S+" do
+  RESERVED[name] = true
+end
 
 local function check_path(path)
   if path:sub(1, 1) ~= "/" then check.fail(WHERE, "path", "must begin with a slash", 1) end
@@ -36,8 +40,11 @@ local function check_headers(headers)
     local argument = "headers." .. tostring(name)
     check.value(WHERE, argument, name, "text", 1)
     check.value(WHERE, argument, value, "text", 1)
+    if not value:find "%S" then check.fail(WHERE, argument, "is blank", 1) end
     if not name:find "^[%w-]+$" then check.fail(WHERE, argument, "the name of a header expected", 1) end
-    if RESERVED[name:lower()] then check.fail(WHERE, argument, "is the client's own business", 1) end
+    if RESERVED[name:lower()] then
+      check.fail(WHERE, argument, "is the client's own business, or has an option of its own", 1)
+    end
   end
 end
 
@@ -58,6 +65,7 @@ local function query_text(query)
   for _, name in ipairs(names) do
     local value = query[name]
     if type(value) ~= "table" then value = { value } end
+    check.value(WHERE, "query." .. name, value, "list", 1)
     for _, one in ipairs(value) do add_pair(pairs_of, name, one) end
   end
   return table.concat(pairs_of, "&")

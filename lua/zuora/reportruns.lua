@@ -108,9 +108,12 @@ local function run_pages(parts, run_id, options)
     for name, value in pairs(options) do page_options[name] = value end
     local data, err = run_data(parts, run_id, page_options)
     if not data then error(err, 0) end
-    local count = #data.page
+    local count, total = #data.page, tonumber(data.total)
     offset, received = offset + count, received + count
-    over = count == 0 or received >= (tonumber(data.total) or math.huge)
+    over = count == 0 or received >= (total or math.huge)
+    if count == 0 and total and received < total then
+      pages.fail_short("the data of report run " .. run_id, received, math.tointeger(total) or total)
+    end
     return count > 0 and data or nil
   end
 end
@@ -130,10 +133,7 @@ end
 
 -- Whatever a success says besides, the run is cancelled.
 local function run_cancel(parts, run_id, options)
-  local body, err = parts.caller:json(operations.cancel, { id = run_id }, options, function(body) return body end)
-  if not body then return nil, err end
-  local words = type(body) == "table" and body.response
-  return true, type(words) == "string" and words or nil
+  return parts.caller:done(operations.cancel, { id = run_id }, options)
 end
 
 -- --- client.reportruns -------------------------------------------------------------------------------
@@ -192,17 +192,28 @@ function ReportRuns:cancel(run_id, options)
   return run_cancel(parts, run_id, check.options(where, options, options_of.one))
 end
 
--- The list is undocumented but for "the id of each": it is the answer itself, or the one list in it.
+local function is_list(value)
+  return type(value) == "table" and (#value > 0 or next(value) == nil)
+end
+
+-- The list is undocumented but for "the id of each": it is the answer itself, or the one list in it whose
+-- items have one; an empty one when there is no other. Next to it there may be how many there are in all.
 local function find_list(response)
-  if type(response) ~= "table" then return nil end
-  if #response > 0 or next(response) == nil then return response end
-  local found
-  for _, value in pairs(response) do
-    if type(value) == "table" and (#value > 0 or next(value) == nil) then
-      if found then return nil end
-      found = value
+  if is_list(response) then return response end
+  local found, empty, several
+  for _, value in pairs(type(response) == "table" and response or {}) do
+    if is_list(value) then
+      if #value == 0 then
+        several, empty = several or empty ~= nil, value
+      elseif type(value[1]) == "table" and value[1].id ~= nil then
+        if found then return nil end
+        found = value
+      end
     end
   end
+  if not found and several then return nil end
+  found = found or empty
+  if found then found.count = response.totalCount or response.total or response.count end
   return found
 end
 
@@ -250,7 +261,9 @@ function ReportRuns:each(options)
   local parts = record.parts(self, ReportRuns, where)
   options = check.options(where, options, options_of.each)
   local search, size = search_of(where, options), options.page_size or PAGE
-  return pages.each(size, function(_, page) return list_page(parts, search, page, size, options) end)
+  return pages.each("the search for report runs", size, function(_, page)
+    return list_page(parts, search, page, size, options)
+  end)
 end
 
 --- The last completed run of a report by this user. GET /reports/{report_id}/reportruns/latest
@@ -304,7 +317,7 @@ function ReportRuns:export(run_id, path, options)
   return run_export(parts, run_id, path, check.options(where, options, options_of.export))
 end
 
---- The export read as rows, once all of it is here.
+--- The export read as rows, once all of it is here. GET /reportruns/export/{run_id}
 ---@param run_id string
 ---@param options table|nil form, columns, types, null, strict (see zuora.rows), pivoted, verify
 ---@return function|nil it, zuora.Error|nil err
@@ -317,7 +330,7 @@ function ReportRuns:rows(run_id, options)
   return run_export(parts, run_id, nil, options)
 end
 
---- Looks at a run until it has settled.
+--- Looks at a run until it has settled. GET /reportruns/{run_id}, again and again
 ---@param run_id string
 ---@param options table|nil timeout (900 s, the whole wait), min 1, max 20, factor 1.5, jitter, on_poll,
 --- request_timeout (s, for one look)
@@ -339,7 +352,8 @@ local function run_id_of(run, where)
   return id
 end
 
---- Asks for the run's present state, and takes it over.
+--- Asks for the run's present state, and takes it over. GET /reportruns/{id}
+---@param options table|nil per-call options
 ---@return zuora.ReportRun|nil self, zuora.Error|nil err
 function ReportRun:refresh(options)
   local where = "run:refresh"
@@ -349,6 +363,7 @@ end
 
 --- Looks until the run has settled; see client.reportruns:wait. Completed is final: a run that is known
 -- to be completed is not looked at again.
+---@param options table|nil
 ---@return zuora.ReportRun|nil self, zuora.Error|nil err
 function ReportRun:wait(options)
   local where = "run:wait"
@@ -359,7 +374,8 @@ function ReportRun:wait(options)
   return run_wait(parts, self, run_id, options)
 end
 
---- Cancels the run.
+--- Cancels the run. DELETE /reportruns/{id}
+---@param options table|nil per-call options
 ---@return true|nil done, string|zuora.Error|nil message
 function ReportRun:cancel(options)
   local where = "run:cancel"
@@ -368,6 +384,7 @@ function ReportRun:cancel(options)
 end
 
 --- The run's result as rows; see client.reportruns:rows.
+---@param options table|nil
 ---@return function|nil it, zuora.Error|nil err
 function ReportRun:rows(options)
   local where = "run:rows"
@@ -378,6 +395,8 @@ function ReportRun:rows(options)
 end
 
 --- Writes the run's result into a file; see client.reportruns:export.
+---@param path string
+---@param options table|nil
 ---@return { path: string, bytes: integer, records: integer }|nil written, zuora.Error|nil err
 function ReportRun:export(path, options)
   local where = "run:export"
@@ -387,6 +406,7 @@ function ReportRun:export(path, options)
 end
 
 --- All pages of the run's rows; see client.reportruns:pages.
+---@param options table|nil
 ---@return fun(): table|nil pages
 function ReportRun:pages(options)
   local where = "run:pages"
@@ -395,6 +415,7 @@ function ReportRun:pages(options)
 end
 
 --- A page of the run's rows; see client.reportruns:data.
+---@param options table|nil
 ---@return table|nil data, zuora.Error|nil err
 function ReportRun:data(options)
   local where = "run:data"

@@ -68,13 +68,10 @@ local function one_report(parts, operation, parameters, options, report_id)
   return report_new(parts, fields)
 end
 
--- The success that says nothing but that: true, and Zuora's words.
-local function done(parts, operation, parameters, options)
-  local body, err = parts.caller:json(operation, parameters, options, function(body) return body end)
-  if not body then return nil, err end
-  local words = type(body) == "table" and body.response
-  if type(words) == "table" then words = words.message end
-  return true, type(words) == "string" and words or nil
+local function check_order(where, options)
+  if options.ascending ~= nil and not options.order_by then
+    check.fail(where, "ascending", "goes with order_by", 1)
+  end
 end
 
 -- Zuora wants exactly this form, the truth value as text.
@@ -94,7 +91,7 @@ local function search(parts, text, start, options)
 end
 
 local function each(parts, text, options)
-  return pages.each(PAGE, function(received)
+  return pages.each("the search for reports", PAGE, function(received)
     return search(parts, text, received > 0 and received or nil, options)
   end)
 end
@@ -139,6 +136,7 @@ function Reports:search(text, options)
   local parts = record.parts(self, Reports, where)
   check.value(where, "text", text, "text")
   options = check.options(where, options, options_of.search)
+  check_order(where, options)
   return search(parts, text, options.start, options)
 end
 
@@ -150,7 +148,9 @@ function Reports:each(text, options)
   local where = "client.reports:each"
   local parts = record.parts(self, Reports, where)
   check.value(where, "text", text, "text")
-  return each(parts, text, check.options(where, options, options_of.each))
+  options = check.options(where, options, options_of.each)
+  check_order(where, options)
+  return each(parts, text, options)
 end
 
 --- The one report of exactly that name. GET /reports/search, all pages of it
@@ -175,8 +175,9 @@ function Reports:find(name, options)
   end
   if #found == 1 then return found[1] end
   if #found == 0 then
+    local hint = name:find "%w%w%w" and "" or "; Zuora's search ignores words of less than three letters"
     return nil, error_value.new { kind = "api", reports = found,
-      message = ("no report has the name \"%s\" (%d others were found)"):format(name, others) }
+      message = ("no report has the name \"%s\" (%d others were found%s)"):format(name, others, hint) }
   end
   local ids = {}
   for i, report in ipairs(found) do ids[i] = report.id end
@@ -214,7 +215,10 @@ function Reports:details(report_id, options)
   local parts, where
   parts, options, where = enter(self, "details", options)
   check.value(where, "report_id", report_id, "id")
-  return parts.caller:reporting(operations.details, { id = report_id }, options, function(response) return response end)
+  return parts.caller:reporting(operations.details, { id = report_id }, options, function(response)
+    if type(response) ~= "table" then return nil, "the answer has no details of a report" end
+    return response
+  end)
 end
 
 --- The reports with a label (a folder). GET /reports/reportlabels/{label_id}/report-details (older hosts)
@@ -227,6 +231,7 @@ function Reports:labelled(label_id, options)
   local parts, where
   parts, options, where = enter(self, "labelled", options)
   check.value(where, "label_id", label_id, "id")
+  check_order(where, options)
   local paging
   if options.page or options.page_size then
     paging = ('{"pageNo":%d,"pageSize":%d}'):format(options.page or 0, options.page_size or 20)
@@ -243,7 +248,9 @@ end
 
 local function label_list(parts, operation, parameters, options)
   return parts.caller:reporting(operation, parameters, options, function(response)
-    if type(response) ~= "table" then return nil, "the answer has no list of labels" end
+    local is_list = type(response) == "table" and (#response > 0 or next(response) == nil)
+    for _, label in ipairs(is_list and response or {}) do is_list = is_list and type(label) == "table" end
+    if not is_list then return nil, "the answer has no list of labels" end
     return response
   end)
 end
@@ -279,7 +286,7 @@ function Reports:attach(report_id, label_ids, options)
   parts, options, where = enter(self, "attach", options)
   check.value(where, "report_id", report_id, "id")
   check_ids(where, "label_ids", label_ids)
-  return done(parts, operations.attach, { id = report_id, body = label_ids }, options)
+  return parts.caller:done(operations.attach, { id = report_id, body = label_ids }, options)
 end
 
 --- Takes labels from a report. DELETE /reports/{id}/reportlabels (older hosts)
@@ -292,7 +299,7 @@ function Reports:detach(report_id, label_ids, options)
   parts, options, where = enter(self, "detach", options)
   check.value(where, "report_id", report_id, "id")
   check_ids(where, "label_ids", label_ids)
-  return done(parts, operations.detach, { id = report_id, body = label_ids }, options)
+  return parts.caller:done(operations.detach, { id = report_id, body = label_ids }, options)
 end
 
 --- Creates a report, best from the definition of one that is like it. POST /reports (older hosts)
@@ -319,7 +326,14 @@ function Reports:save(report_id, report, options)
   parts, options, where = enter(self, "save", options)
   check.value(where, "report_id", report_id, "id")
   local sent = check_definition(where, report)
-  return one_report(parts, operations.save, { id = report_id, body = sent }, options)
+  local parameters = { id = report_id, body = sent }
+  local saved, err = parts.caller:reporting(operations.save, parameters, options, function(response)
+    if is_report(response) then return response end
+    sent.id = report_id -- a success in words
+    return sent
+  end)
+  if not saved then return nil, err end
+  return report_new(parts, saved)
 end
 
 --- Copies a report. POST /reports/copy (older hosts)
@@ -342,7 +356,7 @@ function Reports:delete(report_id, options)
   local parts, where
   parts, options, where = enter(self, "delete", options)
   check.value(where, "report_id", report_id, "id")
-  return done(parts, operations.delete, { id = report_id }, options)
+  return parts.caller:done(operations.delete, { id = report_id }, options)
 end
 
 --- Gives reports another owner; the user must be an administrator of Reporting.
@@ -356,7 +370,7 @@ function Reports:transfer(options)
   if (options.ids == nil) == (options.names == nil) then check.fail(where, "ids", "either ids or names expected") end
   if options.ids then check_ids(where, "ids", options.ids) end
   for _, name in ipairs(options.names or {}) do check.value(where, "names", name, "string") end
-  return done(parts, operations.transfer,
+  return parts.caller:done(operations.transfer,
     { reportIds = options.ids, reportNames = options.names, newOwnerUserId = options.to }, options)
 end
 
@@ -366,7 +380,10 @@ end
 function Reports:settings(options)
   local parts
   parts, options = enter(self, "settings", options)
-  return parts.caller:reporting(operations.settings, {}, options, function(response) return response end)
+  return parts.caller:reporting(operations.settings, {}, options, function(response)
+    if type(response) ~= "table" then return nil, "the answer has no settings" end
+    return response
+  end)
 end
 
 --- Says to which mail domains results may be sent; takes the place of what was set. POST /settings (older hosts)
@@ -375,12 +392,10 @@ end
 function Reports:set_settings(options)
   local parts, where
   parts, options, where = enter(self, "set_settings", options)
+  if next(options.emailDomains) then check.value(where, "emailDomains", options.emailDomains, "list") end
   for _, domain in ipairs(options.emailDomains) do check.value(where, "emailDomains", domain, "text") end
-  if #options.emailDomains == 0 and next(options.emailDomains) then
-    check.fail(where, "emailDomains", "a list of domains expected")
-  end
   local domains = next(options.emailDomains) and core.encode(options.emailDomains) or "[]"
-  return done(parts, operations.set_settings, { body = '{"emailDomains":' .. domains .. "}" }, options)
+  return parts.caller:done(operations.set_settings, { body = '{"emailDomains":' .. domains .. "}" }, options)
 end
 
 -- --- the record --------------------------------------------------------------------------------------

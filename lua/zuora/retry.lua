@@ -30,6 +30,13 @@ function retry.is_transient(name)
   return TRANSIENT[name] == true
 end
 
+--- Did this failure end the call before any of it was sent?
+---@param name string|nil
+---@return boolean
+function retry.is_unsent(name)
+  return UNSENT[name] == true
+end
+
 local Policy = {}
 Policy.__index = Policy
 
@@ -39,9 +46,10 @@ Policy.__index = Policy
 -- that key. What has no key (a PUT) is sent again only when it was never taken.
 local function may_repeat(err, call)
   if call.safe then return err.retryable end
-  if call.unkeyed then return err.status == 429 or UNSENT[err.curl] == true end
+  if call.unkeyed then return err.status == 429 or retry.is_unsent(err.curl) end
   if err.kind == "transport" then return err.retryable and (err.status or 0) < 500 end
-  return err.status == 409 or err.status == 429
+  -- What cannot be read may be read when it comes again: under the same key it is the same answer.
+  return err.status == 409 or err.status == 429 or err.kind == "json" and err.status == 200
 end
 
 --- Seconds to wait before trying again, or nil when the error is final.

@@ -48,17 +48,16 @@ end
 
 -- Zuora reads some literals in ways that nobody means.
 local TRAPS = {
-  { "'%d%d%d%d%-%d%d%-%d%d %d%d:%d%d[^']*'",
+  { "'%d%d%d%d%-%d%d?%-%d%d?%s+%d%d?:[^']*'",
     "Zuora ignores a condition with a date and a time that have a blank between them, and gives the whole table: "
     .. "write '2026-08-01T00:00:00Z'" },
-  { "'%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d[^']*'",
+  { "'%d%d%d%d%-%d%d?%-%d%d?[Tt%s]+%d%d?:%d%d?:%d%d?%.%d[^']*'",
     "Zuora finds no rows for an upper bound with fractions of a second: leave them out" },
 }
 
 local function warn_of_traps(query, log)
   for _, trap in ipairs(TRAPS) do
-    local literal = query.query:match(trap[1])
-    if literal then log("query \"%s\": %s: %s", query.name or "?", literal, trap[2]) end
+    for literal in query.query:gmatch(trap[1]) do log("query \"%s\": %s: %s", query.name or "?", literal, trap[2]) end
   end
 end
 
@@ -67,9 +66,10 @@ local function object_of(query)
   return (" " .. query:gsub("%s+", " ")):match " [Ff][Rr][Oo][Mm] ([%w_]+)"
 end
 
+-- 1, 1.1 or "1" as "1.0", "1.1", "1.0".
 local function version_text(version)
-  if math.type(version) == "integer" then return version .. ".0" end
-  if type(version) == "number" then return ("%.1f"):format(version) end
+  if type(version) == "number" then version = ("%.14g"):format(version) end
+  if type(version) == "string" and version:find "^%d+$" then version = version .. ".0" end
   return version
 end
 
@@ -84,6 +84,7 @@ local function query_of(argument, given, stateful)
   local currencies = query.convertToCurrencies
   if type(currencies) == "table" then
     check_value(argument .. ".convertToCurrencies", currencies, "list", 2)
+    for _, currency in ipairs(currencies) do check_value(argument .. ".convertToCurrencies", currency, "text", 2) end
     query.convertToCurrencies = table.concat(currencies, ",")
   end
   if currencies ~= nil then
@@ -98,13 +99,14 @@ local function query_of(argument, given, stateful)
   return query
 end
 
--- `{ Account = "select …" }`, a list of texts, or a list of tables: as a list of tables.
+-- `{ Account = "select …" }`, a list of texts, or a list of tables: as a list of texts and tables, and the
+-- names of their places.
 local function listed(queries)
   if #queries > 0 or next(queries) == nil then
     check_value("queries", queries, "list", 2)
-    return queries
+    return queries, {}
   end
-  local names, list = {}, {}
+  local names, list, places = {}, {}, {}
   for name in pairs(queries) do
     check_value("queries", name, "text", 2)
     names[#names + 1] = name
@@ -121,9 +123,9 @@ local function listed(queries)
     elseif type(given) == "string" then
       given = { name = name, query = given }
     end
-    list[i] = given
+    list[i], places[i] = given, "queries." .. name
   end
-  return list
+  return list, places
 end
 
 -- A text alone is named after its object, the second of that name with a number.
@@ -150,11 +152,12 @@ end
 
 local function queries_of(queries, stateful)
   check_value("queries", queries, "table", 1)
-  local list = name_texts(listed(queries))
+  local list, places = listed(queries)
+  list = name_texts(list)
   if #list > QUERY_LIMIT then fail("queries", ("at most %d expected, got %d"):format(QUERY_LIMIT, #list), 1) end
   local sent, names = {}, {}
   for i, given in ipairs(list) do
-    local argument = ("queries[%d]"):format(i)
+    local argument = places[i] or ("queries[%d]"):format(i)
     sent[i] = query_of(argument, given, stateful)
     local name = sent[i].name
     if name and names[name] then fail(argument .. ".name", ("is that of queries[%d], too"):format(names[name]), 1) end

@@ -21,7 +21,7 @@ return function(value)
     end
   end
   if type(milliseconds) ~= "number" or milliseconds ~= milliseconds or math.abs(milliseconds) == math.huge then
-    check.fail("zuora.time", "value", "milliseconds or ISO text expected, got " .. type(value))
+    check.fail("zuora.time", "value", "finite number of milliseconds, or ISO text, expected, got " .. tostring(value))
   end
   return math.tointeger(milliseconds / 1000) or milliseconds / 1000
 end

@@ -260,7 +260,14 @@ static int sink_close(lua_State *L) {
  * that of the sink) is replaced. Raises when the newest request into this sink did not bring a whole body. */
 static int sink_finish(lua_State *L) {
   Sink *sink = sink_check(L, 1);
-  const char *path = luaL_optstring(L, 2, sink->path);
+  const char *path = sink->path;
+  if (!lua_isnoneornil(L, 2)) {
+    size_t length;
+    luaL_argcheck(L, lua_type(L, 2) == LUA_TSTRING, 2, "string expected");
+    path = lua_tolstring(L, 2, &length);
+    luaL_argcheck(L, length > 0 && text_is_clean(path, length), 2,
+                  "path without control characters expected");
+  }
   if (sink->claimed || !sink->whole)
     return luaL_error(L, "attempt to finish a sink whose body is not whole");
   if (sink->path == NULL) return luaL_error(L, "attempt to finish a sink without a path");
@@ -348,6 +355,20 @@ static int sink_fd(lua_State *L) {
   if (sink->claimed || !sink->whole)
     return luaL_error(L, "attempt to read a sink whose body is not whole");
   lua_pushinteger(L, sink->fd);
+  return 1;
+}
+
+/* sink:head(n) -> the first n bytes of the file, once its body is whole, or what there is of them */
+static int sink_head(lua_State *L) {
+  const Sink *sink = sink_check(L, 1);
+  lua_Integer count = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, count >= 0 && count <= 65536, 2, "0 to 65536 expected");
+  if (sink->claimed || !sink->whole)
+    return luaL_error(L, "attempt to read a sink whose body is not whole");
+  luaL_Buffer head;
+  char *room = luaL_buffinitsize(L, &head, (size_t)count);
+  ssize_t got = pread(sink->fd, room, (size_t)count, 0);
+  luaL_pushresultsize(&head, got > 0 ? (size_t)got : 0);
   return 1;
 }
 
@@ -494,17 +515,12 @@ int sink_new(lua_State *L) {
 
 void sink_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"finish", sink_finish},
-      {"fd", sink_fd},
-      {"keep", sink_keep},
-      {"position", sink_position},
-      {"complete", sink_prove},
-      {"restart", sink_restart},
-      {"discard", sink_discard},
-      {"content_type", sink_content_type},
-      {"bytes", sink_bytes},
-      {"close", sink_close},
-      {NULL, NULL},
+      {"finish", sink_finish},   {"fd", sink_fd},
+      {"keep", sink_keep},       {"position", sink_position},
+      {"complete", sink_prove},  {"restart", sink_restart},
+      {"discard", sink_discard}, {"content_type", sink_content_type},
+      {"bytes", sink_bytes},     {"head", sink_head},
+      {"close", sink_close},     {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
       {"__gc", sink_close},
