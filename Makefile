@@ -42,6 +42,7 @@ endif
 
 SOURCES  = $(wildcard src/*.c src/*/*.c)
 HEADERS  = $(wildcard src/*.h src/*/*.h)
+SPEC_SOURCES = $(wildcard spec/*.c)
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 CORE     = $(BUILD)/zuora/core.so
 LUA_FILES = $(shell find lua -name '*.lua')
@@ -104,12 +105,17 @@ bench: all
 	for bench in simulator results; do \
 	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/$$bench.lua || exit 1; done
 
+# What only specs need.
+$(BUILD)/spec/%.so: spec/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SHARED) $(LDFLAGS) -o $@ $<
+
 lint:
 	luacheck .
-	for file in $(SOURCES); do for cc in gcc clang; do \
+	for file in $(SOURCES) $(SPEC_SOURCES); do for cc in gcc clang; do \
 	  command -v $$cc >/dev/null || continue; \
 	  $$cc $(ALL_CFLAGS) -Werror -fsyntax-only $$file || exit 1; done; done
-	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS); fi
+	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES); fi
 
 install: all
 	install -d "$(DESTDIR)$(PREFIX)/lib/lua/5.4/zuora"

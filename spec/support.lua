@@ -110,6 +110,14 @@ function support.lua(code, prefix)
   return text, status
 end
 
+--- The C module spec/NAME.c, built as it is needed; its path.
+function support.native(name)
+  local path = ("build/spec/%s.so"):format(name)
+  local text, status = support.shell("make -s " .. path)
+  assert(status == 0, text)
+  return path
+end
+
 --- Descriptors that this process has open.
 function support.descriptors()
   local pipe, count = assert(io.popen "ls /proc/$PPID/fd"), 0

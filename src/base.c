@@ -4,11 +4,23 @@
 #include "core.h"
 
 #include <time.h>
+#include <unistd.h>
 
 double clock_now(void) {
   struct timespec now = {0, 0};
   (void)clock_gettime(CLOCK_MONOTONIC, &now); /* fails only for a clock that does not exist */
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+Process process_now(void) {
+  return (Process)getpid();
+}
+
+int process_refuse(lua_State *L, const char *what) {
+  return luaL_error(L,
+                    "%s belongs to the process that made it: a child made by fork must make its "
+                    "own client",
+                    what);
 }
 
 void class_new(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta) {

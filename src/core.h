@@ -90,6 +90,14 @@ void class_new(lua_State *L, const char *name, const luaL_Reg *methods, const lu
 /* Seconds on a clock that nobody sets back. */
 double clock_now(void);
 
+/* Descriptors, and what stands behind them, are shared with a child made by fork; what owns one
+ * remembers which process made it. */
+typedef long Process;
+Process process_now(void);
+
+/* "<what> belongs to the process that made it: …" */
+int process_refuse(lua_State *L, const char *what);
+
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif

@@ -20,6 +20,9 @@ call.options = {
 call.file_options = check.rules(call.options, { on_progress = "function" })
 call.keyed_options = check.rules(call.options, { idempotency_key = "idempotency_key" })
 
+--- What a child made by fork is told that uses its parent's client.
+call.INHERITED = "this client belongs to the process that made it: a child made by fork must make its own"
+
 local Caller = {}
 Caller.__index = Caller
 
@@ -163,6 +166,9 @@ end
 function Caller:check_open(operation)
   if self.closed then
     error(("%s.%s: attempt to use a closed client"):format(operation.group, operation.name), 0)
+  end
+  if self.loop.session:inherited() then
+    error(("%s.%s: %s"):format(operation.group, operation.name, call.INHERITED), 0)
   end
 end
 

@@ -260,6 +260,7 @@ local function open_parts(self, where)
   local parts = parts_of[self]
   if not parts then error(("client:%s was called without its object: write it with a colon"):format(where), 3) end
   if parts.caller.closed then error(("client:%s: attempt to use a closed client"):format(where), 3) end
+  if parts.session:inherited() then error(("client:%s: %s"):format(where, call.INHERITED), 3) end
   return parts
 end
 
@@ -337,11 +338,12 @@ function Client:fds()
   return open_parts(self, "fds").loop:fds()
 end
 
---- Ends everything that goes on and closes all connections. Twice is fine.
+--- Ends everything that goes on and closes all connections. Twice is fine. In a child made by fork it
+-- does nothing: all that is its parent's.
 function Client:close()
   local parts = parts_of[self]
   if not parts then error("client:close was called without its object: write it with a colon", 2) end
-  if parts.caller.closed then return end
+  if parts.caller.closed or parts.session:inherited() then return end
   parts.loop:close()
   parts.caller.closed = true
   parts.session:close()

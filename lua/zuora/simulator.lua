@@ -221,8 +221,9 @@ function Simulator:update(object, rows) self:admin("POST", "update", { object = 
 
 -- --- the end -----------------------------------------------------------------------------------------
 
---- Ends it. Twice is fine.
+--- Ends it. Twice is fine. In a child made by fork it goes on: it is the parent's.
 function Simulator:stop()
+  if self.session and self.session:inherited() then return end
   if self.server then
     self.server:close()
     self.server = nil

@@ -31,7 +31,7 @@ typedef struct Sink Sink;
 void sink_open(lua_State *L);
 int sink_new(lua_State *L);
 
-/* The open sink at `index`; raises for anything else. */
+/* The open sink at `index`; raises for anything else, and in a process that did not make it. */
 Sink *sink_check(lua_State *L, int index);
 
 /* True when a body of this media type is not to be taken for the file that was asked for. */
@@ -218,8 +218,11 @@ int response_push_failure(lua_State *L, const Request *request);
 void session_open(lua_State *L);
 int session_new(lua_State *L);
 
-/* The open session at `index`; raises for anything else. */
+/* The open session at `index`; raises for anything else, and in a process that did not make it. */
 Session *session_check(lua_State *L, int index);
+
+/* This is a child made by fork, and the session its parent's: not to be touched. */
+bool session_is_inherited(const Session *session);
 
 /* Sockets too high for an fd_set come and go. */
 void session_count_high_socket(Session *session, int change);

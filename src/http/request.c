@@ -157,6 +157,17 @@ static Request *request_peek(lua_State *L) {
   return luaL_checkudata(L, 1, REQUEST_CLASS);
 }
 
+/* In a child made by fork: what the request has is on its parent's connections. */
+static bool request_is_inherited(const Request *request) {
+  return request->session != NULL && session_is_inherited(request->session);
+}
+
+static Request *request_check(lua_State *L) {
+  Request *request = request_peek(L);
+  if (request_is_inherited(request)) (void)process_refuse(L, "this request");
+  return request;
+}
+
 /* What the transfer needed is needed no more, while the request may be held for long. */
 static void request_let_go(lua_State *L) {
   lua_pushnil(L);
@@ -169,7 +180,7 @@ static void request_let_go(lua_State *L) {
  *                     | nil, message, name, status (of an answer that broke off)
  * The first call gives the memory back; the table stays. */
 static int request_response(lua_State *L) {
-  Request *request = request_peek(L);
+  Request *request = request_check(L);
   if (request->state == REQUEST_NEW || request->state == REQUEST_RUNNING)
     return luaL_error(L, "attempt to read the response of a request that has not finished");
   lua_settop(L, 1);
@@ -189,7 +200,7 @@ static int request_response(lua_State *L) {
 
 /* request:finished() -> boolean */
 static int request_finished(lua_State *L) {
-  const Request *request = request_peek(L);
+  const Request *request = request_check(L);
   lua_pushboolean(L, request->state == REQUEST_FINISHED || request->state == REQUEST_ENDED);
   return 1;
 }
@@ -204,6 +215,7 @@ void request_abandon(Request *request) {
  * response that was read stays readable. */
 static int request_cancel(lua_State *L) {
   Request *request = request_peek(L);
+  if (request_is_inherited(request)) return 0; /* left as it is: see session.c */
   if (request->easy == NULL) { /* given back already, or never had: at most a header list */
     request_release(request);
     return 0;

@@ -5,6 +5,11 @@
  * requests in flight (a table of its own, by address). The C pointers only shadow these references.
  * When both are dead the collector may run either finaliser first; each detaches itself from the
  * other.
+ *
+ * A child made by fork has a copy of all this, but the connections are the same ones. To clean up there
+ * would say goodbye on them (TLS close_notify, HTTP/2 GOAWAY) in the parent's name, and wait for a resolver
+ * thread that no child has. So a child leaves everything as it is: its copy of the memory goes with the
+ * process, and costs nobody anything.
  */
 #include "http.h"
 
@@ -18,6 +23,7 @@ enum { SESSION_IN_FLIGHT = 1, SESSION_USERVALUES = 1 };
 
 struct Session {
   CURLM *multi; /* NULL: closed */
+  Process maker;
   Request *running, *finished;
   size_t running_count, finished_count;
   size_t high_sockets; /* open sockets that an fd_set cannot hold */
@@ -52,7 +58,12 @@ static Session *session_peek(lua_State *L, int index) {
 Session *session_check(lua_State *L, int index) {
   Session *session = session_peek(L, index);
   if (session->multi == NULL) luaL_error(L, "attempt to use a closed session");
+  if (session_is_inherited(session)) (void)process_refuse(L, "this session");
   return session;
+}
+
+bool session_is_inherited(const Session *session) {
+  return session->maker != process_now();
 }
 
 void session_count_high_socket(Session *session, int change) {
@@ -294,7 +305,7 @@ static int session_fds(lua_State *L) {
 
 static int session_close(lua_State *L) {
   Session *session = session_peek(L, 1);
-  if (session->multi == NULL) return 0;
+  if (session->multi == NULL || session_is_inherited(session)) return 0;
   while (session->running != NULL || session->finished != NULL) {
     Request *request = session->running != NULL ? session->running : session->finished;
     session_remove(session, request);
@@ -316,6 +327,12 @@ static int session_tostring(lua_State *L) {
     lua_pushliteral(L, SESSION_CLASS " (closed)");
   else
     lua_pushfstring(L, SESSION_CLASS " (%I running)", (LUAI_UACINT)session->running_count);
+  return 1;
+}
+
+/* session:inherited() -> true in a child made by fork, where the session is of no use */
+static int session_inherited(lua_State *L) {
+  lua_pushboolean(L, session_is_inherited(session_peek(L, 1)));
   return 1;
 }
 
@@ -359,6 +376,7 @@ int session_new(lua_State *L) {
   options_read(L, 1, session_options, &options);
   Session *session = lua_newuserdatauv(L, sizeof *session, SESSION_USERVALUES);
   memset(session, 0, sizeof *session);
+  session->maker = process_now();
   luaL_setmetatable(L, SESSION_CLASS);
   lua_newtable(L);
   lua_setiuservalue(L, -2, SESSION_IN_FLIGHT);
@@ -375,8 +393,13 @@ int session_new(lua_State *L) {
 
 void session_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"start", session_start},     {"step", session_step},   {"fds", session_fds},
-      {"running", session_running}, {"close", session_close}, {NULL, NULL},
+      {"start", session_start},
+      {"step", session_step},
+      {"fds", session_fds},
+      {"running", session_running},
+      {"close", session_close},
+      {"inherited", session_inherited},
+      {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
       {"__gc", session_close},

@@ -39,6 +39,7 @@ struct Sink {
   bool resume;          /* what has come is left for a later call when this one fails */
   Stage *stage;         /* NULL: the bytes go in as they come */
   int fd;               /* -1: closed */
+  Process maker;        /* a child made by fork has the same file, and no business with it */
   int error;
   bool claimed; /* a request writes into it */
   bool whole;   /* the newest body was received to its end */
@@ -223,6 +224,7 @@ static Sink *sink_peek(lua_State *L, int index) {
 Sink *sink_check(lua_State *L, int index) {
   Sink *sink = sink_peek(L, index);
   if (sink->fd < 0) luaL_error(L, "attempt to use a closed sink");
+  if (sink->maker != process_now()) (void)process_refuse(L, "this sink");
   return sink;
 }
 
@@ -238,17 +240,24 @@ static void sink_remove(const Sink *sink) {
   if (sink->state != NULL) (void)unlink(sink->state);
 }
 
-/* Closes the .part file and removes it, unless it has become `path`. */
+/* A child made by fork holds the lock, too, until it ends: it is to be free all the same. */
+static void sink_unlock(const Sink *sink) {
+  if (sink->path != NULL) (void)flock(sink->fd, LOCK_UN);
+}
+
+/* Closes the .part file and removes it, unless it has become `path`. In a child made by fork both stay
+ * as they are: the parent's download goes on. */
 static int sink_close(lua_State *L) {
   Sink *sink = sink_peek(L, 1);
-  if (sink->fd >= 0) {
+  if (sink->fd >= 0 && sink->maker == process_now()) {
     if (sink->resume && sink->bytes > 0)
       (void)sink_flush(sink);
     else if (sink->part != NULL)
       sink_remove(sink); /* before close: it is ours only as long as the lock is */
-    (void)close(sink->fd);
-    sink->fd = -1;
+    sink_unlock(sink);
   }
+  if (sink->fd >= 0) (void)close(sink->fd);
+  sink->fd = -1;
   free(sink->gathered);
   free(sink->validator);
   free(sink->content_type);
@@ -275,6 +284,7 @@ static int sink_finish(lua_State *L) {
               (rename(sink->part, path) == 0 || sink_fail(sink));
   if (done && sink->state != NULL) (void)unlink(sink->state);
   if (done) { /* the name .part is gone: only the descriptor is left to close */
+    sink_unlock(sink);
     int closed = close(sink->fd);
     sink->fd = -1;
     (void)closed; /* after fsync nothing is left that could fail */
@@ -483,6 +493,7 @@ int sink_new(lua_State *L) {
   Sink *sink = lua_newuserdatauv(L, sizeof *sink, SINK_USERVALUES);
   memset(sink, 0, sizeof *sink);
   sink->fd = -1;
+  sink->maker = process_now();
   luaL_setmetatable(L, SINK_CLASS);
   sink->refuse = lua_pushstring(L, options.refuse);
   lua_setiuservalue(L, 2, SINK_REFUSE);
