@@ -110,6 +110,10 @@ $(BUILD)/spec/%.so: spec/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(SHARED) $(LDFLAGS) -o $@ $<
 
+$(BUILD)/spec/threads: spec/threads.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(shell $(PKG) --libs $(LUA_PC))
+
 lint:
 	luacheck .
 	for file in $(SOURCES) $(SPEC_SOURCES); do for cc in gcc clang; do \

@@ -27,7 +27,7 @@ end
 ]]
 
 local function runs(code)
-  local text, status = support.lua(PROLOGUE:format(support.native "process") .. code .. "\nsim:stop() print 'ended well'",
+  local text, status = support.lua(PROLOGUE:format(support.native "process.so") .. code .. "\nsim:stop() print 'ended well'",
     "timeout 60 " .. (os.getenv "SPEC_LUA_PREFIX" or ""))
   assert.equal(0, status, text)
   assert.equal("ended well\n", text)
@@ -222,6 +222,28 @@ describe("a child made by fork", function()
       process.wait(pid)
       assert(again, message)
       again:close()
+    ]]
+  end)
+
+  it("reads on in rows that its parent reads", function()
+    runs [[
+      local sim = support.simulator()
+      local path = directory .. "/rows.csv"
+      local lines = { "n" }
+      for i = 1, 100000 do lines[#lines + 1] = tostring(i) end
+      support.write(path, table.concat(lines, "\n"))
+      local rows = assert(zuora.rows(path))
+      for i = 1, 10 do assert(rows().n == tostring(i)) end
+      local function rest()
+        local count = 0
+        for row in rows do
+          count = count + 1
+          assert(row.n == tostring(count + 10))
+        end
+        assert(count == 99990)
+      end
+      assert(in_child(rest) == 0)
+      rest()
     ]]
   end)
 end)

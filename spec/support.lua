@@ -110,9 +110,9 @@ function support.lua(code, prefix)
   return text, status
 end
 
---- The C module spec/NAME.c, built as it is needed; its path.
+--- What is made of a C file in spec/, built when it is needed; its path.
 function support.native(name)
-  local path = ("build/spec/%s.so"):format(name)
+  local path = "build/spec/" .. name
   local text, status = support.shell("make -s " .. path)
   assert(status == 0, text)
   return path

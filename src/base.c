@@ -3,6 +3,8 @@
  */
 #include "core.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,6 +12,24 @@ double clock_now(void) {
   struct timespec now = {0, 0};
   (void)clock_gettime(CLOCK_MONOTONIC, &now); /* fails only for a clock that does not exist */
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* There are two functions of the name strerror_r: one returns the text, the other a number and puts the
+ * text into the room. */
+static const char *text_given(const char *text, const char *room) {
+  (void)room;
+  return text;
+}
+
+static const char *text_put(int failed, const char *room) {
+  return failed == 0 ? room : "unknown error";
+}
+
+const char *errno_push(lua_State *L, int number) {
+  char room[128] = "";
+  return lua_pushstring(L, _Generic(strerror_r(0, room, sizeof room),
+                                    char *: text_given,
+                                    int: text_put)(strerror_r(number, room, sizeof room), room));
 }
 
 Process process_now(void) {

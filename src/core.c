@@ -46,8 +46,9 @@ static int core_mkdir(lua_State *L) {
     *at = '\0';
     if (mkdir(part, 0777) != 0 && !(stat(part, &status) == 0 && S_ISDIR(status.st_mode))) {
       int number = errno;
+      const char *text = errno_push(L, number);
       lua_pushnil(L);
-      lua_pushfstring(L, "%s: %s", part, strerror(number));
+      lua_pushfstring(L, "%s: %s", part, text);
       return 2;
     }
     *at = end;

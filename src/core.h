@@ -90,6 +90,10 @@ void class_new(lua_State *L, const char *name, const luaL_Reg *methods, const lu
 /* Seconds on a clock that nobody sets back. */
 double clock_now(void);
 
+/* Pushes what the system says of an errno, and returns it. (strerror may use a buffer that all threads
+ * share, and other threads may run other Lua states.) */
+const char *errno_push(lua_State *L, int number);
+
 /* Descriptors, and what stands behind them, are shared with a child made by fork; what owns one
  * remembers which process made it. */
 typedef long Process;

@@ -38,7 +38,8 @@ typedef struct Column {
 enum { ROWS_NAMES = 1, ROWS_FAIL, ROWS_LAZY, ROWS_PLACES, ROWS_SOURCE, ROWS_USERVALUES = 5 };
 
 typedef struct Rows {
-  int fd; /* -1: closed */
+  int fd;   /* -1: closed */
+  off_t at; /* where the next piece begins; -1: in a pipe, which has no places */
   Decoder *decoder;
   char *chunk;
   size_t chunk_size;
@@ -140,9 +141,16 @@ static void rows_fill(lua_State *L, Rows *rows, int self) {
   rows->sniffed = true;
   ssize_t got;
   do {
-    got = read(rows->fd, rows->chunk, size);
+    /* By place: a child made by fork, which may read on, shares the descriptor's own position. */
+    got = rows->at < 0 ? read(rows->fd, rows->chunk, size)
+                       : pread(rows->fd, rows->chunk, size, rows->at);
+    if (got < 0 && errno == ESPIPE && rows->at == 0) {
+      rows->at = -1;
+      errno = EINTR;
+    }
   } while (got < 0 && errno == EINTR);
-  if (got < 0) rows_raise(L, rows, self, strerror(errno), rows->length, "file");
+  if (got > 0 && rows->at >= 0) rows->at += got;
+  if (got < 0) rows_raise(L, rows, self, errno_push(L, errno), rows->length, "file");
   bool done = got == 0 ? decoder_finish(rows->decoder, text_append, rows)
                        : decoder_push(rows->decoder, rows->chunk, (size_t)got, text_append, rows);
   if (rows->out_of_memory) luaL_error(L, "not enough memory for a record");
@@ -647,11 +655,11 @@ static void types_check(lua_State *L, Rows *rows, int self, int places, int type
 static int rows_source(lua_State *L, int index, const char **problem) {
   if (lua_isinteger(L, index)) { /* a descriptor: a duplicate is ours */
     int fd = fcntl((int)lua_tointeger(L, index), F_DUPFD_CLOEXEC, 0);
-    if (fd < 0 || lseek(fd, 0, SEEK_SET) != 0) *problem = strerror(errno);
+    if (fd < 0 || lseek(fd, 0, SEEK_SET) != 0) *problem = errno_push(L, errno);
     return fd;
   }
   int fd = open(luaL_checkstring(L, index), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) *problem = strerror(errno);
+  if (fd < 0) *problem = errno_push(L, errno);
   return fd;
 }
 

@@ -257,7 +257,7 @@ int response_push_failure(lua_State *L, const Request *request) {
       name = failure_names[i].name;
       message = failure_names[i].message;
     }
-  if (request->failure == FAILURE_FILE) message = strerror(request->file_error);
+  if (request->failure == FAILURE_FILE) message = errno_push(L, request->file_error);
   if (request->failure == FAILURE_TOO_LARGE)
     message =
         lua_pushfstring(L, "the answer is larger than the %I bytes that may be held in memory",

@@ -229,8 +229,9 @@ Sink *sink_check(lua_State *L, int index) {
 }
 
 static int push_file_error(lua_State *L, const char *path, int number) {
+  const char *text = errno_push(L, number);
   lua_pushnil(L);
-  lua_pushfstring(L, "%s: %s", path, strerror(number));
+  lua_pushfstring(L, "%s: %s", path, text);
   lua_pushinteger(L, number);
   return 3;
 }
