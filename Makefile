@@ -11,7 +11,8 @@
 
 # What a Debian-like system needs; elsewhere `make deps` prints what to install.
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
-  lua-expat lua-socket lua-sec lua-zlib lua-busted lua-check luarocks curl openssl unzip git
+  lua-expat lua-socket lua-sec lua-zlib lua-busted lua-check luarocks curl openssl unzip git \
+  nginx-light lua-luv lua-cqueues lua-copas
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, \
   LuaSocket, busted, luacheck, LuaRocks
 

@@ -116,6 +116,10 @@ void exchange_set_headers(lua_State *L, Request *request, const Exchange *exchan
 #define SET(option, value)                                                                         \
   if (code == CURLE_OK) code = curl_easy_setopt(easy, option, value)
 
+bool exchange_uploads_once(const Exchange *exchange) {
+  return exchange->fresh && exchange->body.length > 0;
+}
+
 /* The method, and what goes up. */
 static CURLcode exchange_set_method(CURL *easy, const Exchange *exchange) {
   const char *method = exchange->method;
@@ -126,10 +130,27 @@ static CURLcode exchange_set_method(CURL *easy, const Exchange *exchange) {
   if (strcmp(method, "POST") == 0 || body) {
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)exchange->body.length);
-    SET(CURLOPT_POSTFIELDS, body ? exchange->body.data : "");
+    SET(CURLOPT_POSTFIELDS, exchange_uploads_once(exchange) ? NULL
+                            : body                          ? exchange->body.data
+                                                            : "");
   }
   if (strcmp(method, "POST") != 0) {
     SET(CURLOPT_CUSTOMREQUEST, method);
+  }
+  return code;
+}
+
+/* HTTP/2 where TLS agrees on it, and there a request rather waits for a connection to show whether it can be
+ * shared than makes one of its own. A fresh request without a body, which would be repeated without
+ * rewinding anything (see request_on_read), keeps to HTTP/1.1, where nobody joins it. */
+static CURLcode exchange_set_version(CURL *easy, const Exchange *exchange) {
+  bool secure = curl_strnequal(exchange->url, "https:", 6) != 0;
+  bool alone = exchange->fresh && !exchange_uploads_once(exchange);
+  CURLcode code = CURLE_OK;
+  if (!secure || alone) {
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+  } else {
+    SET(CURLOPT_PIPEWAIT, 1L);
   }
   return code;
 }
@@ -170,5 +191,6 @@ CURLcode exchange_apply(CURL *easy, const Exchange *exchange, bool sink) {
    * at run time may be older than its header, and not know it. */
   (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
+  if (code == CURLE_OK) code = exchange_set_version(easy, exchange);
   return code == CURLE_OK ? exchange_set_method(easy, exchange) : code;
 }

@@ -130,6 +130,7 @@ struct Request {
   CURL *easy;
   struct curl_slist *headers;
   Sink *sink;
+  Bytes upload; /* what goes up piece by piece: see request_on_read */
   Buffer body;
   bool sent;          /* the request has a connection, and goes out */
   bool headers_ended; /* the blank line behind the headers was seen */
@@ -157,9 +158,13 @@ typedef struct Exchange {
   size_t limit;
   const char *ca, *proxy, *no_proxy, *user_agent;
   const char *content_type, *accept; /* headers that the caller knows; NULL: none */
-  bool fresh; /* on a connection of its own: libcurl repeats a request, a POST too, by itself when
-                 a kept connection turns out to be dead */
+  bool
+      fresh; /* on a connection of its own, and never repeated: libcurl repeats a request, a POST too, by
+                 itself when a connection that others have used turns out to be dead */
 } Exchange;
+
+/* Its body must go up once, and no more. */
+bool exchange_uploads_once(const Exchange *exchange);
 
 extern const Option exchange_options[];  /* all, for session:start */
 extern const Option call_options[];      /* those that a known call leaves open */

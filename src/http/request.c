@@ -23,6 +23,18 @@ static int request_on_send(void *context, char *remote_ip, char *local_ip, int r
   return CURL_PREREQFUNC_OK;
 }
 
+/* The body of a request that must not be repeated. libcurl repeats what gets no answer when its connection
+ * has carried others, and with HTTP/2 others may join a connection that was made for this one. But it
+ * would have to rewind what it reads from here, and there is no way to do so: CURLE_SEND_FAIL_REWIND. */
+static size_t request_on_read(char *room, size_t size, size_t count, void *context) {
+  Bytes *upload = &((Request *)context)->upload;
+  size_t length = size * count < upload->length ? size * count : upload->length;
+  memcpy(room, upload->data, length);
+  upload->data += length;
+  upload->length -= length;
+  return length;
+}
+
 #if LIBCURL_VERSION_NUM < 0x080800 /* see session_fds */
 static curl_socket_t request_on_socket(void *context, curlsocktype purpose,
                                        struct curl_sockaddr *address) {
@@ -75,6 +87,8 @@ static CURLcode request_set_callbacks(Request *request, Session *session) {
   SET(CURLOPT_WRITEDATA, (void *)request);
   SET(CURLOPT_HEADERFUNCTION, response_on_header);
   SET(CURLOPT_HEADERDATA, (void *)request);
+  SET(CURLOPT_READFUNCTION, request_on_read);
+  SET(CURLOPT_READDATA, (void *)request);
   SET(CURLOPT_PREREQFUNCTION, request_on_send);
   SET(CURLOPT_PREREQDATA, (void *)request);
 #if LIBCURL_VERSION_NUM < 0x080800
@@ -127,6 +141,7 @@ int request_start(lua_State *L, int session, const Exchange *exchange, int stand
     if (!sink_claim(target)) return luaL_error(L, "the sink is taken by another request");
     request->sink = target;
   }
+  if (exchange_uploads_once(exchange)) request->upload = exchange->body;
   request->body.limit = exchange->limit;
   request->answer_timeout = exchange->timeout;
   request->stall_timeout = exchange->stall_timeout;

@@ -215,6 +215,7 @@ static const struct {
     {CURLE_SSL_CONNECT_ERROR, "SSL_CONNECT_ERROR"},
     {CURLE_GOT_NOTHING, "GOT_NOTHING"},
     {CURLE_SEND_ERROR, "SEND_ERROR"},
+    {CURLE_SEND_FAIL_REWIND, "SEND_ERROR"}, /* see request_on_read */
     {CURLE_RECV_ERROR, "RECV_ERROR"},
     {CURLE_PEER_FAILED_VERIFICATION, "PEER_FAILED_VERIFICATION"},
     {CURLE_BAD_CONTENT_ENCODING, "BAD_CONTENT_ENCODING"},
@@ -265,6 +266,8 @@ int response_push_failure(lua_State *L, const Request *request) {
   if (name == NULL) {
     name = result_name(L, request->result);
     message = request->error[0] != '\0' ? request->error : curl_easy_strerror(request->result);
+    if (request->result == CURLE_SEND_FAIL_REWIND)
+      message = "the connection ended before there was an answer";
   }
   long status = 0;
   lua_pushnil(L);

@@ -1,0 +1,173 @@
+-- HTTP/2 over TLS, against a real nginx that passes on to a simulator. (The simulator speaks HTTP/1.1.)
+
+local core = require "zuora.core"
+local nginx = require "spec.nginx"
+local support = require "spec.support"
+
+describe("HTTP/2", function()
+  local missing = nginx.missing()
+  if missing then
+    pending(missing)
+    return
+  end
+
+  local sim, server, job
+
+  local function client_new(options, at)
+    options = options or {}
+    at = at or server
+    options.base_url, options.ca_file, options.proxy = options.base_url or at.secure, at.ca_file, ""
+    return support.client(sim, options)
+  end
+
+  -- The same call many times, side by side.
+  local function gets(client, count)
+    local tasks = {}
+    for i = 1, count do
+      tasks[i] = function() return assert(client.jobs:get(job.id)) end
+    end
+    client:run(table.unpack(tasks))
+  end
+
+  setup(function()
+    sim = support.simulator { looks = 1, objects = { Account = { generate = { rows = 20000, seed = 1 } } } }
+    server = nginx.start("nginx", sim.url)
+    local client <close> = client_new()
+    job = assert(client.jobs:submit { queries = { { name = "Account", query = "select Id, Name from Account" } } })
+    assert(job:wait(support.soon))
+    job = { id = job.id, file = job:batch "Account":files()[1] }
+  end)
+  teardown(function()
+    server:stop()
+    sim:stop()
+  end)
+  before_each(function()
+    sim:heal()
+    sim:forget()
+    support.write(server.directory .. "/access.log", "")
+  end)
+
+  it("carries many requests side by side on one connection, from a cold start", function()
+    local client <close> = client_new { username = sim.username, password = sim.password }
+    sim:fault { on = "GET /v1/batch-query/*", kind = "delay", seconds = 0.05, times = "always" }
+    gets(client, 40)
+    local connections, protocols = server:connections "/"
+    assert.equal(1, connections)
+    assert.equal("HTTP/2.0", protocols)
+    assert.equal(40, #server:logged "/v1/batch-query/")
+  end)
+
+  it("keeps to the number of streams that the server takes, and to max_connections", function()
+    local narrow <close> = nginx.start("nginx-narrow", sim.url, { more = "http2_max_concurrent_streams 4;" })
+    local client <close> = client_new({ max_connections = 3 }, narrow)
+    sim:fault { on = "GET /v1/batch-query/*", kind = "delay", seconds = 0.05, times = "always" }
+    gets(client, 40)
+    assert.is_true(narrow:connections "/v1/batch-query/" <= 3)
+    assert.equal(40, #narrow:logged "/v1/batch-query/")
+  end)
+
+  it("is not spoken without TLS", function()
+    local client <close> = client_new { base_url = server.plain }
+    gets(client, 10)
+    assert.equal("HTTP/1.1", select(2, server:connections "/"))
+  end)
+
+  it("brings a file that is whole, and goes on with it after a break", function()
+    local client <close> = client_new()
+    local path = server.directory .. "/download"
+    local whole = assert(client.files:download(job.file, path))
+    assert.equal(20000, whole.records)
+    assert.equal("HTTP/2.0", select(2, server:connections "/v1/files/"))
+    sim:forget()
+    sim:fault { on = "GET /v1/files/*", kind = "cut", after = 200000 }
+    local again = assert(client.files:download(job.file, path .. "2", { resume = true }))
+    assert.equal(whole.bytes, again.bytes)
+    assert.equal(support.read(path), support.read(path .. "2"))
+    local asked = support.sent(sim, "GET", "/v1/files/")
+    assert.equal(2, #asked)
+    assert.matches("^bytes=%d+%-$", asked[2].headers.range)
+  end)
+
+  it("asks again after a stream that was reset, and takes the connection for sound", function()
+    local client <close> = client_new()
+    sim:fault { on = "GET /v1/batch-query/*", kind = "cut", after = 5 }
+    assert(client.jobs:get(job.id))
+    assert.equal(2, #support.sent(sim, "GET", "/v1/batch-query/"))
+    assert.equal(1, (server:connections "/v1/batch-query/"))
+    local once <close> = client_new { retries = 0 }
+    sim:fault { on = "GET /v1/batch-query/*", kind = "cut", after = 5 }
+    local _, err = once.jobs:get(job.id)
+    assert.equal("transport", err.kind)
+    assert.equal("HTTP2_STREAM", err.curl)
+    assert.is_true(err.retryable)
+  end)
+
+  it("lets the other streams go on when one is reset", function()
+    local client <close> = client_new()
+    local path = server.directory .. "/beside"
+    sim:fault { on = "GET /v1/files/*", kind = "trickle", size = 5000, seconds = 0.005 }
+    sim:fault { on = "GET /v1/batch-query/*", kind = "cut", after = 5, times = 3 }
+    client:run(function() assert(client.files:download(job.file, path)) end, function() assert(client.jobs:get(job.id)) end)
+    assert.equal(1, #support.sent(sim, "GET", "/v1/files/"))
+  end)
+
+  it("survives a server that says goodbye after every third request", function()
+    local short <close> = nginx.start("nginx-short", sim.url, { more = "keepalive_requests 3;" })
+    local client <close> = client_new({}, short)
+    for _ = 1, 10 do assert(client.jobs:get(job.id)) end
+    gets(client, 30)
+    assert.is_true(short:connections "/v1/batch-query/" >= 10)
+    assert.equal(1, #support.sent(sim, "POST", "/oauth"))
+  end)
+
+  it("asks again when the server dies with many streams open", function()
+    local client <close> = client_new()
+    gets(client, 1)
+    sim:fault { on = "GET /v1/batch-query/*", kind = "delay", seconds = 0.3, times = 10 }
+    client:run(function() gets(client, 10) end, function()
+      client:sleep(0.1)
+      server:crash()
+    end)
+  end)
+
+  it("sends a request that must not be repeated on a connection of its own, and once", function()
+    local session <close> = core.session {}
+    local function start(options)
+      options.url, options.ca, options.proxy = server.secure .. options.path, server.ca_file, ""
+      options.path = nil
+      return session:start(options)
+    end
+    sim:fault { on = "* /v1/slow", kind = "delay", seconds = 0.5, times = "always" }
+    local function step_for(seconds)
+      local ends_at = core.now() + seconds
+      repeat session:step(0.01) until core.now() > ends_at
+    end
+    local post = start { path = "/v1/slow", method = "POST", body = "once", fresh = true }
+    step_for(0.2)
+    -- Another one joins it, so that libcurl would repeat both; then the connection is reset.
+    server:freeze()
+    local joined = start { path = "/v1/slow" }
+    step_for(0.1)
+    server:crash()
+    local response, message, name = support.finish(session, post)
+    assert.is_nil(response)
+    assert.equal("SEND_ERROR", name)
+    assert.equal("the connection ended before there was an answer", message)
+    support.finish(session, joined)
+    assert.equal(1, #support.sent(sim, "POST", "/v1/slow"))
+  end)
+
+  it("gives a fresh request its own connection, with a body and without", function()
+    local session <close> = core.session {}
+    for _, body in ipairs { "x", "" } do
+      for _, fresh in ipairs { false, true } do
+        assert(support.finish(session, session:start { url = server.secure .. "/v1/y" .. body, ca = server.ca_file,
+          proxy = "", method = "POST", body = body, fresh = fresh }))
+      end
+    end
+    assert.equal(2, (server:connections "/v1/yx"))
+    assert.equal("HTTP/2.0", select(2, server:connections "/v1/yx"))
+    assert.equal("x", support.sent(sim, "POST", "/v1/yx")[2].body)
+    assert.equal("HTTP/1.1 HTTP/2.0", select(2, server:connections "/v1/y"))
+  end)
+end)
