@@ -1,18 +1,37 @@
 -- What the README prints must work as printed.
 
+local loops = require "spec.loops"
 local support = require "spec.support"
 
 describe("the README", function()
   local readme = support.read "README.md"
 
-  it("has code that runs", function()
-    local count = 0
-    for code in readme:gmatch("```lua\n(.-)```") do
-      count = count + 1
-      local text, status = support.lua(code)
-      assert.equal(0, status, text)
+  local count = 0
+  for code in readme:gmatch("```lua\n(.-)```") do
+    count = count + 1
+    local missing = loops.missing(code)
+    local name = ("has code that runs: block %d"):format(count)
+    if missing then
+      pending(("%s: %s is not installed"):format(name, missing))
+    else
+      it(name, function()
+        local text, status = support.lua(loops.prologue .. code, "timeout 60")
+        assert.equal(0, status, text)
+        if text:find "the host went on" then
+          local _, completed = text:gsub("COMPLETED", "")
+          assert.equal(2, completed, text)
+          assert.matches("a task has failed: .*no luck\n", text)
+          assert.is_true(tonumber(text:match "the host went on: (%d+)\n$") > 5, text)
+        end
+      end)
     end
-    assert.is_true(count >= 1)
+  end
+
+  it("shows how to fit a client into other loops", function()
+    assert.is_true(count >= 6)
+    for _, name in ipairs { "socket", "luv", "cqueues", "copas" } do
+      assert.is_truthy(readme:match(('```lua\nlocal %%w+ = require "%s"'):format(name)), name)
+    end
   end)
 
   it("has a tour of some 20 lines that shows rows and a file", function()
