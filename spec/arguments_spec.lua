@@ -288,6 +288,23 @@ describe("misuse", function()
     raises("client:sleep", "seconds", function() client:sleep() end)
   end)
 
+  it("in maps", function()
+    for _, bad in ipairs { 5, "x", { 1, nil, 3 }, { [2] = "x" }, { 1, more = 2 }, { n = 0 } } do
+      raises("client:map", "items", function() client:map(bad, print) end)
+    end
+    raises("client:map", "items", function() client:map(nil, print) end)
+    for _, bad in ipairs { 5, "x", {} } do raises("client:map", "f", function() client:map({}, bad) end) end
+    raises("client:map", "f", function() client:map({}) end)
+    for _, bad in ipairs { 0, -1, 1.5, "2", true } do
+      raises("client:map", "concurrency", function() client:map({}, print, { concurrency = bad }) end)
+    end
+    for _, bad in ipairs { "ignore", "", true, print } do
+      raises("client:map", "on_error", function() client:map({}, print, { on_error = bad }) end)
+    end
+    raises("client:map", "concurency", function() client:map({}, print, { concurency = 2 }) end)
+    raises("client:map", "options", function() client:map({}, print, 8) end)
+  end)
+
   it("in records whose id was tampered with", function()
     local broken = setmetatable({ id = "a/../b" }, debug.getmetatable(run))
     for _, verb in ipairs { "refresh", "wait", "cancel", "data" } do

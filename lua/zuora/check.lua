@@ -57,13 +57,16 @@ kinds.integer = { function(v) return math.type(v) == "integer" end, "integer" }
 kinds.any = { function() return true end, "value" }
 kinds.id = { function(v) return type(v) == "string" and #v <= 255 and v:match("^[%w_-]+$") ~= nil end,
   "id of letters, digits, - and _" }
--- A list has a first element and no holes.
-kinds.list = { function(v)
-  if type(v) ~= "table" or #v == 0 then return false end
-  local count = 0
+-- A list has no holes, and nothing else.
+local function is_list(v)
+  if type(v) ~= "table" then return false end
+  local count, size = 0, #v
   for _ in pairs(v) do count = count + 1 end
-  return count == #v
-end, "list (1, 2, 3 … without holes) of at least one" }
+  return count == size
+end
+
+kinds.array = { is_list, "list (1, 2, 3 … without holes)" }
+kinds.list = { function(v) return is_list(v) and #v > 0 end, "list (1, 2, 3 … without holes) of at least one" }
 kinds.json = { function(v) return (pcall(core.encode, { v })) end, "value that JSON can hold" }
 kinds.segment = { function(v) return kinds.text[1](v) and v ~= "." and v ~= ".." end,
   "non-empty string without control characters, not '.' or '..'," }

@@ -286,11 +286,31 @@ end
 
 --- Starts a task.
 ---@param f function
----@return zuora.Task task with task:join() and task:cancel()
+---@return zuora.Task task with task:join(), task:cancel() and task:traceback()
 function Client:spawn(f)
   local parts = open_parts(self, "spawn")
   check_functions("client:spawn", f)
   return parts.loop:spawn(f)
+end
+
+local MAP_OPTIONS = { concurrency = "positive", on_error = "stop|collect" }
+
+--- Calls f(item, index) for each item of a list, several at a time. f fails by returning nil and an error;
+--- what it raises is raised here, unchanged, after the others have been cancelled.
+---@param items any[] a list without holes; may be empty
+---@param f fun(item: any, index: integer): any, any
+---@param options { concurrency: integer|nil, on_error: "stop"|"collect"|nil }|nil concurrency: items at a time
+--- (8); on_error = "stop": the first failure cancels what goes on, and no further item is begun
+---@return table|nil results f's first result for each item, in their order, and results.n, the number of items;
+--- nil after a failure ("stop")
+---@return any errors "stop": the error; "collect": a table of errors by index, empty when there was none
+---@return integer|nil index "stop": of the item that failed
+function Client:map(items, f, options)
+  local parts = open_parts(self, "map")
+  check.value("client:map", "items", items, "array")
+  check.value("client:map", "f", f, "function")
+  options = check.options("client:map", options, MAP_OPTIONS)
+  return parts.loop:map(items, f, options.concurrency or 8, options.on_error == "collect")
 end
 
 --- A pause that lets other tasks run.
