@@ -23,7 +23,7 @@ describe("zuora.new", function()
     zuora.new {
       environment = "us2-sandbox", client_id = ID, client_secret = "s", entity_id = ID, org_ids = { "a", "b" },
       track_id = "t", version = "2025-08-12", connect_timeout = 1, timeout = 2, stall_timeout = 3, deadline = 4,
-      retries = 0, retry_after_limit = 0, max_connections = 2, memory_limit = 1000, tmpdir = "/tmp", proxy = "",
+      retries = 0, retry_after_limit = 0, max_connections = 2, concurrency_limit = 3, memory_limit = 1000, tmpdir = "/tmp", proxy = "",
       no_proxy = "*", ca_file = "/x", user_agent = "u", on_retry = print, on_response = print, log = print,
       reporting_url = "https://a.example/r", aqua_url = "https://a.example/a", files_url = "https://a.example/f",
     }:close()
@@ -59,7 +59,7 @@ describe("zuora.new", function()
       timeout = 0, connect_timeout = -1, stall_timeout = "1", deadline = 0 / 0, retries = 1.5, retry_after_limit = -1,
       max_connections = 0, memory_limit = "1", track_id = "a;b", entity_id = "x", version = "latest", org_ids = "a\n",
       ca_file = "a\0", user_agent = "a\r\nb", proxy = "a\n", log = "x", on_retry = 1, on_response = {}, legacy = "yes",
-      tmpdir = 1, no_proxy = 5,
+      tmpdir = 1, no_proxy = 5, concurrency_limit = 0,
     } do
       fails(name, { environment = "eu", token = "t", [name] = bad })
     end

@@ -92,10 +92,16 @@ function Caller:refresh_headers()
   self.header_version = self.credentials.version
 end
 
+-- Is it a call to the tenant itself, with its credentials and within its limits? A token is fetched without,
+-- and a link to somebody else's store bears its own.
+local function is_tenants(operation)
+  return operation.group ~= "oauth" and not operation.url
+end
+
 -- Waits while the minute's budget of requests is nearly gone; a call whose time would be over by then takes
 -- its chance at once.
 function Caller:keep_within_limits(operation, exchange)
-  if operation.url or operation.group == "oauth" then return end
+  if not is_tenants(operation) then return end
   local pause = self.limits:pause()
   if pause == 0 or pause >= exchange.remaining then return end
   self:log("%s: little is left of this minute's requests; sent in %.2f s", exchange.name, pause)
@@ -108,12 +114,21 @@ end
 function Caller:try(operation, exchange, read)
   self:keep_within_limits(operation, exchange)
   local started = self.clock.now()
-  if operation.group ~= "oauth" and not operation.url then
+  if is_tenants(operation) then
     local ready, err = self.credentials.prepare { deadline = exchange.remaining, retries = exchange.retries }
     if not ready then
       err.final = true -- it has had its retries
       return nil, err
     end
+  end
+  -- After the token: who waits for it holds no slot that its fetching, or another call, could need.
+  local slot <close> = is_tenants(operation) and self.limiter:slot() or nil
+  if slot then
+    if not slot:take(exchange.remaining - (self.clock.now() - started)) then
+      return nil, error_value.new { kind = "timeout", curl = "QUEUED", message = ("the deadline passed while %d other requests were "
+        .. "in flight (concurrency_limit)"):format(self.settings.concurrency_limit) }
+    end
+    self:check_open(operation)
     self:refresh_headers()
     exchange.credentials_version = self.credentials.version
   end
@@ -122,6 +137,7 @@ function Caller:try(operation, exchange, read)
   local request <close>, message, name = send(self.connection, exchange.parameters, exchange.request)
   if not request then return nil, no_answer(self, operation, message, name) end
   self.loop:await(request, exchange.on_wait)
+  if slot then slot:give() end -- before the hooks, which may make calls of their own
   local response, status
   response, message, name, status = request:response()
   if not response then return nil, no_answer(self, operation, message, name, status) end
@@ -484,8 +500,8 @@ function Caller:wait(subject, options)
 end
 
 ---@param parts table connection, bases, families ("rest" or "legacy", of those bases that were not given by
---- themselves), standing (headers by base), loop, clock, random, policy, limits, settings, entity_header(id);
---- credentials are put in later, since OAuth makes a call by itself
+--- themselves), standing (headers by base), loop, clock, limiter, random, policy, limits, settings,
+--- entity_header(id); credentials are put in later, since OAuth makes a call by itself
 function call.new(parts)
   return setmetatable(parts, Caller)
 end

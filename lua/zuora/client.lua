@@ -11,6 +11,7 @@ local describe = require "zuora.describe"
 local files = require "zuora.files"
 local hosts = require "zuora.hosts"
 local jobs = require "zuora.jobs"
+local limiter = require "zuora.limiter"
 local limits = require "zuora.limits"
 local loop = require "zuora.loop"
 local queries = require "zuora.queries"
@@ -42,7 +43,7 @@ local OPTIONS = {
   entity_id = "entity_id", entity_name = "text", org_ids = "any", track_id = "track_id", version = "text",
   connect_timeout = "seconds", timeout = "seconds", stall_timeout = "seconds", deadline = "seconds",
   retries = "count", retry_after_limit = "delay", rate_reserve = "fraction",
-  max_connections = "positive", memory_limit = "positive", tmpdir = "text",
+  max_connections = "positive", concurrency_limit = "positive", memory_limit = "positive", tmpdir = "text",
   proxy = "any#", no_proxy = "text", ca_file = "text", user_agent = "text",
   on_retry = "function", on_response = "function", log = "function",
 }
@@ -50,7 +51,7 @@ local OPTIONS = {
 local DEFAULTS = {
   connect_timeout = 10, timeout = 125, stall_timeout = 60, deadline = 300,
   retries = 3, retry_after_limit = 300, rate_reserve = 0.05,
-  max_connections = 8, memory_limit = 64 * 1024 * 1024,
+  max_connections = 8, concurrency_limit = 40, memory_limit = 64 * 1024 * 1024,
 }
 
 -- --- what the options say ----------------------------------------------------------------------------
@@ -232,10 +233,12 @@ function client.new(options, seams)
   local session = core.session { max_connections = settings.max_connections }
   local connection = core.connection { session = session, bases = bases, defaults = defaults }
   if bases.oauth then connection:headers("oauth", standing.oauth) end
+  local own_loop = loop.new(session, clock, options.log)
   local caller = call.new {
     connection = connection, bases = bases, families = families, standing = standing, settings = settings,
+    loop = own_loop, clock = clock, random = random,
     limits = limits.new(clock.now, settings.rate_reserve),
-    loop = loop.new(session, clock), clock = clock, random = random,
+    limiter = limiter.new(own_loop, settings.concurrency_limit),
     policy = retry.new { retry_after_limit = settings.retry_after_limit, random = random },
     entity_header = entity_header(kind),
   }

@@ -22,7 +22,7 @@ local TRANSIENT = {
 
 -- Of these, the ones that end a call before any of it was sent.
 local UNSENT = { COULDNT_RESOLVE_PROXY = true, COULDNT_RESOLVE_HOST = true, COULDNT_CONNECT = true,
-  SSL_CONNECT_ERROR = true }
+  SSL_CONNECT_ERROR = true, QUEUED = true }
 
 ---@param name string as request:response() names it
 ---@return boolean

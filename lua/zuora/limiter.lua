@@ -1,0 +1,93 @@
+--- No more requests in flight than Zuora takes from one tenant: a number of slots, first come, first served.
+--
+-- A call makes a slot in a `<close>` variable, takes it before its request goes out, and gives it back when
+-- the answer is there. However the call ends, the slot goes to the next in the queue. Nobody looks at a
+-- clock: who waits is woken by who gives back, or at its own deadline.
+
+local limiter = {}
+
+local Limiter = {}
+Limiter.__index = Limiter
+
+local Slot = {}
+Slot.__index = Slot
+
+-- Stands for all code outside of tasks.
+local OUTSIDE = {}
+
+--- A slot that is not taken yet.
+function Limiter:slot()
+  return setmetatable({ limiter = self, holder = self.loop:active() or OUTSIDE }, Slot)
+end
+
+-- --- the queue: a list in both directions, since who gives up leaves from its midst ------------------
+
+local function queue_push(self, slot)
+  slot.before, slot.queued = self.last, true
+  if self.last then self.last.after = slot else self.first = slot end
+  self.last = slot
+end
+
+local function queue_remove(self, slot)
+  if slot.before then slot.before.after = slot.after else self.first = slot.after end
+  if slot.after then slot.after.before = slot.before else self.last = slot.before end
+  slot.before, slot.after, slot.queued = nil, nil, nil
+end
+
+local function hold(self, slot)
+  slot.held = true
+  self.taken = self.taken + 1
+  self.holders[slot.holder] = (self.holders[slot.holder] or 0) + 1
+end
+
+-- --- taking and giving -------------------------------------------------------------------------------
+
+--- Waits for the slot, at most `seconds`.
+-- Two go over the limit, since to wait would be to wait for ever: a call made while its own task (or the
+-- code outside of tasks) holds a slot, in on_progress, say; and a call in a coroutine of the user's own
+-- within a task, where no task that holds a slot can run to give it back.
+---@param seconds number
+---@return boolean taken false: time is up
+function Slot:take(seconds)
+  local all = self.limiter
+  local has_room = all.taken < all.limit and not all.first
+  if not (has_room or all.holders[self.holder]) then
+    self.latch = all.loop:latch()
+    queue_push(all, self)
+    local opened = self.latch:wait(seconds)
+    if opened then return true end
+    queue_remove(all, self)
+    if opened == nil then return false end
+  end
+  hold(all, self)
+  return true
+end
+
+--- Gives the slot back, or leaves the queue. Twice is fine.
+function Slot:give()
+  local all = self.limiter
+  if self.queued then queue_remove(all, self) end
+  if not self.held then return end
+  self.held = nil
+  local left = all.holders[self.holder] - 1
+  all.holders[self.holder] = left > 0 and left or nil
+  all.taken = all.taken - 1
+  local next_one = all.first
+  if next_one and all.taken < all.limit then
+    queue_remove(all, next_one)
+    hold(all, next_one) -- it may not run at once, and nobody is to come before it
+    next_one.latch:open()
+  end
+end
+
+Slot.__close = Slot.give
+-- A coroutine of the user's own may be dropped in the midst of a call.
+Slot.__gc = Slot.give
+
+---@param loop table
+---@param limit integer
+function limiter.new(loop, limit)
+  return setmetatable({ loop = loop, limit = limit, taken = 0, holders = {} }, Limiter)
+end
+
+return limiter
