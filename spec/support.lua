@@ -86,8 +86,9 @@ function support.scratch(name)
 end
 
 function support.listing(directory)
-  local names = {}
-  for name in assert(io.popen("ls -A '" .. directory .. "'")):lines() do names[#names + 1] = name end
+  local names, pipe = {}, assert(io.popen("ls -A '" .. directory .. "'"))
+  for name in pipe:lines() do names[#names + 1] = name end
+  pipe:close() -- descriptors are counted
   return names
 end
 

@@ -124,6 +124,9 @@ local function read_token(body)
   return body.access_token, math.max(1, math.min(life, LONGEST))
 end
 
+-- Stands for all code outside of tasks.
+local OUTSIDE = {}
+
 --- OAuth client credentials: a token is fetched, reused, renewed before its end and after a 401. However
 -- many tasks ask, one fetches.
 ---@param loop table
@@ -155,6 +158,7 @@ function credentials.oauth(loop, client_secret, fetch)
   -- However it ends (by an error, too, or because its task was cancelled), the others go on.
   local function renew_for_all(limits)
     local latch <close> = loop:latch()
+    latch.owner = loop:active() or OUTSIDE
     local place <close> = setmetatable({}, { __close = function()
       if renewing == latch then renewing = nil end
     end })
@@ -169,7 +173,9 @@ function credentials.oauth(loop, client_secret, fetch)
     while not is_fresh() do
       local other = renewing
       limits.deadline = ends_at_most - loop.clock.now()
-      local opened = other and other:wait(limits.deadline)
+      -- A hook that is told of the token call, and makes a call itself, would wait for its own end.
+      local is_own = other and other.owner == (loop:active() or OUTSIDE)
+      local opened = other and not is_own and other:wait(limits.deadline)
       if other and opened == nil then
         return nil, error_value.new { kind = "timeout", message = "no token: another call was still fetching one" }
       end
