@@ -103,11 +103,12 @@ check: all
 	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
 	SPEC_LUA_PREFIX="$(VALGRIND) --leak-check=no" busted spec/fork_spec.lua # children leak, on purpose
 
-# Ratios of one run, side by side; needs nginx.
+# The peer and the floor of a bench.
 $(BUILD)/bench/many: spec/bench/many.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 $(WARNINGS) -Wno-sign-conversion $(CURL_CFLAGS) $(CFLAGS) -o $@ $< $(CURL_LIBS)
 
+# Ratios of one run, side by side; needs nginx.
 bench: all $(BUILD)/bench/many
 	for bench in many simulator results; do \
 	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/$$bench.lua || exit 1; done

@@ -494,7 +494,7 @@ function Caller:wait(subject, options)
   end
   return wait.settle(subject, options, {
     now = self.clock.now,
-    sleep = function(seconds) self.loop:sleep(seconds) end,
+    sleep = function(seconds) return self.loop:sleep(seconds) end,
     random = self.random,
   })
 end

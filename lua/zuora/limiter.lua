@@ -38,6 +38,7 @@ local function hold(self, slot)
   slot.held = true
   self.taken = self.taken + 1
   self.holders[slot.holder] = (self.holders[slot.holder] or 0) + 1
+  return true
 end
 
 -- --- taking and giving -------------------------------------------------------------------------------
@@ -50,16 +51,23 @@ end
 ---@return boolean taken false: time is up
 function Slot:take(seconds)
   local all = self.limiter
+  local loop = all.loop
   local has_room = all.taken < all.limit and not all.first
-  if not (has_room or all.holders[self.holder]) then
-    self.latch = all.loop:latch()
-    queue_push(all, self)
-    local opened = self.latch:wait(seconds)
-    if opened then return true end
-    queue_remove(all, self)
-    if opened == nil then return false end
+  if has_room or all.holders[self.holder] then return hold(all, self) end
+  local ends_at = loop.clock.now() + seconds
+  self.task = loop:in_task()
+  queue_push(all, self)
+  while not self.held do
+    if loop:active() and not self.task then
+      queue_remove(all, self)
+      return hold(all, self)
+    end
+    if loop.clock.now() >= ends_at then
+      queue_remove(all, self)
+      return false
+    end
+    loop:park(nil, ends_at)
   end
-  hold(all, self)
   return true
 end
 
@@ -76,7 +84,7 @@ function Slot:give()
   if next_one and all.taken < all.limit then
     queue_remove(all, next_one)
     hold(all, next_one) -- it may not run at once, and nobody is to come before it
-    next_one.latch:open()
+    all.loop:wake(next_one.task)
   end
 end
 

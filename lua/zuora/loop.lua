@@ -31,6 +31,12 @@ function Loop:unpark(one)
   end
 end
 
+--- Ends the pause of a task, if it is in one.
+---@param one zuora.Task|nil nil: code outside of tasks, which looks by itself
+function Loop:wake(one)
+  if one and one.status == "parked" then self:make_ready(one) end
+end
+
 -- Everybody who waits in a list, in the order in which they came: they become ready. (Those who block look
 -- by themselves.)
 function Loop:wake_all(list)
@@ -41,7 +47,7 @@ function Loop:wake_all(list)
     local one = list[i]
     if one then
       list[i], one.list = nil, nil
-      if one.status == "parked" then self:make_ready(one) end
+      self:wake(one)
     end
   end
 end
@@ -151,7 +157,7 @@ function Loop:fire_timers()
   local now = self.clock.now()
   local one = self.timers:due(now)
   while one do
-    if one.status == "parked" then self:make_ready(one) end
+    self:wake(one)
     one = self.timers:due(now)
   end
 end
@@ -186,7 +192,7 @@ function Loop:turn(seconds)
     local one = self.awaiting[finished[i]]
     if one then
       self.awaiting[finished[i]] = nil
-      if one.status == "parked" then self:make_ready(one) end
+      self:wake(one)
     end
   end
 end

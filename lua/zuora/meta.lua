@@ -126,6 +126,7 @@
 ---@field rate_reserve? number part of the minute's requests (0.05)
 ---@field retry_after_limit? number seconds (300)
 ---@field max_connections? integer for one host (8)
+---@field concurrency_limit? integer requests in flight at once, over all hosts; the others wait (40)
 ---@field memory_limit? integer bytes of an answer held in memory (64 MiB)
 ---@field tmpdir? string
 ---@field proxy? string
@@ -135,6 +136,12 @@
 ---@field on_retry? fun(info: { operation: string, attempt: integer, delay: number, kind: zuora.ErrorKind, status: integer?, code: string?, request_id: string?, track_id: string? })
 ---@field on_response? fun(info: { operation: string, attempt: integer, status: integer, request_id: string?, track_id: string?, seconds: number, bytes: integer })
 ---@field log? fun(line: string)
+
+--- A function that runs beside others; what client:spawn returns.
+---@class zuora.Task
+---@field join fun(self: zuora.Task): any ... waits; its results, or its error is raised
+---@field cancel fun(self: zuora.Task) ends it where it waits
+---@field traceback fun(self: zuora.Task): string|nil where it failed
 
 ---@class zuora.Client
 ---@field reports zuora.Reports

@@ -7,7 +7,6 @@ local task = {}
 -- What a task yields when it waits, and nobody else can.
 local PARKED = {}
 
----@class zuora.Task
 local Task = {}
 Task.__index = Task
 Task.__name = "zuora.Task"
