@@ -89,6 +89,7 @@ build = {
     ["zuora.task"] = "lua/zuora/task.lua",
     ["zuora.time"] = "lua/zuora/time.lua",
     ["zuora.timers"] = "lua/zuora/timers.lua",
+    ["zuora.transfer"] = "lua/zuora/transfer.lua",
     ["zuora.wait"] = "lua/zuora/wait.lua",
     ["zuora.simulator"] = "lua/zuora/simulator.lua",
     ["zuora.simulator.app"] = "lua/zuora/simulator/app.lua",
