@@ -11,8 +11,8 @@
 
 # What a Debian-like system needs; elsewhere `make deps` prints what to install.
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
-  lua-expat lua-socket lua-sec lua-zlib lua-busted lua-check luarocks curl openssl unzip git \
-  nginx-light lua-luv lua-cqueues lua-copas
+  lua-expat lua-socket lua-sec lua-zlib openssl
+DEBIAN_PACKAGES_FOR_SPECS = lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, \
   LuaSocket, busted, luacheck, LuaRocks
 
@@ -63,19 +63,25 @@ $(BUILD)/obj/%.o: src/%.c $(HEADERS) Makefile
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # Nothing is asked of the package manager when all is there. `demo` and `test` build in a second make,
-# which then finds what pkg-config knows of the packages just installed.
+# which then finds what pkg-config knows of the packages just installed. (The specs start nginx by
+# themselves: the service that comes with it is of no use.)
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+
+NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS)
+demo: NEEDED = $(DEBIAN_PACKAGES)
 
 deps:
 	@if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then \
-	  missing=$$(for package in $(DEBIAN_PACKAGES); do \
+	  missing=$$(for package in $(NEEDED); do \
 	    dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed \
 	      || echo $$package; done); \
 	  if [ -n "$$missing" ]; then \
 	    echo "installing:" $$missing; \
 	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get update -qq && \
 	    $(SUDO) env DEBIAN_FRONTEND=noninteractive \
-	      apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	      apt-get install -y -qq --no-install-recommends $$missing >/dev/null || exit 1; \
+	    case " $$missing " in *nginx*) \
+	      $(SUDO) systemctl disable -q --now nginx 2>/dev/null || true;; esac; \
 	  fi; \
 	elif ! $(LUA) -e 'require "cjson"; require "socket"' 2>/dev/null; then \
 	  echo "please install: $(OTHER_PACKAGES)" >&2; exit 1; \
