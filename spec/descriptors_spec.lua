@@ -63,4 +63,29 @@ describe("with more than 1,024 descriptors open", function()
       assert(listed, "neither listed nor refused")
     ]]
   end)
+
+  it("fds forgets a socket whose connection could not be made", function()
+    runs [[
+      local socket = require "socket"
+      local listener = assert(socket.tcp4())
+      assert(listener:bind("127.0.0.1", 0))
+      assert(listener:listen(0))
+      local url = "http://127.0.0.1:" .. select(2, listener:getsockname())
+      local waiting = {} -- fills the queue of connections that nobody accepts
+      for i = 1, 3 do
+        waiting[i] = assert(socket.tcp4())
+        waiting[i]:settimeout(0)
+        waiting[i]:connect("127.0.0.1", (select(2, listener:getsockname())))
+      end
+      local session = require "zuora.core".session {}
+      local request = session:start { url = url, connect_timeout = 0.2, deadline = 5, proxy = "" }
+      while not request:finished() do session:step(0.05) end
+      assert(not request:response())
+      for _, file in ipairs(held) do file:close() end
+      request = session:start { url = url, proxy = "" }
+      session:step(0)
+      assert(pcall(session.fds, session))
+      session:close()
+    ]]
+  end)
 end)

@@ -2,6 +2,7 @@
 
 local core = require "zuora.core"
 local nginx = require "spec.nginx"
+local socket = require "socket"
 local support = require "spec.support"
 
 describe("HTTP/2", function()
@@ -47,14 +48,81 @@ describe("HTTP/2", function()
     support.write(server.directory .. "/access.log", "")
   end)
 
-  it("carries many requests side by side on one connection, from a cold start", function()
+  it("carries many requests side by side on one connection; from a cold start on max_connections at most", function()
     local client <close> = client_new { username = sim.username, password = sim.password }
+    gets(client, 1)
     sim:fault { on = "GET /v1/batch-query/*", kind = "delay", seconds = 0.05, times = "always" }
     gets(client, 40)
     local connections, protocols = server:connections "/"
     assert.equal(1, connections)
     assert.equal("HTTP/2.0", protocols)
-    assert.equal(40, #server:logged "/v1/batch-query/")
+    assert.equal(41, #server:logged "/v1/batch-query/")
+    support.write(server.directory .. "/access.log", "")
+    local cold <close> = client_new { username = sim.username, password = sim.password, max_connections = 3 }
+    gets(cold, 40)
+    assert.is_true(server:connections "/" <= 3)
+  end)
+
+  it("leaves a connection on which nothing comes any more", function()
+    -- A relay that forwards what comes on its connections, but for the dead ones, which nobody ends.
+    local listener, ends, dead, accepted = assert(socket.bind("127.0.0.1", 0)), {}, {}, 0
+    listener:settimeout(0)
+    local function relay()
+      local from = listener:accept()
+      if from then
+        accepted = accepted + 1
+        local to = assert(socket.connect("127.0.0.1", tonumber(server.secure:match ":(%d+)$")))
+        from:settimeout(0)
+        to:settimeout(0)
+        ends[#ends + 1] = { from, to, number = accepted }
+      end
+      for _, pair in ipairs(ends) do
+        for i = 1, dead[pair.number] and 0 or 2 do
+          local data, _, part = pair[i]:receive(65536)
+          data = data or part
+          if data and #data > 0 then pair[3 - i]:send(data) end
+        end
+      end
+    end
+    local client <close> = client_new { timeout = 0.5, base_url = "https://127.0.0.1:" .. select(2, listener:getsockname()) }
+    local function get()
+      local done, value, err
+      client:spawn(function()
+        value, err = client.jobs:get(job.id, { deadline = 20 })
+        done = true
+      end)
+      local ends_at = core.now() + 20
+      while not done and core.now() < ends_at do
+        client:step(0.01)
+        relay()
+      end
+      return value, err
+    end
+    assert(get())
+    dead[1] = true
+    assert(get()) -- its second try is on a connection of its own
+    assert(get())
+    for _, pair in ipairs(ends) do
+      pair[1]:close()
+      pair[2]:close()
+    end
+    listener:close()
+  end)
+
+  it("does not have everybody wait behind a handshake that stalls", function()
+    local silent = assert(socket.bind("127.0.0.1", 0, 32)) -- TCP is made, and TLS never answered
+    local client <close> = client_new { connect_timeout = 0.3, retries = 0, max_connections = 16,
+      base_url = "https://127.0.0.1:" .. select(2, silent:getsockname()), token = "t" }
+    local started, tasks = core.now(), {}
+    for i = 1, 8 do
+      tasks[i] = function()
+        local _, err = client.jobs:get "x"
+        assert.equal("transport", err.kind)
+      end
+    end
+    client:run(table.unpack(tasks))
+    assert.is_true(core.now() - started < 1.5)
+    silent:close()
   end)
 
   it("keeps to the number of streams that the server takes, and to max_connections", function()

@@ -157,6 +157,7 @@ describe("client:request", function()
     raises("'method'", { path = "/x", method = "TRACE" })
     raises("'base'", { path = "/x", base = "oauth" })
     raises("'body'", { path = "/x", method = "POST", body = { print } })
+    for _, method in ipairs { "GET", "HEAD" } do raises("'body'", { path = "/x", method = method, body = {} }) end
     raises("'query'", { path = "/x", query = { 1 } })
     raises("'query.a'", { path = "/x", query = { a = { {} } } })
     raises("'query.a'", { path = "/x", query = { a = 1.5 } })

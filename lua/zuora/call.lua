@@ -263,6 +263,8 @@ function Caller:perform(operation, parameters, options, read, sink)
     if operation.url then err.body = nil end -- it may quote a signature
     self:mask(err)
     note_outcome(exchange, err)
+    -- The connection may be dead, and nobody has said so.
+    if err.timed_out then exchange.request.fresh = true end
     if not self:may_renew(err, exchange) then
       exchange.tries = exchange.tries + 1
       exchange.remaining = ends_at - self.clock.now()

@@ -93,6 +93,9 @@ function raw.request(caller, options)
     check.fail(WHERE, "idempotency_key", "goes with a POST or PATCH that is not safe")
   end
   caller:check_offered(WHERE, operation)
+  if options.body ~= nil and (method == "GET" or method == "HEAD") then
+    check.fail(WHERE, "body", "goes with POST, PUT, PATCH or DELETE")
+  end
   local body = body_text(options.body)
   return caller:raw(operation, {
     method = method, base = operation.base, path = options.path, query = query_text(options.query),

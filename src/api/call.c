@@ -96,7 +96,7 @@ int call_request(lua_State *L) {
   exchange.content_type = target.content_type;
   exchange.accept = target.accept;
   exchange.body = target.body;
-  exchange.fresh = target.fresh;
+  if (target.fresh) exchange.fresh = true;
   field_push(L, ARG_PARAMETERS, "body");
   return call_send(L, &exchange, target.base, lua_gettop(L));
 }

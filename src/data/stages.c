@@ -136,6 +136,7 @@ static bool record_end(Records *records) {
 }
 
 static bool text_push(Records *records, const char *p, size_t length) {
+  if (length == 0) return true; /* p may be NULL */
   const char *end = p + length;
   while (p < end) {
     switch (records->state) {

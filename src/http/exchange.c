@@ -140,19 +140,15 @@ static CURLcode exchange_set_method(CURL *easy, const Exchange *exchange) {
   return code;
 }
 
-/* HTTP/2 where TLS agrees on it, and there a request rather waits for a connection to show whether it can be
- * shared than makes one of its own. A fresh request without a body, which would be repeated without
- * rewinding anything (see request_on_read), keeps to HTTP/1.1, where nobody joins it. */
+/* HTTP/2 where TLS agrees on it. A fresh request without a body, which would be repeated without rewinding
+ * anything (see request_on_read), keeps to HTTP/1.1, where nobody joins it. (PIPEWAIT would save
+ * connections at a cold start. But who waits so has no connect timeout, and behind a handshake that
+ * stalls everybody would wait, one time-out after another.) */
 static CURLcode exchange_set_version(CURL *easy, const Exchange *exchange) {
   bool secure = curl_strnequal(exchange->url, "https:", 6) != 0;
   bool alone = exchange->fresh && !exchange_uploads_once(exchange);
-  CURLcode code = CURLE_OK;
-  if (!secure || alone) {
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-  } else {
-    SET(CURLOPT_PIPEWAIT, 1L);
-  }
-  return code;
+  if (secure && !alone) return CURLE_OK; /* libcurl's own choice */
+  return curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 }
 
 CURLcode exchange_apply(CURL *easy, const Exchange *exchange, bool sink) {

@@ -192,6 +192,7 @@ int request_start(lua_State *L, int session, const Exchange *exchange, int stand
 
 /* When this request will have waited too long. */
 double request_deadline(const Request *request);
+
 void request_expire(Request *request);
 
 /* The session is going away: gives back what belongs to it. */
@@ -226,11 +227,11 @@ int session_new(lua_State *L);
 /* The open session at `index`; raises for anything else, and in a process that did not make it. */
 Session *session_check(lua_State *L, int index);
 
+/* Remembers a socket that is too high for an fd_set. */
+void session_note_socket(Session *session, int fd);
+
 /* This is a child made by fork, and the session its parent's: not to be touched. */
 bool session_is_inherited(const Session *session);
-
-/* Sockets too high for an fd_set come and go. */
-void session_count_high_socket(Session *session, int change);
 
 /* An easy handle in its initial state (NULL: no memory), and the way back. */
 CURL *session_take_easy(Session *session);

@@ -35,20 +35,15 @@ static size_t request_on_read(char *room, size_t size, size_t count, void *conte
   return length;
 }
 
-#if LIBCURL_VERSION_NUM < 0x080800 /* see session_fds */
+/* As libcurl would, but for a child that the host starts; and noting what session_fds asks for. */
 static curl_socket_t request_on_socket(void *context, curlsocktype purpose,
                                        struct curl_sockaddr *address) {
   (void)purpose;
   int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-  if (fd >= FD_SETSIZE) session_count_high_socket(context, 1);
-  return fd >= 0 ? fd : CURL_SOCKET_BAD;
+  if (fd < 0) return CURL_SOCKET_BAD;
+  session_note_socket(context, fd);
+  return fd;
 }
-
-static int request_on_socket_end(void *context, curl_socket_t fd) {
-  if (fd >= FD_SETSIZE) session_count_high_socket(context, -1);
-  return close(fd);
-}
-#endif
 
 /* How long the request may go on as it stands, apart from its deadline. While it waits for a
  * connection or makes one, libcurl's own connect timeout counts. */
@@ -63,14 +58,18 @@ double request_deadline(const Request *request) {
 }
 
 void request_expire(Request *request) {
-  if (request->ends_at <= request_patience(request))
+  if (request->ends_at <= request_patience(request)) {
     request->failure = FAILURE_DEADLINE;
-  else if (request->to_sink)
+    return;
+  }
+  if (request->to_sink)
     (void)snprintf(request->error, sizeof request->error, "no byte for %g seconds",
                    request->stall_timeout);
   else
     (void)snprintf(request->error, sizeof request->error, "no answer within %g seconds",
                    request->answer_timeout);
+  /* With HTTP/2 only the stream ends. Should the connection be dead, the next requests are not to join it. */
+  (void)curl_easy_setopt(request->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -91,14 +90,8 @@ static CURLcode request_set_callbacks(Request *request, Session *session) {
   SET(CURLOPT_READDATA, (void *)request);
   SET(CURLOPT_PREREQFUNCTION, request_on_send);
   SET(CURLOPT_PREREQDATA, (void *)request);
-#if LIBCURL_VERSION_NUM < 0x080800
   SET(CURLOPT_OPENSOCKETFUNCTION, request_on_socket);
   SET(CURLOPT_OPENSOCKETDATA, (void *)session);
-  SET(CURLOPT_CLOSESOCKETFUNCTION, request_on_socket_end);
-  SET(CURLOPT_CLOSESOCKETDATA, (void *)session);
-#else
-  (void)session;
-#endif
   return code;
 }
 

@@ -14,19 +14,30 @@
 #include "http.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
+#include <sys/stat.h>
 
 /* Easy handles kept for the next requests: setting one up anew costs more than a reset. */
 #define SPARE_EASY_MAX 32
 
 enum { SESSION_IN_FLIGHT = 1, SESSION_USERVALUES = 1 };
 
+/* Descriptors are used again, so that a number alone says nothing. */
+typedef struct HighSocket {
+  int fd;
+  dev_t device;
+  ino_t inode;
+} HighSocket;
+
 struct Session {
   CURLM *multi; /* NULL: closed */
   Process maker;
   Request *running, *finished;
   size_t running_count, finished_count;
-  size_t high_sockets; /* open sockets that an fd_set cannot hold */
+  HighSocket *high; /* sockets that an fd_set cannot hold */
+  size_t high_count, high_size;
   CURL *spare[SPARE_EASY_MAX];
   size_t spare_count;
 };
@@ -66,11 +77,32 @@ bool session_is_inherited(const Session *session) {
   return session->maker != process_now();
 }
 
-void session_count_high_socket(Session *session, int change) {
-  if (change > 0)
-    session->high_sockets++;
-  else
-    session->high_sockets--;
+/* Is a socket that an fd_set cannot hold still open? (libcurl tells when it makes a socket, but not always when it closes one.) */
+static bool session_has_high(Session *session) {
+  size_t kept = 0;
+  for (size_t i = 0; i < session->high_count; i++) {
+    const HighSocket *high = &session->high[i];
+    struct stat status;
+    if (fstat(high->fd, &status) == 0 && status.st_dev == high->device &&
+        status.st_ino == high->inode)
+      session->high[kept++] = *high;
+  }
+  session->high_count = kept;
+  return kept > 0;
+}
+
+void session_note_socket(Session *session, int fd) {
+  struct stat status;
+  if (fd < FD_SETSIZE || fstat(fd, &status) != 0) return;
+  if (session->high_count == session->high_size) (void)session_has_high(session);
+  if (session->high_count == session->high_size) {
+    size_t size = session->high_size * 2 + 16;
+    HighSocket *grown = realloc(session->high, size * sizeof *grown);
+    if (grown == NULL) return; /* fds may then leave one out, and step does not need it */
+    session->high = grown;
+    session->high_size = size;
+  }
+  session->high[session->high_count++] = (HighSocket){fd, status.st_dev, status.st_ino};
 }
 
 CURL *session_take_easy(Session *session) {
@@ -271,10 +303,8 @@ static int session_fds(lua_State *L) {
 
 #else
 
-#include <sys/select.h>
-
 /* As above, by curl_multi_fdset, which cannot name a descriptor of FD_SETSIZE or more and leaves such
- * ones out without a word: the session counts them. */
+ * ones out without a word. */
 static int session_fds(lua_State *L) {
   Session *session = session_check(L, 1);
   fd_set readable, writable, failed;
@@ -284,7 +314,7 @@ static int session_fds(lua_State *L) {
   FD_ZERO(&failed);
   CURLMcode code = curl_multi_fdset(session->multi, &readable, &writable, &failed, &highest);
   if (code != CURLM_OK) return luaL_error(L, "fds: %s", curl_multi_strerror(code));
-  if (session->high_sockets > 0)
+  if (session_has_high(session) && session->running_count > 0)
     return luaL_error(L,
                       "fds: a socket has a descriptor beyond the %d that this libcurl can list "
                       "(8.8.0 has no such limit; step and blocking calls have none)",
@@ -315,6 +345,9 @@ static int session_close(lua_State *L) {
   CURLM *multi = session->multi;
   session->multi = NULL;
   (void)curl_multi_cleanup(multi);
+  free(session->high);
+  session->high = NULL;
+  session->high_count = session->high_size = 0;
   /* Drop the references too, so that abandoned requests can be collected before their session. */
   lua_pushnil(L);
   lua_setiuservalue(L, 1, SESSION_IN_FLIGHT);
