@@ -101,7 +101,7 @@ test-big: all
 # The core's specs under valgrind: no bad access, nothing definitely lost.
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
   --errors-for-leak-kinds=definite
-CHECKED = json session sink operations loop credentials call files reportruns jobs rows queries limiter cancel \
+CHECKED = json session sink operations loop credentials call files transfer raw describe reportruns jobs rows queries limiter cancel \
   embedding http2
 
 check: all
