@@ -101,8 +101,8 @@ test-big: all
 # The core's specs under valgrind: no bad access, nothing definitely lost.
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
   --errors-for-leak-kinds=definite
-CHECKED = json session sink operations loop credentials call files transfer raw describe reportruns jobs rows queries limiter cancel \
-  embedding http2
+CHECKED = json session sink operations loop credentials call files transfer raw describe reportruns jobs rows \
+  queries limiter cancel resilience embedding http2
 
 check: all
 	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(CHECKED:%=spec/%_spec.lua)

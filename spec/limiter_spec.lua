@@ -28,7 +28,8 @@ describe("zuora.limiter", function()
     assert.equal(0, limiter.taken)
     assert.is_nil(limiter.first)
     assert.is_nil(limiter.last)
-    assert.is_nil(next(limiter.holders))
+    assert.is_nil(next(limiter.counts))
+    assert.is_nil(next(limiter.since))
   end
 
   it("lets in so many, first come, first served", function()

@@ -48,9 +48,21 @@ end
 
 local failure_of
 
+-- Without any of these an answer tells of no failure.
+local SIGNS = { "reasons", "Errors", "errors", "error", "code", "errorCode", "faultcode", "message", "errorMessage",
+  "faultstring", "error_description" }
+
+local function has_sign(body)
+  if is_false(body.success) or is_false(body.Success) then return true end
+  for i = 1, #SIGNS do
+    if body[SIGNS[i]] ~= nil then return true end
+  end
+  return false
+end
+
 -- An envelope in JSON: nil when there is no failure in it.
 local function json_failure(body)
-  if type(body) ~= "table" then return nil end
+  if type(body) ~= "table" or not has_sign(body) then return nil end
   local reasons = reasons_of(body.reasons) or reasons_of(body.Errors) or reasons_of(body.errors)
   local first = reasons and reasons[1] or {}
   local inner = body.error

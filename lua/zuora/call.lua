@@ -110,6 +110,12 @@ function Caller:keep_within_limits(operation, exchange)
   self:check_open(operation)
 end
 
+-- A call in a coroutine of the user's own may be dropped in its midst. (The session holds what is in flight, so
+-- that the request alone would go on.)
+local DROPPED = { __gc = function(guard)
+  if guard.request then guard.request:cancel() end
+end }
+
 -- One try. Returns what `read` makes of the answer, or nil, err.
 function Caller:try(operation, exchange, read)
   self:keep_within_limits(operation, exchange)
@@ -137,7 +143,10 @@ function Caller:try(operation, exchange, read)
   local send = operation.send or core[operation.group][operation.name]
   local request <close>, message, name = send(self.connection, exchange.parameters, exchange.request)
   if not request then return nil, no_answer(self, operation, message, name) end
+  local guard = slot or setmetatable({}, DROPPED)
+  guard.request = request
   self.loop:await(request, exchange.on_wait)
+  guard.request = nil
   if slot then slot:give() end -- before the hooks, which may make calls of their own
   local response, status
   response, message, name, status = request:response()
@@ -372,17 +381,15 @@ function Caller:wait(subject, options)
       deadline = math.min(options.deadline or self.settings.deadline, math.max(left, shortest)),
     }
   end
-  return wait.settle(subject, options, {
-    now = self.clock.now,
-    sleep = function(seconds) return self.loop:sleep(seconds) end,
-    random = self.random,
-  })
+  return wait.settle(subject, options, self.waiting)
 end
 
 ---@param parts table connection, bases, families ("rest" or "legacy", of those bases that were not given by
 --- themselves), standing (headers by base), loop, clock, limiter, random, policy, limits, settings,
 --- entity_header(id); credentials are put in later, since OAuth makes a call by itself
 function call.new(parts)
+  parts.waiting = { now = parts.clock.now, random = parts.random,
+    sleep = function(seconds) return parts.loop:sleep(seconds) end }
   return setmetatable(parts, Caller)
 end
 

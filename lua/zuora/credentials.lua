@@ -124,9 +124,6 @@ local function read_token(body)
   return body.access_token, math.max(1, math.min(life, LONGEST))
 end
 
--- Stands for all code outside of tasks.
-local OUTSIDE = {}
-
 --- OAuth client credentials: a token is fetched, reused, renewed before its end and after a 401. However
 -- many tasks ask, one fetches.
 ---@param loop table
@@ -155,13 +152,16 @@ function credentials.oauth(loop, client_secret, fetch)
     return true
   end
 
-  -- However it ends (by an error, too, or because its task was cancelled), the others go on.
+  -- However it ends (by an error, because its task was cancelled, or because its coroutine was dropped), the
+  -- others go on.
   local function renew_for_all(limits)
-    local latch <close> = loop:latch()
-    latch.owner = loop:active() or OUTSIDE
-    local place <close> = setmetatable({}, { __close = function()
+    local latch = loop:latch()
+    latch.since = { [loop:context()] = loop:tick() }
+    local function over()
       if renewing == latch then renewing = nil end
-    end })
+      latch:open()
+    end
+    local place <close> = setmetatable({}, { __close = over, __gc = over })
     renewing = place and (renewing or latch)
     local done, err = renew_now(limits)
     latch.err = err
@@ -174,7 +174,7 @@ function credentials.oauth(loop, client_secret, fetch)
       local other = renewing
       limits.deadline = ends_at_most - loop.clock.now()
       -- A hook that is told of the token call, and makes a call itself, would wait for its own end.
-      local is_own = other and other.owner == (loop:active() or OUTSIDE)
+      local is_own = other and loop:waits_for_itself(other.since)
       local opened = other and not is_own and other:wait(limits.deadline)
       if other and opened == nil then
         return nil, error_value.new { kind = "timeout", message = "no token: another call was still fetching one" }

@@ -12,12 +12,9 @@ Limiter.__index = Limiter
 local Slot = {}
 Slot.__index = Slot
 
--- Stands for all code outside of tasks.
-local OUTSIDE = {}
-
 --- A slot that is not taken yet.
 function Limiter:slot()
-  return setmetatable({ limiter = self, holder = self.loop:active() or OUTSIDE }, Slot)
+  return setmetatable({ limiter = self, holder = self.loop:context() }, Slot)
 end
 
 -- --- the queue: a list in both directions, since who gives up leaves from its midst ------------------
@@ -37,23 +34,25 @@ end
 local function hold(self, slot)
   slot.held = true
   self.taken = self.taken + 1
-  self.holders[slot.holder] = (self.holders[slot.holder] or 0) + 1
+  local holder = slot.holder
+  self.counts[holder] = (self.counts[holder] or 0) + 1
+  self.since[holder] = self.since[holder] or self.loop:tick()
   return true
 end
 
 -- --- taking and giving -------------------------------------------------------------------------------
 
 --- Waits for the slot, at most `seconds`.
--- Two go over the limit, since to wait would be to wait for ever: a call made while its own task (or the
--- code outside of tasks) holds a slot, in on_progress, say; and a call in a coroutine of the user's own
--- within a task, where no task that holds a slot can run to give it back.
+-- Two go over the limit, since to wait would be to wait for ever: a call made in the midst of one that holds
+-- a slot (in on_progress, say, or in a task that was started there); and a call in a coroutine of the
+-- user's own within a task, where no task that holds a slot can run to give it back.
 ---@param seconds number
 ---@return boolean taken false: time is up
 function Slot:take(seconds)
   local all = self.limiter
   local loop = all.loop
   local has_room = all.taken < all.limit and not all.first
-  if has_room or all.holders[self.holder] then return hold(all, self) end
+  if has_room or loop:waits_for_itself(all.since) then return hold(all, self) end
   local ends_at = loop.clock.now() + seconds
   self.task = loop:in_task()
   queue_push(all, self)
@@ -77,8 +76,11 @@ function Slot:give()
   if self.queued then queue_remove(all, self) end
   if not self.held then return end
   self.held = nil
-  local left = all.holders[self.holder] - 1
-  all.holders[self.holder] = left > 0 and left or nil
+  self.request = nil
+  local holder = self.holder
+  local left = all.counts[holder] - 1
+  all.counts[holder] = left > 0 and left or nil
+  if left == 0 then all.since[holder] = nil end
   all.taken = all.taken - 1
   local next_one = all.first
   if next_one and all.taken < all.limit then
@@ -89,13 +91,17 @@ function Slot:give()
 end
 
 Slot.__close = Slot.give
--- A coroutine of the user's own may be dropped in the midst of a call.
-Slot.__gc = Slot.give
+
+-- A coroutine of the user's own may be dropped in the midst of a call: its request ends, too.
+function Slot:__gc()
+  if self.request then self.request:cancel() end
+  self:give()
+end
 
 ---@param loop table
 ---@param limit integer
 function limiter.new(loop, limit)
-  return setmetatable({ loop = loop, limit = limit, taken = 0, holders = {} }, Limiter)
+  return setmetatable({ loop = loop, limit = limit, taken = 0, counts = {}, since = {} }, Limiter)
 end
 
 return limiter

@@ -16,9 +16,13 @@ Loop.__index = Loop
 
 -- --- waiting ------------------------------------------------------------------------------------------
 
+-- In this file an error can come at any place: Ctrl-C raises one in whoever drives the loop, who may catch
+-- it and go on. So what is due is done first and crossed off then; to be woken twice is no matter.
+
 function Loop:make_ready(one)
+  self.ready_last = self.ready_last + 1
+  self.ready[self.ready_last] = one
   one.status = "ready"
-  self.ready[#self.ready + 1] = one
 end
 
 -- A task leaves where it waited: its timer, its place in a list.
@@ -52,6 +56,31 @@ function Loop:wake_all(list)
   end
 end
 
+--- Counts: what came before, and what after.
+---@return integer
+function Loop:tick()
+  self.time = self.time + 1
+  return self.time
+end
+
+--- Whose code is running now: a task, or what stands for all code outside of tasks.
+---@return table
+function Loop:context() return self:active() or self.outside end
+
+--- Would it be waiting for itself, if it waited for one of these? A call may be made in the midst of another
+-- one (in a hook that is told of it), and so may tasks be started: they are not to wait for what that other
+-- call holds.
+---@param held table<table, integer> context -> when it took hold
+---@return boolean
+function Loop:waits_for_itself(held)
+  local one, born = self:context(), math.huge
+  while one do
+    if held[one] and held[one] < born then return true end
+    one, born = one.parent, one.born
+  end
+  return false
+end
+
 -- The task whose code is running now: itself, or by way of a coroutine that it made.
 function Loop:active()
   local one = self.current
@@ -68,7 +97,7 @@ end
 
 -- Nothing is left that could wake anybody.
 function Loop:is_stuck()
-  return #self.ready == 0 and #self.timers == 0 and self.session:running() == 0
+  return self.ready_first > self.ready_last and #self.timers == 0 and self.session:running() == 0
 end
 
 -- Waits a little: in a task until woken, else one turn of the loop. `place.waiters` is where to be woken
@@ -97,8 +126,7 @@ function Loop:park(place, at)
     one.at = at
     self.timers:add(one)
   end
-  task.park(one)
-  self:unpark(one)
+  return task.park(one)
 end
 
 --- Waits until the request has finished.
@@ -154,26 +182,29 @@ end
 -- --- driving ------------------------------------------------------------------------------------------
 
 function Loop:fire_timers()
-  local now = self.clock.now()
-  local one = self.timers:due(now)
-  while one do
-    self:wake(one)
-    one = self.timers:due(now)
+  local now, timer = self.clock.now(), self.timers[1]
+  while timer and timer.at <= now do
+    self:wake(timer)
+    self.timers:remove(timer)
+    timer = self.timers[1]
   end
 end
 
--- False when there was none.
+-- Those that are ready now; who becomes ready meanwhile has its turn next time. False when there was none.
 function Loop:run_ready()
-  local ready = self.ready
-  if #ready == 0 then return false end
-  self.ready = {}
-  for i = 1, #ready do task.resume(ready[i]) end
+  local last = self.ready_last
+  if self.ready_first > last then return false end
+  while self.ready_first <= last do
+    local first = self.ready_first
+    task.resume(self.ready[first])
+    self.ready[first], self.ready_first = nil, first + 1
+  end
   return true
 end
 
 -- How long the session may sleep: not beyond the next timer, and not at all when a task could run.
 function Loop:idle_time(seconds)
-  if #self.ready > 0 then return 0 end
+  if self.ready_first <= self.ready_last or self.root:untold() then return 0 end
   local timer = self.timers[1]
   if timer then seconds = math.min(seconds, math.max(0, timer.at - self.clock.now())) end
   return seconds
@@ -187,14 +218,19 @@ function Loop:turn(seconds)
     -- A task that ran may have brought what the caller waits for: no sleep before it has looked.
     seconds = self:run_ready() and 0 or self:idle_time(seconds)
   end
+  if self.stepping then -- the list of those that have finished was lost
+    for request, one in pairs(self.awaiting) do
+      if request:finished() then self:wake(one) end
+    end
+    seconds = 0
+  end
+  self.stepping = true
   local _, finished = self.clock.step(self.session, seconds)
   for i = 1, #finished do
-    local one = self.awaiting[finished[i]]
-    if one then
-      self.awaiting[finished[i]] = nil
-      self:wake(one)
-    end
+    self:wake(self.awaiting[finished[i]])
+    self.awaiting[finished[i]] = nil
   end
+  self.stepping = false
 end
 
 --- Moves everything on for at most `seconds`.
@@ -206,6 +242,9 @@ function Loop:step(seconds)
     self:fire_timers()
     self:run_ready()
     self.root:raise_failure() -- of a task of nobody's
+    if self.root.count > 0 and self:is_stuck() then
+      error("this wait could never end: all tasks wait for each other", 0)
+    end
   end
   return self.root.count > 0 or self.session:running() > 0
 end
@@ -279,7 +318,9 @@ end
 ---@return zuora.Task
 function Loop:spawn(f)
   local one = self:active()
-  return (one and one.group or self.root):start(f)
+  if not one then return self.root:start(f) end
+  if not one.group.closed then return one.group:start(f) end
+  error(one.cancelled or "the run that this task was part of has ended", 0)
 end
 
 --- Ends everything; the loop is not used afterwards.
@@ -304,7 +345,9 @@ function loop.new(session, clock, log)
     session = session,
     clock = clock,
     log = log,
-    ready = {},
+    ready = {}, ready_first = 1, ready_last = 0, -- a queue
+    outside = {},
+    time = 0,
     timers = timers.new(), -- the tasks that wait for a time: their `at`
     awaiting = setmetatable({}, { __mode = "k" }),
     current = nil,

@@ -1,7 +1,7 @@
 --- Timers: a binary heap, the earliest first, of which any can be taken out again.
 --
--- A timer is a table with `at`. It knows its place in the heap, so that what has been cancelled leaves
--- nothing behind. Of those for the same time, the one that was there first is first.
+-- A timer is a table with `at`; the earliest is at place 1. It knows its place in the heap, so that what has been
+-- cancelled leaves nothing behind. Of those for the same time, the one that was there first is first.
 
 local Timers = {}
 Timers.__index = Timers
@@ -15,57 +15,80 @@ local function put(heap, i, timer)
   timer.place = i
 end
 
--- Moves a timer from place `i` up to where it belongs.
+-- Moves a timer from place `i` up to where it belongs. (Here and below the times are compared at once: heaps
+-- are where a thousand waiting tasks spend their time.)
 local function rise(heap, i, timer)
+  local at = timer.at
   while i > 1 do
-    local parent = i // 2
-    if is_before(heap[parent], timer) then break end
-    put(heap, i, heap[parent])
-    i = parent
+    local parent = heap[i // 2]
+    if parent.at < at or parent.at == at and parent.turn < timer.turn then break end
+    heap[i] = parent
+    parent.place = i
+    i = i // 2
   end
   put(heap, i, timer)
 end
 
 -- The same, down.
 local function sink(heap, i, timer)
-  local size = #heap
+  local size, at = #heap, timer.at
   while 2 * i <= size do
-    local child = 2 * i
-    if child < size and is_before(heap[child + 1], heap[child]) then child = child + 1 end
-    if is_before(timer, heap[child]) then break end
-    put(heap, i, heap[child])
-    i = child
+    local place = 2 * i
+    local child, other = heap[place], heap[place + 1]
+    if other and (other.at < child.at or other.at == child.at and other.turn < child.turn) then
+      child, place = other, place + 1
+    end
+    if at < child.at or at == child.at and timer.turn < child.turn then break end
+    heap[i] = child
+    child.place = i
+    i = place
   end
   put(heap, i, timer)
 end
 
+-- Ctrl-C may raise in the midst of a move: then a timer is in no place, and another in two. All are put in
+-- order anew before anything else is done.
+local function mend(self)
+  local all, seen = {}, { [self.leaving or false] = true }
+  local function keep(timer)
+    if timer and not seen[timer] then
+      seen[timer] = true
+      all[#all + 1] = timer
+    end
+  end
+  for i = 1, #self do keep(self[i]) end
+  keep(self.moving)
+  table.sort(all, is_before)
+  for i = #self, #all + 1, -1 do self[i] = nil end
+  for i, timer in ipairs(all) do put(self, i, timer) end
+  if self.leaving then self.leaving.place = nil end
+  self.moving = nil
+end
+
 ---@param timer { at: number }
 function Timers:add(timer)
+  if self.moving then mend(self) end
+  self.moving, self.leaving = timer, nil
   self.turn = self.turn + 1
   timer.turn = self.turn
   rise(self, #self + 1, timer)
+  self.moving = nil
 end
 
 --- Takes a timer out. One that is not there (any more) is no matter.
 ---@param timer { at: number }
 function Timers:remove(timer)
+  if self.moving then mend(self) end
   local i, last = timer.place, self[#self]
   if not i then return end
-  timer.place = nil
+  self.moving, self.leaving = last, timer
   self[#self] = nil
-  if last == timer then return end
   -- The last one takes its place, and may belong further up as well as further down.
-  if i > 1 and is_before(last, self[i // 2]) then rise(self, i, last) else sink(self, i, last) end
-end
-
---- Takes out the earliest timer, if it is due.
----@param now number
----@return table|nil timer
-function Timers:due(now)
-  local timer = self[1]
-  if not timer or timer.at > now then return nil end
-  self:remove(timer)
-  return timer
+  if last ~= timer then
+    if i > 1 and is_before(last, self[i // 2]) then rise(self, i, last) else sink(self, i, last) end
+  end
+  timer.place = nil
+  self.moving = nil
 end
 
 local timers = {}
