@@ -230,7 +230,6 @@ describe("misuse", function()
       raises("client.reports:find", "name", function() client.reports:find(bad) end)
     end
     raises("client.reports:search", "order_by", function() client.reports:search("x", { order_by = "id" }) end)
-    raises("client.reports:search", "ascending", function() client.reports:search("x", { ascending = false }) end)
     raises("client.reports:each", "start", function() client.reports:each("x", { start = 1 }) end)
     raises("client.reports:search", "start", function() client.reports:search("x", { start = -1 }) end)
     for _, bad in ipairs { "L", {}, { "a/b" }, { 5 } } do

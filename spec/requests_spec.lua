@@ -23,6 +23,8 @@ local SEARCH = { columns = { "reportId", "startedOn", "reportType", "createdByUs
 local CASES = {
   ["reports.search"] = {
     { function(c) return c.reports:search "a b" end, "/reports/search?query=a%20b" },
+    { function(c) return c.reports:search("x", { ascending = false }) end,
+      "/reports/search?query=x&orderBy=%5B%7B%22field%22%3A%22updated_on%22%2C%22ascend%22%3A%22false%22%7D%5D" },
     { function(c) return c.reports:search("ü", { order_by = "updated_on", ascending = false, start = 50,
       namespace = "ADVANCED" }) end,
       "/reports/search?query=%C3%BC&orderBy=%5B%7B%22field%22%3A%22updated_on%22%2C%22ascend%22%3A%22false%22%7D%5D"

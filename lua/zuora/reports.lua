@@ -68,16 +68,10 @@ local function one_report(parts, operation, parameters, options, report_id)
   return report_new(parts, fields)
 end
 
-local function check_order(where, options)
-  if options.ascending ~= nil and not options.order_by then
-    check.fail(where, "ascending", "goes with order_by", 1)
-  end
-end
-
 -- Zuora wants exactly this form, the truth value as text.
 local function order_text(options)
-  if not options.order_by then return nil end
-  return ('[{"field":"%s","ascend":"%s"}]'):format(options.order_by, options.ascending ~= false)
+  if options.order_by == nil and options.ascending == nil then return nil end
+  return ('[{"field":"%s","ascend":"%s"}]'):format(options.order_by or "updated_on", options.ascending ~= false)
 end
 
 local function search(parts, text, start, options)
@@ -127,8 +121,8 @@ end
 --- Searches reports by name, data source and description, whatever the case. Words of less than three
 -- letters are ignored. GET /reports/search
 ---@param text string
----@param options table|nil order_by ("name" or "updated_on"), ascending (true), start (how many to skip), namespace
---- ("ADVANCED"); and the per-call options
+---@param options table|nil order_by ("name" or "updated_on"; `ascending` alone stands for the latter), ascending
+--- (true), start (how many to skip), namespace ("ADVANCED"); and the per-call options
 ---@return zuora.Report[]|nil reports at most 50, with `count` as Zuora gives it
 ---@return zuora.Error|nil err
 function Reports:search(text, options)
@@ -136,7 +130,6 @@ function Reports:search(text, options)
   local parts = record.parts(self, Reports, where)
   check.value(where, "text", text, "text")
   options = check.options(where, options, options_of.search)
-  check_order(where, options)
   return search(parts, text, options.start, options)
 end
 
@@ -149,7 +142,6 @@ function Reports:each(text, options)
   local parts = record.parts(self, Reports, where)
   check.value(where, "text", text, "text")
   options = check.options(where, options, options_of.each)
-  check_order(where, options)
   return each(parts, text, options)
 end
 
@@ -231,7 +223,6 @@ function Reports:labelled(label_id, options)
   local parts, where
   parts, options, where = enter(self, "labelled", options)
   check.value(where, "label_id", label_id, "id")
-  check_order(where, options)
   local paging
   if options.page or options.page_size then
     paging = ('{"pageNo":%d,"pageSize":%d}'):format(options.page or 0, options.page_size or 20)
