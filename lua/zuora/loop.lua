@@ -148,7 +148,7 @@ function Loop:sleep(seconds)
   repeat self:park(nil, at) until self.clock.now() >= at
 end
 
--- A latch: some wait until another opens it. Opens when it goes out of scope, too.
+-- A latch: some wait until another opens it.
 local Latch = {}
 Latch.__index = Latch
 
@@ -161,8 +161,6 @@ function Latch:open()
   self.is_open = true
   self.loop:wake_all(self.waiters)
 end
-
-Latch.__close = Latch.open
 
 --- Waits until the latch is open, at most `seconds`.
 ---@param seconds number|nil without: as long as it takes

@@ -158,9 +158,9 @@ typedef struct Exchange {
   size_t limit;
   const char *ca, *proxy, *no_proxy, *user_agent;
   const char *content_type, *accept; /* headers that the caller knows; NULL: none */
-  bool
-      fresh; /* on a connection of its own, and never repeated: libcurl repeats a request, a POST too, by
-                 itself when a connection that others have used turns out to be dead */
+  /* On a connection of its own, and never repeated: libcurl repeats a request, a POST too, by itself
+   * when a connection that others have used turns out to be dead. */
+  bool fresh;
 } Exchange;
 
 /* Its body must go up once, and no more. */

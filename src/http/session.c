@@ -77,7 +77,8 @@ bool session_is_inherited(const Session *session) {
   return session->maker != process_now();
 }
 
-/* Is a socket that an fd_set cannot hold still open? (libcurl tells when it makes a socket, but not always when it closes one.) */
+/* Is a socket that an fd_set cannot hold still open? (libcurl tells when it makes one, but not always
+ * when it closes it.) */
 static bool session_has_high(Session *session) {
   size_t kept = 0;
   for (size_t i = 0; i < session->high_count; i++) {
