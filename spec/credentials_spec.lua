@@ -256,3 +256,31 @@ describe("credentials", function()
     for _, bad in ipairs { "", "a b", "a=b", "a\n", "é", "=", 1 } do assert.is_false(credentials.is_token(bad)) end
   end)
 end)
+
+describe("a secret that a server sends back", function()
+  local sim
+  setup(function() sim = support.simulator() end)
+  teardown(function() sim:stop() end)
+
+  local function err_of(client, body, headers)
+    sim:fault { on = "GET *", kind = "status", status = 400, body = body, headers = headers }
+    return select(2, client.jobs:get "x")
+  end
+
+  it("goes no further, in whatever field, nor does a signed link", function()
+    local client <close> = support.client(sim, { token = "TOKENTOKEN123" })
+    local err = err_of(client, '{"success":false,"processId":"TOKENTOKEN123","reasons":[{"code":"TOKENTOKEN123",'
+      .. '"message":"TOKENTOKEN123 at https://s3.example/x?X-Amz-Signature=abc"}]}')
+    for _, value in ipairs { tostring(err), err.code, err.process_id, err.body, err.reasons[1].code, err.reasons[1].message } do
+      assert.is_nil(value:find("TOKENTOKEN123", 1, true), value)
+      assert.is_nil(value:find("Signature", 1, true), value)
+    end
+  end)
+
+  it("is not looked for in our own words", function()
+    local client <close> = support.client(sim, { username = "u", password = "jobs.get" })
+    local err = err_of(client, '{"message":"jobs.get"}')
+    assert.equal("***", err.message)
+    assert.equal("jobs.get", err.operation)
+  end)
+end)

@@ -1,13 +1,16 @@
 local support = require "spec.support"
 
 describe("a transfer", function()
-  local sim, client, file_id, directory, path
+  local sim, client, file_id, whole, directory, path
 
   setup(function()
     sim = support.simulator()
     client = support.quick_client(sim)
     local job = assert(client.jobs:submit { queries = { { name = "a", query = "select Id, Name from Account" } } })
     file_id = assert(job:wait(support.soon)).batches[1].fileId
+    path = support.scratch("transfer") .. "/whole.csv"
+    assert(client.files:download(file_id, path))
+    whole = support.read(path)
   end)
   teardown(function()
     client:close()
@@ -16,18 +19,8 @@ describe("a transfer", function()
   before_each(function()
     sim:heal()
     sim:forget()
-    directory = support.scratch("files")
+    directory = support.scratch("transfer")
     path = directory .. "/file.csv"
-  end)
-
-  local whole
-
-  it("fetches a file", function()
-    local written = assert(client.files:download(file_id, path))
-    whole = support.read(path)
-    assert.same({ path = path, bytes = #whole, records = 3 }, written)
-    assert.same({ "file.csv" }, support.listing(directory))
-    assert.equal("gzip", support.sent(sim, "GET", "/v1/files/")[1].headers["accept-encoding"])
   end)
 
   for _, fault in ipairs { { kind = "cut" }, { kind = "cut", after = 50 }, { kind = "reset", after = 50 },

@@ -169,13 +169,17 @@ function Caller:explain(operation, err)
   end
 end
 
+-- What an error has from outside. (Its kind and the like are our own words, whatever a password is.)
+local FROM_OUTSIDE = { "message", "body", "code", "process_id", "request_id", "track_id" }
+
+local SIGNED_LINK = "https?://[^%s\"'<>\\]*[?&][^%s\"'<>\\]*"
+
 -- Should a server have sent a secret back, it goes no further; nor does a link that bears its own signature.
 function Caller:mask(err)
   local function mask(fields)
-    for name, value in pairs(fields) do
-      if type(value) == "string" then
-        fields[name] = self.credentials.mask(value):gsub("https?://[^%s\"'<>\\]*[?&][^%s\"'<>\\]*", "***")
-      end
+    for _, name in ipairs(FROM_OUTSIDE) do
+      local value = fields[name]
+      if value then fields[name] = self.credentials.mask(value):gsub(SIGNED_LINK, "***") end
     end
   end
   mask(err)
