@@ -156,6 +156,29 @@ describe("HTTP/2", function()
     assert.matches("^bytes=%d+%-$", asked[2].headers.range)
   end)
 
+  it("brings many files side by side, and again and again", function()
+    support.write(server.directory .. "/static/file", ("x"):rep(1000))
+    local session <close> = core.session { max_connections = 8 }
+    for _ = 1, 100 do
+      local requests, sinks = {}, {}
+      for i = 1, 8 do
+        sinks[i] = assert(core.sink { directory = server.directory })
+        requests[i] = assert(session:start { url = server.secure .. "/static/file", ca = server.ca_file, proxy = "",
+          sink = sinks[i] })
+      end
+      for i = 1, 8 do
+        assert.equal(1000, assert(support.finish(session, requests[i])).bytes)
+        sinks[i]:close()
+      end
+    end
+    assert.equal("HTTP/2.0", select(2, server:connections "/static/"))
+    local client <close> = client_new { retries = 0 }
+    local queries = {}
+    for i = 1, 8 do queries[i] = { name = "b" .. i, query = "select Id from Account where Name = 'x'" } end
+    local many = assert(assert(client.jobs:submit { queries = queries }):wait(support.soon))
+    for _ = 1, 5 do assert.equal(8, #assert(many:download(server.directory .. "/many"))) end
+  end)
+
   it("asks again after a stream that was reset, and takes the connection for sound", function()
     local client <close> = client_new()
     sim:fault { on = "GET /v1/batch-query/*", kind = "cut", after = 5 }

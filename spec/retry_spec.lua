@@ -79,11 +79,13 @@ describe("zuora.retry", function()
   end)
 
   it("knows which failures of a connection pass", function()
-    for _, name in ipairs { "COULDNT_CONNECT", "OPERATION_TIMEDOUT", "GOT_NOTHING", "RECV_ERROR", "PARTIAL_FILE" } do
+    for _, name in ipairs { "COULDNT_CONNECT", "OPERATION_TIMEDOUT", "GOT_NOTHING", "RECV_ERROR", "PARTIAL_FILE", "NOT_STARTED" } do
       assert.is_true(retry.is_transient(name))
     end
     for _, name in ipairs { "PEER_FAILED_VERIFICATION", "URL_MALFORMAT", "TOO_LARGE", "FILE", "CURL_99" } do
       assert.is_false(retry.is_transient(name))
     end
+    assert.is_true(retry.is_unsent "NOT_STARTED")
+    assert.is_false(retry.is_unsent "GOT_NOTHING")
   end)
 end)

@@ -153,6 +153,22 @@ describe("core.session", function()
     assert.equal(200, status)
   end)
 
+  it("is not brought down by a first header line that begins with a blank", function()
+    sim:fault { on = "GET /folded", kind = "garbage", raw = "HTTP/1.1 200 OK\r\n x: y\r\n\r\n", times = "always" }
+    -- In a process of its own: libcurl before 8.1.1 joined such a line to a header of the answer before.
+    local text, status = support.lua(([[
+      local core = require "zuora.core"
+      local support = require "spec.support"
+      local session <close> = core.session {}
+      for _ = 1, 20 do
+        support.finish(session, session:start { url = %q .. "/x" })
+        print((select(3, support.finish(session, session:start { url = %q .. "/folded" }))))
+      end
+    ]]):format(sim.url, sim.url), os.getenv "SPEC_LUA_PREFIX")
+    assert.equal(0, status, text)
+    assert.equal(("WEIRD_SERVER_REPLY\n"):rep(20), text)
+  end)
+
   it("tells the status of an answer that broke off", function()
     sim:fault { kind = "cut", after = 3 }
     assert.equal(401, select(4, get {}))

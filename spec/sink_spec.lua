@@ -85,6 +85,22 @@ describe("core.sink", function()
     assert.is_true(sink:finish())
   end)
 
+  it("is free again after a start that raised, or that libcurl refused", function()
+    local sink <close> = assert(core.sink { path = path })
+    collectgarbage "stop" -- which would set it free, too
+    assert.has_error(function() session:start { url = sim.url, sink = sink, headers = { A = "" } } end)
+    local first <close> = session:start { url = sim.url, sink = sink }
+    first:cancel()
+    collectgarbage "restart"
+    local request, message, name = session:start { url = sim.url .. "/" .. ("x"):rep(9000000), sink = sink }
+    assert.is_nil(request)
+    assert.matches("bad argument", message)
+    assert.equal("NOT_STARTED", name)
+    serve "whole"
+    assert(fetch(sink))
+    assert.is_true(sink:finish())
+  end)
+
   it("asks for no compression", function()
     sim:forget()
     local sink <close> = assert(core.sink { path = path })

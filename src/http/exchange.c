@@ -100,7 +100,7 @@ static void headers_read(lua_State *L, Request *request, int table) {
 
 /* What the exchange says of headers, then what its caller knows, then what stands for all. */
 void exchange_set_headers(lua_State *L, Request *request, const Exchange *exchange, int standing,
-                          int own) {
+                          int own, bool sink) {
   if (!text_is_token(exchange->method)) luaL_error(L, "option 'method' is not a method");
   headers_read(L, request, own);
   if (exchange->accept != NULL) headers_put(L, request, "Accept", exchange->accept);
@@ -108,7 +108,7 @@ void exchange_set_headers(lua_State *L, Request *request, const Exchange *exchan
               exchange->content_type != NULL ? exchange->content_type : "");
   headers_read(L, request, standing);
   headers_put(L, request, "Expect", ""); /* no round trip before a big body */
-  if (request->sink != NULL) headers_put(L, request, "Accept-Encoding", "identity");
+  if (sink) headers_put(L, request, "Accept-Encoding", "identity");
 }
 
 /* --- the easy handle -------------------------------------------------------------------------- */
@@ -151,6 +151,17 @@ static CURLcode exchange_set_version(CURL *easy, const Exchange *exchange) {
   return curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 }
 
+/* What is good to have: a request goes out without it, too. The libcurl at run time may be older than its
+ * header. */
+static void exchange_set_hints(CURL *easy, bool sink) {
+  (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  if (sink) (void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, SINK_BUFFER_SIZE);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  /* Do not wait for a slow resolver at close. Safe because this module is never unmapped. */
+  (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+}
+
 CURLcode exchange_apply(CURL *easy, const Exchange *exchange, bool sink) {
   CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, exchange->url);
   SET(CURLOPT_PATH_AS_IS, 1L);
@@ -159,15 +170,12 @@ CURLcode exchange_apply(CURL *easy, const Exchange *exchange, bool sink) {
   SET(CURLOPT_FOLLOWLOCATION, 0L);
   SET(CURLOPT_SSL_VERIFYPEER, 1L);
   SET(CURLOPT_SSL_VERIFYHOST, 2L);
-  SET(CURLOPT_TCP_KEEPALIVE, 1L);
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_FRESH_CONNECT, exchange->fresh ? 1L : 0L);
   SET(CURLOPT_CONNECTTIMEOUT_MS, seconds_to_ms(exchange->connect_timeout));
   /* libcurl takes a gzip stream that breaks off for one that ends. JSON that breaks off is no JSON, but
    * a file would be short: it comes without coding. */
-  if (sink) {
-    SET(CURLOPT_BUFFERSIZE, SINK_BUFFER_SIZE);
-  } else {
+  if (!sink) {
     SET(CURLOPT_ACCEPT_ENCODING, "gzip");
   }
   if (exchange->ca != NULL) {
@@ -182,11 +190,7 @@ CURLcode exchange_apply(CURL *easy, const Exchange *exchange, bool sink) {
   if (exchange->user_agent != NULL) {
     SET(CURLOPT_USERAGENT, exchange->user_agent);
   }
-#if LIBCURL_VERSION_NUM >= 0x075700
-  /* Do not wait for a slow resolver at close. Safe because this module is never unmapped. The libcurl
-   * at run time may be older than its header, and not know it. */
-  (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
+  exchange_set_hints(easy, sink);
   if (code == CURLE_OK) code = exchange_set_version(easy, exchange);
   return code == CURLE_OK ? exchange_set_method(easy, exchange) : code;
 }

@@ -172,9 +172,9 @@ extern const Option transport_options[]; /* those that make sense for every exch
 void exchange_init(Exchange *exchange);
 
 /* Fills request->headers. `standing` and `own` are stack positions of header tables, or 0: own wins over
- * standing, and false there leaves one out. */
+ * standing, and false there leaves one out. A body for a `sink` comes without coding, unless they say more. */
 void exchange_set_headers(lua_State *L, Request *request, const Exchange *exchange, int standing,
-                          int own);
+                          int own, bool sink);
 
 /* Tells the easy handle all that is not the request's own business. */
 CURLcode exchange_apply(CURL *easy, const Exchange *exchange, bool sink);
@@ -233,13 +233,12 @@ void session_note_socket(Session *session, int fd);
 /* This is a child made by fork, and the session its parent's: not to be touched. */
 bool session_is_inherited(const Session *session);
 
-/* An easy handle in its initial state (NULL: no memory), and the way back. */
-CURL *session_take_easy(Session *session);
-void session_give_easy(Session *session, CURL *easy);
+/* The session at `at` keeps the request at `index` alive until it is handed over, or dropped. Raises when
+ * there is no memory; `index` counts from the bottom. */
+void session_hold(lua_State *L, int at, int index, const Request *request);
 
-/* Puts the request, at `index` on the stack, to work; the session at `at` keeps it alive until it
- * is handed over. */
-CURLMcode session_add(lua_State *L, int at, Session *session, int index, Request *request);
+/* Puts a request that is held to work. */
+CURLMcode session_add(Session *session, Request *request);
 
 /* The request, at `index` on the stack, leaves its session: out of the multi handle, and no longer
  * kept alive by it. Raises nothing, also in a finaliser. */

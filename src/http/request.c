@@ -77,7 +77,7 @@ void request_expire(Request *request) {
 #define SET(option, value)                                                                         \
   if (code == CURLE_OK) code = curl_easy_setopt(easy, option, value)
 
-static CURLcode request_set_callbacks(Request *request, Session *session) {
+static CURLcode request_set_callbacks(Request *request) {
   CURL *easy = request->easy;
   CURLcode code = curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *)request);
   SET(CURLOPT_ERRORBUFFER, request->error);
@@ -91,25 +91,38 @@ static CURLcode request_set_callbacks(Request *request, Session *session) {
   SET(CURLOPT_PREREQFUNCTION, request_on_send);
   SET(CURLOPT_PREREQDATA, (void *)request);
   SET(CURLOPT_OPENSOCKETFUNCTION, request_on_socket);
-  SET(CURLOPT_OPENSOCKETDATA, (void *)session);
+  SET(CURLOPT_OPENSOCKETDATA, (void *)request->session);
   return code;
 }
 
 /* Gives back everything but the memory of the userdata itself. */
 static void request_release(Request *request) {
-  if (request->easy != NULL) {
-    if (request->session != NULL)
-      session_give_easy(request->session, request->easy);
-    else
-      curl_easy_cleanup(request->easy);
-    request->easy = NULL;
-  }
+  curl_easy_cleanup(request->easy); /* takes NULL, too */
+  request->easy = NULL;
   curl_slist_free_all(request->headers); /* after the easy handle, which points into it */
   request->headers = NULL;
   buffer_free(&request->body);
   if (request->sink != NULL) sink_release(request->sink);
   request->sink = NULL;
   request->session = NULL;
+}
+
+/* All that libcurl is told; an easy handle that serves one request alone has nothing of another's. */
+static CURLcode request_set_up(Request *request, const Exchange *exchange) {
+  request->easy = curl_easy_init();
+  if (request->easy == NULL) return CURLE_OUT_OF_MEMORY;
+  CURLcode code = exchange_apply(request->easy, exchange, request->sink != NULL);
+  return code == CURLE_OK ? request_set_callbacks(request) : code;
+}
+
+/* Pushes nil, message, name. */
+static int request_not_started(lua_State *L, int self, Request *request, const char *problem) {
+  session_drop(L, self, request);
+  request_release(request);
+  lua_pushnil(L);
+  lua_pushstring(L, problem);
+  lua_pushliteral(L, "NOT_STARTED");
+  return 3;
 }
 
 int request_start(lua_State *L, int session, const Exchange *exchange, int standing, int own,
@@ -128,37 +141,32 @@ int request_start(lua_State *L, int session, const Exchange *exchange, int stand
     lua_setiuservalue(L, self, REQUEST_BODY);
   }
   if (sink != 0) {
-    Sink *target = sink_check(L, sink);
     lua_pushvalue(L, sink);
     lua_setiuservalue(L, self, REQUEST_SINK);
-    if (!sink_claim(target)) return luaL_error(L, "the sink is taken by another request");
-    request->sink = target;
   }
   if (exchange_uploads_once(exchange)) request->upload = exchange->body;
   request->body.limit = exchange->limit;
   request->answer_timeout = exchange->timeout;
   request->stall_timeout = exchange->stall_timeout;
   request->ends_at = clock_now() + exchange->deadline;
+  exchange_set_headers(L, request, exchange, standing, own, sink != 0);
 
-  exchange_set_headers(L, request, exchange, standing, own);
-
+  /* From here on no finaliser runs, which could close one of these; and once the sink is taken, nothing
+   * raises. */
   Session *owner = session_check(L, session);
-  request->easy = session_take_easy(owner);
-  if (request->easy == NULL) return luaL_error(L, "curl_easy_init: not enough memory");
-  CURLcode code = exchange_apply(request->easy, exchange, sink != 0);
-  if (code == CURLE_OK) code = request_set_callbacks(request, owner);
-  const char *problem = code != CURLE_OK ? curl_easy_strerror(code) : NULL;
-  if (problem == NULL) {
-    CURLMcode added = session_add(L, session, owner, self, request);
-    if (added != CURLM_OK) problem = curl_multi_strerror(added);
+  Sink *target = sink != 0 ? sink_check(L, sink) : NULL;
+  session_hold(L, session, self, request);
+  request->session = owner;
+  if (target != NULL && !sink_claim(target)) {
+    session_drop(L, self, request);
+    return luaL_error(L, "the sink is taken by another request");
   }
-  if (problem == NULL) return 1;
-  request->state = REQUEST_ENDED;
-  request_release(request);
-  lua_pushnil(L);
-  lua_pushstring(L, problem);
-  lua_pushliteral(L, "NOT_STARTED");
-  return 3;
+  request->sink = target;
+  CURLcode code = request_set_up(request, exchange);
+  if (code != CURLE_OK) return request_not_started(L, self, request, curl_easy_strerror(code));
+  CURLMcode added = session_add(owner, request);
+  if (added != CURLM_OK) return request_not_started(L, self, request, curl_multi_strerror(added));
+  return 1;
 }
 
 static Request *request_peek(lua_State *L) {
@@ -215,7 +223,6 @@ static int request_finished(lua_State *L) {
 
 void request_abandon(Request *request) {
   if (request->failure == FAILURE_NONE) request->failure = FAILURE_CLOSED;
-  request->session = NULL; /* so that the easy handle is freed, not given back */
   request_release(request);
 }
 

@@ -175,6 +175,8 @@ size_t response_on_header(char *line, size_t size, size_t count, void *context) 
 }
 
 void response_settle(Request *request, CURLcode result) {
+  /* What libcurl 7.88 says of a first header line that begins with a blank. */
+  if (result == CURLE_BAD_FUNCTION_ARGUMENT) result = CURLE_WEIRD_SERVER_REPLY;
   request->result = result;
   if (result == CURLE_OK && request->failure == FAILURE_NONE) {
     if (!request->headers_ended)

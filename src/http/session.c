@@ -19,9 +19,6 @@
 #include <sys/select.h>
 #include <sys/stat.h>
 
-/* Easy handles kept for the next requests: setting one up anew costs more than a reset. */
-#define SPARE_EASY_MAX 32
-
 enum { SESSION_IN_FLIGHT = 1, SESSION_USERVALUES = 1 };
 
 /* Descriptors are used again, so that a number alone says nothing. */
@@ -38,8 +35,6 @@ struct Session {
   size_t running_count, finished_count;
   HighSocket *high; /* sockets that an fd_set cannot hold */
   size_t high_count, high_size;
-  CURL *spare[SPARE_EASY_MAX];
-  size_t spare_count;
 };
 
 /* --- lists ------------------------------------------------------------------------------------ */
@@ -106,37 +101,20 @@ void session_note_socket(Session *session, int fd) {
   session->high[session->high_count++] = (HighSocket){fd, status.st_dev, status.st_ino};
 }
 
-CURL *session_take_easy(Session *session) {
-  if (session->spare_count > 0) return session->spare[--session->spare_count];
-  return curl_easy_init();
-}
-
-void session_give_easy(Session *session, CURL *easy) {
-  if (session->multi != NULL && session->spare_count < SPARE_EASY_MAX) {
-    curl_easy_reset(easy);
-    session->spare[session->spare_count++] = easy;
-  } else {
-    curl_easy_cleanup(easy);
-  }
-}
-
-CURLMcode session_add(lua_State *L, int at, Session *session, int index, Request *request) {
-  index = lua_absindex(L, index);
-  lua_getiuservalue(L, at, SESSION_IN_FLIGHT); /* [in flight] */
-  lua_pushvalue(L, index);
-  lua_rawsetp(L, -2, request); /* the one step that may raise comes before libcurl knows */
-  CURLMcode code = curl_multi_add_handle(session->multi, request->easy);
-  if (code == CURLM_OK) {
-    request->session = session;
-    request->state = REQUEST_RUNNING;
-    list_push(&session->running, request);
-    session->running_count++;
-  } else {
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, request);
-  }
+void session_hold(lua_State *L, int at, int index, const Request *request) {
+  lua_getiuservalue(L, at, SESSION_IN_FLIGHT);
+  lua_pushvalue(L, index); /* [in flight, request] */
+  lua_rawsetp(L, -2, request);
   lua_pop(L, 1);
-  return code;
+}
+
+CURLMcode session_add(Session *session, Request *request) {
+  CURLMcode code = curl_multi_add_handle(session->multi, request->easy);
+  if (code != CURLM_OK) return code;
+  request->state = REQUEST_RUNNING;
+  list_push(&session->running, request);
+  session->running_count++;
+  return CURLM_OK;
 }
 
 /* Out of the multi handle. libcurl refuses only when it is called from inside a callback, which no
@@ -342,7 +320,6 @@ static int session_close(lua_State *L) {
     session_remove(session, request);
     request_abandon(request);
   }
-  while (session->spare_count > 0) curl_easy_cleanup(session->spare[--session->spare_count]);
   CURLM *multi = session->multi;
   session->multi = NULL;
   (void)curl_multi_cleanup(multi);
