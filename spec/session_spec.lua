@@ -169,6 +169,53 @@ describe("core.session", function()
     assert.equal(("WEIRD_SERVER_REPLY\n"):rep(20), text)
   end)
 
+  -- An answer with so many lines beside a few others.
+  local function with_lines(line, count, more)
+    local lines = {}
+    for i = 1, count do lines[i] = line:format(i) .. "\r\n" end
+    sim:fault { kind = "garbage", raw = ("HTTP/1.1 200 OK\r\n%s%s\r\nabcde"):format(more or "", table.concat(lines)) }
+  end
+
+  it("joins what is repeated and what is folded", function()
+    with_lines("X: %d", 3, "B:  b \r\nC: c\r\n \t d\r\n\te\r\nD:\r\nx: 0\r\n")
+    local headers = assert(get {}).headers
+    assert.same({ b = "b", c = "c d e", d = "", x = "0, 1, 2, 3" }, headers)
+  end)
+
+  for _, line in ipairs { "X: %d", "X%d: 1", "Content-Length: 5", "Content-Encoding: identity", " x%d" } do
+    it("takes time for headers that grows with their number: " .. line, function()
+      local function seconds(count)
+        local least = math.huge
+        for _ = 1, 3 do
+          local sink <close> = assert(core.sink { directory = "build/spec" })
+          with_lines(line, count, "A: b\r\nContent-Length: 5\r\n")
+          local started = os.clock()
+          assert(get { sink = sink })
+          least = math.min(least, os.clock() - started)
+        end
+        return least
+      end
+      -- A time that grows with the square would be 64 times as long.
+      assert.is_true(seconds(8000) < 24 * seconds(1000))
+    end)
+  end
+
+  it("takes a limited amount of headers, those of interim answers included", function()
+    with_lines("X: " .. ("x"):rep(1000), 400)
+    local response, message, name = get {}
+    assert.is_nil(response)
+    assert.equal("WEIRD_SERVER_REPLY", name)
+    assert.matches("too large", message)
+    sim:fault { kind = "garbage", raw = ("HTTP/1.1 100 Go\r\nX: " .. ("x"):rep(1000) .. "\r\n\r\n"):rep(400)
+      .. "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }
+    assert.equal("WEIRD_SERVER_REPLY", (select(3, get {})))
+  end)
+
+  it("takes no trailer for a header", function()
+    sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n" }
+    assert.same({ ["transfer-encoding"] = "chunked" }, assert(get {}).headers)
+  end)
+
   it("tells the status of an answer that broke off", function()
     sim:fault { kind = "cut", after = 3 }
     assert.equal(401, select(4, get {}))

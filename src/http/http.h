@@ -10,7 +10,7 @@
 #include <curl/curl.h>
 
 #if LIBCURL_VERSION_NUM < 0x075500
-#error "libcurl 7.85.0 or newer is needed (CURLOPT_PROTOCOLS_STR, header API)"
+#error "libcurl 7.85.0 or newer is needed (CURLOPT_PROTOCOLS_STR)"
 #endif
 
 #define SESSION_CLASS "zuora.session"
@@ -87,16 +87,6 @@ bool sink_coding_broken(const Sink *sink);
 /* The errno of the first call that failed, and 0 when all is well. */
 int sink_error(const Sink *sink);
 
-/* --- request.c: one exchange ---------------------------------------------------------------------
- */
-
-typedef enum RequestState {
-  REQUEST_NEW,      /* being put together; belongs to no list */
-  REQUEST_RUNNING,  /* in the multi handle and in the session's list `running` */
-  REQUEST_FINISHED, /* out of the multi handle, in the list `finished` until step hands it over */
-  REQUEST_ENDED,    /* handed over, cancelled, or left behind by its session */
-} RequestState;
-
 /* What went wrong on our side of libcurl; a CURLcode tells the rest. */
 typedef enum RequestFailure {
   FAILURE_NONE,
@@ -110,6 +100,7 @@ typedef enum RequestFailure {
   FAILURE_SHORT,
   FAILURE_CODING,
   FAILURE_CUT_HEADERS,
+  FAILURE_HEADERS,
   FAILURE_DEADLINE,
   FAILURE_CANCELLED,
   FAILURE_CLOSED,
@@ -119,6 +110,44 @@ typedef struct Buffer {
   char *data;
   size_t length, capacity, limit;
 } Buffer;
+
+/* FAILURE_TOO_LARGE beyond its limit, FAILURE_NO_MEMORY, or FAILURE_NONE. */
+RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length);
+void buffer_free(Buffer *buffer);
+
+/* --- headers.c: the headers of an answer ------------------------------------------------------ */
+
+typedef struct Headers {
+  enum { HEADERS_NONE, HEADERS_OPEN, HEADERS_ENDED } state; /* ended: the blank line was seen */
+  size_t seen;                                              /* bytes of all lines */
+  Buffer text; /* of the newest answer: name, NUL, value, NUL and so on, names in lower case */
+} Headers;
+
+typedef struct Header {
+  const char *name, *value;
+} Header;
+
+/* A line, as libcurl has it. FAILURE_HEADERS when it is none, or one too many. */
+RequestFailure headers_take(Headers *headers, const char *line, size_t length);
+
+/* Goes to the next one, to the first from {NULL, NULL}; false at the end. */
+bool headers_next(const Headers *headers, Header *header);
+
+/* How many there are of this name (in lower case), and the last one's value. */
+size_t headers_find(const Headers *headers, const char *name, const char **last);
+
+/* Pushes a table: values by name, those of a repeated one joined by ", ". */
+void headers_push(lua_State *L, const Headers *headers);
+
+/* --- request.c: one exchange ---------------------------------------------------------------------
+ */
+
+typedef enum RequestState {
+  REQUEST_NEW,      /* being put together; belongs to no list */
+  REQUEST_RUNNING,  /* in the multi handle and in the session's list `running` */
+  REQUEST_FINISHED, /* out of the multi handle, in the list `finished` until step hands it over */
+  REQUEST_ENDED,    /* handed over, cancelled, or left behind by its session */
+} RequestState;
 
 /* A userdata. Its user values keep alive what libcurl and the callbacks point into. */
 enum { REQUEST_SESSION = 1, REQUEST_BODY, REQUEST_SINK, REQUEST_RESPONSE, REQUEST_USERVALUES = 4 };
@@ -131,11 +160,11 @@ struct Request {
   struct curl_slist *headers;
   Sink *sink;
   Bytes upload; /* what goes up piece by piece: see request_on_read */
+  Headers head;
   Buffer body;
-  bool sent;          /* the request has a connection, and goes out */
-  bool headers_ended; /* the blank line behind the headers was seen */
-  bool begun;         /* the first byte of the body, or the end of an empty one, was seen */
-  bool to_sink;       /* this body goes to the sink, not to memory */
+  bool sent;    /* the request has a connection, and goes out */
+  bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
+  bool to_sink; /* this body goes to the sink, not to memory */
   CURLcode result;
   RequestFailure failure;
   int file_error;      /* the errno of FAILURE_FILE */
@@ -199,8 +228,6 @@ void request_expire(Request *request);
 void request_abandon(Request *request);
 
 /* --- response.c: what comes back -------------------------------------------------------------- */
-
-void buffer_free(Buffer *buffer);
 
 /* For libcurl: a header line, and a piece of the body. The context is the request. */
 size_t response_on_header(char *line, size_t size, size_t count, void *context);

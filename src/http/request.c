@@ -101,6 +101,7 @@ static void request_release(Request *request) {
   request->easy = NULL;
   curl_slist_free_all(request->headers); /* after the easy handle, which points into it */
   request->headers = NULL;
+  buffer_free(&request->head.text);
   buffer_free(&request->body);
   if (request->sink != NULL) sink_release(request->sink);
   request->sink = NULL;

@@ -18,7 +18,7 @@
 
 /* --- a buffer with a ceiling ------------------------------------------------------------------ */
 
-static RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length) {
+RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length) {
   if (length > buffer->limit - buffer->length) return FAILURE_TOO_LARGE;
   if (length > buffer->capacity - buffer->length) {
     size_t capacity = buffer->capacity > 0 ? buffer->capacity : 4096;
@@ -44,20 +44,24 @@ void buffer_free(Buffer *buffer) {
 
 /* --- callbacks and what they decide ----------------------------------------------------------- */
 
-static const char *response_header(Request *request, const char *name) {
-  struct curl_header *header;
-  if (curl_easy_header(request->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) return NULL;
-  return header->value;
+/* NULL for a header that is not there. */
+static const char *response_header(const Request *request, const char *name) {
+  const char *value = NULL;
+  (void)headers_find(&request->head, name, &value);
+  return value;
+}
+
+/* Of a header that must be there once: two of them contradict each other. */
+static const char *response_sole_header(const Request *request, const char *name) {
+  const char *value = NULL;
+  return headers_find(&request->head, name, &value) == 1 ? value : NULL;
 }
 
 /* In which coding does the body come? One that cannot be taken off must not reach the file. */
-static bool response_coding(Request *request, bool *packed) {
-  struct curl_header *header;
-  for (size_t i = 0; curl_easy_header(request->easy, "Content-Encoding", i, CURLH_HEADER, -1,
-                                      &header) == CURLHE_OK;
-       i++)
-    if (!curl_strequal(header->value, "identity")) {
-      if (*packed || !curl_strequal(header->value, "gzip") || !sink_unpacks(request->sink))
+static bool response_coding(const Request *request, bool *packed) {
+  for (Header header = {NULL, NULL}; headers_next(&request->head, &header);)
+    if (strcmp(header.name, "content-encoding") == 0 && !curl_strequal(header.value, "identity")) {
+      if (*packed || !curl_strequal(header.value, "gzip") || !sink_unpacks(request->sink))
         return false;
       *packed = true;
     }
@@ -71,8 +75,8 @@ static bool response_file_failed(Request *request) {
 }
 
 /* The answer's strong validator. A weak one does not promise the same bytes. */
-static const char *response_validator(Request *request) {
-  const char *etag = response_header(request, "ETag");
+static const char *response_validator(const Request *request) {
+  const char *etag = response_sole_header(request, "etag");
   return validator_usable(etag) ? etag : NULL;
 }
 
@@ -95,7 +99,7 @@ static bool content_range(const char *text, curl_off_t *start, curl_off_t *total
 /* A part came: it must be the one that is missing, before its first byte is taken. */
 static bool response_continue(Request *request, BodyHead *head) {
   curl_off_t start = 0;
-  if (content_range(response_header(request, "Content-Range"), &start, &head->total) &&
+  if (content_range(response_sole_header(request, "content-range"), &start, &head->total) &&
       sink_continue(request->sink, start, head))
     return true;
   request->failure = FAILURE_RANGE;
@@ -109,7 +113,7 @@ static bool response_begin(Request *request) {
   if (request->sink == NULL) return true;
   long status = 0;
   if (curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK) return false;
-  const char *content_type = response_header(request, "Content-Type");
+  const char *content_type = response_header(request, "content-type");
   if ((status != 200 && status != 206) ||
       sink_refuses(request->sink, content_type != NULL ? content_type : ""))
     return true;
@@ -143,35 +147,18 @@ size_t response_on_body(char *data, size_t size, size_t count, void *context) {
 
 /* Two different lengths for one body: nothing can be proven about it. libcurl before 8.22 takes the
  * first. */
-static bool response_lengths_agree(Request *request) {
-  struct curl_header *header;
-  char *first = NULL;
-  size_t amount = 1;
-  bool agree = true;
-  for (size_t i = 0; i < amount && agree; i++) {
-    if (curl_easy_header(request->easy, "Content-Length", i, CURLH_HEADER, -1, &header) !=
-        CURLHE_OK)
-      break;
-    amount = header->amount;
-    if (amount < 2) break;
-    if (first == NULL)
-      agree = (first = strdup(header->value)) != NULL; /* the next call may reuse the struct */
-    else
-      agree = strcmp(first, header->value) == 0;
-  }
-  free(first);
-  return agree;
+static bool response_lengths_agree(const Request *request) {
+  const char *last = response_header(request, "content-length");
+  for (Header header = {NULL, NULL}; headers_next(&request->head, &header);)
+    if (strcmp(header.name, "content-length") == 0 && strcmp(header.value, last) != 0) return false;
+  return true;
 }
 
-/* libcurl takes headers that break off for headers that end. */
 size_t response_on_header(char *line, size_t size, size_t count, void *context) {
   Request *request = context;
   size_t length = size * count;
-  if (length >= 5 && memcmp(line, "HTTP/", 5) == 0)
-    request->headers_ended = false;
-  else if (length > 0 && (line[0] == '\r' || line[0] == '\n'))
-    request->headers_ended = true;
-  return length;
+  request->failure = headers_take(&request->head, line, length);
+  return request->failure == FAILURE_NONE ? length : CURL_WRITEFUNC_ERROR;
 }
 
 void response_settle(Request *request, CURLcode result) {
@@ -179,7 +166,7 @@ void response_settle(Request *request, CURLcode result) {
   if (result == CURLE_BAD_FUNCTION_ARGUMENT) result = CURLE_WEIRD_SERVER_REPLY;
   request->result = result;
   if (result == CURLE_OK && request->failure == FAILURE_NONE) {
-    if (!request->headers_ended)
+    if (request->head.state != HEADERS_ENDED) /* libcurl takes headers that break off for an end */
       request->failure = FAILURE_CUT_HEADERS;
     else if (!response_lengths_agree(request))
       request->failure = FAILURE_LENGTHS;
@@ -248,6 +235,7 @@ static const struct {
     {FAILURE_SHORT, "SHORT", "the file has another number of bytes than was announced"},
     {FAILURE_CODING, "CODING", "the gzip coding of the answer is damaged, or ends too early"},
     {FAILURE_CUT_HEADERS, "CUT_HEADERS", "the connection ended within the headers of the answer"},
+    {FAILURE_HEADERS, "WEIRD_SERVER_REPLY", "the headers of the answer are damaged, or too large"},
     {FAILURE_DEADLINE, "DEADLINE", "the deadline has passed"},
     {FAILURE_CANCELLED, "CANCELLED", "the request was cancelled"},
     {FAILURE_CLOSED, "CLOSED", "the session was closed"},
@@ -287,29 +275,6 @@ static void set_string(lua_State *L, const char *key, const char *value, size_t 
   lua_setfield(L, -2, key);
 }
 
-/* Header names in lower case; the values of a repeated one are joined by ", ". */
-static void response_push_headers(lua_State *L, CURL *easy) {
-  lua_newtable(L); /* [headers] */
-  struct curl_header *header = NULL;
-  while ((header = curl_easy_nextheader(easy, CURLH_HEADER, -1, header)) != NULL) {
-    luaL_Buffer name;
-    size_t length = strlen(header->name);
-    char *lower = luaL_buffinitsize(L, &name, length);
-    for (size_t i = 0; i < length; i++) {
-      char c = header->name[i];
-      lower[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
-    luaL_pushresultsize(&name, length); /* [headers, name] */
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, -3) == LUA_TSTRING) /* [headers, name, earlier] */
-      lua_pushfstring(L, "%s, %s", lua_tostring(L, -1), header->value);
-    else
-      lua_pushstring(L, header->value);
-    lua_remove(L, -2); /* [headers, name, value] */
-    lua_rawset(L, -3);
-  }
-}
-
 bool response_is_framed(Request *request) {
   long version = 0, status = 0;
   curl_off_t length = -1;
@@ -322,7 +287,7 @@ bool response_is_framed(Request *request) {
   if (curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length) == CURLE_OK &&
       length >= 0)
     return true;
-  const char *coding = response_header(request, "Transfer-Encoding");
+  const char *coding = response_header(request, "transfer-encoding");
   size_t size = coding != NULL ? strlen(coding) : 0;
   return size >= 7 && curl_strequal(coding + size - 7, "chunked"); /* the last coding delimits */
 }
@@ -339,7 +304,7 @@ CURLcode response_push(lua_State *L, Request *request) {
   lua_createtable(L, 0, 9);
   lua_pushinteger(L, (lua_Integer)status);
   lua_setfield(L, -2, "status");
-  response_push_headers(L, request->easy);
+  headers_push(L, &request->head);
   lua_setfield(L, -2, "headers");
   if (!request->to_sink)
     set_string(L, "body", request->body.data != NULL ? request->body.data : "",

@@ -1,0 +1,127 @@
+/*
+ * The headers of an answer, taken line by line as libcurl hands them over. (Its own header API looks at all
+ * lines for each one that it gives: what a server sends could then take a time that grows with its square.)
+ */
+#include "http.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* All lines, those of interim answers included. libcurl has this limit by itself, but not in all versions. */
+#define HEADERS_LIMIT (300u * 1024u)
+
+static bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* What is left of a text without the blanks around it. */
+static const char *trimmed(const char *text, size_t *length) {
+  while (*length > 0 && is_blank(text[*length - 1])) (*length)--;
+  while (*length > 0 && is_blank(*text)) {
+    text++;
+    (*length)--;
+  }
+  return text;
+}
+
+/* A value, behind what is there, and its end. */
+static RequestFailure headers_append_value(Headers *headers, const char *value, size_t length) {
+  value = trimmed(value, &length);
+  RequestFailure failure = buffer_append(&headers->text, value, length);
+  return failure != FAILURE_NONE ? failure : buffer_append(&headers->text, "", 1);
+}
+
+/* A line that begins with a blank goes on with the value before it. */
+static RequestFailure headers_unfold(Headers *headers, const char *line, size_t length) {
+  if (headers->text.length == 0) return FAILURE_HEADERS;
+  headers->text.data[headers->text.length - 1] = ' '; /* which was the end of that value */
+  return headers_append_value(headers, line, length);
+}
+
+static RequestFailure headers_add(Headers *headers, const char *line, size_t length) {
+  if (memchr(line, '\0', length) != NULL) return FAILURE_HEADERS;
+  if (is_blank(*line)) return headers_unfold(headers, line, length);
+  const char *colon = memchr(line, ':', length);
+  if (colon == NULL) return FAILURE_HEADERS;
+  size_t name = (size_t)(colon - line), at = headers->text.length;
+  RequestFailure failure = buffer_append(&headers->text, line, name + 1);
+  if (failure != FAILURE_NONE) return failure;
+  char *lower = headers->text.data + at;
+  for (size_t i = 0; i < name; i++)
+    if (lower[i] >= 'A' && lower[i] <= 'Z') lower[i] = (char)(lower[i] - 'A' + 'a');
+  lower[name] = '\0';
+  return headers_append_value(headers, colon + 1, length - name - 1);
+}
+
+RequestFailure headers_take(Headers *headers, const char *line, size_t length) {
+  if (length > HEADERS_LIMIT - headers->seen) return FAILURE_HEADERS;
+  headers->seen += length;
+  headers->text.limit = SIZE_MAX;
+  if (headers->state != HEADERS_OPEN) {
+    if (length < 5 || memcmp(line, "HTTP/", 5) != 0) return FAILURE_NONE; /* behind the body */
+    headers->state = HEADERS_OPEN;
+    headers->text.length = 0;
+    return FAILURE_NONE;
+  }
+  if (length > 0 && (*line == '\r' || *line == '\n')) {
+    headers->state = HEADERS_ENDED;
+    return FAILURE_NONE;
+  }
+  return length > 0 ? headers_add(headers, line, length) : FAILURE_NONE;
+}
+
+bool headers_next(const Headers *headers, Header *header) {
+  const char *at =
+      header->value != NULL ? header->value + strlen(header->value) + 1 : headers->text.data;
+  if (at == NULL || at == headers->text.data + headers->text.length) return false;
+  header->name = at;
+  header->value = at + strlen(at) + 1;
+  return true;
+}
+
+size_t headers_find(const Headers *headers, const char *name, const char **last) {
+  size_t count = 0;
+  for (Header header = {NULL, NULL}; headers_next(headers, &header);)
+    if (strcmp(header.name, name) == 0) {
+      *last = header.value;
+      count++;
+    }
+  return count;
+}
+
+/* Puts one text into the place of the list of values on top of the stack. */
+static void values_join(lua_State *L) {
+  int list = lua_gettop(L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  luaL_Buffer text;
+  luaL_buffinit(L, &text);
+  for (lua_Integer i = 1; i <= count; i++) {
+    if (i > 1) luaL_addstring(&text, ", ");
+    lua_rawgeti(L, list, i);
+    luaL_addvalue(&text);
+  }
+  luaL_pushresult(&text);
+  lua_remove(L, list);
+}
+
+void headers_push(lua_State *L, const Headers *headers) {
+  lua_newtable(L); /* [all]: lists of values by name */
+  for (Header header = {NULL, NULL}; headers_next(headers, &header);) {
+    if (lua_getfield(L, -1, header.name) != LUA_TTABLE) {
+      lua_pop(L, 1);
+      lua_createtable(L, 1, 0);
+      lua_pushvalue(L, -1);
+      lua_setfield(L, -3, header.name);
+    }
+    lua_pushstring(L, header.value); /* [all, list, value] */
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+  }
+  lua_pushnil(L);
+  while (lua_next(L, -2)) { /* [all, name, list] */
+    values_join(L);
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+}
