@@ -91,6 +91,62 @@ describe("a transfer", function()
     after_break { raw = head .. "50-183/184\r\nContent-Length: 139\r\n\r\n" .. whole:sub(51) .. "extra" }
   end)
 
+  -- The first answer does not say how long the file is, and breaks off; then come parts of it: { range, length }.
+  local function in_parts(parts)
+    sim:forget()
+    sim:fault { on = "GET /v1/files/*", kind = "garbage", raw = ("HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\n"
+      .. 'ETag: "%s"\r\nTransfer-Encoding: chunked\r\n\r\n32\r\n%s\r\n'):format(file_id, whole:sub(1, 50)) }
+    local at = 50
+    for _, part in ipairs(parts) do
+      local body = whole:sub(at + 1, at + part[2])
+      sim:fault { on = "GET /v1/files/*", kind = "garbage", raw = ("HTTP/1.1 206 Partial\r\nContent-Type: text/csv\r\n"
+        .. 'ETag: "%s"\r\nContent-Range: bytes %s\r\nContent-Length: %d\r\n\r\n%s'):format(file_id, part[1], #body, body) }
+      at = at + part[2]
+    end
+    local written = assert(client.files:download(file_id, path))
+    assert.equal(whole, support.read(path))
+    assert.equal(3, written.records)
+    local ranges = {}
+    for i, entry in ipairs(support.sent(sim, "GET", "/v1/files/")) do
+      if i > 1 then ranges[#ranges + 1] = entry.headers.range or "all" end
+    end
+    return table.concat(ranges, " ")
+  end
+
+  it("takes a part that does not name the total for no end, and goes on asking", function()
+    assert.equal("bytes=50- bytes=60-", in_parts { { "50-59/*", 10 } })
+    assert.equal("bytes=50- bytes=60- bytes=70-", in_parts { { "50-59/*", 10 }, { "60-69/*", 10 } })
+    assert.equal("bytes=50-", in_parts { { ("50-%d/%d"):format(#whole - 1, #whole), #whole - 50 } })
+    -- The last byte is here, and nobody said so: there is nothing behind it.
+    assert.equal(("bytes=50- bytes=%d-"):format(#whole), in_parts { { ("50-%d/*"):format(#whole - 1), #whole - 50 } })
+  end)
+
+  it("takes 416 for the end only when it had asked for what is behind", function()
+    sim:fault { on = "GET /v1/files/*", kind = "garbage", raw = ("HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\n"
+      .. "Transfer-Encoding: chunked\r\n\r\n32\r\n%s\r\n"):format(whole:sub(1, 50)) }
+    sim:fault { on = "GET /v1/files/*", kind = "garbage",
+      raw = "HTTP/1.1 416 No\r\nContent-Range: bytes */50\r\nContent-Length: 0\r\n\r\n" }
+    assert(client.files:download(file_id, path))
+    assert.equal(whole, support.read(path))
+  end)
+
+  it("goes on with parts, however many they are", function()
+    local parts, asked = {}, { "bytes=50-" }
+    for i = 1, 10 do
+      parts[i] = { ("%d-%d/%d"):format(40 + 10 * i, 49 + 10 * i, #whole), 10 }
+      asked[i + 1] = ("bytes=%d-"):format(50 + 10 * i)
+    end
+    assert.equal(table.concat(asked, " "), in_parts(parts))
+  end)
+
+  it("starts again after a part that is not what it says, or whose range cannot be read", function()
+    for _, range in ipairs { "50-59/", "50-59/junk", "50-59", "50-59/60x", "50-59/ 60", " 50-59/60", "50- 59/*", "50-+59/*", "-59/*",
+      "50-/*", "50-59/**", "50-59/*, bytes 60-69/*", "50-59/60\r\nContent-Range: bytes 50-59/61", "50-59/50",
+      "50-9223372036854775807/*", "50-99999999999999999999/*", "50-59/99999999999999999999", "50-60/*", "50-58/*" } do
+      assert.equal("bytes=50- all", in_parts { { range, 10 } }, range)
+    end
+  end)
+
   it("takes no validator that could not be sent back", function()
     for _, etag in ipairs { '"a\tb"', '"a\1b"', '"open', '""x' } do
       sim:fault { on = "GET /v1/files/*", kind = "garbage",

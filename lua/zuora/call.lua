@@ -36,7 +36,7 @@ end
 
 -- Failures that are not the network's, by the names of request:response().
 local OWN_KIND = { TOO_LARGE = "too_large", FILE = "file", CODED = "http", LENGTHS = "incomplete",
-  UNFRAMED = "incomplete", RANGE = "incomplete", SHORT = "incomplete", CODING = "incomplete",
+  UNFRAMED = "incomplete", RANGE = "incomplete", SHORT = "incomplete", PART = "incomplete", CODING = "incomplete",
   DEADLINE = "timeout", CANCELLED = "cancelled", CLOSED = "cancelled" }
 
 -- No answer came, or none that is whole (then its status may be known).

@@ -17,7 +17,7 @@ local TRANSIENT = {
   COULDNT_RESOLVE_PROXY = true, COULDNT_RESOLVE_HOST = true, COULDNT_CONNECT = true, WEIRD_SERVER_REPLY = true,
   HTTP2 = true, PARTIAL_FILE = true, OPERATION_TIMEDOUT = true, SSL_CONNECT_ERROR = true, GOT_NOTHING = true,
   SEND_ERROR = true, RECV_ERROR = true, HTTP2_STREAM = true, PROXY = true, CUT_HEADERS = true,
-  UNFRAMED = true, RANGE = true, SHORT = true, CODING = true, NOT_STARTED = true,
+  UNFRAMED = true, RANGE = true, SHORT = true, PART = true, CODING = true, NOT_STARTED = true,
 }
 
 -- Of these, the ones that end a call before any of it was sent.

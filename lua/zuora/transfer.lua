@@ -46,11 +46,11 @@ function transfer.look_at_break(exchange, err)
   local sink = exchange.sink
   local received, _, total = sink:position()
   exchange.unframed = err.curl == "UNFRAMED" or nil
-  exchange.progressed = received - exchange.received >= PROGRESS
-  if err.status == 416 and err.range_total == received and received > 0 and (total or received) == received then
-    return true
-  end
-  if err.curl == "RANGE" or err.status == 416 or err.curl == "SHORT" and received > total then sink:restart() end
+  -- A server may send less than was asked for.
+  exchange.progressed = err.curl == "PART" or received - exchange.received >= PROGRESS
+  local proven = err.status == 416 and err.range_total == received and (total or received) == received
+  if proven and exchange.request.headers.Range then return true end
+  if err.curl == "RANGE" or err.status == 416 or err.curl == "SHORT" then sink:restart() end
   if exchange.progressed then exchange.tries = 0 end
   return false
 end

@@ -45,9 +45,12 @@ void sink_release(Sink *sink);
 typedef struct BodyHead {
   const char *content_type;
   const char *validator; /* a strong ETag */
+  curl_off_t start, end; /* of what comes; the end is -1 where it is not said */
   curl_off_t total;      /* of the whole body; -1: not said */
   bool packed;           /* it comes in gzip coding */
 } BodyHead;
+
+#define BODY_HEAD_NONE ((BodyHead){NULL, NULL, 0, -1, -1, false})
 
 /* --- state.c: what a .part file needs to be gone on with -------------------------------------- */
 
@@ -67,12 +70,14 @@ bool validator_usable(const char *validator);
 /* A whole body starts: forget what an earlier try wrote. False: see sink_error. */
 bool sink_begin(Sink *sink, const BodyHead *head);
 
-/* A part of the body starts at that byte, of so many in all (-1: not said). True when it is what is
- * missing, and goes behind what is there. */
-bool sink_continue(Sink *sink, curl_off_t start, const BodyHead *head);
+/* A part of the body starts. True when it is what is missing, and goes behind what is there. */
+bool sink_continue(Sink *sink, const BodyHead *head);
 
-/* False when the body should have another number of bytes than have come. */
-bool sink_has_all(const Sink *sink);
+/* False when something else has come than was announced. */
+bool sink_is_as_told(const Sink *sink);
+
+/* False when what has come is a part, and there is more, or nobody has said that there is not. */
+bool sink_is_at_end(const Sink *sink);
 
 /* The body has ended, and is whole: only now may the file be published. False: see sink_error. */
 bool sink_complete(Sink *sink);
@@ -98,6 +103,7 @@ typedef enum RequestFailure {
   FAILURE_UNFRAMED,
   FAILURE_RANGE,
   FAILURE_SHORT,
+  FAILURE_PART,
   FAILURE_CODING,
   FAILURE_CUT_HEADERS,
   FAILURE_HEADERS,

@@ -80,27 +80,32 @@ static const char *response_validator(const Request *request) {
   return validator_usable(etag) ? etag : NULL;
 }
 
-/* "bytes 5-9/10" -> 5, 10; -1 for a total that is not told. */
-static bool content_range(const char *text, curl_off_t *start, curl_off_t *total) {
+/* The number that a text begins with, and what is behind it; NULL: there is none, or it is too large. */
+static const char *number_read(const char *text, curl_off_t *number) {
   char *end;
-  if (text == NULL || strncmp(text, "bytes ", 6) != 0 || text[6] < '0' || text[6] > '9')
-    return false;
+  if (*text < '0' || *text > '9') return NULL;
   errno = 0;
-  long long first = strtoll(text + 6, &end, 10);
-  if (*end != '-' || errno != 0) return false;
-  if (end[1] < '0' || end[1] > '9') return false;
-  long long last = strtoll(end + 1, &end, 10);
-  if (*end != '/' || last < first) return false;
-  *start = (curl_off_t)first;
-  *total = end[1] >= '0' && end[1] <= '9' ? (curl_off_t)strtoll(end + 1, NULL, 10) : -1;
-  return errno == 0 && (*total < 0 || last < *total);
+  *number = (curl_off_t)strtoll(text, &end, 10);
+  return errno == 0 ? end : NULL;
+}
+
+/* "bytes 5-9/10", with a star for a total that is not known. All else is no such header. */
+static bool content_range(const char *text, BodyHead *head) {
+  curl_off_t last = 0;
+  if (text == NULL || strncmp(text, "bytes ", 6) != 0) return false;
+  if ((text = number_read(text + 6, &head->start)) == NULL || *text != '-') return false;
+  if ((text = number_read(text + 1, &last)) == NULL || *text != '/') return false;
+  if (last < head->start || last == INT64_MAX) return false;
+  head->end = last + 1;
+  if (strcmp(text + 1, "*") == 0) return true;
+  text = number_read(text + 1, &head->total);
+  return text != NULL && *text == '\0' && head->end <= head->total;
 }
 
 /* A part came: it must be the one that is missing, before its first byte is taken. */
 static bool response_continue(Request *request, BodyHead *head) {
-  curl_off_t start = 0;
-  if (content_range(response_sole_header(request, "content-range"), &start, &head->total) &&
-      sink_continue(request->sink, start, head))
+  if (content_range(response_sole_header(request, "content-range"), head) &&
+      sink_continue(request->sink, head))
     return true;
   request->failure = FAILURE_RANGE;
   return false;
@@ -117,7 +122,9 @@ static bool response_begin(Request *request) {
   if ((status != 200 && status != 206) ||
       sink_refuses(request->sink, content_type != NULL ? content_type : ""))
     return true;
-  BodyHead head = {content_type, response_validator(request), -1, false};
+  BodyHead head = BODY_HEAD_NONE;
+  head.content_type = content_type;
+  head.validator = response_validator(request);
   if (!response_coding(request, &head.packed) || (head.packed && status == 206)) {
     request->failure = FAILURE_CODED;
     return false;
@@ -127,6 +134,7 @@ static bool response_begin(Request *request) {
   if (status == 206) return response_continue(request, &head);
   if (curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &head.total) != CURLE_OK)
     head.total = -1;
+  head.end = head.total;
   return sink_begin(request->sink, &head) || response_file_failed(request);
 }
 
@@ -175,8 +183,10 @@ void response_settle(Request *request, CURLcode result) {
           request); /* an empty body makes an empty file; `failure` tells the rest */
     if (request->to_sink && request->failure == FAILURE_NONE && !response_is_framed(request))
       request->failure = FAILURE_UNFRAMED;
-    if (request->to_sink && request->failure == FAILURE_NONE && !sink_has_all(request->sink))
+    if (request->to_sink && request->failure == FAILURE_NONE && !sink_is_as_told(request->sink))
       request->failure = FAILURE_SHORT;
+    if (request->to_sink && request->failure == FAILURE_NONE && !sink_is_at_end(request->sink))
+      request->failure = FAILURE_PART;
     if (request->to_sink && request->failure == FAILURE_NONE && !sink_complete(request->sink))
       (void)response_file_failed(request);
   }
@@ -233,6 +243,7 @@ static const struct {
     {FAILURE_RANGE, "RANGE",
      "the answer is another part of the file than the one that was asked for"},
     {FAILURE_SHORT, "SHORT", "the file has another number of bytes than was announced"},
+    {FAILURE_PART, "PART", "the answer is a part of the file that does not prove to be its end"},
     {FAILURE_CODING, "CODING", "the gzip coding of the answer is damaged, or ends too early"},
     {FAILURE_CUT_HEADERS, "CUT_HEADERS", "the connection ended within the headers of the answer"},
     {FAILURE_HEADERS, "WEIRD_SERVER_REPLY", "the headers of the answer are damaged, or too large"},

@@ -48,6 +48,7 @@ struct Sink {
   curl_off_t bytes;    /* in the file */
   curl_off_t kept;     /* where the next body begins */
   curl_off_t received; /* of the present body, as it came */
+  curl_off_t end;      /* where the newest answer ends; -1: not told */
   curl_off_t total;    /* of the present body; -1: not known */
   char *validator;     /* of the present body; NULL: none */
   bool packed;         /* the present body comes in gzip coding */
@@ -140,23 +141,30 @@ static bool text_replace(Sink *sink, char **place, const char *text) {
 /* Remembers what a later part of the body has to agree with. */
 static bool head_remember(Sink *sink, const BodyHead *head) {
   sink->received = 0;
+  sink->end = head->end;
   sink->total = head->total;
   sink->packed = head->packed;
   return text_replace(sink, &sink->content_type, head->content_type) &&
          text_replace(sink, &sink->validator, head->packed ? NULL : head->validator);
 }
 
-bool sink_has_all(const Sink *sink) {
-  return sink->total < 0 || sink->received == sink->total;
+bool sink_is_as_told(const Sink *sink) {
+  return sink->end < 0 || sink->received == sink->end;
 }
 
-bool sink_continue(Sink *sink, curl_off_t start, const BodyHead *head) {
-  if (!sink_usable(sink) || sink->gathered == NULL || start != sink->received) return false;
+bool sink_is_at_end(const Sink *sink) {
+  return sink->end < 0 || sink->end == sink->total;
+}
+
+bool sink_continue(Sink *sink, const BodyHead *head) {
+  if (!sink_usable(sink) || sink->gathered == NULL || head->start != sink->received) return false;
   if (sink->total >= 0 && head->total >= 0 && head->total != sink->total) return false;
+  if (sink->total >= 0 && head->end > sink->total) return false;
   /* Without a validator nothing proves that it is still the same file. */
   if (sink->validator == NULL) return false;
   if (head->validator != NULL && strcmp(head->validator, sink->validator) != 0) return false;
   if (sink->total < 0) sink->total = head->total;
+  sink->end = head->end;
   return true;
 }
 
@@ -328,7 +336,7 @@ static int sink_restart(lua_State *L) {
   sink->validator = NULL;
   sink->received = 0;
   sink->bytes = sink->kept;
-  sink->total = -1;
+  sink->end = sink->total = -1;
   if (sink->state != NULL) (void)unlink(sink->state);
   return 0;
 }
@@ -454,7 +462,7 @@ static int spool_open(lua_State *L, const char *directory) {
 /* Takes what an earlier process has left: the stage goes through it once more. */
 static bool sink_take_over(Sink *sink) {
   char room[STATE_ROOM];
-  BodyHead head = {NULL, NULL, -1, false};
+  BodyHead head = BODY_HEAD_NONE;
   curl_off_t size = lseek(sink->fd, 0, SEEK_END);
   if (size <= 0 || !state_read(sink->state, sink->identity, room, &head)) return false;
   if (head.total >= 0 && size > head.total) return false;
