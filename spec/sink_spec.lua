@@ -157,6 +157,111 @@ describe("core.sink", function()
     assert.is_nil((core.sink { path = directory .. "/fifo" }))
   end)
 
+  it("puts no file in the place of what is none", function()
+    support.shell(("cd %s && ln -s /dev/null null && ln -s nowhere dangling && mkfifo fifo && echo x >file && ln -s file link")
+      :format(directory))
+    local before = support.listing(directory)
+    for _, name in ipairs { "null", "dangling", "fifo", "link", "../sink/fifo" } do
+      local sink, message = core.sink { path = directory .. "/" .. name }
+      assert.is_nil(sink)
+      assert.matches(name .. ": it is not a regular file", message, 1, true)
+    end
+    -- Nor when it has come there meanwhile.
+    serve "whole"
+    local sink <close> = assert(core.sink { path = path })
+    assert(fetch(sink))
+    support.shell("mkfifo " .. path)
+    local done, message = sink:finish()
+    assert.is_nil(done)
+    assert.matches("file.csv: it is not a regular file", message)
+    os.remove(path)
+    assert.same(before, support.listing(directory))
+  end)
+
+  it("does not wait for a FIFO in the place of its state", function()
+    local text, status = support.lua(([[
+      local support = require "spec.support"
+      local core = require "zuora.core"
+      local sim <close> = support.simulator()
+      local path = %q
+      local session = core.session {}
+      for _, resume in ipairs { true, false } do
+        os.execute("mkfifo " .. path .. ".part.state")
+        support.write(path .. ".part", "left")
+        sim:fault { kind = "status", status = 200, body = "whole", headers = { ["Content-Type"] = "text/csv", ETag = '"x"' } }
+        local sink <close> = assert(core.sink { path = path, identity = "x", resume = resume })
+        os.execute("mkfifo " .. path .. ".part.state")
+        assert(support.finish(session, session:start { url = sim.url .. "/x", sink = sink }))
+        assert(sink:finish())
+        print(support.read(path))
+      end
+    ]]):format(path), "timeout 10")
+    assert.equal(0, status, text)
+    assert.equal("whole\nwhole\n", text)
+    assert.same({ "file.csv" }, support.listing(directory))
+  end)
+
+  it("publishes its own bytes, though another download has taken the place of its .part", function()
+    serve "mine"
+    local sink <close> = assert(core.sink { path = path, identity = "mine" })
+    assert(fetch(sink))
+    os.remove(path .. ".part")
+    serve("another's", { ["Content-Type"] = "text/csv", ETag = '"x"' })
+    local other <close> = assert(core.sink { path = path, identity = "another's", resume = true })
+    assert(fetch(other))
+    local state = support.read(path .. ".part.state")
+    assert.matches("another's", state)
+    -- Whatever the first one does, it leaves the second one's files alone.
+    sink:restart()
+    serve("mine", { ["Content-Type"] = "text/csv", ETag = '"y"' })
+    assert(fetch(sink))
+    local done, message = sink:finish()
+    assert.is_nil(done)
+    assert.matches("file.csv: its .part file is another download's", message, 1, true)
+    assert.same({ "file.csv.part", "file.csv.part.state" }, support.listing(directory))
+    assert.equal(state, support.read(path .. ".part.state"))
+    assert.is_true(other:finish())
+    assert.equal("another's", support.read(path))
+    assert.same({ "file.csv" }, support.listing(directory))
+  end)
+
+  local function mode_of(name) return support.shell("stat -c %a " .. name):match "%d+" end
+
+  it("leaves the mode of a file as it is, and gives a new one what the umask leaves", function()
+    local usual = tonumber("666", 8) & ~tonumber(support.shell "umask", 8)
+    local function download()
+      serve "whole"
+      local sink <close> = assert(core.sink { path = path })
+      local part = mode_of(path .. ".part")
+      assert(fetch(sink))
+      assert.is_true(sink:finish())
+      return mode_of(path), part
+    end
+    assert.equal(("%o"):format(usual), (download()))
+    for _, mode in ipairs { "600", "640", "664", "444", "755" } do
+      assert(os.execute(("chmod %s %s"):format(mode, path)))
+      local after, during = download()
+      assert.equal(mode, after)
+      -- Nobody reads the .part who may not read the file.
+      assert.equal(0, tonumber(during, 8) & 63 & ~tonumber(mode, 8))
+    end
+  end)
+
+  it("leaves another user's .part alone", function()
+    if support.shell "id -u" ~= "0\n" then
+      pending "only root can give a file away"
+      return
+    end
+    support.write(path .. ".part", "another's")
+    assert(os.execute(("chown 12345 %s.part && chmod 666 %s.part"):format(path, path)))
+    for _, resume in ipairs { true, false } do
+      local sink, message = core.sink { path = path, identity = "x", resume = resume }
+      assert.is_nil(sink)
+      assert.matches("file.csv.part: Operation not permitted", message)
+    end
+    assert.equal("another's", support.read(path .. ".part"))
+  end)
+
   it("belongs to one download at a time", function()
     local sink <close> = assert(core.sink { path = path })
     assert.matches("[Bb]usy", (select(2, core.sink { path = path })))
@@ -198,6 +303,7 @@ describe("core.sink", function()
     assert.has_error(function() sink:finish() end)
     assert.has_error(function() session:start { url = sim.url, sink = sink } end)
     assert.has_error(function() core.sink {} end)
+    assert.has_error(function() core.sink { directory = "" } end)
     assert.has_error(function() core.sink { path = "a\0b" } end)
     assert.has_error(function() core.sink { path = path, pth = 1 } end)
   end)

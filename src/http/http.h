@@ -8,6 +8,7 @@
 #include "../core.h"
 
 #include <curl/curl.h>
+#include <sys/stat.h>
 
 #if LIBCURL_VERSION_NUM < 0x075500
 #error "libcurl 7.85.0 or newer is needed (CURLOPT_PROTOCOLS_STR)"
@@ -51,6 +52,28 @@ typedef struct BodyHead {
 } BodyHead;
 
 #define BODY_HEAD_NONE ((BodyHead){NULL, NULL, 0, -1, -1, false})
+
+/* --- part.c: the names of a download ---------------------------------------------------------- */
+
+/* Pushes nil, "path: what is wrong", errno. */
+int file_error_push(lua_State *L, const char *path, int number);
+
+/* May a file take the place of what is at `path`? 0, or an errno: never of what is no regular file. `mode`
+ * is that of the file there, 0 when there is none. */
+int target_look(const char *path, mode_t *mode);
+
+/* Opens path.part for us alone; -1 and errno. Not through a symbolic link, not another user's, and not
+ * while another download into the same path is going on. */
+int part_open(const char *part, mode_t mode, bool resume);
+
+/* Does the name still stand for this file? */
+bool part_is_named(int fd, const char *part);
+
+/* Puts it in the place of `path`, whose mode it takes when a file is there. 0, or an errno. */
+int part_publish(int fd, const char *part, const char *path);
+
+/* A file without a name in `directory`: gone when it is closed, however that comes about. */
+int spool_open(lua_State *L, const char *directory);
 
 /* --- state.c: what a .part file needs to be gone on with -------------------------------------- */
 

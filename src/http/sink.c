@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Writes are gathered up to this size: measured to be a third cheaper than writing what libcurl
@@ -168,6 +167,16 @@ bool sink_continue(Sink *sink, const BodyHead *head) {
   return true;
 }
 
+/* Is there a .part file, and is it still the one that is held? Somebody may have removed it, and another
+ * download begun. */
+static bool sink_is_named(const Sink *sink) {
+  return sink->part != NULL && part_is_named(sink->fd, sink->part);
+}
+
+static void sink_forget_state(const Sink *sink) {
+  if (sink_is_named(sink)) (void)unlink(sink->state);
+}
+
 bool sink_begin(Sink *sink, const BodyHead *head) {
   if (!sink_usable(sink)) return false;
   sink->used = 0;
@@ -179,8 +188,8 @@ bool sink_begin(Sink *sink, const BodyHead *head) {
   if (!head_remember(sink, head)) return false;
   /* Best effort: without it a later process starts anew. A file of several bodies, or one that is written
    * anew on its way, cannot be gone on with by its length. */
-  if (sink->state != NULL) (void)unlink(sink->state);
-  if (sink->identity != NULL && sink->validator != NULL && sink->kept == 0)
+  sink_forget_state(sink);
+  if (sink->identity != NULL && sink->validator != NULL && sink->kept == 0 && sink_is_named(sink))
     (void)state_write(sink->state, sink->identity, head);
   if (sink->stage != NULL &&
       !sink->stage->reset(sink->stage, head->content_type != NULL ? head->content_type : "",
@@ -236,17 +245,11 @@ Sink *sink_check(lua_State *L, int index) {
   return sink;
 }
 
-static int push_file_error(lua_State *L, const char *path, int number) {
-  const char *text = errno_push(L, number);
-  lua_pushnil(L);
-  lua_pushfstring(L, "%s: %s", path, text);
-  lua_pushinteger(L, number);
-  return 3;
-}
-
+/* Removes the .part file and its state, unless another download has taken their place. */
 static void sink_remove(const Sink *sink) {
+  if (!sink_is_named(sink)) return;
   (void)unlink(sink->part);
-  if (sink->state != NULL) (void)unlink(sink->state);
+  (void)unlink(sink->state);
 }
 
 /* A child made by fork holds the lock, too, until it ends: it is to be free all the same. */
@@ -261,7 +264,7 @@ static int sink_close(lua_State *L) {
   if (sink->fd >= 0 && sink->maker == process_now()) {
     if (sink->resume && sink->bytes > 0)
       (void)sink_flush(sink);
-    else if (sink->part != NULL)
+    else
       sink_remove(sink); /* before close: it is ours only as long as the lock is */
     sink_unlock(sink);
   }
@@ -289,9 +292,9 @@ static int sink_finish(lua_State *L) {
   if (sink->claimed || !sink->whole)
     return luaL_error(L, "attempt to finish a sink whose body is not whole");
   if (sink->path == NULL) return luaL_error(L, "attempt to finish a sink without a path");
-  bool done = sink->error == 0 && sink_flush(sink) && (fsync(sink->fd) == 0 || sink_fail(sink)) &&
-              (rename(sink->part, path) == 0 || sink_fail(sink));
-  if (done && sink->state != NULL) (void)unlink(sink->state);
+  bool done = sink->error == 0 && sink_flush(sink) && (fsync(sink->fd) == 0 || sink_fail(sink));
+  if (done) done = (sink->error = part_publish(sink->fd, sink->part, path)) == 0;
+  if (done) (void)unlink(sink->state);
   if (done) { /* the name .part is gone: only the descriptor is left to close */
     sink_unlock(sink);
     int closed = close(sink->fd);
@@ -300,7 +303,7 @@ static int sink_finish(lua_State *L) {
   }
   int error = sink->error;
   sink_close(L);
-  if (!done) return push_file_error(L, path, error);
+  if (!done) return file_error_push(L, path, error);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -337,7 +340,7 @@ static int sink_restart(lua_State *L) {
   sink->received = 0;
   sink->bytes = sink->kept;
   sink->end = sink->total = -1;
-  if (sink->state != NULL) (void)unlink(sink->state);
+  sink_forget_state(sink);
   return 0;
 }
 
@@ -347,7 +350,7 @@ static int sink_prove(lua_State *L) {
   if (sink->claimed || sink->gathered == NULL)
     return luaL_error(L, "attempt to complete a body that is still coming, or never came");
   if (!sink_complete(sink))
-    return push_file_error(L, sink->path != NULL ? sink->path : "", sink->error);
+    return file_error_push(L, sink->path != NULL ? sink->path : "", sink->error);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -418,45 +421,12 @@ static const Option sink_options[] = {
     {NULL, OPTION_VALUE, 0},
 };
 
-/* Opens path.part for us alone. Not through a symbolic link, and not while another download into
- * the same path is going on, in this process or another. */
-static int part_open(const char *part, bool resume) {
-  int fd = open(part, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
-  if (fd < 0) return -1;
-  struct stat status, named;
-  int error = 0;
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-    error = errno == EWOULDBLOCK ? EBUSY : errno;
-  else if (fstat(fd, &status) != 0 || lstat(part, &named) != 0)
-    error = errno;
-  else if (!S_ISREG(status.st_mode))
-    error = EEXIST;
-  else if (status.st_dev != named.st_dev || status.st_ino != named.st_ino)
-    error = EBUSY; /* between our open and our lock its owner made it the finished file */
-  else if (!resume && ftruncate(fd, 0) != 0)
-    error = errno;
-  if (error == 0) return fd;
-  (void)close(fd);
-  errno = error;
-  return -1;
-}
-
 /* For bytes that are in the file already. */
 static bool emit_nowhere(void *context, const char *data, size_t length) {
   (void)context;
   (void)data;
   (void)length;
   return true;
-}
-
-/* A file without a name in `directory`: gone when it is closed, however that comes about. */
-static int spool_open(lua_State *L, const char *directory) {
-  char *name = lua_newuserdatauv(L, strlen(directory) + sizeof "/.spool-XXXXXX", 0);
-  (void)strcat(strcpy(name, directory), "/.spool-XXXXXX");
-  int fd = mkostemp(name, O_CLOEXEC);
-  if (fd >= 0) (void)unlink(name);
-  lua_pop(L, 1);
-  return fd;
 }
 
 /* Takes what an earlier process has left: the stage goes through it once more. */
@@ -497,7 +467,8 @@ int sink_new(lua_State *L) {
   SinkOptions options = {NULL, NULL, "", NULL, false};
   lua_settop(L, 1);
   options_read(L, 1, sink_options, &options);
-  if ((options.path == NULL || *options.path == '\0') == (options.directory == NULL))
+  if ((options.path == NULL || *options.path == '\0') ==
+      (options.directory == NULL || *options.directory == '\0'))
     return luaL_error(L, "option 'path' or 'directory' is missing");
   Sink *sink = lua_newuserdatauv(L, sizeof *sink, SINK_USERVALUES);
   memset(sink, 0, sizeof *sink);
@@ -511,15 +482,15 @@ int sink_new(lua_State *L) {
   lua_setiuservalue(L, 2, SINK_STAGE);
   if (options.directory != NULL) {
     sink->fd = spool_open(L, options.directory);
-    return sink->fd >= 0 ? 1 : push_file_error(L, options.directory, errno);
+    return sink->fd >= 0 ? 1 : file_error_push(L, options.directory, errno);
   }
   sink->path = lua_pushstring(L, options.path);
   lua_setiuservalue(L, 2, SINK_PATH);
   sink->part = lua_pushfstring(L, "%s.part", options.path);
   lua_setiuservalue(L, 2, SINK_PART);
-  struct stat status;
-  if (stat(sink->path, &status) == 0 && S_ISDIR(status.st_mode))
-    return push_file_error(L, sink->path, EISDIR);
+  mode_t mode;
+  int error = target_look(sink->path, &mode);
+  if (error != 0) return file_error_push(L, sink->path, error);
   sink->state = lua_pushfstring(L, "%s.state", sink->part);
   lua_setiuservalue(L, 2, SINK_STATE);
   if (options.identity != NULL) {
@@ -527,8 +498,9 @@ int sink_new(lua_State *L) {
     lua_setiuservalue(L, 2, SINK_IDENTITY);
     sink->resume = options.resume;
   }
-  sink->fd = part_open(sink->part, sink->resume);
-  if (sink->fd < 0) return push_file_error(L, sink->part, errno);
+  /* What is secret there is secret while it grows. */
+  sink->fd = part_open(sink->part, mode != 0 ? (mode & 0666) | 0600 : 0666, sink->resume);
+  if (sink->fd < 0) return file_error_push(L, sink->part, errno);
   if (!sink->resume || !sink_take_over(sink)) sink_start_over(sink);
   return 1;
 }

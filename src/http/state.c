@@ -28,7 +28,7 @@ bool state_write(const char *path, const char *identity, const BodyHead *head) {
                         head->content_type != NULL ? head->content_type : "");
   if (length < 0 || (size_t)length >= sizeof text)
     return false; /* no state is better than half of one */
-  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); /* nobody's, and no FIFO */
   if (fd < 0) return false;
   ssize_t written = write(fd, text, (size_t)length);
   return (close(fd) == 0) && written == (ssize_t)length;
@@ -44,9 +44,12 @@ static char *line_next(char **text) {
 }
 
 bool state_read(const char *path, const char *identity, char room[STATE_ROOM], BodyHead *head) {
-  int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  int fd =
+      open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK); /* a FIFO would let us wait */
   if (fd < 0) return false;
-  ssize_t got = read(fd, room, STATE_ROOM - 1);
+  struct stat status;
+  bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+  ssize_t got = regular ? read(fd, room, STATE_ROOM - 1) : -1;
   (void)close(fd);
   if (got <= 0) return false;
   room[got] = '\0';

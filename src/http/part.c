@@ -1,0 +1,85 @@
+/*
+ * The names of a download on the disk: `path.part`, which grows, and `path`, whose place it takes.
+ */
+#include "http.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+int file_error_push(lua_State *L, const char *path, int number) {
+  const char *words = number == EEXIST   ? "it is not a regular file"
+                      : number == ESTALE ? "its .part file is another download's by now"
+                                         : errno_push(L, number);
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", path, words);
+  lua_pushinteger(L, number);
+  return 3;
+}
+
+int target_look(const char *path, mode_t *mode) {
+  struct stat status;
+  *mode = 0;
+  if (lstat(path, &status) != 0) return errno == ENOENT ? 0 : errno;
+  *mode = status.st_mode;
+  return S_ISREG(*mode) ? 0 : S_ISDIR(*mode) ? EISDIR : EEXIST;
+}
+
+bool part_is_named(int fd, const char *part) {
+  struct stat status, named;
+  return fstat(fd, &status) == 0 && lstat(part, &named) == 0 && status.st_dev == named.st_dev &&
+         status.st_ino == named.st_ino;
+}
+
+/* May this process go on with what was there already? 0, or an errno. */
+static int part_check(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return errno;
+  if (!S_ISREG(status.st_mode)) return EEXIST;
+  return status.st_uid == geteuid() ? 0 : EPERM;
+}
+
+/* Nobody else is to write into it, in this process or another. 0, or an errno. */
+static int part_lock(int fd, const char *part) {
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK ? EBUSY : errno;
+  /* Between our open and our lock its owner may have made it the finished file. */
+  return part_is_named(fd, part) ? 0 : EBUSY;
+}
+
+int part_open(const char *part, mode_t mode, bool resume) {
+  const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+  int fd = open(part, flags | O_CREAT | O_EXCL, mode), error = 0;
+  if (fd < 0 && errno == EEXIST) {
+    fd = open(part, flags);
+    if (fd < 0 && errno == ENOENT) errno = EBUSY; /* its owner has just finished it */
+    if (fd >= 0) error = part_check(fd);
+  }
+  if (fd < 0) return -1;
+  if (error == 0) error = part_lock(fd, part);
+  if (error == 0 && !resume && ftruncate(fd, 0) != 0) error = errno;
+  if (error == 0) return fd;
+  (void)close(fd);
+  errno = error;
+  return -1;
+}
+
+int part_publish(int fd, const char *part, const char *path) {
+  mode_t mode;
+  int error = target_look(path, &mode);
+  if (error != 0) return error;
+  if (!part_is_named(fd, part)) return ESTALE;
+  if (mode != 0 && fchmod(fd, mode & 07777) != 0) return errno;
+  return rename(part, path) == 0 ? 0 : errno;
+}
+
+int spool_open(lua_State *L, const char *directory) {
+  char *name = lua_newuserdatauv(L, strlen(directory) + sizeof "/.spool-XXXXXX", 0);
+  (void)strcat(strcpy(name, directory), "/.spool-XXXXXX");
+  int fd = mkostemp(name, O_CLOEXEC);
+  if (fd >= 0) (void)unlink(name);
+  lua_pop(L, 1);
+  return fd;
+}
