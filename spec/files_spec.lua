@@ -68,6 +68,9 @@ describe("client.files", function()
     -- What is there under that name may be another file.
     assert.equal(directory .. "/a-2.csv", assert(client.files:download(file_id, directory .. "/")).path)
     assert.equal(directory .. "/a-3.csv", assert(client.files:download(file_id, directory .. "/")).path)
+    support.shell(("cd %s && mkfifo a-4.csv && ln -s nowhere a-5.csv && mkdir a-6.csv"):format(directory))
+    assert.equal(directory .. "/a-7.csv", assert(client.files:download(file_id, directory .. "/")).path)
+    assert.equal(whole, support.read(directory .. "/a-7.csv"))
     assert.equal("file", select(2, client.files:download(file_id, directory .. "/missing/")).kind)
   end)
 

@@ -319,7 +319,11 @@ describe("core.sink", function()
     for _, bad in ipairs { 5, {}, "", "a\0b", "a\nb" } do
       assert.has_error(function() sink:finish(bad) end)
     end
+    support.write(directory .. "/taken.csv", "before")
+    assert.is_false(sink:finish(directory .. "/taken.csv"))
     assert.is_true(sink:finish(directory .. "/other.csv"))
+    assert.equal("before", support.read(directory .. "/taken.csv"))
+    os.remove(directory .. "/taken.csv")
     assert.same({ "other.csv" }, support.listing(directory))
     local spooled <close> = assert(core.sink { directory = directory })
     serve "a,b\n"

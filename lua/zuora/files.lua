@@ -19,25 +19,15 @@ local options_of = {
   rows = check.rules(call.file_options, rows.options),
 }
 
-local function is_there(path)
-  local file = io.open(path, "rb")
-  if file then file:close() end
-  return file ~= nil
-end
-
 -- The name in the end: as the server calls the file, inside the directory that was given. What is there
 -- under that name may be another file: it stays, and this one gets a number.
 local function named_in(directory, file_id)
-  return function(disposition, content_type)
+  return function(disposition, content_type, number)
     local name = names.of_disposition(disposition)
     name = names.safe(name or file_id .. names.ending(content_type), file_id)
+    if number == 1 then return directory .. name end
     local stem, ending = name:match "^(.-)(%..*)$"
-    local path, number = directory .. name, 1
-    while is_there(path) do
-      number = number + 1
-      path = ("%s%s-%d%s"):format(directory, stem or name, number, ending or "")
-    end
-    return path
+    return ("%s%s-%d%s"):format(directory, stem or name, number, ending or "")
   end
 end
 

@@ -101,8 +101,8 @@ end
 ---@param options table per-call options, and those of rows
 ---@param target table what: "file 42", for messages; path; parts: the parameters of each; without a path: as rows;
 --- export: UTF-8 and commas, whatever comes; expected: records that there must be; name(Content-Disposition of the
---- answer, its type): the path in the end; refuse: media types that are no file; identity:
---- which file it is; uncounted: what is in it cannot be counted
+--- answer, its type, 1, 2 …): paths for it in the end, of which the first that is free is taken; refuse: media types
+--- that are no file; identity: which file it is; uncounted: what is in it cannot be counted
 ---@return table|userdata|nil written `{ path, bytes, records }`, or the rows as rows.open gives them
 ---@return zuora.Error|nil err
 function transfer.file(self, operation, options, target)
@@ -138,9 +138,12 @@ function transfer.file(self, operation, options, target)
   end
   local bytes = sink:bytes()
   if options.on_progress then options.on_progress(bytes, bytes) end
-  local path = target.name and target.name(target.disposition, sink:content_type() or "") or target.path
-  local done
-  done, message = sink:finish(path)
+  local path, number, done = target.path, 0
+  repeat
+    number = number + 1
+    if target.name then path = target.name(target.disposition, sink:content_type() or "", number) end
+    done, message = sink:finish(target.name and path)
+  until done ~= false
   if not done then return nil, error_value.new { kind = "file", message = message } end
   return { path = path, bytes = bytes, records = records }
 end

@@ -72,6 +72,9 @@ bool part_is_named(int fd, const char *part);
 /* Puts it in the place of `path`, whose mode it takes when a file is there. 0, or an errno. */
 int part_publish(int fd, const char *part, const char *path);
 
+/* The same where nothing is: EEXIST when something is there. */
+int part_publish_beside(int fd, const char *part, const char *path);
+
 /* A file without a name in `directory`: gone when it is closed, however that comes about. */
 int spool_open(lua_State *L, const char *directory);
 

@@ -75,6 +75,20 @@ int part_publish(int fd, const char *part, const char *path) {
   return rename(part, path) == 0 ? 0 : errno;
 }
 
+int part_publish_beside(int fd, const char *part, const char *path) {
+  mode_t mode;
+  int error = target_look(path, &mode);
+  if (error != 0) return mode != 0 ? EEXIST : error;
+  if (mode != 0) return EEXIST;
+  if (!part_is_named(fd, part)) return ESTALE;
+  if (link(part, path) == 0) { /* unlike rename, it never takes the place of a file */
+    (void)unlink(part);
+    return 0;
+  }
+  if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) return errno;
+  return rename(part, path) == 0 ? 0 : errno; /* a file system without links */
+}
+
 int spool_open(lua_State *L, const char *directory) {
   char *name = lua_newuserdatauv(L, strlen(directory) + sizeof "/.spool-XXXXXX", 0);
   (void)strcat(strcpy(name, directory), "/.spool-XXXXXX");

@@ -277,33 +277,37 @@ static int sink_close(lua_State *L) {
   return 0;
 }
 
-/* sink:finish(path | nil) -> true | nil, message, errno. Everything is on the disk, then `path` (by default
- * that of the sink) is replaced. Raises when the newest request into this sink did not bring a whole body. */
+/* sink:finish(path | nil) -> true | false: something is at that path | nil, message, errno. Everything is on
+ * the disk, then the sink's path is replaced; or the file is put at another one, where nothing is. Raises
+ * when the newest request into this sink did not bring a whole body. */
 static int sink_finish(lua_State *L) {
   Sink *sink = sink_check(L, 1);
-  const char *path = sink->path;
+  const char *other = NULL;
   if (!lua_isnoneornil(L, 2)) {
     size_t length;
     luaL_argcheck(L, lua_type(L, 2) == LUA_TSTRING, 2, "string expected");
-    path = lua_tolstring(L, 2, &length);
-    luaL_argcheck(L, length > 0 && text_is_clean(path, length), 2,
+    other = lua_tolstring(L, 2, &length);
+    luaL_argcheck(L, length > 0 && text_is_clean(other, length), 2,
                   "path without control characters expected");
   }
   if (sink->claimed || !sink->whole)
     return luaL_error(L, "attempt to finish a sink whose body is not whole");
   if (sink->path == NULL) return luaL_error(L, "attempt to finish a sink without a path");
-  bool done = sink->error == 0 && sink_flush(sink) && (fsync(sink->fd) == 0 || sink_fail(sink));
-  if (done) done = (sink->error = part_publish(sink->fd, sink->part, path)) == 0;
-  if (done) (void)unlink(sink->state);
-  if (done) { /* the name .part is gone: only the descriptor is left to close */
-    sink_unlock(sink);
-    int closed = close(sink->fd);
-    sink->fd = -1;
-    (void)closed; /* after fsync nothing is left that could fail */
-  }
+  if (sink->error == 0 && sink_flush(sink) && fsync(sink->fd) != 0) (void)sink_fail(sink);
   int error = sink->error;
+  if (error == 0)
+    error = other != NULL ? part_publish_beside(sink->fd, sink->part, other)
+                          : part_publish(sink->fd, sink->part, sink->path);
+  if (error == EEXIST && other != NULL) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  if (error == 0) {
+    (void)unlink(sink->state);
+    sink->part = NULL; /* the name is gone: only the descriptor is left to close */
+  }
   sink_close(L);
-  if (!done) return file_error_push(L, path, error);
+  if (error != 0) return file_error_push(L, other != NULL ? other : sink->path, error);
   lua_pushboolean(L, 1);
   return 1;
 }
