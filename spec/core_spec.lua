@@ -24,6 +24,20 @@ describe("zuora.core", function()
     assert.is_true(core.now() >= before)
   end)
 
+  it("makes directories, and says what is in the way", function()
+    local path = support.scratch "mkdir"
+    for _, name in ipairs { "/a/b/c", "/a/b/c/", "//a//d", "" } do assert.is_true(core.mkdir(path .. name)) end
+    assert.is_true(core.mkdir "/")
+    assert.same({ "b", "d" }, support.listing(path .. "/a"))
+    support.write(path .. "/file", "")
+    local made, message = core.mkdir(path .. "/file/x")
+    assert.is_nil(made)
+    assert.matches("mkdir/file: File exists", message)
+    support.shell(("ln -s nowhere %s/link"):format(path))
+    assert.matches("mkdir/link: File exists", (select(2, core.mkdir(path .. "/link"))))
+    for _, bad in ipairs { "", "a\0b", {} } do assert.has_error(function() core.mkdir(bad) end) end
+  end)
+
   it("exports one symbol", function()
     local text = support.shell("nm -D --defined-only build/zuora/core.so")
     local names = {}

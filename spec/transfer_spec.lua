@@ -341,6 +341,38 @@ describe("a transfer", function()
     assert.equal(0, #sim:journal())
   end)
 
+  -- Runs code in a process of its own, for which calls of the system fail.
+  local function with_failing(what, code, other, id)
+    local at = other or sim
+    local text, status = support.lua(([[
+      local client = require "zuora".new { base_url = %q, client_id = %q, client_secret = %q, retries = 0 }
+      local file_id, path = %q, %q
+      %s
+      print(err and err.kind, err and err.message)]]):format(at.url, at.client_id, at.client_secret, id or file_id, path, code),
+      what .. " LD_PRELOAD=" .. support.native "failing.so")
+    assert.equal(0, status, text)
+    return text
+  end
+
+  it("says so when what has come cannot be read again, or unpacked for want of memory", function()
+    local download, read = "local _, err = client.files:download(file_id, path)", "local _, err = client.files:rows(file_id)"
+    assert.equal(("file\t%s: Input/output error\n"):format(path), with_failing("FAIL_PREAD=5", download))
+    assert.equal("file\t/tmp: Input/output error\n", with_failing("TMPDIR=/tmp FAIL_PREAD=5", read))
+    local large <close> = support.simulator { objects = { Big = { generate = { rows = 20000 } } } }
+    local one <close> = support.quick_client(large)
+    local job = assert(assert(one.jobs:submit { queries = { { name = "b", query = "select * from Big" } } }):wait(support.soon))
+    assert.equal(("file\t%s: Cannot allocate memory\n"):format(path),
+      with_failing("FAIL_MALLOC=32768", download, large, job.batches[1].fileId)) -- the window of zlib
+    assert.same({}, support.listing(directory))
+  end)
+
+  it("takes an empty TMPDIR for none", function()
+    local text = with_failing("TMPDIR=", [[
+      local it, err = client.files:rows(file_id)
+      os.execute "ls -l /proc/$PPID/fd"]])
+    assert.matches("/tmp/.spool", text, 1, true)
+  end)
+
   it("stops when no byte comes any more, and starts again", function()
     local impatient <close> = support.client(sim, { stall_timeout = 0.1 })
     sim:fault { on = "GET /v1/files/*", kind = "stall", after = 50 }

@@ -34,25 +34,32 @@ static int core_escape(lua_State *L) {
   return 1;
 }
 
+/* 0, or an errno. It is well when it is there. */
+static int directory_make(const char *path) {
+  struct stat status;
+  if (mkdir(path, 0777) == 0) return 0;
+  int error = errno;
+  return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? 0 : error;
+}
+
 /* core.mkdir(path) -> true (also when it is there) | nil, message. Missing parents are made, too. */
 static int core_mkdir(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
-  char *part = lua_newuserdatauv(L, strlen(path) + 1, 0);
-  struct stat status;
+  size_t length;
+  const char *path = luaL_checklstring(L, 1, &length);
+  luaL_argcheck(L, length > 0 && strlen(path) == length, 1, "path expected");
+  char *part = lua_newuserdatauv(L, length + 1, 0);
   (void)strcpy(part, path);
-  for (char *at = part + 1;; at++) {
-    if (*at != '/' && *at != '\0') continue;
-    char end = *at;
-    *at = '\0';
-    if (mkdir(part, 0777) != 0 && !(stat(part, &status) == 0 && S_ISDIR(status.st_mode))) {
-      int number = errno;
-      const char *text = errno_push(L, number);
+  for (size_t i = 1; i <= length; i++) {
+    if (part[i] != '/' && part[i] != '\0') continue;
+    part[i] = '\0';
+    int error = directory_make(part);
+    if (error != 0) {
+      const char *text = errno_push(L, error);
       lua_pushnil(L);
       lua_pushfstring(L, "%s: %s", part, text);
       return 2;
     }
-    *at = end;
-    if (end == '\0') break;
+    part[i] = path[i];
   }
   lua_pushboolean(L, 1);
   return 1;

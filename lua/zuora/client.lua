@@ -192,7 +192,7 @@ local function settings_of(options, kind)
     if settings[name] == nil then settings[name] = value end
   end
   for _, name in ipairs { "on_retry", "on_response", "log" } do settings[name] = options[name] end
-  settings.tmpdir = options.tmpdir or os.getenv "TMPDIR" or "/tmp"
+  settings.tmpdir = options.tmpdir or (os.getenv "TMPDIR" or ""):match "^.+" or "/tmp" -- empty is not set
   return settings
 end
 

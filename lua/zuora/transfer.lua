@@ -77,6 +77,10 @@ local function count_records(stage, target)
   return true, nil, records
 end
 
+local function file_error(self, target, message)
+  return error_value.new { kind = "file", message = (target.path or self.settings.tmpdir) .. ": " .. message }
+end
+
 -- Brings all parts into the sink.
 local function bring(self, operation, options, target, sink)
   local function read(response)
@@ -118,7 +122,10 @@ function transfer.file(self, operation, options, target)
   if not sink then return nil, error_value.new { kind = "file", message = message } end
   local sound, err = bring(self, operation, options, target, sink)
   if not sound then return nil, err end
-  err = answer.disguised_failure(sink:head(4096))
+  local head
+  head, message = sink:head(4096)
+  if not head then return nil, file_error(self, target, message) end
+  err = answer.disguised_failure(head)
   if err then
     sink:discard()
     err.message = target.what .. ": " .. err.message

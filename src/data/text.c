@@ -4,6 +4,7 @@
  */
 #include "data.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,6 +252,7 @@ static bool bytes_push(Decoder *decoder, const unsigned char *data, size_t lengt
 struct Inflater {
   z_stream stream;
   bool open, ended, damaged;
+  bool starved; /* there was no memory */
   unsigned char out[INFLATE_SIZE];
 };
 
@@ -293,10 +295,14 @@ static bool inflater_piece(Inflater *inflater, const char *data, size_t length, 
     int code = inflate(stream, Z_NO_FLUSH);
     size_t ready = INFLATE_SIZE - stream->avail_out;
     if (ready > 0 && !emit(context, (const char *)inflater->out, ready)) return false;
-    if (code == Z_STREAM_END)
+    if (code == Z_STREAM_END) {
       inflater->ended = true;
-    else if (code != Z_OK && code != Z_BUF_ERROR)
+    } else if (code == Z_MEM_ERROR) {
+      errno = ENOMEM;
+      return !(inflater->starved = true);
+    } else if (code != Z_OK && code != Z_BUF_ERROR) {
       return !(inflater->damaged = true);
+    }
     /* A full buffer: zlib may hold more, though all of its input is taken. */
   } while (stream->avail_in > 0 || (stream->avail_out == 0 && !inflater->ended));
   return true;
@@ -322,6 +328,7 @@ static bool unpacked(void *context, const char *data, size_t length) {
 static bool plain_push(Decoder *decoder, const unsigned char *data, size_t length) {
   if (decoder->inflater == NULL) return bytes_push(decoder, data, length, false);
   if (inflater_push(decoder->inflater, (const char *)data, length, unpacked, decoder)) return true;
+  if (decoder->inflater->starved) return decoder_fail(decoder, "gzip: out of memory");
   return inflater_damaged(decoder->inflater) ? decoder_fail(decoder, "the gzip data is damaged")
                                              : false;
 }

@@ -55,7 +55,7 @@ typedef struct BodyHead {
 
 /* --- part.c: the names of a download ---------------------------------------------------------- */
 
-/* Pushes nil, "path: what is wrong", errno. */
+/* Pushes nil, "path: what is wrong" (without the path where it is NULL), errno. */
 int file_error_push(lua_State *L, const char *path, int number);
 
 /* May a file take the place of what is at `path`? 0, or an errno: never of what is no regular file. `mode`

@@ -15,7 +15,10 @@ int file_error_push(lua_State *L, const char *path, int number) {
                       : number == ESTALE ? "its .part file is another download's by now"
                                          : errno_push(L, number);
   lua_pushnil(L);
-  lua_pushfstring(L, "%s: %s", path, words);
+  if (path != NULL)
+    lua_pushfstring(L, "%s: %s", path, words);
+  else
+    lua_pushstring(L, words);
   lua_pushinteger(L, number);
   return 3;
 }

@@ -353,8 +353,7 @@ static int sink_prove(lua_State *L) {
   Sink *sink = sink_check(L, 1);
   if (sink->claimed || sink->gathered == NULL)
     return luaL_error(L, "attempt to complete a body that is still coming, or never came");
-  if (!sink_complete(sink))
-    return file_error_push(L, sink->path != NULL ? sink->path : "", sink->error);
+  if (!sink_complete(sink)) return file_error_push(L, NULL, sink->error);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -384,7 +383,8 @@ static int sink_fd(lua_State *L) {
   return 1;
 }
 
-/* sink:head(n) -> the first n bytes of the file, once its body is whole, or what there is of them */
+/* sink:head(n) -> the first n bytes of the file, once its body is whole, or what there is of them
+ *              | nil, message, errno */
 static int sink_head(lua_State *L) {
   const Sink *sink = sink_check(L, 1);
   lua_Integer count = luaL_checkinteger(L, 2);
@@ -394,8 +394,9 @@ static int sink_head(lua_State *L) {
   luaL_Buffer head;
   char *room = luaL_buffinitsize(L, &head, (size_t)count);
   ssize_t got = pread(sink->fd, room, (size_t)count, 0);
+  int error = errno;
   luaL_pushresultsize(&head, got > 0 ? (size_t)got : 0);
-  return 1;
+  return got >= 0 ? 1 : file_error_push(L, NULL, error);
 }
 
 /* sink:bytes() -> integer */

@@ -1,0 +1,35 @@
+/*
+ * For LD_PRELOAD: calls of the system that fail. FAIL_PREAD=errno: every pread; FAIL_MALLOC=size: every
+ * malloc of exactly so many bytes. Not part of the module.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/types.h>
+
+void *__libc_malloc(size_t size);
+
+static long asked(const char *name) {
+  const char *text = getenv(name);
+  return text != NULL ? strtol(text, NULL, 10) : 0;
+}
+
+__attribute__((visibility("default"))) void *malloc(size_t size) {
+  long unlucky = asked("FAIL_MALLOC");
+  if (unlucky == 0 || (size_t)unlucky != size) return __libc_malloc(size);
+  errno = ENOMEM;
+  return NULL;
+}
+
+__attribute__((visibility("default"))) ssize_t pread64(int fd, void *room, size_t size,
+                                                       off64_t offset) {
+  long number = asked("FAIL_PREAD");
+  if (number != 0) {
+    errno = (int)number;
+    return -1;
+  }
+  ssize_t (*real)(int, void *, size_t, off64_t);
+  *(void **)&real = dlsym(RTLD_NEXT, "pread64");
+  return real(fd, room, size, offset);
+}
