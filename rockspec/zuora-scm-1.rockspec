@@ -50,6 +50,8 @@ build = {
         "src/data/text.c",
         "src/data/values.c",
         "src/http/exchange.c",
+        "src/http/headers.c",
+        "src/http/part.c",
         "src/http/request.c",
         "src/http/response.c",
         "src/http/session.c",
