@@ -3,6 +3,7 @@
 local core = require "zuora.core"
 local nginx = require "spec.nginx"
 local socket = require "socket"
+local streams = require "spec.streams"
 local support = require "spec.support"
 
 describe("HTTP/2", function()
@@ -191,6 +192,20 @@ describe("HTTP/2", function()
     assert.equal("transport", err.kind)
     assert.equal("HTTP2_STREAM", err.curl)
     assert.is_true(err.retryable)
+  end)
+
+  it("takes no stream that was reset for a file that is whole", function()
+    local body = "a,b\n" .. ("1,2\n"):rep(1000)
+    local cutting = streams.start(body, server.directory)
+    local client <close> = client_new { base_url = cutting.url, token = "t" }
+    local path, written, err = server.directory .. "/reset", nil, nil
+    client:spawn(function() written, err = client.files:download("x", path) end)
+    local ends_at = core.now() + 20
+    while client:step(0.01) and core.now() < ends_at do cutting:step() end
+    cutting:stop()
+    assert(written, tostring(err))
+    assert.equal(2, cutting.requests)
+    assert.equal(body, support.read(path))
   end)
 
   it("lets the other streams go on when one is reset", function()

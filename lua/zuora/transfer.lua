@@ -46,6 +46,7 @@ function transfer.look_at_break(exchange, err)
   local sink = exchange.sink
   local received, _, total = sink:position()
   exchange.unframed = err.curl == "UNFRAMED" or nil
+  if exchange.unframed then exchange.request.fresh = true end -- which is HTTP/1.1: its chunks have an end
   -- A server may send less than was asked for.
   exchange.progressed = err.curl == "PART" or received - exchange.received >= PROGRESS
   local proven = err.status == 416 and err.range_total == received and (total or received) == received

@@ -111,8 +111,9 @@ bool sink_complete(Sink *sink);
 /* Takes all the bytes, or says false: see sink_error. */
 bool sink_write(Sink *sink, const char *data, size_t length);
 
-/* True for a sink that can take gzip coding off a body. And: was it the coding that was at fault? */
+/* True for a sink that can take gzip coding off a body; when it does so; when that coding was at fault. */
 bool sink_unpacks(const Sink *sink);
+bool sink_is_unpacking(const Sink *sink);
 bool sink_coding_broken(const Sink *sink);
 
 /* The errno of the first call that failed, and 0 when all is well. */
@@ -197,6 +198,7 @@ struct Request {
   bool sent;    /* the request has a connection, and goes out */
   bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
   bool to_sink; /* this body goes to the sink, not to memory */
+  bool framed;  /* the message itself says where its body ends */
   CURLcode result;
   RequestFailure failure;
   int file_error;      /* the errno of FAILURE_FILE */
@@ -267,10 +269,6 @@ size_t response_on_body(char *data, size_t size, size_t count, void *context);
 
 /* The transfer is over and out of the multi handle: was what came an answer, and a whole one? */
 void response_settle(Request *request, CURLcode result);
-
-/* Does the message itself say where the body ends? If not, only the closing of the connection did, and
- * a connection that broke looks the same. */
-bool response_is_framed(Request *request);
 
 /* Pushes the response as a table. */
 CURLcode response_push(lua_State *L, Request *request);

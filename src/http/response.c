@@ -169,6 +169,32 @@ size_t response_on_header(char *line, size_t size, size_t count, void *context) 
   return request->failure == FAILURE_NONE ? length : CURL_WRITEFUNC_ERROR;
 }
 
+/* With HTTP/2 the end of a stream says so. But libcurl before 8.0.0 may take for an end that a stream was
+ * reset, or its connection lost: then only a length proves anything, or the end of the gzip coding. */
+static bool stream_is_framed(const Request *request) {
+  if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000) return true;
+  return request->to_sink && sink_is_unpacking(request->sink);
+}
+
+/* Does the message itself say where the body ends? If not, only the closing of the connection did, and
+ * a connection that broke looks the same. */
+static bool response_is_framed(const Request *request) {
+  long version = 0, status = 0;
+  curl_off_t length = -1;
+  if (curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+      (status == 204 || status == 304))
+    return true;
+  if (curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length) == CURLE_OK &&
+      length >= 0)
+    return true;
+  if (curl_easy_getinfo(request->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK &&
+      version >= CURL_HTTP_VERSION_2_0)
+    return stream_is_framed(request);
+  const char *coding = response_header(request, "transfer-encoding");
+  size_t size = coding != NULL ? strlen(coding) : 0;
+  return size >= 7 && curl_strequal(coding + size - 7, "chunked"); /* the last coding delimits */
+}
+
 void response_settle(Request *request, CURLcode result) {
   /* What libcurl 7.88 says of a first header line that begins with a blank. */
   if (result == CURLE_BAD_FUNCTION_ARGUMENT) result = CURLE_WEIRD_SERVER_REPLY;
@@ -181,7 +207,8 @@ void response_settle(Request *request, CURLcode result) {
     else if (!request->begun)
       (void)response_begin(
           request); /* an empty body makes an empty file; `failure` tells the rest */
-    if (request->to_sink && request->failure == FAILURE_NONE && !response_is_framed(request))
+    request->framed = response_is_framed(request);
+    if (request->to_sink && request->failure == FAILURE_NONE && !request->framed)
       request->failure = FAILURE_UNFRAMED;
     if (request->to_sink && request->failure == FAILURE_NONE && !sink_is_as_told(request->sink))
       request->failure = FAILURE_SHORT;
@@ -238,8 +265,7 @@ static const struct {
     {FAILURE_FILE, "FILE", NULL}, /* the message is errno's */
     {FAILURE_CODED, "CODED", "the file came in a coding that was not asked for"},
     {FAILURE_LENGTHS, "LENGTHS", "the answer has two different lengths"},
-    {FAILURE_UNFRAMED, "UNFRAMED",
-     "the answer ended with its connection, which does not prove it whole"},
+    {FAILURE_UNFRAMED, "UNFRAMED", "the answer does not say where it ends, and may not be whole"},
     {FAILURE_RANGE, "RANGE",
      "the answer is another part of the file than the one that was asked for"},
     {FAILURE_SHORT, "SHORT", "the file has another number of bytes than was announced"},
@@ -286,23 +312,6 @@ static void set_string(lua_State *L, const char *key, const char *value, size_t 
   lua_setfield(L, -2, key);
 }
 
-bool response_is_framed(Request *request) {
-  long version = 0, status = 0;
-  curl_off_t length = -1;
-  if (curl_easy_getinfo(request->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK &&
-      version >= CURL_HTTP_VERSION_2_0)
-    return true;
-  if (curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
-      (status == 204 || status == 304))
-    return true;
-  if (curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length) == CURLE_OK &&
-      length >= 0)
-    return true;
-  const char *coding = response_header(request, "transfer-encoding");
-  size_t size = coding != NULL ? strlen(coding) : 0;
-  return size >= 7 && curl_strequal(coding + size - 7, "chunked"); /* the last coding delimits */
-}
-
 CURLcode response_push(lua_State *L, Request *request) {
   long status = 0, connects = 0;
   curl_off_t retry_after = 0, total = 0;
@@ -324,7 +333,7 @@ CURLcode response_push(lua_State *L, Request *request) {
   lua_setfield(L, -2, "bytes");
   lua_pushboolean(L, request->to_sink);
   lua_setfield(L, -2, "to_sink");
-  lua_pushboolean(L, response_is_framed(request));
+  lua_pushboolean(L, request->framed);
   lua_setfield(L, -2, "framed");
   lua_pushinteger(L, (lua_Integer)connects);
   lua_setfield(L, -2, "new_connections");

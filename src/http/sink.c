@@ -59,6 +59,10 @@ bool sink_unpacks(const Sink *sink) {
   return sink->stage != NULL;
 }
 
+bool sink_is_unpacking(const Sink *sink) {
+  return sink->packed;
+}
+
 bool sink_coding_broken(const Sink *sink) {
   return sink->error == 0 && sink->stage != NULL && sink->stage->broken;
 }
@@ -478,6 +482,7 @@ int sink_new(lua_State *L) {
   Sink *sink = lua_newuserdatauv(L, sizeof *sink, SINK_USERVALUES);
   memset(sink, 0, sizeof *sink);
   sink->fd = -1;
+  sink->end = sink->total = -1;
   sink->maker = process_now();
   luaL_setmetatable(L, SINK_CLASS);
   sink->refuse = lua_pushstring(L, options.refuse);
