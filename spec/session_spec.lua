@@ -182,7 +182,7 @@ describe("core.session", function()
     assert.same({ b = "b", c = "c d e", d = "", x = "0, 1, 2, 3" }, headers)
   end)
 
-  for _, line in ipairs { "X: %d", "X%d: 1", "Content-Length: 5", "Content-Encoding: identity", " x%d" } do
+  for _, line in ipairs { "X: %d", "X%d: 1", "Content-Length: 5", "Content-Encoding: identity" } do
     it("takes time for headers that grows with their number: " .. line, function()
       local function seconds(count)
         local least = math.huge
