@@ -70,6 +70,7 @@ build = {
     ["zuora.codes"] = "lua/zuora/codes.lua",
     ["zuora.credentials"] = "lua/zuora/credentials.lua",
     ["zuora.describe"] = "lua/zuora/describe.lua",
+    ["zuora.envelopes"] = "lua/zuora/envelopes.lua",
     ["zuora.error"] = "lua/zuora/error.lua",
     ["zuora.files"] = "lua/zuora/files.lua",
     ["zuora.hosts"] = "lua/zuora/hosts.lua",

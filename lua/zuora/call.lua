@@ -264,7 +264,7 @@ function Caller:perform(operation, parameters, options, read, sink)
     if err and sink and transfer.look_at_break(exchange, err) then
       local done, message = sink:complete()
       if not done then return nil, error_value.new { kind = "file", message = message } end
-      value, err = true, nil
+      value, err = read { status = 200, headers = {}, to_sink = true }
     end
     if value ~= nil then
       self.policy:succeeded(exchange)

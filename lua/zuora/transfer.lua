@@ -83,10 +83,12 @@ local function file_error(self, target, message)
 end
 
 -- Brings all parts into the sink.
-local function bring(self, operation, options, target, sink)
+local function bring(self, operation, options, target, sink, stage)
   local function read(response)
     target.disposition = response.headers["content-disposition"]
-    return answer.read_file(response)
+    local done, err = answer.read_file(response, stage:first(), target.uncounted)
+    if not done and response.to_sink then sink:restart() end -- what has come is no part of the file
+    return done, err
   end
   for i, parameters in ipairs(target.parts) do
     if i > 1 then sink:keep() end
@@ -121,17 +123,8 @@ function transfer.file(self, operation, options, target)
     identity = target.path and not target.export and identity or nil,
     resume = target.path and options.resume }
   if not sink then return nil, error_value.new { kind = "file", message = message } end
-  local sound, err = bring(self, operation, options, target, sink)
+  local sound, err = bring(self, operation, options, target, sink, stage)
   if not sound then return nil, err end
-  local head
-  head, message = sink:head(4096)
-  if not head then return nil, file_error(self, target, message) end
-  err = answer.disguised_failure(head)
-  if err then
-    sink:discard()
-    err.message = target.what .. ": " .. err.message
-    return nil, err
-  end
   local records
   sound, err, records = count_records(stage, target)
   if not sound then

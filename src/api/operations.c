@@ -377,7 +377,7 @@ static int operation_call(lua_State *L) {
   int body = lua_gettop(L);
   exchange.body.data = lua_tolstring(L, body, &exchange.body.length);
   if (strcmp(operation->result, "json") == 0) exchange.accept = "application/json";
-  if (strcmp(operation->result, "xml") == 0) exchange.accept = "application/xml";
+  if (strcmp(operation->result, "xml") == 0) exchange.accept = "text/xml, application/xml";
   if (operation->repeat == KEYED) exchange.fresh = true;
 
   return call_send(L, &exchange, operation->base, body);

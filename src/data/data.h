@@ -34,6 +34,9 @@ bool inflater_damaged(const Inflater *inflater);
 /* True when the last member has come to its end, and its checksum was right. */
 bool inflater_ended(const Inflater *inflater);
 
+/* core.gunzip(text, limit) -> what it holds, as far as it can be read, and no more than `limit` bytes */
+int text_gunzip(lua_State *L);
+
 typedef enum Encoding {
   ENCODING_UNKNOWN,
   ENCODING_UTF8,

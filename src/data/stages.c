@@ -15,6 +15,9 @@
 #define HEADER_LIMIT 1048576u
 #define CELL_LIMIT   (64u * 1024u * 1024u)
 
+/* Bytes of each body that are kept as they came: enough to see what is no file. */
+#define FIRST_SIZE 4096u
+
 typedef struct Grown {
   char *data;
   size_t length, capacity;
@@ -28,6 +31,8 @@ typedef struct Records {
   Inflater *wire; /* takes off the coding in which the body comes; NULL: it has none */
   Decoder *decoder;
   const char *problem;
+  char first[FIRST_SIZE]; /* of this body, without the coding in which it came */
+  size_t first_length;
 
   char delimiter; /* 0: the header line is not whole yet */
   Grown head, cell, out;
@@ -279,6 +284,7 @@ static bool stage_reset(Stage *stage, const char *content_type, bool packed) {
   records->decoder = decoder_new(encoding, false);
   records->problem = NULL;
   records->delimiter = 0;
+  records->first_length = 0;
   records->head.length = records->cell.length = records->out.length = 0;
   records->state = STATE_START;
   records->cells_seen = records->bytes_seen = records->ending = false;
@@ -301,6 +307,11 @@ static bool stage_keep(Stage *stage) {
 /* Runs the decoder over a piece or, with NULL, the end. A counter never stops the bytes: what it cannot
  * read it does not count. */
 static bool records_push(Records *records, const char *data, size_t length) {
+  if (data != NULL && records->first_length < FIRST_SIZE) {
+    size_t room = FIRST_SIZE - records->first_length;
+    memcpy(records->first + records->first_length, data, length < room ? length : room);
+    records->first_length += length < room ? length : room;
+  }
   if (records->problem == NULL) {
     bool done = data != NULL ? decoder_push(records->decoder, data, length, records_text, records)
                              : decoder_finish(records->decoder, records_text, records) &&
@@ -350,6 +361,13 @@ static int stage_records(lua_State *L) {
   return 1;
 }
 
+/* stage:first() -> the first bytes of the newest body, as they came */
+static int stage_first(lua_State *L) {
+  const Records *records = records_peek(L);
+  lua_pushlstring(L, records->first, records->first_length);
+  return 1;
+}
+
 static int stage_close(lua_State *L) {
   Records *records = records_peek(L);
   inflater_free(records->wire);
@@ -392,7 +410,7 @@ Stage *stage_check(lua_State *L, int index) {
 }
 
 void stages_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"records", stage_records}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"records", stage_records}, {"first", stage_first}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", stage_close}, {NULL, NULL}};
   class_new(L, STAGE_CLASS, methods, meta);
 }

@@ -319,6 +319,33 @@ bool inflater_push(Inflater *inflater, const char *data, size_t length, Emit *em
   return true;
 }
 
+typedef struct Room {
+  char *data;
+  size_t length, size;
+} Room;
+
+static bool room_add(void *context, const char *data, size_t length) {
+  Room *room = context;
+  size_t left = room->size - room->length;
+  memcpy(room->data + room->length, data, length < left ? length : left);
+  room->length += length < left ? length : left;
+  return room->length < room->size;
+}
+
+int text_gunzip(lua_State *L) {
+  size_t length;
+  const char *packed = luaL_checklstring(L, 1, &length);
+  lua_Integer limit = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, limit > 0, 2, "1 or more expected");
+  Room room = {lua_newuserdatauv(L, (size_t)limit, 0), 0, (size_t)limit};
+  Inflater *inflater = inflater_new();
+  if (inflater == NULL) return luaL_error(L, "gzip: out of memory");
+  (void)inflater_push(inflater, packed, length, room_add, &room);
+  inflater_free(inflater);
+  lua_pushlstring(L, room.data, room.length);
+  return 1;
+}
+
 /* --- packed or plain -------------------------------------------------------------------------- */
 
 static bool unpacked(void *context, const char *data, size_t length) {

@@ -387,22 +387,6 @@ static int sink_fd(lua_State *L) {
   return 1;
 }
 
-/* sink:head(n) -> the first n bytes of the file, once its body is whole, or what there is of them
- *              | nil, message, errno */
-static int sink_head(lua_State *L) {
-  const Sink *sink = sink_check(L, 1);
-  lua_Integer count = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, count >= 0 && count <= 65536, 2, "0 to 65536 expected");
-  if (sink->claimed || !sink->whole)
-    return luaL_error(L, "attempt to read a sink whose body is not whole");
-  luaL_Buffer head;
-  char *room = luaL_buffinitsize(L, &head, (size_t)count);
-  ssize_t got = pread(sink->fd, room, (size_t)count, 0);
-  int error = errno;
-  luaL_pushresultsize(&head, got > 0 ? (size_t)got : 0);
-  return got >= 0 ? 1 : file_error_push(L, NULL, error);
-}
-
 /* sink:bytes() -> integer */
 static int sink_bytes(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)sink_peek(L, 1)->bytes);
@@ -521,8 +505,8 @@ void sink_open(lua_State *L) {
       {"keep", sink_keep},       {"position", sink_position},
       {"complete", sink_prove},  {"restart", sink_restart},
       {"discard", sink_discard}, {"content_type", sink_content_type},
-      {"bytes", sink_bytes},     {"head", sink_head},
-      {"close", sink_close},     {NULL, NULL},
+      {"bytes", sink_bytes},     {"close", sink_close},
+      {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
       {"__gc", sink_close},

@@ -1,0 +1,55 @@
+-- The shapes of failures are in answer_spec.lua, by their numbers; what comes as a file, in refusals_spec.lua.
+
+local envelopes = require "zuora.envelopes"
+
+-- CPU seconds of one call; the least of three.
+local function cost(f, text)
+  local least = math.huge
+  for _ = 1, 3 do
+    local before = os.clock()
+    f(text)
+    least = math.min(least, os.clock() - before)
+  end
+  return least
+end
+
+describe("zuora.envelopes", function()
+  -- What a server may send to make a reader go through it again and again, made of pieces.
+  local PIECES = { "<Error>", "<Error><Code>", "<Error><Code>x</Code>", "<zanResponse ", "<zanResponse success='",
+    "<faultcode>", "<a:FaultCode>", "<aaaaaa", "<FaultMessage", "<title>", "<TITLE", "<security:max-object-size>", "</",
+    "\239\187\191", " ", "<response>", "&amp", "&#39", "<zanResponse success='false'><response>" }
+
+  for _, reader in ipairs { "read", "describe" } do
+    it("does work that grows with the length of a page, and no faster: " .. reader, function()
+      for _, piece in ipairs(PIECES) do
+        for _, begin in ipairs { "<", "" } do
+          local size, before = 500, nil
+          repeat
+            local now = cost(envelopes[reader], begin .. piece:rep(size // #piece))
+            -- Twice as much text, twice as much work; below some time the clock says nothing.
+            assert.is_true(not before or before < 0.01 or now < 3.2 * before,
+              ("%q: %d bytes took %g s, half of them %s s"):format(begin .. piece, size, now, tostring(before)))
+            size, before = 2 * size, now
+          until size > 1000000
+        end
+      end
+    end)
+  end
+
+  it("reads what an element holds, whatever stands around it", function()
+    local function told(text) return select(2, envelopes.read(text)) end
+    assert.same({ code = "a&lt;<'", message = "m" },
+      told "<x><Error><Code>a&amp;lt;&lt;&#39;</Code><Message>m</Message></Error></x>")
+    assert.same({ code = "c", message = "m" }, told "<Error>\n <Message>m</Message><Code>c</Code></Error>")
+    assert.is_nil(told "<Error><Code>c")
+    assert.is_nil(told "<zanResponse success='true'><response>{}</response></zanResponse>")
+    assert.equal("2047MB", told("<security:max-object-size>2047MB</security:max-object-size>").message:match "%d+MB")
+  end)
+
+  it("says what a page is", function()
+    assert.equal("empty", envelopes.describe "")
+    assert.equal('an HTML page titled "Log in"', envelopes.describe '<html><TITLE lang="en"> Log\nin </TITLE>')
+    assert.equal("a page of markup", envelopes.describe " <p>hello</p>")
+    assert.equal('"plain words"', envelopes.describe "plain \27 words")
+  end)
+end)
