@@ -78,6 +78,7 @@ build = {
     ["zuora.limiter"] = "lua/zuora/limiter.lua",
     ["zuora.limits"] = "lua/zuora/limits.lua",
     ["zuora.loop"] = "lua/zuora/loop.lua",
+    ["zuora.mask"] = "lua/zuora/mask.lua",
     ["zuora.meta"] = "lua/zuora/meta.lua",
     ["zuora.names"] = "lua/zuora/names.lua",
     ["zuora.pages"] = "lua/zuora/pages.lua",

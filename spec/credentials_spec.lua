@@ -277,6 +277,56 @@ describe("a secret that a server sends back", function()
     end
   end)
 
+  it("goes no further in another spelling, or where a text is cut", function()
+    local token = "abc/DEF+ghi=="
+    local client <close> = support.client(sim, { token = token })
+    local function spell(body)
+      local err = err_of(client, body)
+      for _, value in ipairs { err.message, err.body, tostring(err) } do
+        assert.is_nil(value:find "abc" or value:find "ghi", value)
+      end
+      return err
+    end
+    spell '{"message":"abc\\/DEF\\u002bghi\\u003d\\u003D"}'
+    spell '{"success":false,"response":"{\\"message\\":\\"abc\\\\/DEF+ghi\\\\u003d=\\"}"}'
+    spell "<html><title>abc%2FDEF%2bghi==</title>"
+    spell "<html><title>abc/DEF&#43;ghi&#x3d;=</title>"
+    for cut = 1, #token do
+      for _, limit in ipairs { 200, 1000, 2048 } do
+        spell(("."):rep(limit - cut) .. token .. " and more")
+        spell('{"message":"' .. ("."):rep(limit - cut - 12) .. token .. '"}')
+        spell("<html><title>" .. ("."):rep(limit - cut) .. token .. "</title>")
+      end
+    end
+    assert.equal(2048, #spell(("."):rep(5000)).body)
+  end)
+
+  it("is a client's id and a user's name as well", function()
+    local by_id <close> = require "zuora".new { base_url = sim.url,
+      client_id = "ID-of-ours", client_secret = "SECRET=of=ours" }
+    sim:fault { on = "POST /oauth/token", kind = "status", status = 401,
+      body = '{"message":"ID-of-ours, SECRET%3Dof%3Dours"}' }
+    assert.matches("no token: %*%*%*, %*%*%*", select(2, by_id.jobs:get "x").message)
+    local by_name <close> = support.client(sim, { username = "me@a.example", password = "hunter22" })
+    assert.equal("***: *** ***", err_of(by_name, '{"message":"me@a.example: hunter22 me%40a.example"}').message)
+  end)
+
+  it("goes to no hook, in whatever field", function()
+    local told = {}
+    local function tell(info)
+      for _, value in pairs(type(info) == "table" and info or { info }) do told[#told + 1] = tostring(value) end
+    end
+    local client <close> = support.quick_client(sim, { token = "TOKENTOKEN123", on_response = tell, on_retry = tell,
+      log = tell })
+    local body = '{"code":"TOKENTOKEN123","message":"TOKENTOKEN123"}'
+    sim:fault { on = "GET *", kind = "garbage", raw = ("HTTP/1.1 503 X\r\nZuora-Request-Id: R/TOKENTOKEN123\r\n"
+      .. "Zuora-Track-Id: TOKENTOKEN123\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body) }
+    client.jobs:get "x"
+    assert.is_true(#told > 10)
+    for _, value in ipairs(told) do assert.is_nil(value:find("TOKENTOKEN", 1, true), value) end
+    assert.is_truthy(table.concat(told, " "):find("R/***", 1, true))
+  end)
+
   it("is not looked for in our own words", function()
     local client <close> = support.client(sim, { username = "u", password = "jobs.get" })
     local err = err_of(client, '{"message":"jobs.get"}')

@@ -5,6 +5,7 @@ local check = require "zuora.check"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 local hosts = require "zuora.hosts"
+local mask = require "zuora.mask"
 local retry = require "zuora.retry"
 local transfer = require "zuora.transfer"
 local wait = require "zuora.wait"
@@ -153,10 +154,12 @@ function Caller:try(operation, exchange, read)
   if not response then return nil, no_answer(self, operation, message, name, status) end
   if not operation.url then self.limits:note(response.headers) end
   local info = { operation = exchange.name, attempt = exchange.attempts, status = response.status,
-    request_id = response.headers["zuora-request-id"], track_id = response.headers["zuora-track-id"],
+    request_id = self:masked(response.headers["zuora-request-id"]),
+    track_id = self:masked(response.headers["zuora-track-id"]),
     seconds = response.seconds, bytes = response.bytes }
   self:log("%s: HTTP %d, %d bytes, %.3f s", exchange.name, info.status, info.bytes, info.seconds)
   self:tell("on_response", info)
+  response.mask = function(text) return self:masked(text) end
   return read(response)
 end
 
@@ -172,18 +175,16 @@ end
 -- What an error has from outside. (Its kind and the like are our own words, whatever a password is.)
 local FROM_OUTSIDE = { "message", "body", "code", "process_id", "request_id", "track_id" }
 
-local SIGNED_LINK = "https?://[^%s\"'<>\\]*[?&][^%s\"'<>\\]*"
-
 -- Should a server have sent a secret back, it goes no further; nor does a link that bears its own signature.
+function Caller:masked(text)
+  return text and mask.links(self.credentials.mask(text))
+end
+
 function Caller:mask(err)
-  local function mask(fields)
-    for _, name in ipairs(FROM_OUTSIDE) do
-      local value = fields[name]
-      if value then fields[name] = self.credentials.mask(value):gsub(SIGNED_LINK, "***") end
-    end
+  for _, name in ipairs(FROM_OUTSIDE) do err[name] = self:masked(err[name]) end
+  for _, reason in ipairs(err.reasons or {}) do
+    for _, name in ipairs(FROM_OUTSIDE) do reason[name] = self:masked(reason[name]) end
   end
-  mask(err)
-  for _, reason in ipairs(err.reasons or {}) do mask(reason) end
 end
 
 -- After a 401, once: is there another token?

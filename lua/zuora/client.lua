@@ -201,7 +201,7 @@ local function credentials_of(options, kind, caller)
   if kind == "token" then return credentials.token(options.token) end
   local form = { client_id = options.client_id, client_secret = options.client_secret,
     grant_type = "client_credentials" }
-  return credentials.oauth(caller.loop, options.client_secret, function(left)
+  return credentials.oauth(caller.loop, form, function(left)
     local body, err = caller:json(core.operations.oauth.token, form, {
       deadline = math.max(0.001, math.min(caller.settings.deadline, left.deadline)), retries = left.retries,
     }, function(body) return type(body) == "table" and body or nil, "the answer is no token" end)

@@ -2,8 +2,8 @@
 --
 -- Secrets live in the locals of this file's closures. Nothing that a user can print leads to them.
 
-local core = require "zuora.core"
 local error_value = require "zuora.error"
+local mask = require "zuora.mask"
 
 local credentials = {}
 
@@ -45,17 +45,6 @@ end
 --   version                               counts changes of the headers
 --   mask(text) -> text                    without the secrets, should a server have sent one back
 
--- The shortest secret that is looked for: below, it would be found in ordinary words.
-local MASK_FROM = 4
-
-local function masked(text, ...)
-  for i = 1, select("#", ...) do
-    local secret = select(i, ...)
-    if secret and #secret >= MASK_FROM then text = text:gsub(secret:gsub("%p", "%%%0"), "***") end
-  end
-  return text
-end
-
 --- User and password: the key headers, but HTTP Basic on the hosts of the UI ("/apps/api").
 ---@param options { username: string, password: string }
 ---@param bases table<string, string>
@@ -65,7 +54,7 @@ function credentials.password(options, bases)
   local encoded = basic.Authorization:sub(7)
   return {
     version = 1,
-    mask = function(text) return masked(text, options.password, encoded) end,
+    mask = function(text) return mask.text(text, { options.username, options.password, encoded }) end,
     prepare = function() return true end,
     header = function(base) return bases[base]:find("/apps/api", 1, true) and basic or keys end,
     renew = function() return false end,
@@ -106,7 +95,7 @@ function credentials.token(token)
     self.renew = function() return true end
   end
   self.header = function() return { Authorization = "Bearer " .. current } end
-  self.mask = function(text) return masked(text, current) end
+  self.mask = function(text) return mask.text(text, { current }) end
   return self
 end
 
@@ -127,9 +116,9 @@ end
 --- OAuth client credentials: a token is fetched, reused, renewed before its end and after a 401. However
 -- many tasks ask, one fetches.
 ---@param loop table
----@param client_secret string
+---@param options { client_id: string, client_secret: string }
 ---@param fetch fun(limits: table): table|nil, zuora.Error|nil calls the token endpoint
-function credentials.oauth(loop, client_secret, fetch)
+function credentials.oauth(loop, options, fetch)
   local self = { version = 0 }
   local token, ends_at, renewing
 
@@ -195,7 +184,9 @@ function credentials.oauth(loop, client_secret, fetch)
 
   function self.header() return { Authorization = "Bearer " .. token } end
 
-  function self.mask(text) return masked(text, client_secret, core.escape(client_secret), token) end
+  function self.mask(text)
+    return mask.text(text, { options.client_id, options.client_secret, token })
+  end
 
   return self
 end

@@ -1,0 +1,55 @@
+local mask = require "zuora.mask"
+
+describe("zuora.mask", function()
+  local SECRET = "pä/ss=w&rd<1>"
+
+  it("takes a secret out in whatever spelling it stands", function()
+    for _, spelled in ipairs { SECRET, "p\\u00e4\\/ss\\u003Dw\\u0026rd\\u003c1\\u003e", "pä\\/ss=w&rd<1>",
+      "p%C3%A4%2fss%3dw%26rd%3C1%3E", "pä/ss&#61;w&amp;rd&lt;1&gt;", "p&#xE4;&#47;ss=w&amp;rd&lt;1&gt;",
+      "p\\\\u00e4\\\\\\/ss=w&rd<1>" } do
+      assert.equal("a *** b", mask.text("a " .. spelled .. " b", { SECRET }), spelled)
+      assert.equal("******", mask.text(spelled .. spelled, { SECRET }))
+    end
+  end)
+
+  it("knows secrets that look like a spelling of another", function()
+    for _, secret in ipairs { "a\\b\\nc", "100%25 sure", "x\\u0041y", "&amp;&lt;" } do
+      for _, text in ipairs { secret, (secret:gsub("\\", "\\\\")), (secret:gsub("%%", "%%25")) } do
+        assert.equal("<***>", mask.text("<" .. text .. ">", { secret }), text)
+      end
+    end
+  end)
+
+  it("takes out the longer of two first, and leaves short ones", function()
+    assert.equal("***", mask.text("abcd-efgh", { "abcd", "abcd-efgh" }))
+    assert.equal("*** and ***", mask.text("abcd and efgh", { "abcd", "efgh" }))
+    assert.equal("abc", mask.text("abc", { "abc" }))
+  end)
+
+  it("leaves all else as it is", function()
+    for _, text in ipairs { "", "plain", "100% \\ & \\u12 &#99999999999; &nonesuch; %zz", "\\u00e4 %41 &lt;\255" } do
+      assert.equal(text, mask.text(text, { "secret" }))
+    end
+  end)
+
+  it("takes out links that bear a signature, and no others", function()
+    assert.equal("see *** and http://a.example/b.", mask.links "see https://s3.example/x?X-Sig=1 and http://a.example/b.")
+    assert.equal('{"a":"***"}', mask.links '{"a":"HTTPS://s3.example/x?y"}')
+  end)
+
+  it("does work that grows with the length of a text", function()
+    local function cost(text)
+      local before = os.clock()
+      mask.links(mask.text(text, { "secret-of-mine" }))
+      return os.clock() - before
+    end
+    for _, piece in ipairs { "http://", "\\", "%", "&", "secret-of-min" } do
+      local size, before = 4000, nil
+      repeat
+        local now = math.min(cost(piece:rep(size // #piece)), cost(piece:rep(size // #piece)))
+        assert.is_true(not before or before < 0.01 or now < 3.2 * before, piece)
+        size, before = 2 * size, now
+      until size > 130000
+    end
+  end)
+end)
