@@ -232,6 +232,17 @@ local function note_outcome(exchange, err)
   err.unknown_outcome = exchange.unknown
 end
 
+--- What a call that needs several requests gives to each of them: all of its options, and what is left of its
+--- deadline, which is over all.
+---@param options table the user's
+---@param more table|nil options of this request alone
+---@return table options
+function Caller:shared(options, more)
+  local shared = check.rules(options, more or {})
+  shared.ends_at = options.ends_at or shared.deadline and self.clock.now() + shared.deadline
+  return shared
+end
+
 --- Calls an operation, and sees it through.
 ---@param operation table as core.operations has it
 ---@param parameters table by their wire names
@@ -256,7 +267,8 @@ function Caller:perform(operation, parameters, options, read, sink)
     tries = 0,    -- of them, those that count against `retries`: all but the one after a new token
   }
   -- A big file may take hours: a download ends by its own limits, unless it was given one.
-  local ends_at = self.clock.now() + (options.deadline or sink and math.huge or settings.deadline)
+  local ends_at = options.ends_at
+    or self.clock.now() + (options.deadline or sink and math.huge or settings.deadline)
   while true do
     exchange.attempts = exchange.attempts + 1
     exchange.remaining = ends_at - self.clock.now()
@@ -380,11 +392,8 @@ function Caller:wait(subject, options)
   local look = subject.look
   local shortest = options.timeout == 0 and ONLY_LOOK or LAST_LOOK
   subject.look = function(left)
-    return look {
-      track_id = options.track_id, entity_id = options.entity_id, retries = options.retries,
-      timeout = options.request_timeout,
-      deadline = math.min(options.deadline or self.settings.deadline, math.max(left, shortest)),
-    }
+    return look(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
+      deadline = math.min(options.deadline or self.settings.deadline, math.max(left, shortest)) }))
   end
   return wait.settle(subject, options, self.waiting)
 end

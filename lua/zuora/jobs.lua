@@ -227,8 +227,8 @@ function Jobs:recover(options)
   local id = type(since) == "table" and not since.startTime and since.id
     or type(since) == "string" and not since:match(START_TIME) and since
   if id then -- when it began is still to be learnt
-    local known, problem = job_call(parts, operations.get, { id = id }, { track_id = options.track_id,
-      entity_id = options.entity_id, retries = options.retries, deadline = options.deadline }, id)
+    local known, problem = job_call(parts, operations.get, { id = id },
+      parts.caller:shared(options, { timeout = options.request_timeout or parts.caller.settings.timeout }), id)
     if not known then return nil, problem end
     since = known
   end

@@ -155,9 +155,9 @@ end
 -- job is looked at first, and once more when the link is refused.
 local function job_file(parts, job, path, options)
   local result, err, nothing, it
+  options = parts.caller:shared(options)
   for _ = 1, 2 do
-    local known, problem = job_refresh(parts, job, job.id, operations.get, { track_id = options.track_id,
-      entity_id = options.entity_id, retries = options.retries })
+    local known, problem = job_refresh(parts, job, job.id, operations.get, options)
     if not known then return nil, problem end
     if judge(job) ~= "completed" then
       return nil, job_failure(job, "failed", "has no result, it is " .. job.queryStatus)

@@ -104,9 +104,7 @@ local function run_pages(parts, run_id, options)
   local offset, received, over = 1, 0, false
   return function()
     if over then return nil end
-    local page_options = { offset = offset }
-    for name, value in pairs(options) do page_options[name] = value end
-    local data, err = run_data(parts, run_id, page_options)
+    local data, err = run_data(parts, run_id, check.rules(options, { offset = offset }))
     if not data then error(err, 0) end
     local count, total = #data.page, tonumber(data.total)
     offset, received = offset + count, received + count
@@ -123,8 +121,9 @@ end
 local function run_export(parts, run_id, path, options)
   local target = { what = "report run " .. run_id, path = path, export = path and not options.raw,
     parts = { { id = run_id, pivoted = options.pivoted or false } } }
+  options = parts.caller:shared(options)
   if options.verify == "total" then
-    local data, err = run_data(parts, run_id, { page_size = 1, track_id = options.track_id })
+    local data, err = run_data(parts, run_id, check.rules(options, { page_size = 1 }))
     if not data then return nil, err end
     target.expected = math.tointeger(tonumber(data.total))
   end

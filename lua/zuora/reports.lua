@@ -157,7 +157,7 @@ function Reports:find(name, options)
   options = check.options(where, options, options_of.find)
   local found, others = {}, 0
   local ok, problem = pcall(function()
-    for report in each(parts, name, options) do
+    for report in each(parts, name, parts.caller:shared(options)) do
       if report.name == name then found[#found + 1] = report else others = others + 1 end
     end
   end)

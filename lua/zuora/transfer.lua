@@ -114,6 +114,7 @@ end
 ---@return zuora.Error|nil err
 function transfer.file(self, operation, options, target)
   self:check_open(operation)
+  options = self:shared(options)
   -- Several parts are one text only when each is written anew.
   target.export = target.export or #target.parts > 1 or nil
   local stage = core.stage { export = target.export }
