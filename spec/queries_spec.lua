@@ -118,6 +118,20 @@ describe("client.queries", function()
     local it, err = job:rows()
     assert.is_nil(it)
     assert.equal("text", err.kind)
+    -- A link without an ending: what the job says of itself.
+    local lines = '{"a":1}\n{"a":2}\n'
+    local bucket = ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#lines, lines)
+    local function other(format)
+      sim:fault { on = "GET /query/jobs/*", kind = "status", status = 200, body = core.encode { data = { id = job.id,
+        queryStatus = "completed", outputFormat = format, outputRows = 2, dataFile = sim.url .. "/_bucket/42?sig=1" } } }
+      sim:fault { on = "GET /_bucket/*", kind = "garbage", raw = bucket }
+      return client.queries:download(job.id, path)
+    end
+    written = assert(other "JSON")
+    assert.is_nil(written.records)
+    assert.equal(lines, support.read(path))
+    assert(other "json")
+    assert.equal("incomplete", select(2, other "CSV").kind)
     assert.matches("has a result that is not rows: it is JSON", err.message)
     -- By its name alone, too.
     it, err = client.queries:rows(job.id)

@@ -141,6 +141,23 @@ describe("client:request", function()
     assert.equal(2, (requests(limited, { method = "PUT", path = path, body = {} })))
   end)
 
+  it("takes an answer of nothing for a success, whatever its type", function()
+    local function answered(on, status, length)
+      sim:fault { on = on, kind = "garbage",
+        raw = ("HTTP/1.1 %d X\r\nContent-Type: text/html\r\n%s\r\n"):format(status, length or "Content-Length: 0\r\n") }
+    end
+    for _, status in ipairs { 200, 202, 204 } do
+      answered("DELETE *", status, status == 204 and "" or nil)
+      local value, told = client:request { method = "DELETE", path = "/v1/x" }
+      assert.equal("", value)
+      assert.equal(status, told.status)
+    end
+    answered("HEAD *", 200, "Content-Length: 5\r\n")
+    assert.equal("", (client:request { method = "HEAD", path = "/v1/x" }))
+    answered("DELETE *", 404)
+    assert.is_nil((client:request { method = "DELETE", path = "/v1/x" }))
+  end)
+
   it("goes nowhere but to the host of its base", function()
     local function raises(words, call)
       local ok, message = pcall(function() client:request(call) end)

@@ -101,6 +101,13 @@ describe("ruling", function()
     assert.equal("r1", run.reportRunId)
     answer '{"success":true,"response":{"id":"r1","status":"STARTED"}}'
     assert.equal("r1", assert(run:refresh()).id)
+    for _, body in ipairs { '{"success":true,"response":{"id":"r2"}}',
+      '{"success":true,"response":{"id":"r2","reportRunId":null,"status":"STARTED"}}' } do
+      answer(body)
+      assert.equal("r2", assert(client.reportruns:start("R", { view = "Detail" })).id)
+    end
+    answer '{"success":true,"response":{"id":"x","reportRunId":"r3"}}'
+    assert.equal("r3", assert(client.reportruns:start("R", { view = "Detail" })).id)
   end)
 
   it("10: OAuth on the REST hosts, user and password on the older ones", function()
@@ -326,5 +333,70 @@ describe("ruling", function()
     local posts = support.sent(sim, "POST", "/v1/batch-query")
     assert.equal(2, #posts)
     assert.equal(posts[1].headers["idempotency-key"], posts[2].headers["idempotency-key"])
+  end)
+
+  describe("44: a cancel that is answered by nothing", function()
+    local QUERY_JOB = '{"data":{"id":"q","queryStatus":"%s"}}'
+    local NOTHING = { { 200, "" }, { 200, "{}" }, { 200, "[]" }, { 200, "null" }, { 202, " \n" }, { 204, "" } }
+
+    it("is done where its status says so, and a job is looked at to say what it is then", function()
+      for _, nothing in ipairs(NOTHING) do
+        local function cancel_of(call, now)
+          sim:heal()
+          sim:forget()
+          sim:fault { on = "DELETE *", kind = "status", status = nothing[1], body = nothing[2] }
+          sim:fault { on = "GET *", kind = "status", status = 200, body = now }
+          local done, more = call()
+          assert.is_truthy(done, tostring(more))
+          return done, #sim:journal()
+        end
+        local done, count = cancel_of(function() return client.reportruns:cancel "r" end, "")
+        assert.is_true(done)
+        assert.equal(1, count)
+        for _, status in ipairs { "cancelled", "executing" } do -- whatever it is
+          local now = '{"id":"j","status":"' .. status .. '"}'
+          done, count = cancel_of(function() return client.jobs:cancel "j" end, now)
+          assert.equal(status, done.status)
+          assert.equal(2, count)
+          local job = job_of {}
+          assert.equal(job, (cancel_of(function() return job:cancel() end, now)))
+          assert.equal(status, job.status)
+          done = cancel_of(function() return client.queries:cancel "q" end, QUERY_JOB:format(status))
+          assert.equal(status, done.queryStatus)
+        end
+      end
+    end)
+
+    it("is done where it says success alone", function()
+      sim:fault { on = "DELETE *", kind = "status", status = 200, body = '{"success":true}' }
+      sim:fault { on = "GET *", kind = "status", status = 200, body = '{"id":"j","status":"cancelled"}' }
+      assert.equal("cancelled", assert(client.jobs:cancel "j").status)
+    end)
+
+    it("is not done where anything says otherwise", function()
+      for _, other in ipairs { { 200, '{"success":false}' }, { 200, '{"id":"other","status":"cancelled"}' }, { 404, "" },
+        { 400, "{}" }, { 200, '{"reasons":[{"code":1,"message":"no"}]}' }, { 200, "<html></html>" }, { 200, "null x" },
+        { 302, "" } } do
+        for _, call in ipairs { function() return client.jobs:cancel "j" end, function() return client.queries:cancel "q" end } do
+          answer(other[2], other[1])
+          sim:fault { on = "GET *", kind = "status", status = 200, body = '{"id":"j","status":"cancelled"}' }
+          assert.is_nil((call()))
+          sim:heal()
+        end
+        if not other[2]:find "other" then -- of a run it is not asked which one it is
+          answer(other[2], other[1])
+          assert.is_nil((client.reportruns:cancel "r"))
+          sim:heal()
+        end
+      end
+    end)
+
+    it("tells when the job cannot be looked at", function()
+      sim:fault { on = "DELETE *", kind = "status", status = 204 }
+      sim:fault { on = "GET *", kind = "status", status = 403, body = '{"message":"no"}' }
+      local job, err = client.jobs:cancel "j"
+      assert.is_nil(job)
+      assert.equal("jobs.get", err.operation)
+    end)
   end)
 end)

@@ -312,10 +312,11 @@ end
 
 --- Calls an operation whose answer is JSON.
 ---@param shape fun(body: any): any|nil, string|nil what the call returns of it, or what is wrong with it
+---@param read function|nil answer.read, or another of its kind
 ---@return any|nil value, zuora.Error|nil err
-function Caller:json(operation, parameters, options, shape)
+function Caller:json(operation, parameters, options, shape, read)
   return self:perform(operation, parameters, options, function(response)
-    local body, err = answer.read(response)
+    local body, err = (read or answer.read)(response)
     if body == nil then return nil, err end
     local value, problem, kind = shape(body)
     if value == nil then
@@ -328,14 +329,25 @@ end
 --- Calls an operation that answers that it is done, be it with words or with nothing at all.
 ---@return true|nil done, string|zuora.Error|nil message Zuora's words, or the error
 function Caller:done(operation, parameters, options)
-  local told, err = self:perform(operation, parameters, options, function(response)
-    if response.body == "" and response.status >= 200 and response.status < 300 then return {} end
-    return answer.read(response)
-  end)
+  local told, err = self:perform(operation, parameters, options, answer.read_done)
   if told == nil then return nil, err end
   local words = type(told) == "table" and told.response
   if type(words) == "table" then words = words.message end
   return true, type(words) == "string" and words or nil
+end
+
+--- Cancels a job, and gives what it is then. An answer that says nothing of the job, and is a success by its
+--- status, means that it is done: the job itself is asked.
+---@param group table the job's operations: cancel and get
+---@return any|nil value, zuora.Error|nil err
+function Caller:cancel(group, id, options, shape)
+  options = self:shared(options)
+  local told, err = self:json(group.cancel, { id = id }, options, function(body)
+    if type(body) == "table" and (next(body) == nil or body.success == true) then return {} end
+    return shape(body)
+  end, answer.read_done)
+  if told and next(told) == nil then return self:json(group.get, { id = id }, options, shape) end
+  return told, err
 end
 
 --- Calls an operation whose answer is XML; `parse` is given the text of it.

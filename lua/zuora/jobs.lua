@@ -90,6 +90,14 @@ local function job_call(parts, operation, parameters, options, job_id)
   end)
 end
 
+local function job_get(parts, job_id, options)
+  return job_call(parts, operations.get, { id = job_id }, options, job_id)
+end
+
+local function job_cancel(parts, job_id, options)
+  return parts.caller:cancel(operations, job_id, options, function(body) return job_fields(parts, body, job_id) end)
+end
+
 local function job_new(parts, fields, err)
   if not fields then return nil, err end
   return setmetatable(fields, parts.job)
@@ -118,8 +126,8 @@ local function judge(job)
   return status == "cancelled" and "cancelled" or "failed", told ~= "" and words .. ": " .. told or words
 end
 
-local function job_refresh(parts, job, job_id, operation, options)
-  local fields, err = job_call(parts, operation, { id = job_id }, options, job_id)
+-- Takes over what the API says of a job now.
+local function job_update(job, fields, err)
   if not fields then return nil, err end
   -- A batch that somebody holds stays the same table.
   for i, batch in ipairs(fields.batches or {}) do
@@ -136,7 +144,7 @@ local function job_wait(parts, job, job_id, options)
     what = "job " .. job_id,
     judge = judge,
     last = job,
-    look = function(look_options) return job_refresh(parts, job, job_id, operations.get, look_options) end,
+    look = function(look_options) return job_update(job, job_get(parts, job_id, look_options)) end,
   }, options)
 end
 
@@ -170,7 +178,7 @@ function Jobs:get(job_id, options)
   local parts = record.parts(self, Jobs, where)
   check.value(where, "job_id", job_id, "id")
   options = check.options(where, options, options_of.one)
-  return job_new(parts, job_call(parts, operations.get, { id = job_id }, options, job_id))
+  return job_new(parts, job_get(parts, job_id, options))
 end
 
 --- The last completed job of a partner and project.
@@ -227,8 +235,8 @@ function Jobs:recover(options)
   local id = type(since) == "table" and not since.startTime and since.id
     or type(since) == "string" and not since:match(START_TIME) and since
   if id then -- when it began is still to be learnt
-    local known, problem = job_call(parts, operations.get, { id = id },
-      parts.caller:shared(options, { timeout = options.request_timeout or parts.caller.settings.timeout }), id)
+    local known, problem = job_get(parts, id,
+      parts.caller:shared(options, { timeout = options.request_timeout or parts.caller.settings.timeout }))
     if not known then return nil, problem end
     since = known
   end
@@ -252,7 +260,8 @@ function Jobs:recover(options)
   return nil, err.kind == "timeout" and err.cause or err
 end
 
---- Cancels a job that has not completed. DELETE /v1/batch-query/jobs/{job_id}
+--- Cancels a job that has not completed. DELETE /v1/batch-query/jobs/{job_id}; and GET, where the answer does not
+--- say what the job is then
 ---@param job_id string
 ---@param options table|nil per-call options
 ---@return zuora.Job|nil job, zuora.Error|nil err
@@ -261,7 +270,7 @@ function Jobs:cancel(job_id, options)
   local parts = record.parts(self, Jobs, where)
   check.value(where, "job_id", job_id, "id")
   options = check.options(where, options, options_of.one)
-  return job_new(parts, job_call(parts, operations.cancel, { id = job_id }, options, job_id))
+  return job_new(parts, job_cancel(parts, job_id, options))
 end
 
 --- Looks at a job until it has settled. GET /v1/batch-query/jobs/{job_id}, again and again
@@ -287,7 +296,7 @@ function Job:refresh(options)
   local where = "job:refresh"
   local parts = record.parts(self, Job, where)
   check.value(where, "id", self.id, "id")
-  return job_refresh(parts, self, self.id, operations.get, check.options(where, options, options_of.one))
+  return job_update(self, job_get(parts, self.id, check.options(where, options, options_of.one)))
 end
 
 --- Looks until the job has settled; see client.jobs:wait. Completed is final: a job that is known to be
@@ -310,7 +319,7 @@ function Job:cancel(options)
   local where = "job:cancel"
   local parts = record.parts(self, Job, where)
   check.value(where, "id", self.id, "id")
-  return job_refresh(parts, self, self.id, operations.cancel, check.options(where, options, options_of.one))
+  return job_update(self, job_cancel(parts, self.id, check.options(where, options, options_of.one)))
 end
 
 --- Is it a stateful job, one that brings what has changed since its last run?

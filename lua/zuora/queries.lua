@@ -60,6 +60,14 @@ local function job_call(parts, operation, parameters, options, job_id)
   return parts.caller:json(operation, parameters, options, function(body) return job_fields(body, job_id) end)
 end
 
+local function job_get(parts, job_id, options)
+  return job_call(parts, operations.get, { id = job_id }, options, job_id)
+end
+
+local function job_cancel(parts, job_id, options)
+  return parts.caller:cancel(operations, job_id, options, function(body) return job_fields(body, job_id) end)
+end
+
 local function job_new(parts, fields, err)
   if not fields then return nil, err end
   return setmetatable(fields, parts.job)
@@ -74,8 +82,8 @@ local function judge(job)
   return "failed", "failed" .. (type(job.errorMessage) == "string" and ": " .. job.errorMessage or "")
 end
 
-local function job_refresh(parts, job, job_id, operation, options)
-  local fields, err = job_call(parts, operation, { id = job_id }, options, job_id)
+-- Takes over what the API says of a job now.
+local function job_update(job, fields, err)
   if not fields then return nil, err end
   return record.replace(job, fields)
 end
@@ -86,7 +94,7 @@ local function job_wait(parts, job, job_id, options)
     judge = judge,
     last = job,
     status = "queryStatus",
-    look = function(look_options) return job_refresh(parts, job, job_id, operations.get, look_options) end,
+    look = function(look_options) return job_update(job, job_get(parts, job_id, look_options)) end,
   }, options)
 end
 
@@ -99,13 +107,14 @@ local function link_operation(parts, job)
     send = core.request }
 end
 
--- The format of the result: as it was submitted, as the caller says, or as the link's name ends; else what it
--- is when nothing is said.
+-- The format of the result: as the caller says, as the job says, as it was submitted, or as the link's name ends;
+-- else what it is when nothing is said.
 local function format_of(job, options)
+  local own = type(job.outputFormat) == "string" and job.outputFormat:upper() or nil
   local path = job.dataFile:match "^[^?#]*"
   local ending = (path:match "%.(%a+)%.%a+$" or path:match "%.(%a+)$" or ""):upper()
   local by_name = ({ CSV = "CSV", TSV = "TSV", DSV = "DSV", JSON = "JSON", JSONL = "JSON" })[ending]
-  return options.outputFormat or (submitted[job] or {}).format or by_name or DEFAULTS.outputFormat
+  return options.outputFormat or own or (submitted[job] or {}).format or by_name or DEFAULTS.outputFormat
 end
 
 -- Why this result cannot be read as rows; nil: it can.
@@ -157,7 +166,7 @@ local function job_file(parts, job, path, options)
   local result, err, nothing, it
   options = parts.caller:shared(options)
   for _ = 1, 2 do
-    local known, problem = job_refresh(parts, job, job.id, operations.get, options)
+    local known, problem = job_update(job, job_get(parts, job.id, options))
     if not known then return nil, problem end
     if judge(job) ~= "completed" then
       return nil, job_failure(job, "failed", "has no result, it is " .. job.queryStatus)
@@ -207,7 +216,7 @@ function Queries:get(job_id, options)
   check.value(where, "job_id", job_id, "id")
   options = check.options(where, options, call.options)
   parts.caller:check_offered(where, operations.get)
-  return job_new(parts, job_call(parts, operations.get, { id = job_id }, options, job_id))
+  return job_new(parts, job_get(parts, job_id, options))
 end
 
 --- The newest query jobs. GET /query/jobs
@@ -243,7 +252,7 @@ function Queries:cancel(job_id, options)
   check.value(where, "job_id", job_id, "id")
   options = check.options(where, options, call.options)
   parts.caller:check_offered(where, operations.cancel)
-  return job_new(parts, job_call(parts, operations.cancel, { id = job_id }, options, job_id))
+  return job_new(parts, job_cancel(parts, job_id, options))
 end
 
 --- Looks at a query job until it has settled. GET /query/jobs/{id}, again and again
@@ -301,7 +310,7 @@ function QueryJob:refresh(options)
   local where = "query:refresh"
   local parts = record.parts(self, QueryJob, where)
   check.value(where, "id", self.id, "id")
-  return job_refresh(parts, self, self.id, operations.get, check.options(where, options, call.options))
+  return job_update(self, job_get(parts, self.id, check.options(where, options, call.options)))
 end
 
 --- Looks until the job has settled; a job that is known to be completed is not looked at again.
@@ -323,7 +332,7 @@ function QueryJob:cancel(options)
   local where = "query:cancel"
   local parts = record.parts(self, QueryJob, where)
   check.value(where, "id", self.id, "id")
-  return job_refresh(parts, self, self.id, operations.cancel, check.options(where, options, call.options))
+  return job_update(self, job_cancel(parts, self.id, check.options(where, options, call.options)))
 end
 
 --- Fetches the result; see client.queries:download.

@@ -154,7 +154,7 @@ function ReportRuns:start(report_id, options)
   if filters and next(filters) == nil then filters = "[]" end -- no filters, in place of the report's own
   local parameters = { reportId = report_id, viewType = options.view, body = filters }
   return parts.caller:reporting(operations.start, parameters, options, function(response)
-    local run_id = type(response) == "table" and response.reportRunId
+    local run_id = type(response) == "table" and (response.reportRunId or response.id)
     if not check.is(run_id, "id") then
       return nil, "the answer to the start of report " .. report_id .. " has no 'reportRunId'"
     end
