@@ -13,8 +13,8 @@ describe("client.describe", function()
   end)
   before_each(function() sim:heal() end)
 
-  local function answer(body, media_type)
-    sim:fault { on = "GET /v1/describe*", kind = "status", status = 200, body = body,
+  local function answer(body, media_type, times)
+    sim:fault { on = "GET /v1/describe*", kind = "status", status = 200, body = body, times = times,
       headers = { ["Content-Type"] = media_type or "application/xml;charset=UTF-8" } }
   end
 
@@ -24,6 +24,28 @@ describe("client.describe", function()
     assert.equal("Account", found.Account.label)
     assert.matches("/v1/describe/Account$", found.Account.href)
     assert.is_table(found.AccountingPeriod)
+  end)
+
+  it("asks for what Zuora sends, and takes it", function()
+    sim:forget()
+    for _, media_type in ipairs { "text/xml", "text/xml; charset=UTF-8", "application/xml" } do
+      answer("<object><name>Account</name><fields/></object>", media_type)
+      assert.equal("Account", assert(client.describe:object "Account").name)
+    end
+    assert.equal("text/xml, application/xml", support.sent(sim, "GET", "/v1/describe")[1].headers.accept)
+  end)
+
+  it("does work that grows with the length of a description", function()
+    local LABELS = {
+      function(count) return "a" .. (" "):rep(count) .. "b" end,
+      function(count) return ("<x/>" .. (" "):rep(10)):rep(count // 14) end,
+    }
+    for _, label in ipairs(LABELS) do
+      support.assert_linear(function() assert(client.describe:object "Account") end, function(size)
+        sim:heal()
+        answer("<object><name>Account</name><label>" .. label(size) .. "</label></object>", nil, "always")
+      end, 300000)
+    end
   end)
 
   it("describes an object: its fields by Zuora's names, truth values and numbers as such", function()

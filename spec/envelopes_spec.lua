@@ -1,17 +1,7 @@
 -- The shapes of failures are in answer_spec.lua, by their numbers; what comes as a file, in refusals_spec.lua.
 
 local envelopes = require "zuora.envelopes"
-
--- CPU seconds of one call; the least of three.
-local function cost(f, text)
-  local least = math.huge
-  for _ = 1, 3 do
-    local before = os.clock()
-    f(text)
-    least = math.min(least, os.clock() - before)
-  end
-  return least
-end
+local support = require "spec.support"
 
 describe("zuora.envelopes", function()
   -- What a server may send to make a reader go through it again and again, made of pieces.
@@ -23,14 +13,7 @@ describe("zuora.envelopes", function()
     it("does work that grows with the length of a page, and no faster: " .. reader, function()
       for _, piece in ipairs(PIECES) do
         for _, begin in ipairs { "<", "" } do
-          local size, before = 500, nil
-          repeat
-            local now = cost(envelopes[reader], begin .. piece:rep(size // #piece))
-            -- Twice as much text, twice as much work; below some time the clock says nothing.
-            assert.is_true(not before or before < 0.01 or now < 3.2 * before,
-              ("%q: %d bytes took %g s, half of them %s s"):format(begin .. piece, size, now, tostring(before)))
-            size, before = 2 * size, now
-          until size > 1000000
+          support.assert_linear(envelopes[reader], function(size) return begin .. piece:rep(size // #piece) end, 300000)
         end
       end
     end)

@@ -1,4 +1,5 @@
 local names = require "zuora.names"
+local support = require "spec.support"
 
 describe("zuora.names", function()
   it("makes names that stay in their directory", function()
@@ -41,6 +42,17 @@ describe("zuora.names", function()
       assert.is_nil(names.of_disposition(header), header)
     end
     assert.is_nil(names.of_disposition(nil))
+  end)
+
+  it("reads it with work that grows with its length", function()
+    for _, make in ipairs { function(count) return 'x; filename=a' .. (" "):rep(count) .. "b" end,
+      function(count) return "x; filename=" .. (" "):rep(count) end, function(count) return "x; " .. ("a "):rep(count) end,
+      function(count) return "x" .. (";"):rep(count) end, function(count) return "x" .. ("; f=a "):rep(count) end } do
+      support.assert_linear(names.of_disposition, make, 100000)
+    end
+    assert.equal("a  b", names.of_disposition "x; filename= a  b  ; y=z")
+    assert.equal("c", names.of_disposition "x; filename=c")
+    assert.is_nil(names.of_disposition "x; filename=; y=z")
   end)
 
   it("knows endings by content type", function()

@@ -119,6 +119,36 @@ function support.native(name)
   return path
 end
 
+-- CPU seconds; the least of three.
+local function cost(f, given)
+  local least = math.huge
+  collectgarbage()
+  for _ = 1, 3 do
+    local before = os.clock()
+    f(given)
+    least = math.min(least, os.clock() - before)
+  end
+  return least
+end
+
+--- The work of f grows with the size of what it is given, and no faster: twice as much takes twice as long. Tried
+--- from 500 bytes on, so that one whose work grows faster is found out before it takes for ever.
+---@param f fun(given: any)
+---@param make fun(size: integer): any
+---@param last integer the greatest size
+function support.assert_linear(f, make, last)
+  local size, half = 500, nil
+  repeat
+    local given = make(size)
+    local whole = cost(f, given)
+    -- Below some time the clock says nothing.
+    if half and half > 0.01 and whole > 3.2 * half then
+      error(("%d bytes took %g s, half of them %g s: %q"):format(size, whole, half, tostring(given):sub(1, 60)))
+    end
+    size, half = 2 * size, whole
+  until size > last
+end
+
 --- Descriptors that this process has open. (By a file: of a pipe, the parent's other end may still be open.)
 function support.descriptors()
   local path, count = os.tmpname(), 0

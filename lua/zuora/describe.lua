@@ -25,20 +25,19 @@ local function parser_of()
   return lxp
 end
 
--- A document as { name =, attributes =, text =, children… }; nil and the problem for what is none.
+-- A document as { name =, attributes =, pieces = of its text, children… }; nil and the problem for what is none.
 local function parse(text)
-  local root = { name = "" }
+  local root = { name = "", pieces = {} }
   local stack = { root }
   local parser = parser_of().new {
     StartElement = function(_, name, attributes)
-      local node = { name = name, attributes = attributes, text = "" }
+      local node = { name = name, attributes = attributes, pieces = {} }
       table.insert(stack[#stack], node)
       stack[#stack + 1] = node
     end,
     EndElement = function() stack[#stack] = nil end,
     CharacterData = function(_, characters)
-      local node = stack[#stack]
-      node.text = node.text .. characters
+      table.insert(stack[#stack].pieces, characters)
     end,
     -- A description has no document type, and what could be hidden in one is not read.
     StartDoctypeDecl = function(of) of:stop() end,
@@ -58,7 +57,11 @@ local function child(node, name)
   return nil
 end
 
-local function trimmed(node) return node.text:match "^%s*(.-)%s*$" end
+local function trimmed(node)
+  local text = table.concat(node.pieces)
+  local first = text:find "%S"
+  return first and text:match(".*%S", first) or ""
+end
 
 local function text_of(node, name)
   local found = child(node, name)

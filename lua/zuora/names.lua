@@ -60,8 +60,8 @@ local function parameters_of(header)
         end
         value = header:sub(rest + 1, behind - 1):gsub("\\(.)", "%1")
       else
-        value = header:match("^[^;]*", rest):match "^(.-)%s*$"
-        behind = rest + #value
+        behind = header:find(";", rest, true) or #header + 1
+        value = header:sub(rest, behind - 1):match "^%S.*%S" or header:sub(rest, rest):match "[^%s;]" or ""
       end
       found[name:lower()] = found[name:lower()] or value
       at = header:find(";", behind, true)
