@@ -304,6 +304,28 @@ describe("misuse", function()
     raises("client:map", "options", function() client:map({}, print, 8) end)
   end)
 
+  it("in text that is no UTF-8, and would be sent as JSON", function()
+    local bad = "caf\xe9"
+    local id = "ff808081529f4e3401529fd373730070"
+    local report = { name = bad, dsName = "d", datasource = "d", definition = "{}" }
+    for _, case in ipairs {
+      { "client.reportruns:start", "filters", function()
+        client.reportruns:start(id, { view = "Detail", filters = { { filterClauses = { { value = bad } } } } })
+      end },
+      { "client.reportruns:list", "columns", function() client.reportruns:list { columns = { bad } } end },
+      { "client.reportruns:list", "sort", function() client.reportruns:list { sort = { { field = bad } } } end },
+      { "client.queries:submit", "query", function() client.queries:submit { query = bad } end },
+      { "client.queries:submit", "output", function() client.queries:submit { query = "q", output = { target = bad } } end },
+      { "client.reports:transfer", "names", function() client.reports:transfer { names = { bad }, to = id } end },
+      { "client.reports:create", "report", function() older.reports:create(report) end },
+      { "client.reports:save", "report", function() older.reports:save(id, report) end },
+      { "client.reports:set_settings", "emailDomains", function() older.reports:set_settings { emailDomains = { bad } } end },
+      { "client:request", "body", function() client:request { method = "POST", path = "/x", body = { a = { bad } } } end },
+    } do
+      raises(case[1], case[2], case[3])
+    end
+  end)
+
   it("in records whose id was tampered with", function()
     local broken = setmetatable({ id = "a/../b" }, debug.getmetatable(run))
     for _, verb in ipairs { "refresh", "wait", "cancel", "data" } do

@@ -29,6 +29,22 @@ describe("zuora.check", function()
     assert.matches("check_spec%.lua:" .. debug.getinfo(other_user, "S").linedefined .. ":", call(other_user))
   end)
 
+  it("takes no text that is not UTF-8, but for paths, secrets and headers", function()
+    for _, kind in ipairs { "text", "string", "string_or_empty", "segment" } do
+      assert.equal("Ærø", check.value("f", "x", "Ærø", kind))
+      for _, bad in ipairs { "caf\xe9", "\xff", "a\xed\xa0\x80", "\xc3" } do
+        local message = call(function() check.value("f", "x", bad, kind) end)
+        assert.matches("bad argument 'x' to f %(UTF%-8 expected, got \"", message)
+        assert.is_truthy(utf8.len(message), message)
+      end
+    end
+    assert.matches('got "caf\\xe9"', call(function() check.value("f", "x", "caf\xe9", "text") end))
+    for _, kind in ipairs { "line", "any" } do assert.equal("caf\xe9", check.value("f", "x", "caf\xe9", kind)) end
+    for _, deep in ipairs { { a = { "caf\xe9" } }, { ["caf\xe9"] = 1 } } do
+      assert.matches("that JSON can hold", call(function() check.value("f", "x", deep, "json") end))
+    end
+  end)
+
   it("shows no secret", function()
     local message = call(function() check.options("f", { password = "a\nhunter2" }, { password = "text#" }) end)
     assert.is_nil(message:find("hunter2", 1, true))
@@ -52,6 +68,8 @@ describe("zuora.check", function()
     boolean = { good = { true, false }, bad = { 1, "true" } },
     ["function"] = { good = { print, setmetatable({}, { __call = print }) }, bad = { {}, "print" } },
     text = { good = { "a b" }, bad = { "", "a\nb", "a\0", 1 } },
+    line = { good = { "a b", "\xe9" }, bad = { "", "a\nb", "a\0", 1 } },
+    json = { good = { "é", 1, { a = { 1 } } }, bad = { print, { print }, 0 / 0, "\xe9" } },
   }
 
   for kind, cases in pairs(CASES) do

@@ -91,6 +91,19 @@ describe("client.jobs:submit", function()
     raises("queries", "list", { queries = {} })
   end)
 
+  it("takes no text that is not UTF-8", function()
+    local bad = "caf\xe9"
+    raises("queries[1].query", "UTF-8 expected", { queries = { "select Id from Account where Name = '" .. bad .. "'" } })
+    raises("queries", "UTF-8 expected", { queries = { [bad] = QUERY } })
+    raises("queries[1].deleted.column", "UTF-8 expected", { queries = { { query = QUERY, deleted = { column = bad,
+      format = "Numeric", forceExport = true } } } })
+    raises("queries[1].convertToCurrencies", "UTF-8 expected", { queries = { { query = QUERY, convertToCurrencies = bad } } })
+    for _, name in ipairs { "name", "nullReplacement", "partner", "notifyUrl" } do
+      raises(name, "UTF-8 expected", with { [name] = bad })
+    end
+    assert(client.jobs:submit(with { name = "Ærø" }))
+  end)
+
   it("knows the shape of deleted, and what a stateless job wants of it", function()
     local function query_with(deleted) return { { query = QUERY, deleted = deleted } } end
     local column = { column = "gone", format = "Numeric" }

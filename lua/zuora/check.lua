@@ -22,20 +22,25 @@ end
 -- A value for a message: short, printable.
 local function shown(value)
   if type(value) ~= "string" then return type(value) end
-  return ("%q"):format(value:sub(1, 40)):gsub("\\\n", "\\n")
+  local text = ("%q"):format(value:sub(1, 40)):gsub("\\\n", "\\n")
+  if utf8.len(text) then return text end
+  return (text:gsub("[\128-\255]", function(byte) return ("\\x%02x"):format(byte:byte()) end))
 end
 
 local function is_finite(value)
   return value == value and value ~= math.huge and value ~= -math.huge
 end
 
--- What each kind of option must be: a test, and the words for it.
+-- What each kind of option must be: a test, and the words for it. Text is UTF-8, as JSON must be, unless the
+-- kind takes any `bytes`.
 local kinds = {}
 
 kinds.string = { function(v) return type(v) == "string" and v ~= "" end, "non-empty string" }
 kinds.string_or_empty = { function(v) return type(v) == "string" end, "string" }
 kinds.text = { function(v) return type(v) == "string" and v ~= "" and not v:find("[%c\127]") end,
   "non-empty string without control characters" }
+-- For what is not sent as text: paths, secrets, headers.
+kinds.line = { kinds.text[1], kinds.text[2], bytes = true }
 kinds.boolean = { function(v) return type(v) == "boolean" end, "boolean" }
 kinds.table = { function(v) return type(v) == "table" end, "table" }
 kinds["function"] = { function(v)
@@ -54,7 +59,7 @@ kinds.factor = { function(v) return type(v) == "number" and v >= 1 and is_finite
 kinds.count = { function(v) return math.type(v) == "integer" and v >= 0 end, "integer, 0 or more" }
 kinds.positive = { function(v) return math.type(v) == "integer" and v >= 1 end, "integer, 1 or more" }
 kinds.integer = { function(v) return math.type(v) == "integer" end, "integer" }
-kinds.any = { function() return true end, "value" }
+kinds.any = { function() return true end, "value", bytes = true }
 kinds.id = { function(v) return type(v) == "string" and #v <= 255 and v:match("^[%w_-]+$") ~= nil end,
   "id of letters, digits, - and _" }
 -- A list has no holes, and nothing else.
@@ -67,7 +72,10 @@ end
 
 kinds.array = { is_list, "list (1, 2, 3 … without holes)" }
 kinds.list = { function(v) return is_list(v) and #v > 0 end, "list (1, 2, 3 … without holes) of at least one" }
-kinds.json = { function(v) return (pcall(core.encode, { v })) end, "value that JSON can hold" }
+kinds.json = { function(v)
+  local ok, text = pcall(core.encode, { v })
+  return ok and utf8.len(text) ~= nil
+end, "value that JSON can hold (its text UTF-8)" }
 kinds.segment = { function(v) return kinds.text[1](v) and v ~= "." and v ~= ".." end,
   "non-empty string without control characters, not '.' or '..'," }
 
@@ -98,8 +106,9 @@ local function test(depth, where, argument, value, kind, secret)
   local rule = kinds[kind]
   local wanted
   if rule then
-    if rule[1](value) then return end
-    wanted = rule[2]
+    local fits = rule[1](value)
+    if fits and (rule.bytes or type(value) ~= "string" or utf8.len(value)) then return end
+    wanted = fits and "UTF-8" or rule[2]
   else -- a choice
     for choice in kind:gmatch("[^|]+") do
       if value == choice then return end

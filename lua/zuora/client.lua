@@ -39,12 +39,12 @@ local WHERE = "zuora.new"
 local OPTIONS = {
   environment = "string", base_url = "string", legacy = "boolean",
   reporting_url = "string", aqua_url = "string", files_url = "string",
-  client_id = "text#", client_secret = "text#", token = "any#", username = "text#", password = "text#",
+  client_id = "line#", client_secret = "line#", token = "any#", username = "line#", password = "line#",
   entity_id = "entity_id", entity_name = "text", org_ids = "any", track_id = "track_id", version = "text",
   connect_timeout = "seconds", timeout = "seconds", stall_timeout = "seconds", deadline = "seconds",
   retries = "count", retry_after_limit = "delay", rate_reserve = "fraction",
-  max_connections = "positive", concurrency_limit = "positive", memory_limit = "positive", tmpdir = "text",
-  proxy = "any#", no_proxy = "text", ca_file = "text", user_agent = "text",
+  max_connections = "positive", concurrency_limit = "positive", memory_limit = "positive", tmpdir = "line",
+  proxy = "any#", no_proxy = "line", ca_file = "line", user_agent = "line",
   on_retry = "function", on_response = "function", log = "function",
 }
 

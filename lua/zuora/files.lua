@@ -44,7 +44,7 @@ function Files:download(file_id, path, options)
   local where = "client.files:download"
   local parts = record.parts(self, Files, where)
   check.value(where, "file_id", file_id, "id")
-  check.value(where, "path", path, "text")
+  check.value(where, "path", path, "line")
   options = check.options(where, options, options_of.download)
   local target = { what = "file " .. file_id, path = path, parts = { { id = file_id } } }
   if path:sub(-1) == "/" then

@@ -378,7 +378,7 @@ end
 function Batch:download(path, options)
   local where = "batch:download"
   local parts = record.parts(self, Batch, where)
-  check.value(where, "path", path, "text")
+  check.value(where, "path", path, "line")
   return batch_file(parts, self, path, check.options(where, options, options_of.download))
 end
 
@@ -416,7 +416,7 @@ end
 function Job:download(dir, options)
   local where = "job:download"
   local parts = record.parts(self, Job, where)
-  check.value(where, "dir", dir, "text")
+  check.value(where, "dir", dir, "line")
   options = check.options(where, options, options_of.download)
   local made, message = core.mkdir(dir)
   if not made then return nil, error_value.new { kind = "file", message = message } end

@@ -280,7 +280,7 @@ function Queries:download(job_id, path, options)
   local where = "client.queries:download"
   local parts = record.parts(self, Queries, where)
   check.value(where, "job_id", job_id, "id")
-  check.value(where, "path", path, "text")
+  check.value(where, "path", path, "line")
   options = check.options(where, options, options_of.download)
   parts.caller:check_offered(where, operations.get)
   return job_file(parts, job_new(parts, { id = job_id }), path, options)
@@ -343,7 +343,7 @@ function QueryJob:download(path, options)
   local where = "query:download"
   local parts = record.parts(self, QueryJob, where)
   check.value(where, "id", self.id, "id")
-  check.value(where, "path", path, "text")
+  check.value(where, "path", path, "line")
   return job_file(parts, self, path, check.options(where, options, options_of.download))
 end
 

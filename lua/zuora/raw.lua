@@ -10,7 +10,7 @@ local WHERE = "client:request"
 
 local OPTIONS = check.rules(call.keyed_options, { method = "GET|POST|PUT|PATCH|DELETE|HEAD", path = "text!",
   query = "table", body = "any", base = "rest|reporting|aqua|files|queries|describe", headers = "table",
-  content_type = "text", accept = "text", safe = "boolean" })
+  content_type = "line", accept = "line", safe = "boolean" })
 
 -- Methods that change nothing when they come twice; and those for which Zuora takes idempotency keys.
 local SAFE = { GET = true, HEAD = true, DELETE = true }
@@ -39,7 +39,7 @@ local function check_headers(headers)
   for name, value in pairs(headers or {}) do
     local argument = "headers." .. tostring(name)
     check.value(WHERE, argument, name, "text", 1)
-    check.value(WHERE, argument, value, "text", 1)
+    check.value(WHERE, argument, value, "line", 1)
     if not value:find "%S" then check.fail(WHERE, argument, "is blank", 1) end
     if not name:find "^[%w-]+$" then check.fail(WHERE, argument, "the name of a header expected", 1) end
     if RESERVED[name:lower()] then

@@ -312,7 +312,7 @@ function ReportRuns:export(run_id, path, options)
   local where = "client.reportruns:export"
   local parts = record.parts(self, ReportRuns, where)
   check.value(where, "run_id", run_id, "id")
-  check.value(where, "path", path, "text")
+  check.value(where, "path", path, "line")
   return run_export(parts, run_id, path, check.options(where, options, options_of.export))
 end
 
@@ -400,7 +400,7 @@ end
 function ReportRun:export(path, options)
   local where = "run:export"
   local parts = record.parts(self, ReportRun, where)
-  check.value(where, "path", path, "text")
+  check.value(where, "path", path, "line")
   return run_export(parts, run_id_of(self, where), path, check.options(where, options, options_of.export))
 end
 

@@ -55,7 +55,7 @@ end
 ---@return zuora.Error|nil err
 function rows.of_file(path, options)
   local where = "zuora.rows"
-  check.value(where, "path", path, "text")
+  check.value(where, "path", path, "line")
   options = check.options(where, options, rows.options)
   rows.check(where, options)
   return rows.open(path, options, path)
