@@ -45,7 +45,8 @@ describe("zuora.new", function()
   end)
 
   it("wants exactly one kind of credentials, whole", function()
-    fails("exactly one kind", { environment = "eu" })
+    fails("client_id' to zuora%.new %(missing, and so are client_secret, token, username and password: .* not set is nil",
+      { environment = "eu", client_id = os.getenv "NOT_SET", client_secret = os.getenv "NOT_SET" })
     fails("exactly one kind", { environment = "eu", token = "t", username = "u", password = "p" })
     fails("exactly one kind", { environment = "eu", client_id = "i", client_secret = "s", token = "t" })
     fails("client_secret' to zuora%.new %(missing", { environment = "eu", client_id = "i" })
@@ -146,6 +147,42 @@ describe("a client", function()
       { environment = "eu", token = "t", version = "x" }, { environment = "eu", token = "t", proxy = "x x" } } do
       local _, message = pcall(function() zuora.new(bad) end)
       assert.matches("^%.?/?spec/client_spec%.lua:%d+: ", message)
+    end
+  end)
+
+  it("is made with a dot", function()
+    local ok, message = pcall(function() local _ = zuora:new { environment = "eu", token = "t" } end)
+    assert.is_false(ok)
+    assert.matches("^%.?/?spec/client_spec%.lua:%d+: zuora%.new was called with a colon: write it with a dot$", message)
+  end)
+
+  it("says at the user's line, and by the user's name for it, what was called when it was closed", function()
+    local client = support.client(sim)
+    local job = assert(client.jobs:submit { queries = { A = "select Id from Account" } })
+    local query = assert(assert(client.queries:submit { query = "select Id from Account" }):wait(support.soon))
+    client:close()
+    local function message_of(f)
+      local ok, message = pcall(f)
+      assert.is_false(ok)
+      local line, words = message:match "^%.?/?spec/client_spec%.lua:(%d+): (.*)$"
+      assert.is_true(math.abs((tonumber(line) or 0) - debug.getinfo(f, "S").linedefined) <= 1, message)
+      return words
+    end
+    local CLOSED = ": attempt to use a closed client"
+    for name, f in pairs {
+      ["client.jobs:get"] = function() local _ = client.jobs:get "x" end,
+      ["client.jobs:submit"] = function() client.jobs:submit { queries = { A = "select Id from Account" } } end,
+      ["client.files:download"] = function() client.files:download("f", "build/spec/x") end,
+      ["client.reportruns:get"] = function() client.reportruns:wait "r" end,
+      ["client.reportruns:export"] = function() client.reportruns:rows "r" end,
+      ["client.reports:search"] = function() client.reports:find "x" end,
+      ["client.describe:object"] = function() client.describe:object "Account" end,
+      ["client.queries:get"] = function() query:download "build/spec/x" end,
+      ["client.jobs:cancel"] = function() job:cancel() end,
+      ["client:request"] = function() client:request { path = "/x" } end,
+      ["client:run"] = function() client:run(print) end,
+    } do
+      assert.equal(name .. CLOSED, message_of(f))
     end
   end)
 

@@ -194,13 +194,16 @@ function Caller:may_renew(err, exchange)
   return self.credentials.renew(exchange.credentials_version)
 end
 
+-- What the user calls an operation that has no method of its own name.
+local METHODS = { ["client.files:get"] = "client.files:download", ["client.queries:result"] = "client.queries:download",
+  ["client.client:request"] = "client:request" }
+
 function Caller:check_open(operation)
-  if self.closed then
-    error(("%s.%s: attempt to use a closed client"):format(operation.group, operation.name), 0)
-  end
-  if self.loop.session:inherited() then
-    error(("%s.%s: %s"):format(operation.group, operation.name, call.INHERITED), 0)
-  end
+  local problem = self.closed and "attempt to use a closed client"
+    or self.loop.session:inherited() and call.INHERITED
+  if not problem then return end
+  local method = ("client.%s:%s"):format(operation.group, operation.name)
+  check.misuse(("%s: %s"):format(METHODS[method] or method, problem))
 end
 
 --- Raises when Zuora does not document the operation for the hosts of this client.

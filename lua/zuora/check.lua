@@ -19,6 +19,21 @@ function check.fail(where, argument, problem, depth)
   raise(3 + (depth or 0), where, argument, problem)
 end
 
+-- Where the files of this module are, as Lua names them.
+local OURS = debug.getinfo(1, "S").source:match "^.*[/\\]" or "="
+
+--- Raises at the line of the user's that led here, however many functions of this module are between.
+---@param message string
+function check.misuse(message)
+  local level = 2
+  local info = debug.getinfo(level, "S")
+  while info and (info.what == "C" or info.source:sub(1, #OURS) == OURS) do
+    level = level + 1
+    info = debug.getinfo(level, "S")
+  end
+  error(message, info and level or 0)
+end
+
 -- A value for a message: short, printable.
 local function shown(value)
   if type(value) ~= "string" then return type(value) end

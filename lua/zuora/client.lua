@@ -105,7 +105,10 @@ local function credential_kind(options)
   if options.client_id or options.client_secret then kinds[#kinds + 1] = "oauth" end
   if options.token ~= nil then kinds[#kinds + 1] = "token" end
   if options.username or options.password then kinds[#kinds + 1] = "password" end
-  if #kinds ~= 1 then
+  if #kinds == 0 then
+    check.fail(WHERE, "client_id", "missing, and so are client_secret, token, username and password: one kind of "
+      .. "credentials is needed, and a variable of the environment that is not set is nil", 1)
+  elseif #kinds > 1 then
     check.fail(WHERE, "token", "exactly one kind of credentials expected: client_id and client_secret, token, or "
       .. "username and password", 1)
   end

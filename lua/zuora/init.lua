@@ -13,9 +13,8 @@ local hosts = require "zuora.hosts"
 local rows = require "zuora.rows"
 local time = require "zuora.time"
 
-return {
+local zuora = {
   _VERSION = client.VERSION,
-  new = function(options) return client.new(options) end,
   null = core.null,
   rows = rows.of_file,
   time = time,
@@ -23,3 +22,13 @@ return {
   aqua_codes = codes.aqua,
   environments = hosts.environments,
 }
+
+--- Makes a client: see client.new.
+---@param options zuora.Options
+---@return zuora.Client
+function zuora.new(options)
+  if options == zuora then error("zuora.new was called with a colon: write it with a dot", 2) end
+  return client.new(options)
+end
+
+return zuora

@@ -20,6 +20,7 @@
 #define CHUNK_SIZE   262144u
 #define PACKED_SIZE  8192u /* of a packed file at a time: it may grow a thousandfold */
 #define RECORD_LIMIT (64u * 1024u * 1024u)
+#define NAMES_SHOWN  700u /* bytes of a message */
 
 typedef enum Form { FORM_KEYED, FORM_ARRAY, FORM_LAZY } Form;
 
@@ -601,6 +602,21 @@ static void column_add(lua_State *L, Rows *rows, size_t place, int types, int na
   rows->columns[rows->column_count++] = (Column){place, type};
 }
 
+/* The column whose name is on top of the stack is not there: told with those that are. */
+static void column_missing(lua_State *L, Rows *rows, int self) {
+  lua_pushfstring(L, "the file has no column %s, but", luaL_tolstring(L, -1, NULL));
+  lua_getiuservalue(L, self, ROWS_NAMES);
+  int header = lua_gettop(L);
+  lua_pushvalue(L, header - 1);
+  for (size_t i = 1; i <= rows->file_columns && lua_rawlen(L, -1) < NAMES_SHOWN; i++) {
+    lua_rawgeti(L, header, (lua_Integer)i);
+    lua_pushfstring(L, "%s%s \"%s\"", lua_tostring(L, -2), i > 1 ? "," : "", lua_tostring(L, -1));
+    lua_replace(L, header + 1);
+    lua_settop(L, header + 1);
+  }
+  rows_fail(L, rows, self, lua_tostring(L, -1), 0);
+}
+
 /* Chooses the columns: all of the file's, or those of the list `wanted`, which must be there. */
 static void columns_choose(lua_State *L, Rows *rows, int self, int places, int wanted, int types) {
   bool all = !lua_istable(L, wanted);
@@ -616,8 +632,8 @@ static void columns_choose(lua_State *L, Rows *rows, int self, int places, int w
     if (!all) {
       lua_pushvalue(L, name);
       if (lua_rawget(L, places) == LUA_TNIL) {
-        lua_pushfstring(L, "the file has no column %s", luaL_tolstring(L, name, NULL));
-        rows_fail(L, rows, self, lua_tostring(L, -1), 0);
+        lua_settop(L, name);
+        column_missing(L, rows, self);
       }
       place = (size_t)lua_tointeger(L, -1) - 1;
       lua_pop(L, 1);
@@ -645,8 +661,8 @@ static void types_check(lua_State *L, Rows *rows, int self, int places, int type
     lua_pop(L, 1);
     lua_pushvalue(L, -1);
     if (lua_rawget(L, places) == LUA_TNIL) {
-      lua_pushfstring(L, "the file has no column %s", luaL_tolstring(L, -2, NULL));
-      rows_fail(L, rows, self, lua_tostring(L, -1), 0);
+      lua_pop(L, 1);
+      column_missing(L, rows, self);
     }
     lua_pop(L, 1);
   }
