@@ -42,6 +42,26 @@ describe("the README", function()
     local text = support.lua(code)
     assert.matches("日本 GmbH\t%-12%.50", text)
     assert.matches("%d+ bytes\t3 records", text)
+    local _, count_of_name = text:gsub("日本 GmbH", "") -- of the report, and of the job
+    assert.equal(2, count_of_name)
+  end)
+
+  it("names the Lua libraries that are needed, and when", function()
+    local text = support.lua [[
+      local function loaded()
+        local names = {}
+        for name in pairs(package.loaded) do
+          if not name:find "^zuora" and not _G[name] and name ~= "_G" then names[#names + 1] = name end
+        end
+        return table.concat(names, " ")
+      end
+      require "zuora"
+      require "zuora.simulator"
+      print(loaded())
+      require "zuora.simulator".open():stop()
+      print(package.loaded.socket ~= nil, package.loaded.ssl, package.loaded.lxp)]]
+    assert.equal("cjson\ntrue\tnil\tnil\n", text)
+    assert.matches("`cjson` alone when `zuora` is required", readme, nil, true)
   end)
 
   it("has every operation in its table, with method, path and function as the core has them, and no other", function()

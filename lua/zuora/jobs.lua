@@ -156,8 +156,8 @@ end
 --- queries: `{ Account = "select …" }`, a list of texts, or a list of { name, query, type ("zoqlexport"), apiVersion,
 --- convertToCurrencies, deleted = { column, format, forceExport } }; at most 50. partner and project: a stateful
 --- job, which may leave queries out to run its last ones again. format: "csv" (default), "zip", "gzip"; version:
---- chosen to fit; name, useQueryLabels, dateTimeUtc, nullReplacement, notifyUrl, incrementalTime, offset (seconds),
---- encrypted, useLastCompletedJobQueries, sourceData
+--- chosen to fit; useQueryLabels = true: columns are called "Account.Name", and not "Account: Name"; name, dateTimeUtc,
+--- nullReplacement, notifyUrl, incrementalTime, offset (seconds), encrypted, useLastCompletedJobQueries, sourceData
 ---@return zuora.Job|nil job
 ---@return zuora.Error|nil err with idempotency_key: under it the same submit makes no second job for 24 hours
 function Jobs:submit(fields)
