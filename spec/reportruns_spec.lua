@@ -303,7 +303,12 @@ describe("client.reportruns", function()
       answer("GET *", body)
       assert.equal("json", select(2, client.reportruns:get "x").kind, body)
       answer("POST *", body)
-      assert.equal("json", select(2, client.reportruns:start(REPORT, { view = "Detail", retries = 0 })).kind, body)
+      local begun, problem = client.reportruns:start(REPORT, { view = "Detail", retries = 0 })
+      if body:find '"id":"x"' then
+        assert.equal("x", begun.id) -- it is not asked yet how far it is
+      else
+        assert.equal("json", problem.kind, body)
+      end
     end
   end)
 

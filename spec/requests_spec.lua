@@ -172,7 +172,7 @@ describe("the request of", function()
     local headers = request.headers
     assert.equal(not operation.safe, headers["idempotency-key"] ~= nil)
     if operation.result == "json" then assert.equal("application/json", headers.accept) end
-    if operation.result == "xml" then assert.equal("application/xml", headers.accept) end
+    if operation.result == "xml" then assert.equal("text/xml, application/xml", headers.accept) end
     assert.equal(body and "application/json" or nil, headers["content-type"])
     assert.is_nil(headers.expect)
   end

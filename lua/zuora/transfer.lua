@@ -78,10 +78,6 @@ local function count_records(stage, target)
   return true, nil, records
 end
 
-local function file_error(self, target, message)
-  return error_value.new { kind = "file", message = (target.path or self.settings.tmpdir) .. ": " .. message }
-end
-
 -- Brings all parts into the sink.
 local function bring(self, operation, options, target, sink, stage)
   local function read(response)
@@ -109,7 +105,8 @@ end
 ---@param target table what: "file 42", for messages; path; parts: the parameters of each; without a path: as rows;
 --- export: UTF-8 and commas, whatever comes; expected: records that there must be; name(Content-Disposition of the
 --- answer, its type, 1, 2 …): paths for it in the end, of which the first that is free is taken; refuse: media types
---- that are no file; identity: which file it is; uncounted: what is in it cannot be counted
+--- that are no file; identity: which file it is; uncounted: what is in it cannot be counted, and may be lines of
+--- JSON
 ---@return table|userdata|nil written `{ path, bytes, records }`, or the rows as rows.open gives them
 ---@return zuora.Error|nil err
 function transfer.file(self, operation, options, target)

@@ -410,7 +410,8 @@ Stage *stage_check(lua_State *L, int index) {
 }
 
 void stages_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"records", stage_records}, {"first", stage_first}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"records", stage_records}, {"first", stage_first}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", stage_close}, {NULL, NULL}};
   class_new(L, STAGE_CLASS, methods, meta);
 }

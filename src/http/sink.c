@@ -501,11 +501,16 @@ int sink_new(lua_State *L) {
 
 void sink_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"finish", sink_finish},   {"fd", sink_fd},
-      {"keep", sink_keep},       {"position", sink_position},
-      {"complete", sink_prove},  {"restart", sink_restart},
-      {"discard", sink_discard}, {"content_type", sink_content_type},
-      {"bytes", sink_bytes},     {"close", sink_close},
+      {"finish", sink_finish},
+      {"fd", sink_fd},
+      {"keep", sink_keep},
+      {"position", sink_position},
+      {"complete", sink_prove},
+      {"restart", sink_restart},
+      {"discard", sink_discard},
+      {"content_type", sink_content_type},
+      {"bytes", sink_bytes},
+      {"close", sink_close},
       {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
