@@ -361,7 +361,8 @@ describe("a transfer", function()
     local one <close> = support.quick_client(large)
     local job = assert(assert(one.jobs:submit { queries = { { name = "b", query = "select * from Big" } } }):wait(support.soon))
     assert.equal(("file\t%s: Cannot allocate memory\n"):format(path),
-      with_failing("FAIL_MALLOC=32768", "local _, err = client.files:download(file_id, path)", large, job.batches[1].fileId)) -- the window of zlib
+      with_failing("FAIL_MALLOC=32768", "local _, err = client.files:download(file_id, path)",
+        large, job.batches[1].fileId)) -- the window of zlib
     assert.same({}, support.listing(directory))
   end)
 
