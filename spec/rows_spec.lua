@@ -229,6 +229,140 @@ describe("zuora.rows", function()
     end
   end)
 
+  -- In a process of its own: what is tried here is to make it read memory that it has given back.
+  local function with_finalisers(code)
+    local text, status = support.lua([[
+      local core = require "zuora.core"
+      local path = "build/spec/rows-finalisers.csv"
+      local head, cells = {}, {}
+      for i = 1, 200 do
+        head[i] = "c" .. i
+        cells[i] = i % 2 == 0 and "\"v" .. i .. "\"\"" .. ("x"):rep(300) .. "\"" or "w" .. i .. "\255" .. ("y"):rep(300)
+      end
+      local file = io.open(path, "wb")
+      file:write(table.concat(head, ","), "\n", (table.concat(cells, ",") .. "\n"):rep(300))
+      file:close()
+      local wanted = {}
+      for i = 1, 200 do wanted[i] = i % 2 == 0 and "v" .. i .. "\"" .. ("x"):rep(300) or "w" .. i .. "\u{FFFD}" .. ("y"):rep(300) end
+
+      -- Calls `act` in a finaliser, as often as the collector can be made to run.
+      local acting
+      local function arm(act)
+        setmetatable({}, { __gc = function()
+          if acting then
+            act()
+            arm(act)
+          end
+        end })
+      end
+      local function open(form) return core.rows(path, { form = form, strict = false, fail = error }) end
+      local function check(row, form)
+        for i = 1, 200 do assert(row[form == "keyed" and head[i] or i] == wanted[i], i) end
+      end
+      collectgarbage("incremental", 10, 1000)
+      for _, form in ipairs { "keyed", "array", "lazy" } do
+]] .. code .. [[
+      end
+      print "ended well"]], os.getenv "SPEC_LUA_PREFIX")
+    assert.equal(0, status, text)
+    assert.equal("ended well\n", text)
+  end
+
+  it("outlives a finaliser that closes it while a row is being made", function()
+    with_finalisers [[
+      local closed = 0
+      for _ = 1, 20 do
+        local it = open(form)
+        acting = true
+        arm(function()
+          it:close()
+          closed = closed + 1
+        end)
+        while true do
+          local row = it()
+          if form ~= "lazy" then acting = false end
+          if not row then break end
+          if form ~= "lazy" then
+            check(row, form)
+          else -- it may be over between two cells
+            for i = 1, 200 do
+              local there, cell = pcall(function() return row[i] end)
+              if not there then break end
+              assert(cell == wanted[i], i)
+            end
+          end
+          acting = true
+        end
+        acting = false
+        assert(it() == nil)
+      end
+      assert(closed > 0)
+    ]]
+  end)
+
+  it("refuses a finaliser that wants the next one while a row is being made", function()
+    with_finalisers [[
+      local it, refused, given = open(form), 0, 0
+      arm(function()
+        local there, problem = pcall(it)
+        if there then
+          given = given + 1
+        else
+          assert(tostring(problem):find "while one of them is being made", problem)
+          refused = refused + 1
+        end
+      end)
+      local count = 0
+      while true do
+        acting = true
+        local row = it()
+        acting = form == "lazy"
+        if not row then break end
+        count = count + 1
+        if form ~= "lazy" then
+          check(row, form)
+        else
+          for i = 1, 200 do
+            local there, cell = pcall(function() return row[i] end)
+            assert(not there or cell == wanted[i], i)
+          end
+        end
+      end
+      acting = false
+      assert(refused > 0, refused)
+      assert(count + given == 300 or it.row == 300, count .. " " .. given)
+    ]]
+  end)
+
+  it("leaves no row out when there was no memory for one", function()
+    support.write(PATH, "a,b\n1,2\n3," .. ("x"):rep(8 * 1024 * 1024) .. "\n5,6\n")
+    local function run(limit)
+      local text, status = support.lua([[
+        local core = require "zuora.core"
+        local it = core.rows("build/spec/rows.csv", { form = "array", fail = error })
+        assert(it()[2] == "2")
+        local size = io.open("/proc/self/status"):read("a"):match "VmSize:%s*(%d+)"
+        local ok, problem = pcall(it)
+        if not ok then
+          assert(tostring(problem):find "memory", problem)
+          local again, row = pcall(it)
+          assert(not again or row == nil, "a row was left out")
+          it:close()
+        end
+        print(ok, size)]], limit and "ulimit -v " .. limit .. ";")
+      assert.equal(0, status, text)
+      local ok, size = text:match "^(%a+)\t(%d+)\n$"
+      return ok == "true", tonumber(size)
+    end
+    local there, size = run()
+    assert.is_true(there)
+    local failed = 0
+    for extra = 4, 36, 4 do -- for the text some, and some for the string
+      if not run(size + extra * 1024) then failed = failed + 1 end
+    end
+    assert.is_true(failed > 2, failed)
+  end)
+
   it("is closed by the loop that leaves it, by <close>, and twice", function()
     collectgarbage() -- what other examples have left
     collectgarbage()
