@@ -88,6 +88,7 @@ describe("core.encode", function()
       assert.equal(message, problem:gsub("-nan", "nan"):sub(1, #message))
     end
     assert.equal('["é\\u0000"]', core.encode { "é\0" })
+    assert.equal('["\255"]', core.encode({ "\255" }, true))
   end)
 
   it("lets no call send what is not UTF-8", function()

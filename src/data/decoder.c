@@ -217,8 +217,7 @@ static bool bytes_push(Decoder *decoder, const unsigned char *data, size_t lengt
     size_t mark = encoding_sniff(decoder);
     if (!characters_push(decoder, decoder->begin + mark, decoder->begin_length - mark))
       return false;
-    data += taken;
-    length -= taken;
+    return taken == length || characters_push(decoder, data + taken, length - taken);
   }
   return characters_push(decoder, data, length);
 }

@@ -190,6 +190,7 @@ static bool number_survives(lua_Number number, int precision) {
 /* A walk through the value, before it is written. */
 typedef struct Walk {
   int precision;
+  bool raw;    /* text may be any bytes */
   size_t size; /* more than what lua-cjson needs in the worst case; above SIZE_LIMIT: too much */
 } Walk;
 
@@ -208,7 +209,7 @@ static bool string_holds(lua_State *L, int index, Walk *walk) {
   size_t length;
   const char *text = lua_tolstring(L, index, &length);
   size_add(walk, length < SIZE_LIMIT / 6 ? 6 * length + 4 : SIZE_LIMIT + 1);
-  return utf8_valid(text, length) == length;
+  return walk->raw || utf8_valid(text, length) == length;
 }
 
 /* [key, value, path, message] -> [path, message], with the key before it. */
@@ -261,13 +262,14 @@ static bool value_holds(lua_State *L, int index, Walk *walk, int depth) {
   return true;
 }
 
-/* core.encode(value) -> text. Raises for what JSON cannot hold, and says where it is: a function, NaN, a
- * number that would lose digits, text that is no UTF-8, a table that refers to itself. */
+/* core.encode(value, raw) -> text. Raises for what JSON cannot hold, and says where it is: a number that would
+ * lose digits, text that is no UTF-8 (with raw = true it goes as it is), a function, a table that refers to
+ * itself. */
 static int json_encode_value(lua_State *L) {
   luaL_checkany(L, 1);
-  lua_settop(L, 1);
+  lua_settop(L, 2);
   lua_rawgeti(L, lua_upvalueindex(1), CJSON_PRECISION);
-  Walk walk = {(int)lua_tointeger(L, -1), 0};
+  Walk walk = {(int)lua_tointeger(L, -1), lua_toboolean(L, 2) != 0, 0};
   if (!value_holds(L, 1, &walk, 0)) {
     const char *path = lua_tostring(L, -2);
     return luaL_error(L, "%s%s%s", *path == '.' ? path + 1 : path, *path != '\0' ? ": " : "",
