@@ -12,7 +12,7 @@
 # What a Debian-like system needs; elsewhere `make deps` prints what to install.
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
   lua-expat lua-socket lua-sec lua-zlib openssl
-DEBIAN_PACKAGES_FOR_SPECS = lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas
+DEBIAN_PACKAGES_FOR_SPECS = lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas locales
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, \
   LuaSocket, busted, luacheck, LuaRocks
 
@@ -101,7 +101,7 @@ test-big: all
 # The core's specs under valgrind: no bad access, nothing definitely lost.
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
   --errors-for-leak-kinds=definite
-CHECKED = json session sink operations loop credentials call files transfer raw describe reportruns jobs rows \
+CHECKED = json strict session sink operations loop credentials call files transfer raw describe reportruns jobs rows \
   queries limiter cancel resilience embedding http2
 
 check: all

@@ -1,4 +1,5 @@
 local core = require "zuora.core"
+local support = require "spec.support"
 
 describe("core.decode", function()
   it("makes integers of integral numbers below 2^53", function()
@@ -71,5 +72,122 @@ describe("core.encode", function()
     local loop = {}
     loop.loop = loop
     assert.has_error(function() core.encode(loop) end)
+  end)
+
+  it("refuses what is not UTF-8, and numbers that would lose digits, and says where they are", function()
+    for message, value in pairs {
+      ["queries[1].query: not UTF-8"] = { queries = { { name = "a", query = "select \255" } } },
+      ["list[2][1]: not UTF-8"] = { list = { "é", { "\237\160\128" } } },
+      ["not UTF-8"] = "a\200",
+      ["a: a key is not UTF-8"] = { a = { ["\255"] = 1 } },
+      ["a.b[3]: the number 9.007199254741e+15 cannot be written as JSON without loss"] = { a = { b = { 1, 2, 2 ^ 53 } } },
+      ["[1]: the number nan cannot"] = { 0 / 0 },
+    } do
+      local ok, problem = pcall(core.encode, value)
+      assert.is_false(ok)
+      assert.equal(message, problem:gsub("-nan", "nan"):sub(1, #message))
+    end
+    assert.equal('["é\\u0000"]', core.encode { "é\0" })
+    assert.equal('["\255"]', core.encode({ "\255" }, true))
+  end)
+
+  it("lets no call send what is not UTF-8", function()
+    local sim <close> = support.simulator()
+    local client <close> = support.quick_client(sim)
+    for where, call in pairs {
+      query = function() return client.jobs:submit { queries = { A = "select \255" } } end,
+      ["Zoë"] = function() return client.reportruns:start("r", { view = "Detail", filters = { { ["Zoë"] = "\xe9" } } }) end,
+    } do
+      local ok, problem = pcall(call)
+      assert.is_false(ok, where)
+      assert.is_string(problem)
+    end
+    assert.equal(0, #support.sent(sim, "POST", "/v1/batch-query") + #support.sent(sim, "POST", "/reporting"))
+  end)
+end)
+
+describe("JSON", function()
+  -- In processes of their own: it was their end.
+  it("raises when there is no memory for it, and does not end the process", function()
+    local text, status = support.lua([[
+      local core = require "zuora.core"
+      local text = '"' .. ("x"):rep(8 * 1024 * 1024) .. '"'
+      local rest = {}
+      while #rest < 1000 do -- whatever is left
+        local made, piece = pcall(string.rep, "x", 1024 * 1024 + #rest)
+        if not made then break end
+        rest[#rest + 1] = piece
+      end
+      assert(#rest < 1000)
+      for _, call in ipairs { core.decode, core.encode } do
+        local ok, problem = pcall(call, text)
+        assert(not ok and tostring(problem):find "memory", problem)
+      end
+      rest = nil
+      collectgarbage()
+      assert(#core.encode(core.decode(text)) == #text)
+      print "ended well"]], "ulimit -v 400000;")
+    assert.equal(0, status, text)
+    assert.equal("ended well\n", text)
+  end)
+
+  -- Runs code in a locale that is made for it; nil where that cannot be done.
+  local function in_locale(name, code)
+    local directory = support.scratch "locales"
+    local _, status = support.shell(("localedef -i %s -f UTF-8 ./%s/%s.UTF-8"):format(name, directory, name))
+    if status > 1 then return nil end -- 1: with warnings
+    local text
+    text, status = support.lua([[
+      local core = require "zuora.core"
+      local function set(name) assert(os.setlocale(name, "numeric"), "no locale " .. name) end
+      local function check()
+        local list = assert(core.decode "[1,5]")
+        assert(#list == 2 and list[1] == 1 and list[2] == 5, "a list")
+        assert(core.decode '{"a":1.5,"b":[-2.25,3]}'.a == 1.5, "an object")
+        assert(core.decode "[1.5]"[1] == 1.5, "a number")
+        assert(core.encode { 1.5, 2 } == "[1.5,2]", core.encode { 1.5, 2 })
+        assert(not pcall(core.encode, { 0.1 + 0.2 }), "a number of 17 digits")
+        assert(not core.decode "[NaN]", "a setting")
+        assert(not pcall(core.encode, { 2 ^ 53 }), "too large")
+      end
+      ]] .. code .. "print 'ended well'", ("LOCPATH=$PWD/%s"):format(directory))
+    assert.equal(0, status, text)
+    assert.equal("ended well\n", text)
+    return true
+  end
+
+  local WITHOUT = "this machine has no sources of locales (Debian: the package locales)"
+
+  it("is the same with a decimal comma, whenever that comes", function()
+    local ran = in_locale("de_DE", [[
+      for _ = 1, 3 do
+        set "de_DE.UTF-8"
+        check()
+        set "C"
+        check()
+      end
+      -- Somebody else looks at the locale meanwhile: what lua-cjson knows of it is one for all instances.
+      set "de_DE.UTF-8"
+      require "cjson".new()
+      set "C"
+      check()
+      require "cjson".new()
+      set "de_DE.UTF-8"
+      check()
+      assert(core.time "1970-01-01T00:00:00.5Z" == 0.5)
+    ]])
+    if not ran then pending(WITHOUT) end
+  end)
+
+  it("raises where the decimal point has two bytes, and does not end the process", function()
+    local ran = in_locale("ps_AF", [[
+      set "ps_AF.UTF-8"
+      local ok, problem = pcall(core.decode, "[1.5]")
+      assert(not ok and problem:find "decimal point has several bytes", problem)
+      assert(not pcall(core.encode, { 1.5 }))
+      set "C"
+      check()
+    ]])
+    if not ran then pending(WITHOUT) end
   end)
 end)

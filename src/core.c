@@ -126,7 +126,7 @@ int luaopen_zuora_core(lua_State *L) {
       {"time", core_time},
       {"now", core_now},
       {"escape", core_escape},
-      {"gunzip", text_gunzip},
+      {"gunzip", gunzip},
       {"random", core_random},
       {"mkdir", core_mkdir},
       {NULL, NULL},

@@ -15,7 +15,7 @@ local files = {}
 local Files = {}
 
 local options_of = {
-  download = check.rules(call.file_options, { resume = "boolean" }),
+  download = check.rules(call.file_options, { resume = "boolean", strict = "boolean" }),
   rows = check.rules(call.file_options, rows.options),
 }
 
@@ -36,7 +36,8 @@ end
 ---@param path string replaced when all has been received, and left alone otherwise; with a slash at its end: the
 --- directory for it, where it gets the name that the server gives it, and a number when that is taken
 ---@param options table|nil resume = true: after a failure, or the end of the process, what has come stays in
---- path.part, and the same call goes on with it; on_progress(bytes, total|nil); and the per-call options
+--- path.part, and the same call goes on with it; strict = false: count records though they are not as rows would
+--- have them (see zuora.rows); on_progress(bytes, total|nil); and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written records: without the header; nil
 --- when the file is no text
 ---@return zuora.Error|nil err

@@ -30,7 +30,7 @@ local options_of = {
   recover = check.rules(call.options, { partner = "segment!", project = "segment!", since = "any", timeout = "limit",
     request_timeout = "seconds" }),
   wait = check.rules(call.options, wait.options),
-  download = check.rules(call.file_options, { verify = "boolean", resume = "boolean" }),
+  download = check.rules(call.file_options, { verify = "boolean", resume = "boolean", strict = "boolean" }),
   rows = check.rules(call.file_options, rows.options, { verify = "boolean" }),
 }
 
@@ -370,9 +370,10 @@ end
 
 --- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}
 ---@param path string replaced when all has been received, and left alone otherwise
----@param options { verify: boolean|nil, resume: boolean|nil }|nil verify = false: take it though the number of
---- records is not what AQuA says; resume = true: a later call goes on with path.part (segments start over);
---- on_progress(bytes, total|nil); and the per-call options
+---@param options { verify: boolean|nil, resume: boolean|nil, strict: boolean|nil }|nil verify = false: take it though
+--- the number of records is not what AQuA says; strict = false: though it is not as rows would have it (see
+--- zuora.rows); resume = true: a later call goes on with path.part (segments start over); on_progress(bytes,
+--- total|nil); and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written
 ---@return zuora.Error|nil err kind `failed` for a batch without a result, `incomplete` when records are missing
 function Batch:download(path, options)

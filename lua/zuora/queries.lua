@@ -29,7 +29,7 @@ local options_of = {
   list = check.rules(call.options, { status = "submitted|accepted|in_progress|completed|failed|cancelled",
     page_size = "positive" }),
   wait = check.rules(call.options, wait.options),
-  download = check.rules(call.file_options, { verify = "boolean", resume = "boolean",
+  download = check.rules(call.file_options, { verify = "boolean", resume = "boolean", strict = "boolean",
     outputFormat = "CSV|TSV|DSV|JSON" }),
   rows = check.rules(call.file_options, rows.options, { verify = "boolean", outputFormat = "CSV|TSV|DSV|JSON" }),
 }
@@ -274,7 +274,7 @@ end
 ---@param path string replaced when all has been received, and left alone otherwise
 ---@param options table|nil verify = false: whatever outputRows says (of CSV and TSV that is not encrypted);
 --- outputFormat: what the job was submitted with, where neither the record nor the link's name says so ("CSV");
---- resume, on_progress: as for batch:download; and the per-call options
+--- resume, strict, on_progress: as for batch:download; and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written, zuora.Error|nil err
 function Queries:download(job_id, path, options)
   local where = "client.queries:download"

@@ -33,7 +33,8 @@ local options_of = {
   each = check.rules(call.options, { status = "list", columns = "list", sort = "list", page_size = "positive" }),
   pages = check.rules(call.options, { page_size = "positive" }),
   data = check.rules(call.options, { offset = "count", page_size = "positive" }),
-  export = check.rules(call.file_options, { pivoted = "boolean", raw = "boolean", verify = "total" }),
+  export = check.rules(call.file_options, { pivoted = "boolean", raw = "boolean", verify = "total",
+    strict = "boolean" }),
   rows = check.rules(call.file_options, rows.options, { pivoted = "boolean", verify = "total" }),
   wait = check.rules(call.options, wait.options),
 }
@@ -305,8 +306,9 @@ end
 --- Writes a run's result into a file: UTF-8, comma-separated. GET /reportruns/export/{run_id}
 ---@param run_id string
 ---@param path string replaced when all has been received, and left alone otherwise
----@param options { pivoted: boolean|nil, raw: boolean|nil, verify: "total"|nil }|nil raw: the server's bytes (UTF-16,
---- tabs); verify: hold the number of records against the total that report data names (one more call)
+---@param options { pivoted: boolean|nil, raw: boolean|nil, verify: "total"|nil, strict: boolean|nil }|nil raw: the
+--- server's bytes (UTF-16, tabs); verify: hold the number of records against the total that report data names (one
+--- more call); strict = false: pad, keep or replace what is not as it should be (see zuora.rows)
 ---@return { path: string, bytes: integer, records: integer }|nil written, zuora.Error|nil err
 function ReportRuns:export(run_id, path, options)
   local where = "client.reportruns:export"

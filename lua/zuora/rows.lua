@@ -50,7 +50,7 @@ end
 ---@param options table|nil form: "keyed" (default), "array" or "lazy" (one object for every row, valid until the
 --- next); columns: string[], only these; types: { [name] = "integer"|"number"|"boolean"|"time" }, the rest are
 --- strings, empty typed cells absent (zuora.null in arrays); null: a text that is taken for empty; strict: true,
---- or false to pad ragged rows, keep odd cells and replace bad UTF-8
+--- or false to fill up short rows, cut off long ones, keep odd cells and replace bad UTF-8
 ---@return function|nil it it() gives rows and raises errors of kind `text`; it.columns, it.row, it:close()
 ---@return zuora.Error|nil err
 function rows.of_file(path, options)

@@ -63,13 +63,16 @@ local NO_FILES = "text/html application/json application/xml text/xml applicatio
 
 -- Are these all the records? `stage` has counted them.
 local function count_records(stage, target)
-  local records, problem = stage:records()
+  local records, problem, row, byte = stage:records()
   local broken = problem and problem:find("^the gzip data")
   if target.uncounted and not broken then return true end
   -- A zip archive is kept as it is; of all else that cannot be read it is not known whether it is whole.
-  if problem and (target.export or broken or target.expected and not problem:find("zip archive", 1, true)) then
-    return nil, error_value.new { kind = target.export and not broken and "text" or "incomplete",
-      message = target.what .. ": " .. problem }
+  if broken then
+    return nil, error_value.new { kind = "incomplete", message = target.what .. ": " .. problem }
+  end
+  if problem and (target.export or target.expected and not problem:find("zip archive", 1, true)) then
+    return nil, error_value.new { kind = "text", row = row, byte = byte,
+      message = ("%s: row %d, byte %d: %s"):format(target.what, row, byte, problem) }
   end
   if records and target.expected and records ~= target.expected then
     return nil, error_value.new { kind = "incomplete", message = ("%s has %d records, and should have %d"):format(
@@ -101,7 +104,8 @@ end
 -- opens it as rows.
 ---@param self table the caller
 ---@param operation table
----@param options table per-call options, and those of rows
+---@param options table per-call options, and those of rows; strict = false is for what is counted, and for what is
+--- written anew, as well
 ---@param target table what: "file 42", for messages; path; parts: the parameters of each; without a path: as rows;
 --- export: UTF-8 and commas, whatever comes; expected: records that there must be; name(Content-Disposition of the
 --- answer, its type, 1, 2 …): paths for it in the end, of which the first that is free is taken; refuse: media types
@@ -114,7 +118,7 @@ function transfer.file(self, operation, options, target)
   options = self:shared(options)
   -- Several parts are one text only when each is written anew.
   target.export = target.export or #target.parts > 1 or nil
-  local stage = core.stage { export = target.export }
+  local stage = core.stage { export = target.export, strict = options.strict }
   local identity = target.identity or self.bases[operation.base] .. " " .. target.parts[1].id
   local sink <close>, message = core.sink { path = target.path, stage = stage, refuse = target.refuse or NO_FILES,
     directory = not target.path and self.settings.tmpdir or nil,

@@ -10,6 +10,16 @@
 #pragma GCC visibility push(hidden)
 #endif
 
+/* --- grown.c: bytes that grow ---------------------------------------------------------------- */
+
+typedef struct Grown {
+  char *data; /* NULL: nothing has been put in */
+  size_t length, capacity;
+} Grown;
+
+bool grown_append(Grown *grown, const char *data, size_t length); /* false: no memory */
+void grown_free(Grown *grown);
+
 /* --- json.c ----------------------------------------------------------------------------------- */
 
 /* Adds decode, encode and null to the module table on top of the stack. Raises when lua-cjson is
@@ -19,23 +29,25 @@ void json_open(lua_State *L);
 /* Pushes the JSON text of the value at `index`, as core.encode does. */
 void json_encode(lua_State *L, int index);
 
-/* --- text.c: from the bytes of a file to UTF-8 text ------------------------------------------- */
+/* --- gzip.c: unpacks gzip, of one member or several ------------------------------------------- */
 
-/* Unpacks gzip, of one member or several. */
 typedef struct Inflater Inflater;
 
 Inflater *inflater_new(void); /* NULL: no memory */
 void inflater_free(Inflater *inflater);
 
-/* Unpacks a piece. False: inflater_damaged says so, or `emit` said false. */
+/* Unpacks a piece. False: inflater_problem says why, or `emit` said false. */
 bool inflater_push(Inflater *inflater, const char *data, size_t length, Emit *emit, void *context);
-bool inflater_damaged(const Inflater *inflater);
+const char *inflater_problem(const Inflater *inflater);
+bool inflater_damaged(const Inflater *inflater); /* the problem is in the data */
 
 /* True when the last member has come to its end, and its checksum was right. */
 bool inflater_ended(const Inflater *inflater);
 
 /* core.gunzip(text, limit) -> what it holds, as far as it can be read, and no more than `limit` bytes */
-int text_gunzip(lua_State *L);
+int gunzip(lua_State *L);
+
+/* --- decoder.c: from the bytes of a file to UTF-8 text ---------------------------------------- */
 
 typedef enum Encoding {
   ENCODING_UNKNOWN,
@@ -65,8 +77,15 @@ bool decoder_unpacks(const Decoder *decoder);
 const char *decoder_problem(const Decoder *decoder);
 void decoder_free(Decoder *decoder);
 
+/* --- utf8.c ----------------------------------------------------------------------------------- */
+
 /* The length of the valid UTF-8 that `text` begins with. */
 size_t utf8_valid(const char *text, size_t length);
+
+/* The length of what stands where UTF-8 ends, and becomes one U+FFFD where bad bytes are replaced. */
+size_t utf8_invalid(const char *text, size_t length);
+#define UTF8_REPLACEMENT "\xef\xbf\xbd"
+#define UTF8_MARK        "\xef\xbb\xbf"
 
 /* --- stages.c: counting and rewriting records as they pass ------------------------------------ */
 

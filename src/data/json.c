@@ -2,6 +2,9 @@
  * JSON by lua-cjson, in an instance of our own, so that nobody's settings are touched and nobody
  * touches ours.
  *
+ * Two things are seen to before it is called: that it can have its buffers, since without them it ends the
+ * process; and that it knows the decimal point of the locale.
+ *
  * What decode puts right afterwards: integers are integers (cjson before OpenResty 2.1.0.14 makes
  * floats of all numbers), and null leaves objects, so that `record.field == nil` says what a Lua
  * reader expects. In arrays null stays, since holes would break the length.
@@ -11,6 +14,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Deep enough for any API, shallow enough for the C stack. */
 #define DEPTH_LIMIT 100
@@ -19,8 +23,85 @@
  * whichever cjson it is, so that the loss shows. */
 #define EXACT_LIMIT 9007199254740992.0
 
+/* lua-cjson counts bytes in an int, and doubles its buffer: beyond this it would overflow. */
+#define SIZE_LIMIT ((size_t)1 << 30)
+
+/* What it needs besides the text: its first buffer, and the number that it is reading. */
+#define SIZE_SMALL 4096u
+
 /* Where the registry keeps the encoder: an address of our own, so no name can clash. */
 static const char encoder_key = 0;
+
+/* --- the instance ----------------------------------------------------------------------------- */
+
+/* A table: what is called, how to make it anew, and with how many digits it writes numbers. */
+enum { CJSON_DECODE = 1, CJSON_ENCODE, CJSON_NEW, CJSON_PRECISION };
+
+/* Raises when so much memory is not to be had. */
+static void memory_ask(lua_State *L, size_t size) {
+  void *volatile room = malloc(size); /* volatile: or the compiler leaves out both calls */
+  bool there = room != NULL;
+  free(room);
+  if (!there) luaL_error(L, "not enough memory for JSON");
+}
+
+/* Calls cjson[name](argument) for a setting; false when this cjson refuses it. */
+static bool setting_apply(lua_State *L, int cjson, const char *name) {
+  lua_getfield(L, cjson, name); /* [argument, setting] */
+  lua_insert(L, -2);
+  bool done = lua_pcall(L, 1, 0, 0) == LUA_OK;
+  if (!done) lua_pop(L, 1);
+  return done;
+}
+
+static void setting_require(lua_State *L, int cjson, const char *name) {
+  if (!setting_apply(L, cjson, name)) luaL_error(L, "lua-cjson refuses the setting %s", name);
+}
+
+static void instance_make(lua_State *L, int instance) {
+  char half[8];
+  memory_ask(L, SIZE_SMALL);
+  /* Such a locale makes new() end the process. */
+  if (snprintf(half, sizeof half, "%g", 0.5) != 3)
+    luaL_error(L,
+               "lua-cjson cannot read numbers in this locale: its decimal point has several bytes");
+  lua_rawgeti(L, instance, CJSON_NEW);
+  lua_call(L, 0, 1);
+  int cjson = lua_gettop(L),
+      precision = 16; /* as much as newer versions allow; older ones stop … */
+  luaL_checktype(L, cjson, LUA_TTABLE);
+  lua_pushboolean(L, 0);
+  setting_require(L, cjson, "decode_invalid_numbers");
+  lua_pushinteger(L, DEPTH_LIMIT);
+  setting_require(L, cjson, "decode_max_depth");
+  lua_pushinteger(L, precision);
+  if (!setting_apply(L, cjson, "encode_number_precision")) precision = 14; /* … at their default */
+  lua_getfield(L, cjson, "decode");
+  lua_rawseti(L, instance, CJSON_DECODE);
+  lua_getfield(L, cjson, "encode");
+  lua_rawseti(L, instance, CJSON_ENCODE);
+  lua_pushinteger(L, precision);
+  lua_rawseti(L, instance, CJSON_PRECISION);
+  lua_settop(L, cjson - 1);
+}
+
+/* Does it know the decimal point? lua-cjson looks at the locale only in new(), for all instances at once: after
+ * os.setlocale, or somebody else's new() before that, it would read [1,5] as { 1.5 }. */
+static bool instance_fits(lua_State *L, int instance) {
+  lua_rawgeti(L, instance, CJSON_DECODE);
+  lua_pushliteral(L, "0.5");
+  bool fits = lua_pcall(L, 1, 1, 0) == LUA_OK && lua_tonumber(L, -1) == 0.5;
+  lua_pop(L, 1);
+  return fits;
+}
+
+/* Pushes a function of the instance in the upvalue, which will need so much memory. */
+static void instance_push(lua_State *L, int which, size_t size) {
+  const int instance = lua_upvalueindex(1);
+  memory_ask(L, size + SIZE_SMALL);
+  if (!instance_fits(L, instance)) instance_make(L, instance);
+  lua_rawgeti(L, instance, which);
+}
 
 /* --- decoding --------------------------------------------------------------------------------- */
 
@@ -72,7 +153,14 @@ static void table_put_right(lua_State *L) {
 static int json_decode(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   lua_settop(L, 1);
-  lua_pushvalue(L, lua_upvalueindex(1));
+  size_t length = lua_rawlen(L, 1);
+  if (length > SIZE_LIMIT) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "the text is too long to be read as JSON");
+    return 2;
+  }
+  /* for all that may be a string; and, for another decimal point, for all that may be a number */
+  instance_push(L, CJSON_DECODE, 2 * length);
   lua_insert(L, 1);
   if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
     lua_pushnil(L);
@@ -99,30 +187,98 @@ static bool number_survives(lua_Number number, int precision) {
   return strtod(text, NULL) == (double)number;
 }
 
-static void value_check(lua_State *L, int index, int precision, int depth) {
-  if (lua_type(L, index) == LUA_TNUMBER) {
-    if (!number_survives(lua_tonumber(L, index), precision))
-      luaL_error(L, "the number %f cannot be written as JSON without loss; send it as a string",
-                 (LUAI_UACNUMBER)lua_tonumber(L, index));
-  } else if (lua_istable(L, index)) {
-    if (depth > DEPTH_LIMIT) luaL_error(L, "a table is nested too deeply to be written as JSON");
-    luaL_checkstack(L, 4, "JSON");
-    lua_pushnil(L);
-    while (lua_next(L, index)) {
-      value_check(L, lua_gettop(L), precision, depth + 1);
-      lua_pop(L, 1);
-    }
-  }
+/* A walk through the value, before it is written. */
+typedef struct Walk {
+  int precision;
+  bool raw;    /* text may be any bytes */
+  size_t size; /* more than what lua-cjson needs in the worst case; above SIZE_LIMIT: too much */
+} Walk;
+
+static void size_add(Walk *walk, size_t size) {
+  walk->size = size > SIZE_LIMIT || walk->size > SIZE_LIMIT ? SIZE_LIMIT + 1 : walk->size + size;
 }
 
-/* core.encode(value) -> text. Raises for what JSON cannot hold: a function, NaN, a number that
- * would lose digits, a table that refers to itself. */
+/* [] -> [path, message], for what is wrong at the end of the path. */
+static bool value_refuse(lua_State *L, const char *message) {
+  lua_pushliteral(L, "");
+  lua_pushstring(L, message);
+  return false;
+}
+
+static bool string_holds(lua_State *L, int index, Walk *walk) {
+  size_t length;
+  const char *text = lua_tolstring(L, index, &length);
+  size_add(walk, length < SIZE_LIMIT / 6 ? 6 * length + 4 : SIZE_LIMIT + 1);
+  return walk->raw || utf8_valid(text, length) == length;
+}
+
+/* [key, value, path, message] -> [path, message], with the key before it. */
+static void path_extend(lua_State *L) {
+  const char *path = lua_tostring(L, -2);
+  if (lua_isinteger(L, -4))
+    lua_pushfstring(L, "[%I]%s", (LUAI_UACINT)lua_tointeger(L, -4), path);
+  else if (lua_type(L, -4) == LUA_TSTRING)
+    lua_pushfstring(L, ".%s%s", lua_tostring(L, -4), path);
+  else
+    lua_pushfstring(L, "[%s]%s", luaL_typename(L, -4), path);
+  lua_replace(L, -5); /* [path, value, old path, message] */
+  lua_replace(L, -3); /* [path, message, old path] */
+  lua_pop(L, 1);
+}
+
+/* Can JSON hold the value? False: [path, message] are pushed. */
+static bool value_holds(lua_State *L, int index, Walk *walk, int depth) {
+  size_add(walk, 64); /* a number, or brackets and a comma */
+  switch (lua_type(L, index)) {
+  case LUA_TSTRING:
+    return string_holds(L, index, walk) || value_refuse(L, "not UTF-8");
+  case LUA_TNUMBER:
+    if (number_survives(lua_tonumber(L, index), walk->precision)) return true;
+    lua_pushliteral(L, "");
+    lua_pushfstring(L, "the number %f cannot be written as JSON without loss; send it as a string",
+                    (LUAI_UACNUMBER)lua_tonumber(L, index));
+    return false;
+  case LUA_TTABLE:
+    break;
+  default:
+    return true; /* or lua-cjson says that it is none */
+  }
+  if (depth > DEPTH_LIMIT)
+    return value_refuse(L, "a table is nested too deeply to be written as JSON");
+  luaL_checkstack(L, 6, "JSON");
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    size_add(walk, 64);
+    if (lua_type(L, -2) == LUA_TSTRING && !string_holds(L, -2, walk)) {
+      lua_pop(L, 2);
+      return value_refuse(L, "a key is not UTF-8");
+    }
+    if (!value_holds(L, lua_gettop(L), walk, depth + 1)) {
+      path_extend(L);
+      return false;
+    }
+    lua_pop(L, 1);
+  }
+  return true;
+}
+
+/* core.encode(value, raw) -> text. Raises for what JSON cannot hold, and says where it is: a number that would
+ * lose digits, text that is no UTF-8 (with raw = true it goes as it is), a function, a table that refers to
+ * itself. */
 static int json_encode_value(lua_State *L) {
   luaL_checkany(L, 1);
-  lua_settop(L, 1);
-  value_check(L, 1, (int)lua_tointeger(L, lua_upvalueindex(2)), 0);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
+  lua_settop(L, 2);
+  lua_rawgeti(L, lua_upvalueindex(1), CJSON_PRECISION);
+  Walk walk = {(int)lua_tointeger(L, -1), lua_toboolean(L, 2) != 0, 0};
+  if (!value_holds(L, 1, &walk, 0)) {
+    const char *path = lua_tostring(L, -2);
+    return luaL_error(L, "%s%s%s", *path == '.' ? path + 1 : path, *path != '\0' ? ": " : "",
+                      lua_tostring(L, -1));
+  }
+  if (walk.size > SIZE_LIMIT) return luaL_error(L, "the value is too large to be written as JSON");
+  /* a buffer that is up to twice as large as needed, and the one before it */
+  instance_push(L, CJSON_ENCODE, 3 * walk.size);
+  lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   return 1;
 }
@@ -134,47 +290,25 @@ void json_encode(lua_State *L, int index) {
   lua_call(L, 1, 1);
 }
 
-/* --- the instance ----------------------------------------------------------------------------- */
-
-/* Calls instance[name](argument) for a setting; false when this cjson refuses it. */
-static bool setting_apply(lua_State *L, int instance, const char *name) {
-  lua_getfield(L, instance, name); /* [argument, setting] */
-  lua_insert(L, -2);
-  bool done = lua_pcall(L, 1, 0, 0) == LUA_OK;
-  if (!done) lua_pop(L, 1);
-  return done;
-}
-
-static void setting_require(lua_State *L, int instance, const char *name) {
-  if (!setting_apply(L, instance, name)) luaL_error(L, "lua-cjson refuses the setting %s", name);
-}
+/* --- opening ---------------------------------------------------------------------------------- */
 
 void json_open(lua_State *L) {
-  int module = lua_gettop(L);
+  int module = lua_gettop(L), instance = module + 1;
+  lua_createtable(L, CJSON_PRECISION, 0);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "cjson");
   lua_call(L, 1, 1);
   if (!lua_istable(L, -1) || lua_getfield(L, -1, "new") != LUA_TFUNCTION)
     luaL_error(L, "the module 'cjson' is not lua-cjson");
-  lua_call(L, 0, 1);
-  int instance = lua_gettop(L);
-  luaL_checktype(L, instance, LUA_TTABLE);
+  lua_rawseti(L, instance, CJSON_NEW);
+  instance_make(L, instance);
 
-  lua_pushboolean(L, 0);
-  setting_require(L, instance, "decode_invalid_numbers");
-  lua_pushinteger(L, DEPTH_LIMIT);
-  setting_require(L, instance, "decode_max_depth");
-  int precision = 16; /* as much as newer versions allow; older ones stop at their default of 14 */
-  lua_pushinteger(L, precision);
-  if (!setting_apply(L, instance, "encode_number_precision")) precision = 14;
-
-  lua_getfield(L, instance, "decode");
+  lua_pushvalue(L, instance);
   lua_pushcclosure(L, json_decode, 1);
   lua_setfield(L, module, "decode");
 
-  lua_getfield(L, instance, "encode");
-  lua_pushinteger(L, precision);
-  lua_pushcclosure(L, json_encode_value, 2);
+  lua_pushvalue(L, instance);
+  lua_pushcclosure(L, json_encode_value, 1);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &encoder_key);
   lua_setfield(L, module, "encode");

@@ -2,74 +2,48 @@
  * Stages: what the bytes of a file go through on their way into it.
  *
  * A counter lets them pass and counts records; an exporter writes them anew, as UTF-8 with commas,
- * quoted as RFC 4180 asks. Both read records as rows.c does, but from a stream that is cut anywhere.
+ * quoted as RFC 4180 asks. What is written is what rows would have given.
  */
 #include "data.h"
-#include "lexer.h"
+#include "scanner.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #define STAGE_CLASS "zuora.stage"
 
-#define OUT_SIZE     65536u
-#define HEADER_LIMIT 1048576u
-#define CELL_LIMIT   (64u * 1024u * 1024u)
+#define OUT_SIZE 65536u
 
 /* Bytes of each body that are kept as they came: enough to see what is no file. */
 #define FIRST_SIZE 4096u
 
-typedef struct Grown {
-  char *data;
-  size_t length, capacity;
-} Grown;
-
-typedef enum State { STATE_START, STATE_BARE, STATE_RETURN, STATE_QUOTED, STATE_QUOTE } State;
-
 typedef struct Records {
   Stage stage; /* first: a Stage * is a Records * */
-  bool exports;
+  bool exports, strict;
   Inflater *wire; /* takes off the coding in which the body comes; NULL: it has none */
   Decoder *decoder;
-  const char *problem;
+  Scanner scanner;
   char first[FIRST_SIZE]; /* of this body, without the coding in which it came */
   size_t first_length;
+  Grown head; /* the header line of the first body that had one */
+  Grown out;
 
-  char delimiter; /* 0: the header line is not whole yet */
-  Grown head, cell, out;
-  State state;
-  bool cells_seen, bytes_seen; /* of the present record */
-  bool ending;                 /* its last cell is being written */
-  size_t columns;              /* of the header, counted while it passes */
-  lua_Integer count;           /* records of this body, the header among them */
+  const char *problem;
+  long long row;           /* where it is */
+  unsigned long long byte; /* from 0 */
 
   /* Bodies that came before, with the same header. */
   bool kept;
-  Grown kept_head;
-  size_t kept_columns;
-  lua_Integer kept_count; /* without the header */
+  long long kept_rows;
 
   Emit *emit;
   void *context;
 } Records;
 
 static bool records_fail(Records *records, const char *problem) {
-  if (records->problem == NULL) records->problem = problem;
+  records->problem = problem;
+  records->row = records->scanner.row;
+  records->byte = records->scanner.byte;
   return false;
-}
-
-static bool grown_append(Grown *grown, const char *data, size_t length, size_t limit) {
-  if (length > limit - grown->length) return false;
-  if (length > grown->capacity - grown->length) {
-    size_t capacity = grown->capacity > 0 ? grown->capacity : 256;
-    while (capacity - grown->length < length) capacity *= 2;
-    char *data_grown = realloc(grown->data, capacity);
-    if (data_grown == NULL) return false;
-    grown->data = data_grown;
-    grown->capacity = capacity;
-  }
-  if (length > 0) memcpy(grown->data + grown->length, data, length);
-  grown->length += length;
-  return true;
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -82,174 +56,110 @@ static bool out_flush(Records *records) {
 
 static bool out_put(Records *records, const char *data, size_t length) {
   if (records->out.length >= OUT_SIZE && !out_flush(records)) return false;
-  return grown_append(&records->out, data, length, SIZE_MAX) ||
-         records_fail(records, "not enough memory");
+  return grown_append(&records->out, data, length) || records_fail(records, "not enough memory");
 }
 
-/* The cell is whole: out with it, in quotes where it needs them. */
-static bool cell_out(Records *records) {
-  const char *at = records->cell.data, *end = at + records->cell.length;
-  bool plain = records->cell.length == 0 ||
-               (lexer_bare_end(at, end, ',') == end && memchr(at, '"', (size_t)(end - at)) == NULL);
-  records->cell.length = 0;
-  if (plain) return at == NULL || out_put(records, at, (size_t)(end - at));
-  if (!out_put(records, "\"", 1)) return false;
-  while (at < end) {
-    const char *quote = memchr(at, '"', (size_t)(end - at));
-    size_t piece = quote != NULL ? (size_t)(quote + 1 - at) : (size_t)(end - at);
-    if (!out_put(records, at, piece)) return false;
-    if (quote != NULL && !out_put(records, "\"", 1)) return false;
-    at += piece;
+/* Text within quotes, where they are to stand twice. */
+static bool out_double(Records *records, const char *text, size_t length) {
+  while (length > 0) {
+    const char *quote = memchr(text, '"', length);
+    size_t piece = quote != NULL ? (size_t)(quote + 1 - text) : length;
+    if (!out_put(records, text, piece) || (quote != NULL && !out_put(records, "\"", 1)))
+      return false;
+    text += piece;
+    length -= piece;
   }
-  return out_put(records, "\"", 1);
+  return true;
+}
+
+/* Bytes that are no UTF-8 come here only where they are to be replaced. */
+static bool out_text(Records *records, const char *text, size_t length, bool doubles) {
+  bool (*put)(Records *, const char *, size_t) = doubles ? out_double : out_put;
+  if (!records->scanner.odd) return put(records, text, length);
+  while (length > 0) {
+    size_t valid = utf8_valid(text, length), bad = utf8_invalid(text + valid, length - valid);
+    if (!put(records, text, valid) || (bad > 0 && !out_put(records, UTF8_REPLACEMENT, 3)))
+      return false;
+    text += valid + bad;
+    length -= valid + bad;
+  }
+  return true;
+}
+
+/* Without quotes, would the header be read as something else? As separated by tabs, or without what it
+ * begins with. */
+static bool head_misleads(const char *text, size_t length) {
+  return memchr(text, '\t', length) != NULL || (length >= 3 && memcmp(text, UTF8_MARK, 3) == 0);
+}
+
+static bool cell_write(Records *records, const Span *span) {
+  const char *text = records->scanner.record + span->start;
+  bool bare = !span->doubled && text_is_bare(text, span->length) &&
+              (records->scanner.row > 0 || !head_misleads(text, span->length));
+  if (bare) return out_text(records, text, span->length, false);
+  return out_put(records, "\"", 1) && out_text(records, text, span->length, !span->doubled) &&
+         out_put(records, "\"", 1);
+}
+
+/* The cells that rows would give: as many as the header has. */
+static bool record_write(Records *records) {
+  const Scanner *scanner = &records->scanner;
+  for (size_t i = 0; i < scanner->columns; i++) {
+    if (i > 0 && !out_put(records, ",", 1)) return false;
+    if (i < scanner->cells && !cell_write(records, &scanner->spans[i])) return false;
+  }
+  return out_put(records, "\n", 1);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static bool cell_add(Records *records, const char *data, size_t length) {
-  if (length > 0) records->bytes_seen = true;
-  if (!records->exports) return true;
-  return grown_append(&records->cell, data, length, CELL_LIMIT) ||
-         records_fail(records, "a cell is too long (is a quote missing?)");
-}
-
-static bool cell_end(Records *records) {
-  if (records->count == 0) records->columns++;
-  if (!records->exports) return true;
-  if (records->cells_seen && !out_put(records, ",", 1)) return false;
-  /* A record of one empty cell among longer ones must not look like an empty line. */
-  if (!records->cells_seen && records->cell.length == 0 && records->state != STATE_START &&
-      records->count > 0 && records->columns > 1 && records->ending)
-    return out_put(records, "\"\"", 2);
-  return cell_out(records);
-}
-
-static bool record_end(Records *records) {
-  /* An empty line is no record, unless the file has a single column. */
-  bool blank =
-      !records->cells_seen && !records->bytes_seen && records->count > 0 && records->columns > 1;
-  if (!blank) {
-    records->ending = true;
-    if (!cell_end(records)) return false;
-    records->ending = false;
-    if (records->exports && !out_put(records, "\n", 1)) return false;
-    records->count++;
-  }
-  records->state = STATE_START;
-  records->cells_seen = records->bytes_seen = false;
-  return true;
-}
-
-static bool text_push(Records *records, const char *p, size_t length) {
-  if (length == 0) return true; /* p may be NULL */
-  const char *end = p + length;
-  while (p < end) {
-    switch (records->state) {
-    case STATE_START:
-      records->state = *p == '"' ? STATE_QUOTED : STATE_BARE;
-      if (*p == '"') {
-        records->bytes_seen = true;
-        p++;
-      }
-      break;
-    case STATE_BARE: {
-      const char *stop = lexer_bare_end(p, end, records->delimiter);
-      if (!cell_add(records, p, (size_t)(stop - p))) return false;
-      p = stop;
-      if (p == end) break;
-      char c = *p++;
-      if (c == records->delimiter) {
-        if (!cell_end(records)) return false;
-        records->cells_seen = true;
-        records->state = STATE_START;
-      } else if (c == '\r') {
-        records->state = STATE_RETURN;
-      } else if (!record_end(records)) {
-        return false;
-      }
-      break;
-    }
-    case STATE_RETURN:
-      if (*p == '\n') {
-        p++;
-        if (!record_end(records)) return false;
-      } else { /* by itself it is part of the cell */
-        if (!cell_add(records, "\r", 1)) return false;
-        records->state = STATE_BARE;
-      }
-      break;
-    case STATE_QUOTED: {
-      const char *quote = memchr(p, '"', (size_t)(end - p));
-      if (!cell_add(records, p, (size_t)((quote != NULL ? quote : end) - p))) return false;
-      p = quote != NULL ? quote + 1 : end;
-      if (quote != NULL) records->state = STATE_QUOTE;
-      break;
-    }
-    case STATE_QUOTE:
-      if (*p == '"') {
-        if (!cell_add(records, p, 1)) return false;
-        p++;
-        records->state = STATE_QUOTED;
-      } else {
-        records->state = STATE_BARE;
-      }
-      break;
-    }
-  }
-  return true;
-}
-
-/* A line without its newline. */
-static size_t line_length(const Grown *line) {
-  size_t length = line->length;
-  while (length > 0 && (line->data[length - 1] == '\n' || line->data[length - 1] == '\r')) length--;
+/* The length of the record without its newline. */
+static size_t line_length(const Scanner *scanner) {
+  size_t length = scanner->length;
+  if (length > 0 && scanner->record[length - 1] == '\n') length--;
+  if (length > 0 && scanner->record[length - 1] == '\r') length--;
   return length;
 }
 
-/* The header of another body: the same as before, and not written again. */
-static bool head_again(Records *records) {
-  size_t length = line_length(&records->head);
-  if (length != line_length(&records->kept_head) ||
-      (length > 0 && memcmp(records->head.data, records->kept_head.data, length) != 0))
-    return records_fail(records, "the parts of the file have different headers");
-  records->columns = records->kept_columns;
-  records->count = 1;
-  return true;
+/* The header of another body is the same as before, and not written again. */
+static bool head_take(Records *records) {
+  const Scanner *scanner = &records->scanner;
+  size_t length = line_length(scanner);
+  if (records->kept)
+    return (length == records->head.length &&
+            (length == 0 || memcmp(scanner->record, records->head.data, length) == 0)) ||
+           records_fail(records, "the parts of the file have different headers");
+  records->head.length = 0;
+  if (!grown_append(&records->head, scanner->record, length))
+    return records_fail(records, "not enough memory");
+  return !records->exports || record_write(records);
 }
 
-/* The header line is whole: now it is known what separates the cells. */
-static bool head_end(Records *records) {
-  (void)lexer_head(records->head.data != NULL ? records->head.data : "", records->head.length,
-                   &records->delimiter);
-  if (records->kept && records->head.length > 0) return head_again(records);
-  return text_push(records, records->head.data, records->head.length);
+/* Takes the records that are there. */
+static bool records_take(Records *records) {
+  Scanner *scanner = &records->scanner;
+  for (;;) {
+    switch (scanner_next(scanner)) {
+    case SCAN_RECORD:
+      if (scanner->row == 0 ? !head_take(records) : records->exports && !record_write(records))
+        return false;
+      break;
+    case SCAN_PROBLEM:
+      return records_fail(records, scanner->problem);
+    case SCAN_MEMORY:
+      return records_fail(records, "not enough memory");
+    case SCAN_MORE:
+    case SCAN_END:
+      return true;
+    }
+  }
 }
 
 static bool records_text(void *context, const char *data, size_t length) {
   Records *records = context;
-  while (records->delimiter == 0 && length > 0) {
-    const char *newline = memchr(data, '\n', length);
-    size_t piece = newline != NULL ? (size_t)(newline + 1 - data) : length;
-    if (!grown_append(&records->head, data, piece, HEADER_LIMIT))
-      return records_fail(records, "the header line is too long");
-    data += piece;
-    length -= piece;
-    /* a newline within quotes is not its end */
-    char delimiter;
-    if (newline != NULL && lexer_head(records->head.data, records->head.length, &delimiter) > 0 &&
-        !head_end(records))
-      return false;
-  }
-  return length == 0 || text_push(records, data, length);
-}
-
-static bool records_end(Records *records) {
-  if (records->delimiter == 0 && !head_end(records)) return false;
-  if (records->state == STATE_QUOTED)
-    return records_fail(records, "a quote is opened and never closed");
-  if (records->state == STATE_RETURN && !cell_add(records, "\r", 1)) return false;
-  if (records->cells_seen || records->bytes_seen) return record_end(records);
-  return true;
+  if (!scanner_push(&records->scanner, data, length))
+    return records_fail(records, "not enough memory");
+  return records_take(records);
 }
 
 /* --- the stage -------------------------------------------------------------------------------- */
@@ -281,26 +191,19 @@ static bool stage_reset(Stage *stage, const char *content_type, bool packed) {
   records->stage.broken = false;
   if (packed && records->wire == NULL) return false;
   decoder_free(records->decoder);
-  records->decoder = decoder_new(encoding, false);
+  records->decoder = decoder_new(encoding, records->strict);
+  scanner_free(&records->scanner);
+  scanner_new(&records->scanner, records->strict, RECORD_LIMIT);
   records->problem = NULL;
-  records->delimiter = 0;
-  records->first_length = 0;
-  records->head.length = records->cell.length = records->out.length = 0;
-  records->state = STATE_START;
-  records->cells_seen = records->bytes_seen = records->ending = false;
-  records->columns = 0;
-  records->count = 0;
+  records->first_length = records->out.length = 0;
   return records->decoder != NULL;
 }
 
 static bool stage_keep(Stage *stage) {
   Records *records = (Records *)stage;
-  if (records->count > 0) records->kept_count += records->count - 1;
-  if (!records->kept &&
-      !grown_append(&records->kept_head, records->head.data, records->head.length, SIZE_MAX))
-    return false;
-  if (!records->kept) records->kept_columns = records->columns;
-  records->kept = records->kept_head.length > 0; /* a body of no bytes has no header */
+  if (records->scanner.row < 0) return true; /* a body of no bytes has no header */
+  records->kept = true;
+  records->kept_rows += records->scanner.row;
   return true;
 }
 
@@ -308,20 +211,21 @@ static bool stage_keep(Stage *stage) {
  * read it does not count. */
 static bool records_push(Records *records, const char *data, size_t length) {
   if (data != NULL && records->first_length < FIRST_SIZE) {
-    size_t room = FIRST_SIZE - records->first_length;
-    memcpy(records->first + records->first_length, data, length < room ? length : room);
-    records->first_length += length < room ? length : room;
+    size_t room = FIRST_SIZE - records->first_length, taken = length < room ? length : room;
+    memcpy(records->first + records->first_length, data, taken);
+    records->first_length += taken;
   }
   if (records->problem == NULL) {
-    bool done = data != NULL ? decoder_push(records->decoder, data, length, records_text, records)
-                             : decoder_finish(records->decoder, records_text, records) &&
-                                   records_end(records);
-    if (!done && records->problem == NULL) {
-      const char *problem = decoder_problem(records->decoder);
-      records->problem = problem != NULL ? problem : "it could not be written";
-      if (problem == NULL && records->exports)
-        return false; /* the file refused it: `emit` said so */
+    Decoder *decoder = records->decoder;
+    bool done = data != NULL ? decoder_push(decoder, data, length, records_text, records)
+                             : decoder_finish(decoder, records_text, records);
+    const char *damage = decoder_problem(decoder);
+    if (damage != NULL || (done && data == NULL)) {
+      scanner_end(&records->scanner, damage);
+      done = records_take(records);
     }
+    /* the file refused it: `emit` said so */
+    if (!done && records->problem == NULL) return false;
   }
   if (!records->exports) return data == NULL || records->emit(records->context, data, length);
   if (records->problem != NULL) return true; /* told at the end; nothing of it is published */
@@ -349,15 +253,18 @@ static Records *records_peek(lua_State *L) {
   return luaL_checkudata(L, 1, STAGE_CLASS);
 }
 
-/* stage:records() -> integer, without the header | nil, what is wrong with the text */
+/* stage:records() -> integer, without the header | nil, what is wrong with the text, row, byte */
 static int stage_records(lua_State *L) {
   const Records *records = records_peek(L);
   if (records->problem != NULL) {
     lua_pushnil(L);
     lua_pushstring(L, records->problem);
-    return 2;
+    lua_pushinteger(L, (lua_Integer)records->row);
+    lua_pushinteger(L, (lua_Integer)records->byte + 1);
+    return 4;
   }
-  lua_pushinteger(L, records->kept_count + (records->count > 0 ? records->count - 1 : 0));
+  long long rows = records->scanner.row > 0 ? records->scanner.row : 0;
+  lua_pushinteger(L, (lua_Integer)(records->kept_rows + rows));
   return 1;
 }
 
@@ -373,27 +280,26 @@ static int stage_close(lua_State *L) {
   inflater_free(records->wire);
   records->wire = NULL;
   decoder_free(records->decoder);
-  free(records->head.data);
-  free(records->cell.data);
-  free(records->out.data);
-  free(records->kept_head.data);
   records->decoder = NULL;
-  records->head = records->cell = records->out = records->kept_head = (Grown){NULL, 0, 0};
+  scanner_free(&records->scanner);
+  grown_free(&records->head);
+  grown_free(&records->out);
   return 0;
 }
 
 typedef struct StageOptions {
-  bool exports;
+  bool exports, strict;
 } StageOptions;
 
 static const Option stage_options[] = {
     {"export", OPTION_FLAG, offsetof(StageOptions, exports)},
+    {"strict", OPTION_FLAG, offsetof(StageOptions, strict)},
     {NULL, OPTION_VALUE, 0},
 };
 
-/* core.stage { export = write anew (else: only count) } -> Stage, for core.sink { stage = } */
+/* core.stage { export = write anew (else: only count), strict = true } -> Stage, for core.sink { stage = } */
 int stage_new(lua_State *L) {
-  StageOptions options = {false};
+  StageOptions options = {false, true};
   options_read(L, 1, stage_options, &options);
   Records *records = lua_newuserdatauv(L, sizeof *records, 0);
   memset(records, 0, sizeof *records);
@@ -402,6 +308,8 @@ int stage_new(lua_State *L) {
   records->stage.keep = stage_keep;
   records->stage.push = stage_push;
   records->exports = options.exports;
+  records->strict = options.strict;
+  scanner_new(&records->scanner, options.strict, RECORD_LIMIT);
   return 1;
 }
 

@@ -12,8 +12,9 @@ function json.array(list)
   return #list > 0 and list or EMPTY
 end
 
+-- (Raw: faults may be any bytes.)
 function json.encode(value)
-  local text = core.encode(value):gsub("\\/", "/")
+  local text = core.encode(value, true):gsub("\\/", "/")
   return (text:gsub(EMPTY_IN_JSON:gsub("%p", "%%%0"), "[]"))
 end
 

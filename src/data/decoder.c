@@ -9,16 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
-
-#define INFLATE_SIZE 65536u
-#define UTF8_SIZE    49152u
+#define UTF8_SIZE 49152u
 
 /* Enough of the beginning to know what a file is: a gzip magic number, a mark, or two characters. */
 #define SNIFF_SIZE 4u
 
-/* The window bits of zlib for "gzip, and nothing else". */
-#define GZIP_WINDOW (15 + 16)
+/* Among so many bytes UTF-16 has a NUL: half of the newline, or of the first delimiter. */
+#define LINE_SIZE 4096u
 
 struct Decoder {
   Encoding encoding;
@@ -32,9 +29,11 @@ struct Decoder {
   Inflater *inflater; /* NULL: plain */
 
   /* characters */
-  bool marked; /* the place where a byte order mark may stand has passed */
-  unsigned char half[SNIFF_SIZE];
-  size_t half_length;
+  bool known; /* what they are, and the place where a byte order mark may stand has passed */
+  unsigned char begin[LINE_SIZE];
+  size_t begin_length;
+  unsigned char half; /* of a UTF-16 unit */
+  bool halved;
   uint32_t high; /* a high surrogate that waits for its low one */
 
   Emit *emit;
@@ -66,36 +65,6 @@ Encoding encoding_of(const char *charset) {
 }
 
 /* --- UTF-8 ------------------------------------------------------------------------------------ */
-
-size_t utf8_valid(const char *text, size_t length) {
-  const unsigned char *s = (const unsigned char *)text;
-  size_t i = 0;
-  while (i < length) {
-    uint64_t word;
-    while (length - i >= sizeof word) { /* ASCII goes by eight */
-      memcpy(&word, s + i, sizeof word);
-      if ((word & UINT64_C(0x8080808080808080)) != 0) break;
-      i += sizeof word;
-    }
-    if (i >= length) break;
-    unsigned char c = s[i];
-    size_t more = c < 0x80                 ? 0
-                  : c >= 0xc2 && c <= 0xdf ? 1
-                  : (c & 0xf0) == 0xe0     ? 2
-                  : c >= 0xf0 && c <= 0xf4 ? 3
-                                           : 9;
-    if (more == 9 || length - i <= more) break;
-    bool good = true;
-    for (size_t k = 1; k <= more; k++) good = good && (s[i + k] & 0xc0) == 0x80;
-    if (more == 2)
-      good = good && !(c == 0xe0 && s[i + 1] < 0xa0) && !(c == 0xed && s[i + 1] > 0x9f);
-    if (more == 3)
-      good = good && !(c == 0xf0 && s[i + 1] < 0x90) && !(c == 0xf4 && s[i + 1] > 0x8f);
-    if (!good) break;
-    i += more + 1;
-  }
-  return i;
-}
 
 static bool utf8_flush(Decoder *decoder) {
   size_t length = decoder->utf8_length;
@@ -176,12 +145,12 @@ static size_t ascii_run(Decoder *decoder, const unsigned char *data, size_t i, s
   return i;
 }
 
-static bool utf16_push(Decoder *decoder, const unsigned char *data, size_t length) {
+static bool units_push(Decoder *decoder, const unsigned char *data, size_t length) {
   bool little = decoder->encoding == ENCODING_UTF16LE;
   size_t i = 0;
-  if (decoder->half_length == 1 && length > 0) {
-    unsigned char a = decoder->half[0], b = data[0];
-    decoder->half_length = 0;
+  if (decoder->halved && length > 0) {
+    unsigned char a = decoder->half, b = data[0];
+    decoder->halved = false;
     i = 1;
     if (!utf16_unit(decoder, little ? (uint32_t)(a | b << 8) : (uint32_t)(a << 8 | b)))
       return false;
@@ -194,15 +163,22 @@ static bool utf16_push(Decoder *decoder, const unsigned char *data, size_t lengt
         little ? (uint32_t)(data[i] | data[i + 1] << 8) : (uint32_t)(data[i] << 8 | data[i + 1]);
     if (!utf16_unit(decoder, unit)) return false;
   }
-  if (i < length) decoder->half[decoder->half_length++] = data[i];
-  return utf8_flush(decoder);
+  decoder->halved = decoder->halved || i < length;
+  if (i < length) decoder->half = data[i];
+  return true;
 }
 
 /* --- which encoding --------------------------------------------------------------------------- */
 
-/* Looks at the first bytes: a mark decides, and is left out; without one ASCII in UTF-16 shows by its
- * NUL bytes. Says how many bytes the mark has. */
-static size_t encoding_sniff(Decoder *decoder, const unsigned char *data, size_t length) {
+static bool is_utf16(Encoding encoding) {
+  return encoding == ENCODING_UTF16LE || encoding == ENCODING_UTF16BE;
+}
+
+/* A mark decides; without one ASCII in UTF-16 shows by its NUL bytes, and where there are none it is no
+ * UTF-16, whatever was said of it. Says how many bytes the mark has. */
+static size_t encoding_sniff(Decoder *decoder) {
+  const unsigned char *data = decoder->begin;
+  size_t length = decoder->begin_length;
   bool mark16le = length >= 2 && data[0] == 0xff && data[1] == 0xfe;
   bool mark16be = length >= 2 && data[0] == 0xfe && data[1] == 0xff;
   bool mark8 = length >= 3 && data[0] == 0xef && data[1] == 0xbb && data[2] == 0xbf;
@@ -210,6 +186,8 @@ static size_t encoding_sniff(Decoder *decoder, const unsigned char *data, size_t
     decoder->encoding = mark16le ? ENCODING_UTF16LE : mark16be ? ENCODING_UTF16BE : ENCODING_UTF8;
     return mark8 ? 3 : 2;
   }
+  if (is_utf16(decoder->encoding) && memchr(data, 0, length) == NULL)
+    decoder->encoding = ENCODING_UTF8;
   if (decoder->encoding == ENCODING_UNKNOWN) {
     if (length >= 2 && data[0] != 0 && data[1] == 0)
       decoder->encoding = ENCODING_UTF16LE;
@@ -225,125 +203,24 @@ static bool characters_push(Decoder *decoder, const unsigned char *data, size_t 
   if (length == 0) return true;
   if (decoder->encoding == ENCODING_UTF8)
     return decoder->emit(decoder->context, (const char *)data, length);
-  return utf16_push(decoder, data, length);
+  bool done = units_push(decoder, data, length);
+  return utf8_flush(decoder) && done; /* what came before the damage is good */
 }
 
-/* Unpacked bytes: the first few are kept back until it is clear what they are. */
+/* Unpacked bytes: the first are kept back until it is clear what they are. */
 static bool bytes_push(Decoder *decoder, const unsigned char *data, size_t length, bool end) {
-  if (!decoder->marked) {
-    while (decoder->half_length < SNIFF_SIZE && length > 0) {
-      decoder->half[decoder->half_length++] = *data++;
-      length--;
-    }
-    if (decoder->half_length < SNIFF_SIZE && !end) return true;
-    unsigned char begin[SNIFF_SIZE];
-    size_t count = decoder->half_length;
-    memcpy(begin, decoder->half, count);
-    decoder->marked = true;
-    decoder->half_length = 0;
-    size_t mark = encoding_sniff(decoder, begin, count);
-    if (!characters_push(decoder, begin + mark, count - mark)) return false;
+  if (!decoder->known) {
+    size_t room = LINE_SIZE - decoder->begin_length, taken = length < room ? length : room;
+    if (taken > 0) memcpy(decoder->begin + decoder->begin_length, data, taken);
+    decoder->begin_length += taken;
+    if (decoder->begin_length < LINE_SIZE && !end) return true;
+    decoder->known = true;
+    size_t mark = encoding_sniff(decoder);
+    if (!characters_push(decoder, decoder->begin + mark, decoder->begin_length - mark))
+      return false;
+    return taken == length || characters_push(decoder, data + taken, length - taken);
   }
   return characters_push(decoder, data, length);
-}
-
-/* --- gzip ------------------------------------------------------------------------------------- */
-
-struct Inflater {
-  z_stream stream;
-  bool open, ended, damaged;
-  bool starved; /* there was no memory */
-  unsigned char out[INFLATE_SIZE];
-};
-
-Inflater *inflater_new(void) {
-  Inflater *inflater = calloc(1, sizeof *inflater);
-  if (inflater == NULL) return NULL;
-  inflater->open = inflateInit2(&inflater->stream, GZIP_WINDOW) == Z_OK;
-  if (inflater->open) return inflater;
-  free(inflater);
-  return NULL;
-}
-
-void inflater_free(Inflater *inflater) {
-  if (inflater == NULL) return;
-  (void)inflateEnd(&inflater->stream);
-  free(inflater);
-}
-
-bool inflater_damaged(const Inflater *inflater) {
-  return inflater->damaged;
-}
-
-bool inflater_ended(const Inflater *inflater) {
-  return inflater->ended && !inflater->damaged;
-}
-
-/* A piece of a size that zlib can count. */
-static bool inflater_piece(Inflater *inflater, const char *data, size_t length, Emit *emit,
-                           void *context) {
-  z_stream *stream = &inflater->stream;
-  stream->next_in = (z_const Bytef *)(const void *)data;
-  stream->avail_in = (uInt)length;
-  do {
-    if (inflater->ended && stream->avail_in > 0) { /* another member follows */
-      if (inflateReset(stream) != Z_OK) return !(inflater->damaged = true);
-      inflater->ended = false;
-    }
-    stream->next_out = inflater->out;
-    stream->avail_out = INFLATE_SIZE;
-    int code = inflate(stream, Z_NO_FLUSH);
-    size_t ready = INFLATE_SIZE - stream->avail_out;
-    if (ready > 0 && !emit(context, (const char *)inflater->out, ready)) return false;
-    if (code == Z_STREAM_END) {
-      inflater->ended = true;
-    } else if (code == Z_MEM_ERROR) {
-      errno = ENOMEM;
-      return !(inflater->starved = true);
-    } else if (code != Z_OK && code != Z_BUF_ERROR) {
-      return !(inflater->damaged = true);
-    }
-    /* A full buffer: zlib may hold more, though all of its input is taken. */
-  } while (stream->avail_in > 0 || (stream->avail_out == 0 && !inflater->ended));
-  return true;
-}
-
-bool inflater_push(Inflater *inflater, const char *data, size_t length, Emit *emit, void *context) {
-  if (inflater->damaged) return false;
-  while (length > 0) {
-    size_t piece = length < 0x40000000u ? length : 0x40000000u;
-    if (!inflater_piece(inflater, data, piece, emit, context)) return false;
-    data += piece;
-    length -= piece;
-  }
-  return true;
-}
-
-typedef struct Room {
-  char *data;
-  size_t length, size;
-} Room;
-
-static bool room_add(void *context, const char *data, size_t length) {
-  Room *room = context;
-  size_t left = room->size - room->length;
-  memcpy(room->data + room->length, data, length < left ? length : left);
-  room->length += length < left ? length : left;
-  return room->length < room->size;
-}
-
-int text_gunzip(lua_State *L) {
-  size_t length;
-  const char *packed = luaL_checklstring(L, 1, &length);
-  lua_Integer limit = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, limit > 0, 2, "1 or more expected");
-  Room room = {lua_newuserdatauv(L, (size_t)limit, 0), 0, (size_t)limit};
-  Inflater *inflater = inflater_new();
-  if (inflater == NULL) return luaL_error(L, "gzip: out of memory");
-  (void)inflater_push(inflater, packed, length, room_add, &room);
-  inflater_free(inflater);
-  lua_pushlstring(L, room.data, room.length);
-  return 1;
 }
 
 /* --- packed or plain -------------------------------------------------------------------------- */
@@ -355,9 +232,8 @@ static bool unpacked(void *context, const char *data, size_t length) {
 static bool plain_push(Decoder *decoder, const unsigned char *data, size_t length) {
   if (decoder->inflater == NULL) return bytes_push(decoder, data, length, false);
   if (inflater_push(decoder->inflater, (const char *)data, length, unpacked, decoder)) return true;
-  if (decoder->inflater->starved) return decoder_fail(decoder, "gzip: out of memory");
-  return inflater_damaged(decoder->inflater) ? decoder_fail(decoder, "the gzip data is damaged")
-                                             : false;
+  const char *problem = inflater_problem(decoder->inflater);
+  return problem != NULL ? decoder_fail(decoder, problem) : false;
 }
 
 /* The first bytes of the file say whether it is packed. */
@@ -406,11 +282,10 @@ bool decoder_finish(Decoder *decoder, Emit *emit, void *context) {
   if (!decoder->sniffed && !sniff_packed(decoder)) return false;
   if (decoder->inflater != NULL && !inflater_ended(decoder->inflater))
     return decoder_fail(decoder, "the gzip data ends too early");
-  if (!decoder->marked && !bytes_push(decoder, NULL, 0, true)) return false;
-  bool half = decoder->half_length > 0;
-  decoder->half_length = 0;
-  if (half && decoder->strict) return decoder_fail(decoder, "half a UTF-16 character at the end");
-  if (half) utf8_put(decoder, 0xfffd);
+  if (!decoder->known && !bytes_push(decoder, NULL, 0, true)) return false;
+  if (decoder->halved && decoder->strict)
+    return decoder_fail(decoder, "half a UTF-16 character at the end");
+  if (decoder->halved) utf8_put(decoder, 0xfffd);
   if (decoder->high != 0 && !surrogate_alone(decoder)) return false;
   return utf8_flush(decoder);
 }

@@ -1,0 +1,103 @@
+/*
+ * What the files of rows share: rows.c reads the file and is the iterator, columns.c knows its header,
+ * cells.c makes Lua values of a record.
+ */
+#ifndef ROWS_H
+#define ROWS_H
+
+#include "data.h"
+#include "scanner.h"
+
+#include <sys/types.h>
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#endif
+
+typedef enum Form { FORM_KEYED, FORM_ARRAY, FORM_LAZY } Form;
+
+/* A column that is wanted. */
+typedef struct Column {
+  size_t place; /* in the file, from 0 */
+  Type type;
+} Column;
+
+/* The user values of a Rows. */
+enum {
+  ROWS_NAMES = 1, /* of the columns that are wanted */
+  ROWS_FAIL,      /* raises */
+  ROWS_LAZY,      /* the one lazy row */
+  ROWS_PLACES,    /* of names among those that are wanted */
+  ROWS_USERVALUES = ROWS_PLACES
+};
+
+typedef struct Rows {
+  int fd;   /* -1: closed */
+  off_t at; /* where the next piece begins; -1: in a pipe, which has no places */
+  Decoder *decoder;
+  char *chunk;
+  size_t chunk_size;
+  bool sniffed; /* the first piece has told whether the file is packed */
+  Scanner scanner;
+
+  Form form;
+  Column *columns;
+  size_t column_count;
+  char *null_text;
+  size_t null_length;
+  char *scratch; /* for cells whose doubled quotes are made single */
+  size_t scratch_capacity;
+
+  bool valid;  /* there is a record, for the lazy row */
+  bool busy;   /* Lua values are being made of it: nothing may move, or go */
+  bool leaves; /* it was closed meanwhile */
+} Rows;
+
+/* --- rows.c ----------------------------------------------------------------------------------- */
+
+/* Raises an error value for what is wrong `at` bytes into the present record. There are no more rows then. */
+int rows_fail(lua_State *L, Rows *rows, int self, const char *message, size_t at);
+
+/* The same for memory. */
+int rows_short(lua_State *L, Rows *rows);
+
+/* Gives everything back but the memory of the userdata itself. */
+void rows_release(Rows *rows);
+
+/* While it is held nothing of it moves, or goes: whenever a Lua value is made the collector may run
+ * finalisers of the user's, and these may do anything with it. */
+static inline void rows_hold(lua_State *L, Rows *rows) {
+  if (rows->busy)
+    luaL_error(L, "attempt to use rows while one of them is being made, or after that has failed");
+  rows->busy = true;
+}
+
+static inline void rows_let_go(Rows *rows) {
+  rows->busy = false;
+  if (rows->leaves) rows_release(rows);
+}
+
+/* Finds the next record. False at the end of the file. */
+bool record_next(lua_State *L, Rows *rows, int self);
+
+/* --- columns.c -------------------------------------------------------------------------------- */
+
+/* Reads the header, and chooses the columns that are `wanted`, and their types. */
+void columns_open(lua_State *L, Rows *rows, int self, int wanted, int types);
+
+/* --- cells.c ---------------------------------------------------------------------------------- */
+
+/* Pushes the text of a cell. */
+void text_push(lua_State *L, Rows *rows, const Span *span);
+
+/* Pushes the present record in the form that is wanted. */
+void row_push(lua_State *L, Rows *rows, int self);
+
+/* Pushes the one object that serves every row. */
+void lazy_push(lua_State *L, int self);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#endif

@@ -1,0 +1,419 @@
+/*
+ * See scanner.h. First a block of text is made bits, one for each byte that matters; then a cell is a walk
+ * from one bit to the next.
+ */
+#include "scanner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define BLOCK_SIZE 64u
+
+/* --- blocks ----------------------------------------------------------------------------------- */
+
+/* Says where in 64 bytes of text quotes are; delimiters and line ends; bytes that are no ASCII, or NUL. */
+#if defined(__SSE2__)
+
+static inline void block_mark(const char *text, char delimiter, uint64_t marks[MARKS]) {
+  const __m128i q = _mm_set1_epi8('"'), d = _mm_set1_epi8(delimiter), n = _mm_set1_epi8('\n'),
+                r = _mm_set1_epi8('\r'), zero = _mm_setzero_si128();
+  marks[MARK_QUOTE] = marks[MARK_STOP] = marks[MARK_ODD] = 0;
+  for (unsigned i = 0; i < BLOCK_SIZE; i += 16) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text + i));
+    __m128i stops = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, d), _mm_cmpeq_epi8(bytes, n)),
+                                 _mm_cmpeq_epi8(bytes, r));
+    __m128i odd = _mm_or_si128(bytes, _mm_cmpeq_epi8(bytes, zero));
+    marks[MARK_QUOTE] |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, q)) << i;
+    marks[MARK_STOP] |= (uint64_t)(unsigned)_mm_movemask_epi8(stops) << i;
+    marks[MARK_ODD] |= (uint64_t)(unsigned)_mm_movemask_epi8(odd) << i;
+  }
+}
+
+#else
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (unsigned char)(byte))
+
+/* The high bits of eight bytes, the first one's lowest. */
+static inline uint64_t high_bits(uint64_t word) {
+  return ((word & EACH(0x80)) >> 7) * UINT64_C(0x0102040810204080) >> 56;
+}
+
+static inline void block_mark(const char *text, char delimiter, uint64_t marks[MARKS]) {
+  marks[MARK_QUOTE] = marks[MARK_STOP] = marks[MARK_ODD] = 0;
+  for (unsigned i = 0; i < BLOCK_SIZE; i += 8) {
+    uint64_t word = 0; /* the first byte lowest, whatever the machine: compilers make it one load */
+    for (unsigned k = 0; k < 8; k++) word |= (uint64_t)(unsigned char)text[i + k] << (8 * k);
+    /* The sum has a byte's high bit unless its low seven are those that were looked for. */
+    uint64_t low = word & EACH(0x7f), most = EACH(0x7f);
+    uint64_t quotes = (low ^ EACH('"')) + most, ends = (low ^ EACH(delimiter)) + most;
+    ends &= ((low ^ EACH('\n')) + most) & ((low ^ EACH('\r')) + most);
+    marks[MARK_QUOTE] |= high_bits(~(quotes | word)) << i;
+    marks[MARK_STOP] |= high_bits(~(ends | word)) << i;
+    marks[MARK_ODD] |= high_bits(~(low + most) | word) << i;
+  }
+}
+
+#endif
+
+/* The same of less than a block. */
+static void rest_mark(const char *text, size_t length, char delimiter, uint64_t marks[MARKS]) {
+  char block[BLOCK_SIZE];
+  memset(block, ' ', sizeof block);
+  memcpy(block, text, length);
+  block_mark(block, delimiter, marks);
+}
+
+static inline size_t lowest_bit(uint64_t bits) {
+#if defined(__GNUC__)
+  return (size_t)__builtin_ctzll(bits);
+#else
+  size_t i = 0;
+  while ((bits >> i & 1) == 0) i++;
+  return i;
+#endif
+}
+
+/* The first place from `at` on where the mark is; the end of the text if there is none. */
+static inline size_t mark_next(Scanner *scanner, size_t at, int mark) {
+  while (at < scanner->text.length) {
+    if (at >= scanner->block_end) {
+      size_t left = scanner->text.length - at, length = left < BLOCK_SIZE ? left : BLOCK_SIZE;
+      if (length == BLOCK_SIZE)
+        block_mark(scanner->text.data + at, scanner->delimiter, scanner->marks);
+      else
+        rest_mark(scanner->text.data + at, length, scanner->delimiter, scanner->marks);
+      scanner->block = at;
+      scanner->block_end = at + length;
+      scanner->odd = scanner->odd || scanner->marks[MARK_ODD] != 0;
+    }
+    uint64_t hits = scanner->marks[mark] >> (at - scanner->block);
+    if (hits != 0) return at + lowest_bit(hits);
+    at = scanner->block_end;
+  }
+  return at;
+}
+
+bool text_is_bare(const char *text, size_t length) {
+  for (size_t i = 0; i < length; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if (c <= ',' && (c == ',' || c == '"' || c == '\n' || c == '\r')) return false;
+  }
+  return true;
+}
+
+/* --- the text --------------------------------------------------------------------------------- */
+
+void scanner_new(Scanner *scanner, bool strict, size_t limit) {
+  memset(scanner, 0, sizeof *scanner);
+  scanner->strict = strict;
+  scanner->limit = limit;
+  scanner->row = -1;
+}
+
+void scanner_free(Scanner *scanner) {
+  grown_free(&scanner->text);
+  free(scanner->spans);
+  scanner->spans = NULL;
+}
+
+bool scanner_push(void *context, const char *data, size_t length) {
+  Scanner *scanner = context;
+  size_t gone = scanner->begin;
+  if (gone > 0) { /* what has been read */
+    scanner->text.length -= gone;
+    memmove(scanner->text.data, scanner->text.data + gone, scanner->text.length);
+    scanner->at -= gone;
+    if (scanner->state != CELL_BEGINS) scanner->start -= gone;
+    scanner->begin = 0;
+  }
+  scanner->block = scanner->block_end = 0;
+  return grown_append(&scanner->text, data, length);
+}
+
+void scanner_end(Scanner *scanner, const char *cause) {
+  scanner->ended = cause == NULL;
+  scanner->cause = cause;
+}
+
+/* --- one record ------------------------------------------------------------------------------- */
+
+static Scan scan_fail(Scanner *scanner, const char *problem, size_t at) {
+  scanner->problem = problem;
+  scanner->byte += at - scanner->begin;
+  scanner->row++;
+  return SCAN_PROBLEM;
+}
+
+static size_t record_limit(const Scanner *scanner) {
+  return scanner->columns == 0 && scanner->limit > HEADER_LIMIT ? HEADER_LIMIT : scanner->limit;
+}
+
+static Scan record_too_long(Scanner *scanner) {
+  return scan_fail(scanner,
+                   scanner->columns == 0 ? "the header line is too long (is a quote missing?)"
+                                         : "a record is too long (is a quote missing?)",
+                   scanner->begin);
+}
+
+/* More text is needed to go on from `at`. */
+static Scan record_wait(Scanner *scanner, size_t at) {
+  scanner->at = at;
+  if (scanner->text.length - scanner->begin > record_limit(scanner))
+    return record_too_long(scanner);
+  return scanner->cause != NULL ? scan_fail(scanner, scanner->cause, scanner->text.length)
+                                : SCAN_MORE;
+}
+
+static bool spans_grow(Scanner *scanner) {
+  size_t capacity = scanner->span_capacity > 0 ? 2 * scanner->span_capacity : 32;
+  if (capacity > SIZE_MAX / sizeof(Span)) return false;
+  Span *grown = realloc(scanner->spans, capacity * sizeof(Span));
+  if (grown == NULL) return false;
+  scanner->spans = grown;
+  scanner->span_capacity = capacity;
+  return true;
+}
+
+static inline bool span_add(Scanner *scanner, size_t start, size_t end, bool doubled) {
+  size_t place = scanner->cells++;
+  if (scanner->columns > 0 && place >= scanner->columns) return true; /* it is only counted */
+  if (place == scanner->span_capacity && !spans_grow(scanner)) return false;
+  scanner->spans[place] = (Span){start - scanner->begin, end - start, doubled};
+  return true;
+}
+
+/* Finds the end of the header line, which a newline within quotes is not; and what separates its cells: the
+ * tab, if it has more of them outside quotes than commas. */
+static Scan head_find(Scanner *scanner) {
+  size_t i = scanner->at;
+  for (; i < scanner->text.length; i++) {
+    char c = scanner->text.data[i];
+    if (c == '"') {
+      if (scanner->state == CELL_QUOTED)
+        scanner->state = CELL_CLOSED;
+      else if (scanner->state != CELL_BARE) /* at the beginning, or the second of two */
+        scanner->state = CELL_QUOTED;
+    } else if (scanner->state != CELL_QUOTED) {
+      if (c == '\n') break;
+      scanner->commas += c == ',';
+      scanner->tabs += c == '\t';
+      scanner->state = c == ',' || c == '\t' ? CELL_BEGINS : CELL_BARE;
+    }
+  }
+  if (i == scanner->text.length && !scanner->ended) return record_wait(scanner, i);
+  if (i > record_limit(scanner)) return record_too_long(scanner);
+  scanner->delimiter = scanner->tabs > scanner->commas ? '\t' : ',';
+  scanner->state = CELL_BEGINS;
+  scanner->at = 0;
+  return SCAN_RECORD;
+}
+
+/* The record ends at `end`, with its newline. */
+static Scan record_end(Scanner *scanner, size_t end) {
+  scanner->record = scanner->text.data + scanner->begin;
+  scanner->length = end - scanner->begin;
+  scanner->state = CELL_BEGINS;
+  return scanner->length > record_limit(scanner) ? record_too_long(scanner) : SCAN_RECORD;
+}
+
+typedef enum Cut { CUT_CELL, CUT_WAIT, CUT_OPEN, CUT_BEHIND, CUT_MEMORY } Cut;
+
+/* Is there a carriage return whose newline may be still to come? */
+static inline bool return_waits(const Scanner *scanner, size_t at) {
+  return at + 1 == scanner->text.length && scanner->text.data[at] == '\r' && !scanner->ended;
+}
+
+/* Is there a newline, with a carriage return before it or without? */
+static inline bool newline_at(const Scanner *scanner, size_t at) {
+  const char *text = scanner->text.data;
+  return text[at] == '\n' ||
+         (text[at] == '\r' && at + 1 < scanner->text.length && text[at + 1] == '\n');
+}
+
+/* Finds the end of the quoted cell in which `*at` is. In the end it is behind the closing quote or, when one
+ * must be waited for, where to go on. */
+static Cut quoted_cut(Scanner *scanner, size_t *at) {
+  for (;;) {
+    size_t quote = *at = mark_next(scanner, *at, MARK_QUOTE), after = quote + 1;
+    if (quote == scanner->text.length) return scanner->ended ? CUT_OPEN : CUT_WAIT;
+    if (after == scanner->text.length && !scanner->ended) return CUT_WAIT;
+    if (after == scanner->text.length) break;
+    if (scanner->text.data[after] == '"') {
+      scanner->doubled = true;
+      *at = after + 1;
+      continue;
+    }
+    if (return_waits(scanner, after)) return CUT_WAIT;
+    if (scanner->text.data[after] == scanner->delimiter || newline_at(scanner, after)) break;
+    *at = after;
+    return CUT_BEHIND;
+  }
+  size_t start = scanner->start + 1, end = (*at)++;
+  return span_add(scanner, start, end, scanner->doubled) ? CUT_CELL : CUT_MEMORY;
+}
+
+/* The same of a cell without quotes around it. A carriage return by itself is part of it. */
+static Cut bare_cut(Scanner *scanner, size_t *at) {
+  for (;; (*at)++) {
+    *at = mark_next(scanner, *at, MARK_STOP);
+    if (*at == scanner->text.length) {
+      if (!scanner->ended) return CUT_WAIT;
+      break;
+    }
+    if (return_waits(scanner, *at)) return CUT_WAIT;
+    if (scanner->text.data[*at] != '\r' || newline_at(scanner, *at)) break;
+  }
+  return span_add(scanner, scanner->start, *at, false) ? CUT_CELL : CUT_MEMORY;
+}
+
+static Scan quotes_refuse(Scanner *scanner, Cut cut, size_t at) {
+  if (at - scanner->begin > record_limit(scanner)) return record_too_long(scanner);
+  if (cut == CUT_OPEN)
+    return scan_fail(scanner, "a quote is opened and never closed", scanner->start);
+  return scan_fail(scanner, "something stands between a closing quote and the end of the cell", at);
+}
+
+/* Cuts the present record into spans. */
+static Scan record_cut(Scanner *scanner) {
+  size_t at = scanner->at;
+  for (;;) {
+    if (scanner->state == CELL_BEGINS) {
+      if (at == scanner->text.length && !scanner->ended) return record_wait(scanner, at);
+      scanner->start = at;
+      scanner->doubled = false;
+      scanner->state =
+          at < scanner->text.length && scanner->text.data[at] == '"' ? CELL_QUOTED : CELL_BARE;
+      if (scanner->state == CELL_QUOTED) at++;
+    }
+    Cut cut = scanner->state == CELL_QUOTED ? quoted_cut(scanner, &at) : bare_cut(scanner, &at);
+    if (cut == CUT_WAIT) return record_wait(scanner, at);
+    if (cut == CUT_MEMORY) return SCAN_MEMORY;
+    if (cut != CUT_CELL && scanner->strict) return quotes_refuse(scanner, cut, at);
+    if (cut == CUT_BEHIND) {
+      scanner->state = CELL_BARE; /* kept as it stands, with its quotes */
+      continue;
+    }
+    if (cut == CUT_OPEN && !span_add(scanner, scanner->start, at, false)) return SCAN_MEMORY;
+    if (at == scanner->text.length) return record_end(scanner, at);
+    if (scanner->text.data[at] != scanner->delimiter)
+      return record_end(scanner, at + (scanner->text.data[at] == '\r' ? 2 : 1));
+    scanner->state = CELL_BEGINS;
+    at++;
+  }
+}
+
+/* --- what strict refuses ---------------------------------------------------------------------- */
+
+size_t span_copy(const Span *span, const char *record, char *room) {
+  const char *at = record + span->start, *end = at + span->length;
+  char *out = room;
+  while (at < end) {
+    const char *quote = span->doubled ? memchr(at, '"', (size_t)(end - at)) : NULL;
+    size_t piece = (size_t)((quote != NULL ? quote + 1 : end) - at);
+    memcpy(out, at, piece);
+    out += piece;
+    at += piece + (quote != NULL ? 1 : 0);
+  }
+  return (size_t)(out - room);
+}
+
+typedef struct Name {
+  const char *text;
+  size_t length, place;
+} Name;
+
+static int name_compare(const void *left, const void *right) {
+  const Name *a = left, *b = right;
+  size_t common = a->length < b->length ? a->length : b->length;
+  int order = common > 0 ? memcmp(a->text, b->text, common) : 0;
+  if (order == 0) order = (a->length > b->length) - (a->length < b->length);
+  return order != 0 ? order : (a->place > b->place) - (a->place < b->place);
+}
+
+/* Looks for the first name in the header that has been there before. */
+static Scan names_check(Scanner *scanner) {
+  size_t count = scanner->cells, twice = count;
+  Name *names = malloc(count * sizeof *names);
+  char *room = malloc(scanner->length + 1), *text = room;
+  if (names == NULL || room == NULL) {
+    free(names);
+    free(room);
+    return SCAN_MEMORY;
+  }
+  for (size_t i = 0; i < count; i++) {
+    names[i] = (Name){text, span_copy(&scanner->spans[i], scanner->record, text), i};
+    text += names[i].length;
+  }
+  qsort(names, count, sizeof *names, name_compare);
+  const Name *found = NULL;
+  for (size_t i = 1; i < count; i++)
+    if (names[i].place < twice && names[i].length == names[i - 1].length &&
+        memcmp(names[i].text, names[i - 1].text, names[i].length) == 0) {
+      found = &names[i];
+      twice = found->place;
+    }
+  if (found != NULL) {
+    size_t most = sizeof scanner->room - 64, length = found->length;
+    if (length > most) length = utf8_valid(found->text, most);
+    (void)snprintf(scanner->room, sizeof scanner->room, "the header names the column %.*s twice",
+                   (int)length, found->text);
+  }
+  free(names);
+  free(room);
+  if (twice == count) return SCAN_RECORD;
+  return scan_fail(scanner, scanner->room, scanner->begin + scanner->spans[twice].start);
+}
+
+/* A whole record has been found: is it one? */
+static Scan record_check(Scanner *scanner) {
+  if (scanner->columns > 0 && scanner->cells != scanner->columns) {
+    (void)snprintf(scanner->room, sizeof scanner->room, "the row has %zu cells, the header has %zu",
+                   scanner->cells, scanner->columns);
+    return scan_fail(scanner, scanner->room, scanner->begin);
+  }
+  if (scanner->odd) {
+    const char *nul = memchr(scanner->record, '\0', scanner->length);
+    if (nul != NULL) return scan_fail(scanner, "a NUL byte", (size_t)(nul - scanner->text.data));
+    size_t valid = utf8_valid(scanner->record, scanner->length);
+    if (valid < scanner->length)
+      return scan_fail(scanner, "bytes that are no UTF-8", scanner->begin + valid);
+  }
+  return scanner->columns == 0 ? names_check(scanner) : SCAN_RECORD;
+}
+
+/* --- all records ------------------------------------------------------------------------------ */
+
+/* An empty line is no record, unless the file has a single column: then it is an empty cell. */
+static bool record_is_blank(const Scanner *scanner) {
+  return scanner->columns > 1 && scanner->cells == 1 && newline_at(scanner, scanner->begin);
+}
+
+/* Goes on behind the record that was found last. */
+static void record_leave(Scanner *scanner) {
+  scanner->begin += scanner->length;
+  scanner->byte += scanner->length;
+  scanner->at = scanner->begin;
+  scanner->length = scanner->cells = 0;
+  scanner->odd = scanner->at < scanner->block_end && scanner->marks[MARK_ODD] != 0;
+}
+
+Scan scanner_next(Scanner *scanner) {
+  for (;;) {
+    if (scanner->problem != NULL) return SCAN_PROBLEM;
+    if (scanner->length > 0) record_leave(scanner);
+    if (scanner->begin == scanner->text.length && scanner->ended) return SCAN_END;
+    Scan scan = scanner->delimiter == 0 ? head_find(scanner) : SCAN_RECORD;
+    if (scan == SCAN_RECORD) scan = record_cut(scanner);
+    if (scan == SCAN_RECORD && record_is_blank(scanner)) continue;
+    if (scan == SCAN_RECORD && scanner->strict) scan = record_check(scanner);
+    if (scan != SCAN_RECORD) return scan;
+    if (scanner->columns == 0) scanner->columns = scanner->cells;
+    scanner->row++;
+    return SCAN_RECORD;
+  }
+}

@@ -1,0 +1,96 @@
+/*
+ * Where records and cells of delimited text begin and end (RFC 4180; comma or tab, whichever the header
+ * has more of). The one grammar for all who read such text: rows, what counts, and what writes anew.
+ *
+ * The text comes in pieces, cut anywhere: nothing depends on where. What has been looked at is not looked
+ * at again, so that a record costs what it is long, however many pieces it comes in.
+ */
+#ifndef SCANNER_H
+#define SCANNER_H
+
+#include "data.h"
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#endif
+
+/* Longer records are taken for a quote that is missing; of a header less is enough. */
+#define RECORD_LIMIT (64u * 1024u * 1024u)
+#define HEADER_LIMIT (1024u * 1024u)
+
+/* A cell of the present record. */
+typedef struct Span {
+  size_t start, length; /* within the record; of a quoted cell, what is between the quotes */
+  bool doubled;         /* holds quotes that stand twice */
+} Span;
+
+typedef enum Scan {
+  SCAN_RECORD,  /* the spans of a record: it stays until the next call, or the next piece */
+  SCAN_MORE,    /* push, or end, and call again */
+  SCAN_END,     /* there is no more */
+  SCAN_PROBLEM, /* see `problem`, `row` and `byte`; there is no more */
+  SCAN_MEMORY,  /* there is not enough of it */
+} Scan;
+
+/* What is to be found in a block of text. */
+enum { MARK_QUOTE, MARK_STOP, MARK_ODD, MARKS };
+
+typedef struct Scanner {
+  bool
+      strict; /* false: short records and odd cells are kept, a quote may stay open, any bytes will do */
+  size_t limit;
+
+  /* The record that was found. */
+  const char *record;
+  size_t length; /* with its newline */
+  Span *spans;   /* of cells beyond the header's columns there are none */
+  size_t cells;
+  bool odd;       /* it may hold bytes that are no ASCII, or NUL */
+  char delimiter; /* 0: not known yet */
+  size_t columns; /* cells of the header; 0: it has not been found yet */
+  long long row;  /* of the record: 0 is the header, 1 the first after it; -1 before */
+
+  const char *problem;     /* NULL: none */
+  unsigned long long byte; /* of the text, from 0: where the record begins, or the problem is */
+
+  /* The text: from `begin` on it is the record that is being looked at, and what follows. */
+  Grown text;
+  size_t begin;
+  bool ended;        /* it is all here */
+  const char *cause; /* why no more can be had, though it is not all here; NULL: it can */
+
+  /* How far it has been looked at, and what is known there. */
+  size_t at, start;
+  enum { CELL_BEGINS, CELL_BARE, CELL_QUOTED, CELL_CLOSED } state;
+  bool doubled;
+  size_t commas, tabs, span_capacity;
+  size_t block, block_end;
+  uint64_t marks[MARKS];
+  char room[160]; /* for a problem in words of its own */
+} Scanner;
+
+void scanner_new(Scanner *scanner, bool strict, size_t limit);
+void scanner_free(Scanner *scanner);
+
+/* Adds a piece of text (an Emit: `scanner` is a Scanner *). False: no memory. */
+bool scanner_push(void *scanner, const char *data, size_t length);
+
+/* No more text follows: it is at its end or, with a cause, what follows cannot be read. */
+void scanner_end(Scanner *scanner, const char *cause);
+
+/* Looks for the next record. */
+Scan scanner_next(Scanner *scanner);
+
+/* Copies the text of a cell into a room of its length, with single quotes; says how long it is then. */
+size_t span_copy(const Span *span, const char *record, char *room);
+
+/* Can the text stand in a record of commas without quotes around it? */
+bool text_is_bare(const char *text, size_t length);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#endif
