@@ -78,6 +78,17 @@ describe("zuora.simulator", function()
     assert.matches("^Basic realm=Zuora API", headers["www-authenticate"])
   end)
 
+  it("lets in by Basic, by keys and by a token wherever AQuA answers", function()
+    local basic = "Basic " .. support.shell(("printf '%%s' '%s:%s' | base64 -w0"):format(sim.username, sim.password))
+    for _, path in ipairs { "/v1/batch-query/jobs/x", "/apps/api/batch-query/jobs/x", "/v1/files/x", "/v1/file/x",
+      "/v1/describe/x", "/apps/api/file/x", "/v1/batch-query/file/x", "/apps/api/batch-query/file/x" } do
+      assert.equal(404, (ask("GET", path, { Authorization = basic })), path)
+      assert.equal(404, (ask("GET", path, bearer())), path)
+      assert.equal(404, (ask("GET", path, { apiAccessKeyId = sim.username, apiSecretAccessKey = sim.password })), path)
+      assert.equal(401, (ask("GET", path, { Authorization = basic:sub(1, -5) })), path)
+    end
+  end)
+
   it("tells the older Reporting host's users from those of today's", function()
     local keys = { apiAccessKeyId = sim.username, apiSecretAccessKey = sim.password }
     assert.equal(404, (ask("GET", "/api/rest/v1/reportruns/x", keys)))
@@ -162,6 +173,7 @@ describe("zuora.simulator", function()
     local _, job = submit { queries = { { name = "a", query = "SELECT name , ID FROM account" } }, useQueryLabels = "true" }
     for _ = 1, 3 do _, job = ask("GET", "/v1/batch-query/jobs/" .. job.id, bearer()) end
     local _, text, headers = ask("GET", "/v1/files/" .. job.batches[1].fileId, bearer())
+    assert.equal(text, select(2, ask("GET", "/v1/batch-query/file/" .. job.batches[1].fileId, bearer())))
     assert.equal("text/csv;charset=UTF-8", headers["content-type"])
     assert.matches("^Account%.Name,Account%.Id\n", text)
     assert.equal(3, job.batches[1].recordCount)

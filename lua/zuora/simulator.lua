@@ -214,7 +214,8 @@ function Simulator:forget() self:admin("DELETE", "journal") end
 ---@param seconds number
 function Simulator:forward(seconds) self:admin("POST", "clock", { forward = seconds }) end
 
---- Changes rows of an object by their first column, and adds others: the next incremental job finds them.
+--- Changes rows of an object by their first column, and adds others: the next incremental job finds them. An
+--- UpdatedDate that is left empty, or as it was, becomes the present time.
 ---@param object string
 ---@param rows table[]
 function Simulator:update(object, rows) self:admin("POST", "update", { object = object, rows = rows }) end
