@@ -231,6 +231,32 @@ describe("zuora.simulator", function()
     assert.has_error(function() sim:fault { on = "nonsense", kind = "cut" } end)
   end)
 
+  it("goes wrong now and then, and counts it", function()
+    local own <close> = support.simulator()
+    own:fault { on = "GET /v1/files/*", kind = "status", status = 500, times = "always", rate = 0.5 }
+    own:fault { on = "GET /v1/files/*", kind = "status", status = 502, times = "always", rate = 0 }
+    local count = { [500] = 0, [401] = 0 }
+    for _ = 1, 200 do
+      local response = assert(support.finish(session, session:start { url = own.url .. "/v1/files/x", proxy = "" }))
+      count[response.status] = count[response.status] + 1
+    end
+    assert.is_true(count[500] > 50 and count[401] > 50) -- 7 sigma
+    assert.same({ status = count[500] }, own:held().struck)
+  end)
+
+  it("tells what it holds", function()
+    local own <close> = support.simulator()
+    assert.same({ jobs = {}, runs = {}, queries = {}, struck = {} }, own:held())
+    local client <close> = support.client(own)
+    local job = assert(client.jobs:submit { name = "mine", queries = { "select Id from Account" } })
+    local run = assert(client.reportruns:start(support.REPORT, { view = "Detail" }))
+    local query = assert(client.queries:submit { query = "select Id from Account" })
+    assert(job:wait(support.soon))
+    assert.same({ jobs = { { id = job.id, name = "mine", status = "completed" } },
+      runs = { { id = run.id, report = support.REPORT, status = "STARTED" } },
+      queries = { { id = query.id, query = "select Id from Account", status = "accepted" } }, struck = {} }, own:held())
+  end)
+
   it("lets time pass", function()
     assert.equal(404, (ask("GET", "/v1/files/x", bearer())))
     sim:forward(3600)

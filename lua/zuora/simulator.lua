@@ -210,6 +210,15 @@ function Simulator:journal() return self:admin("GET", "journal").journal end
 --- Starts a new journal.
 function Simulator:forget() self:admin("DELETE", "journal") end
 
+--- What the tenant was asked for, whether anybody heard of it or not: its jobs, runs and data queries, each with
+--- id and status, and name, report or query; struck: how often each kind of fault has come.
+---@return { jobs: table[], runs: table[], queries: table[], struck: table<string, integer> }
+function Simulator:held()
+  local held = self:admin("GET", "held")
+  held.struck = held.struck or {}
+  return held
+end
+
 --- Lets time pass for the tenant: tokens end, files are purged, jobs are gone.
 ---@param seconds number
 function Simulator:forward(seconds) self:admin("POST", "clock", { forward = seconds }) end

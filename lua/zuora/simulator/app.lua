@@ -228,6 +228,23 @@ function App:record(request)
   })
 end
 
+-- What was asked for, and what has become of it.
+function App:held()
+  local tenant, held = self.tenant, { jobs = {}, runs = {}, queries = {} }
+  for i, job in ipairs(tenant.aqua.list) do
+    held.jobs[i] = { id = job.id, name = job.fields.name, status = job.progress:stage() }
+  end
+  for i, run in ipairs(tenant.run_list) do
+    held.runs[i] = { id = run.id, report = run.reportId, status = run.progress:stage() }
+  end
+  for i, job in ipairs(tenant.queries) do
+    held.queries[i] = { id = job.id, query = job.fields.query, status = job.progress:stage() }
+  end
+  for name, list in pairs(held) do held[name] = json.array(list) end
+  held.struck = next(self.faults.struck) and self.faults.struck or nil
+  return held
+end
+
 -- --- the admin path ----------------------------------------------------------------------------------
 
 function App:admin(request)
@@ -237,6 +254,8 @@ function App:admin(request)
   if type(given) ~= "table" then return replies.json(400, { message = "A JSON object is expected." }) end
   if method == "GET" and what == "journal" then
     return replies.json(200, { journal = json.array(self.journal) })
+  elseif method == "GET" and what == "held" then
+    return replies.json(200, self:held())
   elseif method == "DELETE" and what == "journal" then
     self.journal = {}
   elseif method == "POST" and what == "fault" then
@@ -346,10 +365,16 @@ function App:sign(request, headers)
   if is_below(path, "/v1") or is_below(path, "/query") then self.limits:tell(headers) end
 end
 
+-- How it was asked for, by whom it came: links begin with it.
+local function origin_of(request, tenant)
+  local scheme = request.headers["x-forwarded-proto"] or tenant.tls and "https" or "http"
+  return scheme .. "://" .. (request.headers.host or "127.0.0.1")
+end
+
 function App:handle(request)
   if request.path:sub(1, #ADMIN + 1) == ADMIN .. "/" then return self:admin(request) end
   self:record(request)
-  request.origin = (self.tenant.tls and "https://" or "http://") .. (request.headers.host or "127.0.0.1")
+  request.origin = origin_of(request, self.tenant)
   local path, ok, response = canonical(request.path), true, nil
   if path ~= TOKEN_PATH and not is_below(path, bucket.BASE) then response = self.limits:enter(request) end
   if not response then ok, response = xpcall(self.answer, broken, self, request) end
