@@ -3,6 +3,7 @@
 # make test       the same, then all specs
 # make test-big   results of 2 GiB in a few MiB of memory
 # make check      the core's specs under valgrind
+# make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
 # make bench      how fast it is, beside others
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
 # make install    DESTDIR= PREFIX=/usr/local
@@ -52,7 +53,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check bench lint install clean
+.PHONY: all deps demo test test-big check soak bench lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -108,6 +109,11 @@ check: all
 	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(CHECKED:%=spec/%_spec.lua)
 	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
 	SPEC_LUA_PREFIX="$(VALGRIND) --leak-check=no" busted spec/fork_spec.lua # children leak, on purpose
+
+# Needs nginx for its rounds over HTTP/2; more than its time means that it hangs.
+MINUTES ?= 10
+soak: all
+	timeout $$(( $(MINUTES) * 60 + 600 )) $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/soak/soak.lua $(MINUTES)
 
 # The peer and the floor of a bench.
 $(BUILD)/bench/many: spec/bench/many.c

@@ -39,6 +39,7 @@ http {
     location /static/ { alias %(directory)s/static/; %(static)s }
     location / {
       proxy_pass %(upstream)s; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme;
       proxy_buffering off; proxy_read_timeout 20; proxy_next_upstream off;
     }
   }
@@ -106,13 +107,18 @@ function nginx:connections(path)
   return count, table.concat(names, " ")
 end
 
+local function master_of(self) return support.read(self.directory .. "/pid"):match("%d+") end
+
 local function signal(self, name)
-  local master = support.read(self.directory .. "/pid"):match("%d+")
+  local master = master_of(self)
   assert(os.execute(("kill -%s $(cat /proc/%s/task/%s/children)"):format(name, master, master)))
 end
 
 --- Ends the process that has the connections, as a crash would; another one takes its place.
 function nginx:crash() signal(self, "KILL") end
+
+--- A new configuration, as far as it knows: a new process takes over, the old one ends its connections.
+function nginx:reload() assert(os.execute("kill -HUP " .. master_of(self))) end
 
 --- It does nothing any more, so that what is sent stays unread: after that, its end resets the connections.
 function nginx:freeze() signal(self, "STOP") end

@@ -78,6 +78,17 @@ describe("zuora.simulator", function()
     assert.matches("^Basic realm=Zuora API", headers["www-authenticate"])
   end)
 
+  it("lets in by Basic, by keys and by a token wherever AQuA answers", function()
+    local basic = "Basic " .. support.shell(("printf '%%s' '%s:%s' | base64 -w0"):format(sim.username, sim.password))
+    for _, path in ipairs { "/v1/batch-query/jobs/x", "/apps/api/batch-query/jobs/x", "/v1/files/x", "/v1/file/x",
+      "/v1/describe/x", "/apps/api/file/x", "/v1/batch-query/file/x", "/apps/api/batch-query/file/x" } do
+      assert.equal(404, (ask("GET", path, { Authorization = basic })), path)
+      assert.equal(404, (ask("GET", path, bearer())), path)
+      assert.equal(404, (ask("GET", path, { apiAccessKeyId = sim.username, apiSecretAccessKey = sim.password })), path)
+      assert.equal(401, (ask("GET", path, { Authorization = basic:sub(1, -5) })), path)
+    end
+  end)
+
   it("tells the older Reporting host's users from those of today's", function()
     local keys = { apiAccessKeyId = sim.username, apiSecretAccessKey = sim.password }
     assert.equal(404, (ask("GET", "/api/rest/v1/reportruns/x", keys)))
@@ -162,6 +173,7 @@ describe("zuora.simulator", function()
     local _, job = submit { queries = { { name = "a", query = "SELECT name , ID FROM account" } }, useQueryLabels = "true" }
     for _ = 1, 3 do _, job = ask("GET", "/v1/batch-query/jobs/" .. job.id, bearer()) end
     local _, text, headers = ask("GET", "/v1/files/" .. job.batches[1].fileId, bearer())
+    assert.equal(text, select(2, ask("GET", "/v1/batch-query/file/" .. job.batches[1].fileId, bearer())))
     assert.equal("text/csv;charset=UTF-8", headers["content-type"])
     assert.matches("^Account%.Name,Account%.Id\n", text)
     assert.equal(3, job.batches[1].recordCount)
@@ -217,6 +229,32 @@ describe("zuora.simulator", function()
     assert.equal(404, (ask("GET", "/v1/files/x", bearer())))
     assert.has_error(function() sim:fault { kind = "nonsense" } end)
     assert.has_error(function() sim:fault { on = "nonsense", kind = "cut" } end)
+  end)
+
+  it("goes wrong now and then, and counts it", function()
+    local own <close> = support.simulator()
+    own:fault { on = "GET /v1/files/*", kind = "status", status = 500, times = "always", rate = 0.5 }
+    own:fault { on = "GET /v1/files/*", kind = "status", status = 502, times = "always", rate = 0 }
+    local count = { [500] = 0, [401] = 0 }
+    for _ = 1, 200 do
+      local response = assert(support.finish(session, session:start { url = own.url .. "/v1/files/x", proxy = "" }))
+      count[response.status] = count[response.status] + 1
+    end
+    assert.is_true(count[500] > 50 and count[401] > 50) -- 7 sigma
+    assert.same({ status = count[500] }, own:held().struck)
+  end)
+
+  it("tells what it holds", function()
+    local own <close> = support.simulator()
+    assert.same({ jobs = {}, runs = {}, queries = {}, struck = {} }, own:held())
+    local client <close> = support.client(own)
+    local job = assert(client.jobs:submit { name = "mine", queries = { "select Id from Account" } })
+    local run = assert(client.reportruns:start(support.REPORT, { view = "Detail" }))
+    local query = assert(client.queries:submit { query = "select Id from Account" })
+    assert(job:wait(support.soon))
+    assert.same({ jobs = { { id = job.id, name = "mine", status = "completed" } },
+      runs = { { id = run.id, report = support.REPORT, status = "STARTED" } },
+      queries = { { id = query.id, query = "select Id from Account", status = "accepted" } }, struck = {} }, own:held())
   end)
 
   it("lets time pass", function()

@@ -210,11 +210,21 @@ function Simulator:journal() return self:admin("GET", "journal").journal end
 --- Starts a new journal.
 function Simulator:forget() self:admin("DELETE", "journal") end
 
+--- What the tenant was asked for, whether anybody heard of it or not: its jobs, runs and data queries, each with
+--- id and status, and name, report or query; struck: how often each kind of fault has come.
+---@return { jobs: table[], runs: table[], queries: table[], struck: table<string, integer> }
+function Simulator:held()
+  local held = self:admin("GET", "held")
+  held.struck = held.struck or {}
+  return held
+end
+
 --- Lets time pass for the tenant: tokens end, files are purged, jobs are gone.
 ---@param seconds number
 function Simulator:forward(seconds) self:admin("POST", "clock", { forward = seconds }) end
 
---- Changes rows of an object by their first column, and adds others: the next incremental job finds them.
+--- Changes rows of an object by their first column, and adds others: the next incremental job finds them. An
+--- UpdatedDate that is left empty, or as it was, becomes the present time.
 ---@param object string
 ---@param rows table[]
 function Simulator:update(object, rows) self:admin("POST", "update", { object = object, rows = rows }) end

@@ -9,7 +9,7 @@ describe("simulated descriptions", function()
   setup(function()
     caller = http.open { objects = {
       Account = { columns = { "Id", "AccountNumber", "Status", "Tier__c" } },
-      Invoice = { columns = { "Id", "AccountId", "DueDate", "Balance" } },
+      Invoice = { columns = { "Id", "AccountId", "DueDate", "Balance", "UpdatedDate" } },
       ["R&D <\"it's\"> 日本"] = { columns = { "a<b>&c", "Id" } },
     } }
   end)
@@ -20,7 +20,7 @@ describe("simulated descriptions", function()
   it("list all objects", function()
     local status, xml, headers = fetch ""
     assert.equal(200, status)
-    assert.equal("application/xml;charset=UTF-8", headers["content-type"])
+    assert.equal("text/xml;charset=UTF-8", headers["content-type"])
     local origin = caller.sim.url .. "/v1/describe/"
     assert.equal('<?xml version="1.0" encoding="UTF-8"?><objects><object href="' .. origin
       .. 'Account"><name>Account</name><label>Account</label></object><object href="' .. origin
@@ -53,6 +53,8 @@ describe("simulated descriptions", function()
     xml = select(2, fetch "/Invoice")
     assert.matches("<name>Account</name><label>Account</label></object></related%-objects>", xml)
     assert.matches("<type>date</type>", field(xml, "DueDate"))
+    assert.matches("<type>datetime</type>", field(xml, "UpdatedDate"))
+    assert.matches("<contexts><context>soap</context></contexts>$", field(xml, "AccountId")) -- an export has Account.Id
     assert.matches("<type>picklist</type>.*<contexts><context>soap</context></contexts>$", field(xml, "Status"))
   end)
 

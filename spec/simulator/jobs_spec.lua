@@ -84,7 +84,29 @@ describe("a simulated tenant's jobs", function()
     sim:update("Thing", { { "1", "uno" } })
     assert.equal(0, run(stateful { offset = 3600 }).batches[1].recordCount)
     assert.equal(1, run(stateful()).batches[1].recordCount)
-    assert.equal(1, run(stateful { incrementalTime = "2020-01-01 00:00:00" }).batches[1].recordCount)
+    assert.equal(3, run(stateful { incrementalTime = "2020-01-01 00:00:00" }).batches[1].recordCount)
+    local an_hour_ago = os.date("!%Y-%m-%d %H:%M:%S", os.time() - 3600)
+    assert.equal(1, run(stateful { incrementalTime = an_hour_ago }).batches[1].recordCount)
+  end)
+
+  it("find rows by their UpdatedDate, those from the beginning too", function()
+    local columns, rows = { "Id", "UpdatedDate" }, { { "1", "2026-01-01T00:00:00+0000" }, { "2", "2026-02-01T05:00:00+1000" } }
+    local path = "build/spec/updated.csv"
+    support.write(path, "Id,UpdatedDate\n1,2026-01-01T00:00:00Z\n2,2026-01-31T19:00:00Z\n")
+    open { objects = { Thing = { columns = columns, rows = rows }, File = { csv = path } } }
+    local QUERIES = { { name = "t", query = "select Id from Thing" }, { name = "f", query = "select Id from File" } }
+    local function counts(since)
+      local job = run(stateful { queries = QUERIES, incrementalTime = since })
+      return { job.batches[1].recordCount, job.batches[2].recordCount, job.incrementalTime }
+    end
+    assert.same({ 2, 2, 1767225600000 }, counts "2026-01-01 00:00:00")
+    assert.same({ 1, 1, 1767225601000 }, counts "2026-01-01 00:00:01")
+    assert.same({ 1, 1, 1769886000000 }, counts "2026-01-31 19:00:00")
+    assert.same({ 0, 0, 1769886001000 }, counts "2026-01-31 19:00:01")
+    -- A change that does not say when is now; one that does has its own time.
+    sim:update("Thing", { { "1", "2026-01-01T00:00:00+0000" }, { "2", "2026-03-01T00:00:00+0000" }, { "3" } })
+    assert.same({ 3, 0, 1769886001000 }, counts "2026-01-31 19:00:01")
+    assert.equal(2, counts "2026-03-01 00:00:01"[1])
   end)
 
   it("are cut into segments when they are stateful and full, each with its header", function()
@@ -173,6 +195,21 @@ describe("a simulated tenant's jobs", function()
     assert.same({ "completed", "completed", "completed" }, statuses())
   end)
 
+  it("leave the batches of a cancelled job where they stood", function()
+    open { objects = THINGS }
+    local queries = { QUERY, { name = "u", query = "select Name from Thing" } }
+    local function cancelled_after(looks)
+      local job = assert(submit { queries = queries })
+      for _ = 1, looks do assert(job:refresh()) end
+      local body = assert(client:request { method = "DELETE", path = "/v1/batch-query/jobs/" .. job.id })
+      assert.same(body, assert(client:request { path = "/v1/batch-query/jobs/" .. job.id }))
+      assert.equal("cancelled", body.status)
+      return { body.batches[1].status, body.batches[2].status, body.batches[1].message }
+    end
+    assert.same({ "submitted", "submitted", "" }, cancelled_after(1))
+    assert.same({ "aborted", "submitted", "The query execution has been aborted." }, cancelled_after(2))
+  end)
+
   it("are refused by AQuA's own codes", function()
     open { objects = THINGS, partners = { "known" }, concurrent_jobs = 2 }
     -- What the client would not send goes by itself.
@@ -191,6 +228,7 @@ describe("a simulated tenant's jobs", function()
     assert.equal("90012", code { queries = { { query = QUERY.query, deleted = { column = "d", format = "Boolean" } } } })
     assert.equal("90014", code { notifyUrl = ("x"):rep(5000) })
     assert.equal("90015", code(stateful { partner = "known", incrementalTime = "yesterday" }))
+    assert.equal("90015", code(stateful { partner = "known", incrementalTime = "2026-13-01 00:00:00" }))
     assert.equal("90019", code(stateful { partner = "stranger" }))
     assert(submit { queries = { { query = QUERY.query, deleted = { column = "d", format = "Boolean",
       forceExport = true } } } })

@@ -66,6 +66,15 @@ describe("simulated data queries", function()
     assert.matches("^" .. caller.sim.url:gsub("%p", "%%%0") .. "/_bucket/%x+%.csv%?", job.dataFile)
   end)
 
+  it("have links to where they were asked for, behind a proxy as well", function()
+    local id = run().id
+    local function link(headers)
+      return (select(2, caller:ask("GET", "/query/jobs/" .. id, caller:bearer(headers))).data.dataFile:match "^(.-)/_bucket/")
+    end
+    assert.equal("http://elsewhere:81", link { Host = "elsewhere:81" })
+    assert.equal("https://elsewhere", link { Host = "elsewhere", ["X-Forwarded-Proto"] = "https" })
+  end)
+
   it("take users by their keys, and no strangers", function()
     assert.equal(401, (caller:ask("GET", "/query/jobs")))
     assert.equal(200, (caller:ask("GET", "/query/jobs", caller:keys())))

@@ -1,6 +1,7 @@
 --- The simulated Zuora as one function from a request to a response: faults, credentials, headers,
 --- idempotency, routes, and the journal of it all.
 
+local access = require "zuora.simulator.access"
 local aqua = require "zuora.simulator.aqua"
 local bucket = require "zuora.simulator.bucket"
 local content = require "zuora.simulator.content"
@@ -29,45 +30,6 @@ local COMPRESSIBLE = { ["application/json"] = true, ["application/xml"] = true, 
   ["text/csv"] = true, ["text/plain"] = true }
 local COMPRESS_FROM = 1000
 
--- --- who asks ----------------------------------------------------------------------------------------
-
-local function bearer_is_good(request, tenant)
-  local token = (request.headers.authorization or ""):match("^[Bb]earer (.+)$")
-  return token ~= nil and tenant:token_is_good(token)
-end
-
-local function keys_are_good(request, tenant)
-  return request.headers.apiaccesskeyid == tenant.username
-    and request.headers.apisecretaccesskey == tenant.password
-end
-
--- The "name:password" of HTTP Basic.
-local function basic_of(request)
-  local given = (request.headers.authorization or ""):match("^[Bb]asic (.+)$")
-  return given and app.unbase64(given)
-end
-
-local function basic_is_good(request, tenant)
-  return basic_of(request) == tenant.username .. ":" .. tenant.password
-end
-
-local DIGITS = {}
-for i, c in ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):gmatch("()(.)") do
-  DIGITS[c] = i - 1
-end
-
-function app.unbase64(text)
-  local bits, count, out = 0, 0, {}
-  for c in text:gmatch("[%w+/]") do
-    bits, count = (bits << 6 | DIGITS[c]) & 0xffffff, count + 6
-    if count >= 8 then
-      count = count - 8
-      out[#out + 1] = string.char(bits >> count & 0xff)
-    end
-  end
-  return table.concat(out)
-end
-
 -- --- where things are --------------------------------------------------------------------------------
 
 local function login_failed()
@@ -78,16 +40,18 @@ local function together(some, others)
   return table.move(others, 1, #others, #some + 1, table.move(some, 1, #some, 1, {}))
 end
 
+local ANY = { access.bearer, access.keys, access.basic }
+
 local FAMILIES = {
-  { "/reporting/api/rest/v1", together(reporting, reports.today), { bearer_is_good }, replies.unauthorized },
-  { "/api/rest/v1", together(reporting, reports.older), { keys_are_good }, login_failed },
-  { "/v1/batch-query", aqua.jobs, { bearer_is_good, keys_are_good }, replies.unauthorized },
-  { "/apps/api/batch-query", aqua.jobs, { basic_is_good, keys_are_good }, replies.unauthorized },
-  { "/v1/files", aqua.files, { bearer_is_good, keys_are_good }, replies.unauthorized },
-  { "/v1/file", aqua.files, { bearer_is_good, keys_are_good }, replies.unauthorized },
-  { "/v1/describe", describe, { bearer_is_good, keys_are_good }, replies.unauthorized },
-  { "/query/jobs", queries, { bearer_is_good, keys_are_good }, replies.unauthorized },
-  { "/apps/api/file", aqua.files, { basic_is_good, keys_are_good, bearer_is_good }, replies.unauthorized },
+  { "/reporting/api/rest/v1", together(reporting, reports.today), { access.bearer }, replies.unauthorized },
+  { "/api/rest/v1", together(reporting, reports.older), { access.keys }, login_failed },
+  { "/v1/batch-query", aqua.jobs, ANY, replies.unauthorized },
+  { "/apps/api/batch-query", aqua.jobs, ANY, replies.unauthorized },
+  { "/v1/files", aqua.files, ANY, replies.unauthorized },
+  { "/v1/file", aqua.files, ANY, replies.unauthorized },
+  { "/v1/describe", describe, ANY, replies.unauthorized },
+  { "/query/jobs", queries, { access.bearer, access.keys }, replies.unauthorized },
+  { "/apps/api/file", aqua.files, ANY, replies.unauthorized },
 }
 
 -- Doubled and trailing slashes are taken, as Zuora takes them.
@@ -124,7 +88,7 @@ local function token_reply(request, tenant)
   end
   local form = server.parse_form(request.body)
   -- RFC 6749 lets a client name itself by HTTP Basic, too.
-  local basic = basic_of(request)
+  local basic = access.basic_of(request)
   if basic then form.client_id, form.client_secret = basic:match("^([^:]*):(.*)$") end
   if form.grant_type ~= "client_credentials" then
     return replies.json(400, { status = 400, error = "unsupported_grant_type",
@@ -264,6 +228,23 @@ function App:record(request)
   })
 end
 
+-- What was asked for, and what has become of it.
+function App:held()
+  local tenant, held = self.tenant, { jobs = {}, runs = {}, queries = {} }
+  for i, job in ipairs(tenant.aqua.list) do
+    held.jobs[i] = { id = job.id, name = job.fields.name, status = job.progress:stage() }
+  end
+  for i, run in ipairs(tenant.run_list) do
+    held.runs[i] = { id = run.id, report = run.reportId, status = run.progress:stage() }
+  end
+  for i, job in ipairs(tenant.queries) do
+    held.queries[i] = { id = job.id, query = job.fields.query, status = job.progress:stage() }
+  end
+  for name, list in pairs(held) do held[name] = json.array(list) end
+  held.struck = next(self.faults.struck) and self.faults.struck or nil
+  return held
+end
+
 -- --- the admin path ----------------------------------------------------------------------------------
 
 function App:admin(request)
@@ -273,6 +254,8 @@ function App:admin(request)
   if type(given) ~= "table" then return replies.json(400, { message = "A JSON object is expected." }) end
   if method == "GET" and what == "journal" then
     return replies.json(200, { journal = json.array(self.journal) })
+  elseif method == "GET" and what == "held" then
+    return replies.json(200, self:held())
   elseif method == "DELETE" and what == "journal" then
     self.journal = {}
   elseif method == "POST" and what == "fault" then
@@ -382,10 +365,16 @@ function App:sign(request, headers)
   if is_below(path, "/v1") or is_below(path, "/query") then self.limits:tell(headers) end
 end
 
+-- How it was asked for, by whom it came: links begin with it.
+local function origin_of(request, tenant)
+  local scheme = request.headers["x-forwarded-proto"] or tenant.tls and "https" or "http"
+  return scheme .. "://" .. (request.headers.host or "127.0.0.1")
+end
+
 function App:handle(request)
   if request.path:sub(1, #ADMIN + 1) == ADMIN .. "/" then return self:admin(request) end
   self:record(request)
-  request.origin = (self.tenant.tls and "https://" or "http://") .. (request.headers.host or "127.0.0.1")
+  request.origin = origin_of(request, self.tenant)
   local path, ok, response = canonical(request.path), true, nil
   if path ~= TOKEN_PATH and not is_below(path, bucket.BASE) then response = self.limits:enter(request) end
   if not response then ok, response = xpcall(self.answer, broken, self, request) end

@@ -5,16 +5,19 @@ local json = require "zuora.simulator.json"
 local replies = require "zuora.simulator.replies"
 local samples = require "zuora.simulator.samples"
 local server = require "zuora.simulator.server"
+local times = require "zuora.simulator.times"
 
 local aqua = {}
 
 -- Old-fashioned callers send booleans as text.
 local function truth(value) return value == true or value == "true" end
 
--- Queries run one after another; a batch has its own words for where it stands.
+-- Queries run one after another; a batch has its own words for where it stands. A job that is cancelled leaves
+-- the query that runs aborted, and the others as they were.
 local function batch_status(job, batch, status)
   if status == "submitted" then return "pending" end
   if status == "executing" then return batch == job.batches[1] and "executing" or "submitted" end
+  if status == "cancelled" then return job.began and batch == job.batches[1] and "aborted" or "submitted" end
   if status == "error" then return "aborted" end
   if status == "aborted" and not batch.plan.problem then return job.forced and "aborted" or "completed" end
   return status
@@ -31,7 +34,8 @@ local function batch_fields(job, batch, status)
     fields.recordCount, fields.fileId, fields.segments = batch.recordCount or 0, batch.fileId, batch.segments
   end
   if fields.status == "aborted" then
-    fields.message = batch.plan.problem or "java.lang.RuntimeException: The query could not be executed."
+    fields.message = batch.plan.problem or status == "cancelled" and "The query execution has been aborted."
+      or "java.lang.RuntimeException: The query could not be executed."
   end
   return fields
 end
@@ -44,6 +48,7 @@ local function job_reply(job, status)
   answer.version, answer.format = tostring(given.version or "1.0"), (given.format or "csv"):upper()
   answer.startTime = os.date("!%Y-%m-%d %H:%M:%S", math.floor(job.started))
   answer.notifyUrl, answer.offset = given.notifyUrl, given.offset
+  answer.incrementalTime = given.incrementalTime and math.floor(times.of(given.incrementalTime) * 1000)
   answer.encrypted = given.encrypted or "none"
   answer.batches = {}
   for i, batch in ipairs(job.batches) do answer.batches[i] = batch_fields(job, batch, status) end
@@ -124,6 +129,7 @@ end
 
 aqua.jobs = {
   { "POST", "", submit },
+  { "GET", "/file/([^/]+)", file },
   { "GET", "/jobs/partner/([^/]+)/project/([^/]+)", last },
   { "GET", "/jobs/([^/]+)", get },
   { "DELETE", "/jobs/([^/]+)", cancel },

@@ -2,6 +2,7 @@
 --- runs are the tenant's. It knows no HTTP.
 
 local objects = require "zuora.simulator.objects"
+local times = require "zuora.simulator.times"
 
 local catalogue = {}
 
@@ -19,15 +20,12 @@ local SHORTEST_WORD = 3
 
 local USER = "2c92c0f84835bb2a01483c19f8190099"
 
---- "2018-04-13T01:52:10+0000"
-local function stamp(seconds) return os.date("!%Y-%m-%dT%H:%M:%S+0000", math.floor(seconds)) end
-
 -- --- making ------------------------------------------------------------------------------------------
 
 -- A report with all its fields, from those that are given.
 local function add(self, id, given, data)
   self.count = self.count + 1
-  local now = stamp(self.tenant:now())
+  local now = times.stamp(self.tenant:now())
   local fields = { id = id, name = id, number = ("REP-%08d"):format(self.count), type = "Common",
     datasource = "Account", namespace = "BASIC", definition = "{}", createdBy = USER, updatedBy = USER, createdOn = now,
     updatedOn = now, userId = USER, creator = self.tenant.username, updater = self.tenant.username, deleted = false,
@@ -77,7 +75,7 @@ function Catalogue:save(report, given)
     if given[name] ~= nil then report.fields[name] = given[name] end
   end
   report.name, report.version = report.fields.name, report.version + 1
-  report.fields.updatedOn = stamp(self.tenant:now())
+  report.fields.updatedOn = times.stamp(self.tenant:now())
 end
 
 --- The field that is given as something else than it is, if any.

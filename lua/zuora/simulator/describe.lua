@@ -1,6 +1,7 @@
 --- What the tenant's objects are made of, in XML, as Zuora describes them.
 
 local core = require "zuora.core"
+local fields = require "zuora.simulator.fields"
 local replies = require "zuora.simulator.replies"
 local server = require "zuora.simulator.server"
 
@@ -17,29 +18,18 @@ end
 local function element(name, text) return ("<%s>%s</%s>"):format(name, escaped(text), name) end
 local function parent(name, xml) return ("<%s>%s</%s>"):format(name, xml, name) end
 
--- AccountNumber -> Account Number
-local function label_of(name)
-  return (name:gsub("__c$", ""):gsub("(%l)(%u)", "%1 %2"))
-end
-
 local function href(request, name) return escaped(request.origin .. "/v1/describe/" .. core.escape(name)) end
 
 -- --- fields ------------------------------------------------------------------------------------------
 
 local STATUSES = { "Active", "Canceled", "Draft" }
 
-local function type_of(column)
-  if column == "Status" then return "picklist" end
-  if column:find "Date$" then return "date" end
-  if column:find "Balance$" or column:find "Amount$" then return "decimal" end
-  return "text"
-end
-
 local function field_xml(name, kind, contexts)
   local own = name:lower() ~= "id" and "true" or "false"
   local parts = {
-    element("name", name), element("label", label_of(name)), element("selectable", "true"), element("createable", own),
-    element("updateable", own), element("filterable", "true"), element("custom", tostring(name:find "__c$" ~= nil)),
+    element("name", name), element("label", fields.label_of(name)), element("selectable", "true"),
+    element("createable", own), element("updateable", own), element("filterable", "true"),
+    element("custom", tostring(name:find "__c$" ~= nil)),
     element("maxlength", kind == "text" and "70" or ""), element("required", "false"), element("type", kind),
   }
   if kind == "picklist" then
@@ -52,12 +42,16 @@ local function field_xml(name, kind, contexts)
   return parent("field", table.concat(parts))
 end
 
--- All columns can be exported. Besides there is what only the SOAP API knows, and always a picklist.
-local function fields_xml(object)
-  local parts = {}
-  for i, column in ipairs(object.columns) do parts[i] = field_xml(column, type_of(column), { "soap", "export" }) end
+-- All columns can be exported but those that lead to other objects: these have `Account.Id` and the like. Besides
+-- there is what only the SOAP API knows, and always a picklist.
+local function fields_xml(object, relations)
+  local parts, keys = {}, {}
+  for _, relation in ipairs(relations) do keys[relation.key or 0] = true end
+  for i, column in ipairs(object.columns) do
+    parts[i] = field_xml(column, fields.type_of(column), { "soap", not keys[i] and "export" or nil })
+  end
   for _, name in ipairs { "Status", "SequenceSetId" } do
-    if not object:place(name) then parts[#parts + 1] = field_xml(name, type_of(name), { "soap" }) end
+    if not object:place(name) then parts[#parts + 1] = field_xml(name, fields.type_of(name), { "soap" }) end
   end
   return parent("fields", table.concat(parts))
 end
@@ -66,26 +60,20 @@ end
 
 local function object_xml(request, name, xml)
   return ('<object href="%s">%s%s%s</object>'):format(href(request, name), element("name", name),
-    element("label", label_of(name)), xml or "")
+    element("label", fields.label_of(name)), xml or "")
 end
 
--- An account has its contact; a column such as AccountId leads to another object.
-local function related_xml(request, tenant, name, object)
+local function related_xml(request, relations)
   local parts = {}
-  local function add(relation, label, target)
-    parts[#parts + 1] = ('<object href="%s">%s%s</object>'):format(href(request, target), element("name", relation),
-      element("label", label))
-  end
-  if name == "Account" then add("BillToContact", "Bill To", "Contact") end
-  for _, column in ipairs(object.columns) do
-    local other = column:match "^(.+)Id$"
-    if other and tenant.objects[other] then add(other, label_of(other), other) end
+  for i, relation in ipairs(relations) do
+    parts[i] = ('<object href="%s">%s%s</object>'):format(href(request, relation.target),
+      element("name", relation.name), element("label", relation.label))
   end
   return parent("related-objects", table.concat(parts))
 end
 
 local function xml_reply(xml)
-  return { status = 200, headers = { ["Content-Type"] = "application/xml;charset=UTF-8" }, body = HEAD .. xml }
+  return { status = 200, headers = { ["Content-Type"] = "text/xml;charset=UTF-8" }, body = HEAD .. xml }
 end
 
 local function all(request, tenant)
@@ -100,7 +88,8 @@ local function one(request, tenant, escaped_name)
   local name = server.unescape(escaped_name)
   local object = tenant.objects[name]
   if not object then return replies.reasons(404, 50000040, "Cannot find object: '" .. name .. "'.") end
-  return xml_reply(object_xml(request, name, fields_xml(object) .. related_xml(request, tenant, name, object)))
+  local relations = fields.relations(tenant, name, object)
+  return xml_reply(object_xml(request, name, fields_xml(object, relations) .. related_xml(request, relations)))
 end
 
 return {

@@ -2,7 +2,8 @@
 --
 -- A fault is a table:
 --   on      "GET /v1/files/*": method and path; * stands for anything; the method may be *
---   times   how often (1, or "always"); skip: how many requests are spared first (0)
+--   times   how often (1, or "always"); skip: how many requests are spared first (0); rate: how likely it strikes
+--           a request that it is for, from 0 to 1 (1)
 --   kind    "status": answered with `status`, `headers`, `body`, and nothing is done
 --           "delay": `seconds` before it is done
 --           "cut", "reset": the connection ends after `after` bytes of the body, or `headers_after` bytes
@@ -36,7 +37,7 @@ for kind in NAMES:gmatch("%S+") do
 end
 
 -- What a fault may say, and as what.
-local FIELDS = { on = "string", times = "number", skip = "number", kind = "string", status = "number",
+local FIELDS = { on = "string", times = "number", skip = "number", rate = "number", kind = "string", status = "number",
   headers = "table", body = "string", seconds = "number", after = "number", headers_after = "number", size = "number",
   extra = "number", raw = "string", how = "string", envelope = "string", job = "string", run = "string",
   query = "string" }
@@ -84,9 +85,10 @@ function Faults:strike(request, canonical)
     then
       if fault.spare > 0 then
         fault.spare = fault.spare - 1
-      else
+      elseif math.random() < (fault.rate or 1) then
         fault.left = fault.left - 1
         if fault.left <= 0 then table.remove(self, i) end
+        self.struck[fault.kind] = (self.struck[fault.kind] or 0) + 1
         return fault
       end
     end
@@ -109,6 +111,7 @@ function faults.spoil(packed, fault)
   return packed:sub(1, middle - 1) .. string.char(packed:byte(middle) ~ 0x10) .. packed:sub(middle + 1)
 end
 
-function faults.new() return setmetatable({}, Faults) end
+--- Faults of which there are none yet. `struck` is how often each kind has struck.
+function faults.new() return setmetatable({ struck = {} }, Faults) end
 
 return faults

@@ -7,6 +7,7 @@ local packing = require "zuora.simulator.packing"
 local plans = require "zuora.simulator.plans"
 local progress = require "zuora.simulator.progress"
 local text = require "zuora.simulator.text"
+local times = require "zuora.simulator.times"
 
 local jobs = {}
 
@@ -33,7 +34,7 @@ local function same_text(query) return (query:gsub("%s+", " "):lower()) end
 
 -- A plan whose problem has AQuA's words.
 local function plan_of(tenant, query)
-  local plan = plans.new(tenant, query.query)
+  local plan = plans.new(tenant, query.query, query.type == "zoql" and "zoql" or "zoqlexport")
   if plan and plan.problem then plan.problem = "java.lang.RuntimeException: " .. plan.problem end
   return plan
 end
@@ -42,6 +43,7 @@ local function query_problem(query, plan, stateful)
   if not plan then
     return "90005", "There is a syntax error in one of the queries in the AQuA input (" .. query.query .. ")"
   end
+  if plan.distinct then return "90020", "Invalid Distinct column, without Count function." end
   if query.deleted and not stateful and query.deleted.forceExport ~= true then
     return "90012", "A stateless job cannot retrieve deleted records."
   end
@@ -69,7 +71,8 @@ local function fields_problem(self, fields, queries, stateful)
   if not queries or #queries == 0 then return "90016", "No queries are given." end
   if #queries > QUERY_LIMIT then return "90004", "The number of queries exceeds the limit of 50." end
   if fields.notifyUrl and #fields.notifyUrl >= 5000 then return "90014", "The notifyUrl is too long." end
-  if fields.incrementalTime and not fields.incrementalTime:match("^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$") then
+  local since = fields.incrementalTime
+  if since and not (since:match "^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$" and times.of(since)) then
     return "90015", "The incrementalTime is not of the form yyyy-MM-dd HH:mm:ss."
   end
   local partners = self.tenant.partners
@@ -101,20 +104,10 @@ local function is_full(session, batch)
   return shape(before) ~= shape(batch.query)
 end
 
--- "2015-01-21 10:30:01" as seconds since the epoch, the time zone left aside.
-local function seconds_of(given)
-  local y, m, d, h, min, s = given:match("^(%d+)-(%d+)-(%d+) (%d+):(%d+):(%d+)$")
-  return os.time { year = y, month = m, day = d, hour = h, min = min, sec = s }
-end
-
 -- --- results -----------------------------------------------------------------------------------------
 
 local function header_of(batch, by_api_names)
-  local plan, names = batch.plan, {}
-  for i, place in ipairs(plan.places) do
-    local column = plan.object.columns[place]
-    names[i] = plan.given and column or plan.name .. (by_api_names and "." or ": ") .. column
-  end
+  local names = plans.header(batch.plan, by_api_names and "api" or "ui")
   if batch.query.deleted then names[#names + 1] = batch.query.deleted.column end
   return text.line(names, #names, ",")
 end
@@ -134,16 +127,16 @@ end
 
 -- Generated objects without conditions need not be gone through.
 local function whole_result(batch, head)
-  local object = batch.plan.object
-  if not object.lay_out or #batch.plan.any > 0 or batch.since > 0 or batch.query.deleted then return nil end
-  return object.lay_out(batch.plan.places, ",", head, function(piece) return piece end), object.total
+  local object, places = batch.plan.object, plans.places(batch.plan)
+  if not object.lay_out or not places or batch.since > 0 or batch.query.deleted then return nil end
+  return object.lay_out(places, ",", head, function(piece) return piece end), object.total
 end
 
 -- Goes through the rows that are asked for, and puts them into files of at most `per_file`.
 local function rows_into_files(self, job, batch, head, per_file)
   local plan, count, deleted = batch.plan, 0, batch.query.deleted
-  local width = #plan.places + (deleted and 1 or 0)
-  local rows = plans.rows(plan, batch.since, job.before, job.fields.nullReplacement or "")
+  local width = #plan.columns + (deleted and 1 or 0)
+  local rows = plans.rows(plan, batch.since, batch.before, job.fields.nullReplacement or "")
   local function next_line()
     local cells = rows()
     if not cells then return nil end
@@ -169,7 +162,8 @@ end
 
 local function finish_batch(self, job, batch)
   local head = header_of(batch, job.fields.useQueryLabels)
-  local segment_rows = job.stateful and batch.full and self.tenant.segment_rows
+  -- What functions come to is not cut into segments.
+  local segment_rows = job.stateful and batch.full and not batch.plan.group and self.tenant.segment_rows
   local whole, count
   if not segment_rows then whole, count = whole_result(batch, head) end
   if whole then
@@ -198,9 +192,9 @@ local function begin_job(self, job)
   job.before = job.began - (job.stateful and tonumber(fields.offset) or 0)
   for _, batch in ipairs(job.batches) do
     batch.full = not job.stateful or is_full(session, batch)
-    batch.since = batch.full and 0 or session.before
+    batch.since, batch.before = batch.full and 0 or session.before, job.stateful and job.before or math.huge
     if job.stateful and fields.incrementalTime then
-      batch.full, batch.since = false, seconds_of(fields.incrementalTime)
+      batch.full, batch.since = false, times.of(fields.incrementalTime)
     end
     if not batch.plan.problem then finish_batch(self, job, batch) end
   end

@@ -1,12 +1,13 @@
 --- The rows that a simulated tenant holds: given as Lua tables, read from CSV files, or generated.
 --
 -- An object has `columns` and `each(since, before)`: an iterator over rows (arrays of cells) that have
--- changed in that time. Generated ones have no end in memory: they also have `lay_out`, which makes a
--- content of them without going through the rows.
+-- changed in that time: by their UpdatedDate, or else when they were put. Generated ones have no end in memory:
+-- they also have `lay_out`, which makes a content of them without going through the rows.
 
 local content = require "zuora.simulator.content"
 local core = require "zuora.core"
 local text = require "zuora.simulator.text"
+local times = require "zuora.simulator.times"
 
 local objects = {}
 
@@ -20,10 +21,25 @@ function Object:place(name)
   return self.places[name:lower()]
 end
 
-local function new(fields)
-  fields.places = {}
-  for i, column in ipairs(fields.columns) do fields.places[column:lower()] = i end
-  return setmetatable(fields, Object)
+-- `all` gives an iterator over all rows, and when each was put where that is known; the others have been there
+-- since `born`.
+local function new(columns, all, born)
+  local object = setmetatable({ columns = columns, places = {} }, Object)
+  for i, column in ipairs(columns) do object.places[column:lower()] = i end
+  local updated = object:place "UpdatedDate"
+
+  function object.each(since, before)
+    local rows = all()
+    if since <= 0 and before == math.huge then return rows end
+    return function()
+      for row, put in rows do
+        local changed = updated and times.of(tostring(row[updated])) or put or born
+        if changed >= since and changed < before then return row end
+      end
+    end
+  end
+
+  return object
 end
 
 -- --- tables ------------------------------------------------------------------------------------------
@@ -38,28 +54,28 @@ local function copied(row)
   return copy
 end
 
-local function of_table(columns, given)
-  local rows, changed = {}, {} -- when each row changed; 0: it was there from the beginning
-  for i, row in ipairs(given) do rows[i], changed[i] = copied(row), 0 end
-  local object = new { columns = columns, rows = rows }
-
-  function object.each(since, before)
+local function of_table(columns, given, born)
+  local rows, put = {}, {} -- when each row was put
+  for i, row in ipairs(given) do rows[i], put[i] = copied(row), born end
+  local object = new(columns, function()
     local i = 0
     return function()
-      repeat
-        i = i + 1
-      until not rows[i] or changed[i] >= since and changed[i] < before
-      return rows[i]
+      i = i + 1
+      return rows[i], put[i]
     end
-  end
+  end, born)
 
-  --- Puts rows in the place of those with the same first cell, and behind the others.
+  --- Puts rows in the place of those with the same first cell, and behind the others. An UpdatedDate that is not
+  -- given, or is as before, is now.
   function object.update(newer, now)
-    local known = {}
+    local known, updated = {}, object:place "UpdatedDate"
     for i, row in ipairs(rows) do known[row[1]] = i end
-    for _, row in ipairs(newer) do
+    for _, given_row in ipairs(newer) do
+      local row = copied(given_row)
       local i = known[row[1]] or #rows + 1
-      rows[i], changed[i], known[row[1]] = copied(row), now, i
+      local before = rows[i] and updated and rows[i][updated]
+      if updated and (row[updated] or "") == (before or "") then row[updated] = times.stamp(now) end
+      rows[i], put[i], known[row[1]] = row, now, i
     end
   end
 
@@ -68,7 +84,7 @@ end
 
 -- --- CSV files ---------------------------------------------------------------------------------------
 
-local function of_csv(path)
+local function of_csv(path, born)
   local function open()
     local rows, problem = core.rows(path, { form = "array", fail = function(message, row)
       error(("%s, row %d: %s"):format(path, row, message), 0)
@@ -77,13 +93,7 @@ local function of_csv(path)
   end
   local first <close> = open()
   if #first.columns == 0 then error(path .. ": no header line", 0) end
-  return new {
-    columns = first.columns,
-    each = function(since)
-      if since > 0 then return function() return nil end end -- a file does not change
-      return open()
-    end,
-  }
+  return new(first.columns, open, born)
 end
 
 -- --- generated ---------------------------------------------------------------------------------------
@@ -116,7 +126,7 @@ local MAKERS = {
   accountnumber = function(r) return ("A%08d"):format(r) end,
 }
 
-local function of_generator(columns, settings)
+local function of_generator(columns, settings, born)
   columns = columns or DEFAULT_COLUMNS
   local total, pick = settings.rows or 1000, random_of(settings.seed or 1)
   local words = settings.awkward and AWKWARD or PLAIN
@@ -132,10 +142,8 @@ local function of_generator(columns, settings)
   -- The first cell says which row it is: the number of the block, then that of the row in it.
   local function first_cell(number, r) return ("%08d"):format(number), ("%03d"):format(r) end
 
-  local object = new { columns = columns, total = total }
-
-  function object.each(since)
-    local n = since > 0 and total or 0
+  local object = new(columns, function()
+    local n = 0
     return function()
       if n >= total then return nil end
       local number, r = n // BLOCK_ROWS, n % BLOCK_ROWS + 1
@@ -144,7 +152,8 @@ local function of_generator(columns, settings)
       row[1] = table.concat { first_cell(number, r) }
       return row
     end
-  end
+  end, born)
+  object.total = total
 
   --- All rows, with these columns, as a content.
   ---@param places integer[]
@@ -197,15 +206,17 @@ end
 --- Makes an object of what a user gives: `{ columns, rows }`, `{ csv = path }`, or
 --- `{ columns, generate = { rows, seed, awkward } }`.
 ---@param given table
+---@param born number|nil since when it has been there
 ---@return table object raises for what is none of these
-function objects.new(given)
+function objects.new(given, born)
   check_names(given, KNOWN, "an object")
-  if given.csv then return of_csv(given.csv) end
+  born = born or 0
+  if given.csv then return of_csv(given.csv, born) end
   if given.generate then
     check_names(given.generate, KNOWN_OF_GENERATE, "generate")
-    return of_generator(given.columns, given.generate)
+    return of_generator(given.columns, given.generate, born)
   end
-  return of_table(given.columns or { "Id" }, given.rows or {})
+  return of_table(given.columns or { "Id" }, given.rows or {}, born)
 end
 
 return objects

@@ -67,13 +67,14 @@ end
 -- The query begins: what it sees now is its result, whatever changes afterwards.
 local function execute(tenant, job)
   local fields, plan, rows = job.fields, job.plan, 0
+  local names = plans.header(plan, "sql")
   local is_json = fields.outputFormat == "JSON"
   local delimiter = ({ CSV = ",", TSV = "\t", DSV = fields.columnSeparator or "," })[fields.outputFormat]
   local whole = content.file(function(put)
-    if not is_json then put(text.line(plan.written, #plan.places, delimiter)) end
+    if not is_json then put(text.line(names, #names, delimiter)) end
     for cells in plans.rows(plan, 0, math.huge, is_json and core.null or "") do
       rows = rows + 1
-      put(is_json and object_line(cells, plan.written) or text.line(cells, #plan.places, delimiter))
+      put(is_json and object_line(cells, names) or text.line(cells, #names, delimiter))
     end
   end)
   local ending = FORMATS[fields.outputFormat]
@@ -92,8 +93,8 @@ end
 
 local function start(tenant, fields)
   local now = tenant:now()
-  local job = { id = uuid_of(tenant:new_id()), fields = fields, plan = plans.new(tenant, fields.query), created = now,
-    updated = now }
+  local job = { id = uuid_of(tenant:new_id()), fields = fields, plan = plans.new(tenant, fields.query, "sql"),
+    created = now, updated = now }
   local outcome = tenant.query_outcome or "completed"
   if not job.plan or job.plan.problem then outcome = "failed" end
   job.progress = progress.new({ "accepted", "in_progress", outcome }, tenant, now)

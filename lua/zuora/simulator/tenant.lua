@@ -221,13 +221,14 @@ function tenant.new(settings)
   for name, value in pairs(settings) do
     if name ~= "objects" and name ~= "reports" then self[name] = value end
   end
-  for name, given in pairs(settings.objects or tour_objects()) do self.objects[name] = objects.new(given) end
   if self.partners then
     local known = {}
     for _, partner in ipairs(self.partners) do known[partner] = true end
     self.partners = known
   end
   setmetatable(self, Tenant)
+  local born = self:now() - DAY -- what is there from the beginning was there before it
+  for name, given in pairs(settings.objects or tour_objects()) do self.objects[name] = objects.new(given, born) end
   self.aqua, self.bucket = jobs.new(self), bucket.new(self)
   self.catalogue = catalogue.new(self, settings.reports or tour_reports(), self.report_labels)
   return self
