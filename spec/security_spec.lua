@@ -78,3 +78,40 @@ describe("memory", function()
     assert.is_nil(found["core.so"], text)
   end)
 end)
+
+describe("what a server says", function()
+  it("steers no terminal and no log: not by errors, log lines, hooks, or words", function()
+    local sim <close> = support.simulator()
+    local bad = "A\27]0;title\7\127\194\155\155\u{202e}\u{2066}\u{2028}B"
+    local escaped = bad:gsub("[\0-\31\127]", function(c) return ("\\u%04x"):format(c:byte()) end)
+    local function answer(status, body)
+      sim:fault { on = "* /reporting/*", kind = "garbage", raw = ("HTTP/1.1 %d x\r\nContent-Type: application/json\r\n"
+        .. "Zuora-Request-Id: %s\r\nZuora-Track-Id: %s\r\nContent-Length: %d\r\n\r\n%s"):format(status, bad, bad, #body, body) }
+    end
+    local told = {}
+    local function tell(info)
+      for _, value in pairs(info) do told[#told + 1] = tostring(value) end
+    end
+    local client <close> = support.quick_client(sim, { log = function(line) tell { line } end, on_response = tell, on_retry = tell })
+    answer(503, ('{"success":false,"reasons":[{"code":"%s","message":"%s"}]}'):format(escaped, escaped))
+    answer(400, ('{"success":false,"reasons":[{"code":"%s","message":"%s"}]}'):format(escaped, escaped))
+    local _, err = client.reportruns:get "x"
+    assert.equal("A ]0;title ? B", err.request_id)
+    assert.equal("A ]0;title ? B", err.reasons[1].message)
+    assert.equal(2, err.attempts)
+    tell { tostring(err), err.message, err.code, err.track_id }
+    answer(200, ('{"success":true,"response":{"message":"%s"}}'):format(escaped))
+    tell { (select(2, assert(client.reportruns:cancel "x"))) }
+    -- Nor by a page, by the words of an HTTP line, or by an error that nobody joins.
+    answer(502, "<html><title>" .. bad .. "</title></html>")
+    tell { tostring((select(2, client.reportruns:get("x", { retries = 0 })))) }
+    pcall(client.run, client, function() error(bad) end)
+    assert.is_true(#told > 25)
+    for _, text in ipairs(told) do
+      assert.is_nil(text:find "[\0-\31\127]")
+      for _, piece in ipairs { "\194\155", "\u{202e}", "\u{2066}", "\u{2028}" } do assert.is_nil(text:find(piece, 1, true), text) end
+      assert.is_truthy(utf8.len(text), text)
+    end
+    assert.matches("a task failed: .*A %]0;title %? B", told[#told])
+  end)
+end)
