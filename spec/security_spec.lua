@@ -1,6 +1,5 @@
 -- What .github/SECURITY.md promises, as far as no other spec holds it.
 
-local core = require "zuora.core"
 local nginx = require "spec.nginx"
 local support = require "spec.support"
 
@@ -113,5 +112,177 @@ describe("what a server says", function()
       assert.is_truthy(utf8.len(text), text)
     end
     assert.matches("a task failed: .*A %]0;title %? B", told[#told])
+  end)
+end)
+
+describe("a client's credentials", function()
+  local sim
+
+  setup(function() sim = support.simulator() end)
+  teardown(function() sim:stop() end)
+
+  -- All that is to be reached from a value by what every program may use; with `debug`, also what only that shows.
+  local function reaches(value, secret, with_debug)
+    local seen, left = {}, { value }
+    local function note(one)
+      if one ~= nil and not seen[one] then
+        seen[one] = true
+        left[#left + 1] = one
+      end
+    end
+    while #left > 0 do
+      local one = table.remove(left)
+      if type(one) == "string" and one:find(secret, 1, true) then return true end
+      local printed = type(one) ~= "string" and tostring(one) or ""
+      if printed:find(secret, 1, true) then return true end
+      if with_debug then note(debug.getmetatable(one)) else note(getmetatable(one)) end
+      if type(one) == "table" then
+        for key, held in next, one do
+          note(key)
+          note(held)
+        end
+      elseif with_debug and type(one) == "function" then
+        for i = 1, 255 do
+          local name, held = debug.getupvalue(one, i)
+          if not name then break end
+          note(held)
+        end
+      end
+    end
+    return false
+  end
+
+  it("are reached by nothing but the debug library", function()
+    for kind, options in pairs { secret = {}, password = { username = "u", password = "password-" .. SECRET },
+      token = { token = "token." .. SECRET } } do
+      local client <close> = support.client(sim, options)
+      local _, err = client.jobs:get "x"
+      local run = client.reportruns:start(support.REPORT, { view = "Detail", retries = 0 })
+      local secret = options.password or options.token or sim.client_secret
+      for _, value in ipairs { client, err, run or err } do assert.is_false(reaches(value, secret), kind) end
+      assert.is_true(reaches(client, secret, true), kind) -- as the document says
+    end
+  end)
+
+  it("live as long as the client: they are let go with it", function()
+    local held = setmetatable({}, { __mode = "k" })
+    local function use()
+      local function token() return "token." .. SECRET end
+      held[token] = true
+      local client <close> = support.client(sim, { token = token })
+      client.jobs:get "x"
+    end
+    use()
+    for _ = 1, 3 do collectgarbage() end
+    assert.is_nil(next(held))
+  end)
+end)
+
+describe("the environment", function()
+  local missing = nginx.missing()
+  if missing then
+    pending(missing)
+    return
+  end
+
+  local sim, server
+
+  setup(function()
+    sim = support.simulator()
+    server = nginx.start("security", sim.url)
+  end)
+  teardown(function()
+    server:stop()
+    sim:stop()
+  end)
+
+  -- A request of a process with these variables: the name of its failure, or its status.
+  local function ask(variables, options, url)
+    local text, status = support.lua(([[
+      local core = require "zuora.core"
+      local support = require "spec.support"
+      local session = core.session {}
+      local response, _, name = support.finish(session, session:start { url = %q, %s })
+      print(response and response.status or name)
+    ]]):format(url or server.secure .. "/x", options or ""), "env " .. variables)
+    assert.equal(0, status, text)
+    return text:match "[^\n]+"
+  end
+
+  local function with_ca(more) return ("ca = %q, %s"):format(server.ca_file, more or "") end
+
+  it("names a proxy, unless the option does; an empty one is none", function()
+    for _, name in ipairs { "http_proxy", "all_proxy", "ALL_PROXY" } do
+      local variable = name .. "=http://127.0.0.1:1"
+      assert.equal("COULDNT_CONNECT", ask(variable, "", server.plain .. "/x"), name)
+      assert.equal("404", ask(variable, 'proxy = ""', server.plain .. "/x"), name)
+      assert.equal("404", ask(variable .. " no_proxy=127.0.0.1", "", server.plain .. "/x"), name)
+    end
+    for _, name in ipairs { "https_proxy", "HTTPS_PROXY" } do
+      assert.equal("COULDNT_CONNECT", ask(name .. "=http://127.0.0.1:1", with_ca()), name)
+      assert.equal("404", ask(name .. "=http://127.0.0.1:1", with_ca 'proxy = ""'), name)
+    end
+    assert.equal("404", ask("HTTP_PROXY=http://127.0.0.1:1", "", server.plain .. "/x")) -- a CGI's header
+  end)
+
+  it("does not turn verification off, and takes no place of ca_file", function()
+    for _, variable in ipairs { "SSL_CERT_FILE=/dev/null", "CURL_CA_BUNDLE=/dev/null", "SSL_VERIFY=0", "CURL_INSECURE=1",
+      "PYTHONHTTPSVERIFY=0", "GIT_SSL_NO_VERIFY=1" } do
+      assert.equal("404", ask(variable, with_ca 'proxy = ""'), variable)
+      assert.equal("PEER_FAILED_VERIFICATION", ask(variable, 'proxy = ""'), variable)
+    end
+    local by_name = server.secure:gsub("127%.0%.0%.1", "localhost") .. "/x" -- the certificate is for the number
+    assert.equal("PEER_FAILED_VERIFICATION", ask("SSL_VERIFY=0", with_ca 'proxy = ""', by_name))
+    for _, variable in ipairs { "SSL_CERT_FILE=", "CURL_CA_BUNDLE=" } do -- Debian's libcurl has a place of its own
+      assert.equal("PEER_FAILED_VERIFICATION", ask(variable .. server.ca_file, 'proxy = ""'), variable)
+    end
+  end)
+
+  it("may have the keys of TLS written down: SSLKEYLOGFILE", function()
+    local path = support.scratch "keys" .. "/keys"
+    assert.equal("404", ask("SSLKEYLOGFILE=" .. path, with_ca 'proxy = ""'))
+    assert.matches("%u+ " .. ("%x"):rep(64) .. " %x+\n", support.read(path)) -- read by whoever listens, too
+  end)
+
+  it("has no file of passwords that is read", function()
+    local home = support.scratch "home"
+    support.write(home .. "/.netrc", "machine 127.0.0.1 login u password " .. SECRET .. "\n")
+    support.write(home .. "/.curlrc", 'header = "X-Mine: x"\n')
+    sim:forget()
+    assert.equal("404", ask("HOME=" .. home .. " CURL_HOME=" .. home, 'proxy = ""', sim.url .. "/x"))
+    local headers = sim:journal()[1].headers
+    assert.is_nil(headers.authorization)
+    assert.is_nil(headers["x-mine"])
+  end)
+end)
+
+describe("files get what the umask leaves", function()
+  it("under their names; spooled rows are their owner's alone", function()
+    local sim <close> = support.simulator { looks = 1 }
+    local client <close> = support.client(sim)
+    local job = assert(client.jobs:submit { queries = { { name = "a", query = "select Id from Account" } } })
+    assert(job:wait(support.soon))
+    for mask, modes in pairs { ["000"] = "666 777", ["022"] = "644 755", ["027"] = "640 750", ["077"] = "600 700" } do
+      local directory = support.scratch "umask"
+      local text, status = support.lua(([[
+        local support = require "spec.support"
+        local directory = %q
+        local client = require "zuora".new { base_url = %q, client_id = %q, client_secret = %q, tmpdir = directory }
+        local function mode(path) return support.shell("stat -L -c %%a " .. path):match "%%d+" end
+        local job = assert(client.jobs:get(%q))
+        local during
+        assert(job:batch "a":download(directory .. "/one.csv", { resume = true, on_progress = function()
+          during = during or mode(directory .. "/one.csv.part") .. mode(directory .. "/one.csv.part.state")
+        end }))
+        assert(job:download(directory .. "/deep/deeper"))
+        print(mode(directory .. "/one.csv"), mode(directory .. "/deep/deeper/a.csv"), mode(directory .. "/deep"),
+          mode(directory .. "/deep/deeper"), during)
+        local it = assert(job:batch "a":rows())
+        print((support.shell "for f in /proc/$PPID/fd/*; do readlink $f | grep -q spool && stat -L -c '%%a %%h' $f; done"))
+      ]]):format(directory, sim.url, sim.client_id, sim.client_secret, job.id), ("umask %s;"):format(mask))
+      assert.equal(0, status, text)
+      local file, folder = modes:match "(%d+) (%d+)"
+      assert.equal(("%s %s %s %s %s%s\n600 0"):format(file, file, folder, folder, file, file), (text:gsub("\t", " "):gsub("%s+$", "")))
+    end
   end)
 end)
