@@ -1,5 +1,5 @@
 /*
- * The ground that everything stands on: a clock, and userdata classes.
+ * The ground that everything stands on: a clock, wiping, and userdata classes.
  */
 #include "core.h"
 
@@ -12,6 +12,14 @@ double clock_now(void) {
   struct timespec now = {0, 0};
   (void)clock_gettime(CLOCK_MONOTONIC, &now); /* fails only for a clock that does not exist */
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Called by way of a variable that has to be read: the compiler cannot know what is called, and so not that
+ * nobody will look at what it writes. */
+static void *(*const volatile fill)(void *, int, size_t) = memset;
+
+void wipe(void *data, size_t length) {
+  (void)fill(data, 0, length);
 }
 
 /* There are two functions of the name strerror_r: one returns the text, the other a number and puts the

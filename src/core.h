@@ -90,6 +90,9 @@ void class_new(lua_State *L, const char *name, const luaL_Reg *methods, const lu
 /* Seconds on a clock that nobody sets back. */
 double clock_now(void);
 
+/* Zeros in the place of what may be a secret, before its memory is given back. */
+void wipe(void *data, size_t length);
+
 /* Pushes what the system says of an errno, and returns it. (strerror may use a buffer that all threads
  * share, and other threads may run other Lua states.) */
 const char *errno_push(lua_State *L, int number);

@@ -56,8 +56,13 @@ local function no_answer(self, operation, message, name, status)
     timed_out = name == "OPERATION_TIMEDOUT" or nil, retryable = retry.is_transient(name) }
 end
 
+-- What is in it may be a server's: an id, a code.
 function Caller:tell(hook, info)
-  if self.settings[hook] then self.settings[hook](info) end
+  if not self.settings[hook] then return end
+  for name, value in pairs(info) do
+    if type(value) == "string" then info[name] = error_value.clean(value) end
+  end
+  self.settings[hook](info)
 end
 
 function Caller:log(...)
@@ -336,7 +341,7 @@ function Caller:done(operation, parameters, options)
   if told == nil then return nil, err end
   local words = type(told) == "table" and told.response
   if type(words) == "table" then words = words.message end
-  return true, type(words) == "string" and words or nil
+  return true, type(words) == "string" and error_value.clean(words) or nil
 end
 
 --- Cancels a job, and gives what it is then. An answer that says nothing of the job, and is a success by its

@@ -2,8 +2,8 @@
 --
 -- Fields: `kind`, `message`, and where they are known `status`, `code` (always a string), `category` and
 -- `advice` (what the code says), `reasons`, `request_id`, `process_id`, `track_id`, `attempts`, `retry_after`
--- (seconds), `body` (the first 2 KiB), `retryable`, `unknown_outcome` (it may have been done all the same),
--- `record` (of a failed or cancelled run or job), `cause`.
+-- (seconds), `body` (the first 2 KiB, as they came), `retryable`, `unknown_outcome` (it may have been done all the
+-- same), `record` (of a failed or cancelled run or job), `cause`.
 -- No credential is ever put into one.
 
 local codes = require "zuora.codes"
@@ -17,24 +17,50 @@ local error_value = {}
 local MESSAGE_LIMIT = 1000
 local BODY_LIMIT = 2048
 
---- Text from outside, made fit for a log line: no control characters, C0 or C1 (escape sequences of
--- terminals begin with one), single blanks, no more than `limit` bytes.
+-- What steers a terminal (C0, DEL, C1), turns the writing around, or ends a line (U+061C, U+200E, U+200F, U+2028 to
+-- U+202E, U+2066 to U+2069). By its bytes: what a class such as %c holds is the locale's.
+local STEERING = { "[\0-\31\127]", "\194[\128-\159]", "\216\156", "\226\128[\142\143\168-\174]",
+  "\226\129[\166-\169]" }
+
+-- Each byte that is no UTF-8 is a question mark: by itself it could be taken for a control character.
+local function as_utf8(text)
+  local pieces, from = {}, 1
+  local length, at = utf8.len(text)
+  while not length do
+    pieces[#pieces + 1] = text:sub(from, at - 1)
+    from = at + 1
+    length, at = utf8.len(text, from)
+  end
+  pieces[#pieces + 1] = text:sub(from)
+  return table.concat(pieces, "?")
+end
+
+--- Text from outside, made fit for a log line: UTF-8 that steers nothing, single blanks, no more than `limit` bytes.
 ---@param text any
 ---@param limit integer|nil
 ---@return string
 function error_value.clean(text, limit)
-  text = tostring(text):sub(1, 4 * MESSAGE_LIMIT):gsub("[%c\127]+", " "):gsub("\194[\128-\159]", " ")
+  text = as_utf8(tostring(text):sub(1, 4 * MESSAGE_LIMIT))
+  for _, steering in ipairs(STEERING) do text = text:gsub(steering, " ") end
   text = text:gsub("  +", " "):gsub("^ ", "")
   text = text:gsub(" $", "")
   limit = limit or MESSAGE_LIMIT
-  if #text > limit then text = text:sub(1, limit - 3) .. "..." end
-  return text
+  if #text <= limit then return text end
+  return text:sub(1, utf8.offset(text, 0, limit - 2) - 1) .. "..." -- between two characters
+end
+
+-- What servers say, and people read.
+local function clean_fields(fields)
+  for _, name in ipairs { "message", "code", "request_id", "track_id", "process_id" } do
+    if fields[name] then fields[name] = error_value.clean(fields[name]) end
+  end
 end
 
 ---@param fields table `kind` and `message`, and any of the fields above
 ---@return zuora.Error
 function error_value.new(fields)
-  fields.message = error_value.clean(fields.message)
+  clean_fields(fields)
+  for _, reason in ipairs(fields.reasons or {}) do clean_fields(reason) end
   fields.retryable = fields.retryable == true
   if fields.code then
     fields.category = fields.category or codes.category(fields.code)
@@ -70,7 +96,7 @@ function Error:__tostring()
   if self.attempts and self.attempts > 1 then add("attempts", self.attempts) end
   local tail = #details > 0 and " (" .. table.concat(details, ", ") .. ")" or ""
   if self.advice then tail = tail .. "; " .. error_value.clean(self.advice, 200) end
-  return ("zuora: %s: %s%s"):format(self.kind, self.message, tail)
+  return ("zuora: %s: %s%s"):format(self.kind, error_value.clean(self.message, 2 * MESSAGE_LIMIT), tail)
 end
 
 return error_value

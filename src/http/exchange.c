@@ -4,6 +4,7 @@
 #include "http.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 /* libcurl's largest receive buffer: a third of the CPU time of a big download off. */
@@ -66,14 +67,21 @@ static bool headers_have(const Request *request, const char *name, size_t length
   return false;
 }
 
-/* Adds a header unless it is there; libcurl sends none, not even of its own, when the value is empty. */
+/* Adds a header unless it is there; libcurl sends none, not even of its own, when the value is empty. The line
+ * is put together in memory that is wiped: a Lua string would be one more copy of a credential. */
 static void headers_put(lua_State *L, Request *request, const char *name, const char *value) {
   if (headers_have(request, name, strlen(name))) return;
-  const char *line = lua_pushfstring(L, *value != '\0' ? "%s: %s" : "%s:%s", name, value);
-  struct curl_slist *grown = curl_slist_append(request->headers, line);
+  const char *const parts[] = {name, *value != '\0' ? ": " : ":", value};
+  Buffer line = {NULL, 0, 0, SIZE_MAX};
+  struct curl_slist *grown = NULL;
+  RequestFailure failure = FAILURE_NONE;
+  for (size_t i = 0; i < 3 && failure == FAILURE_NONE; i++)
+    failure = buffer_append(&line, parts[i], strlen(parts[i]));
+  if (failure == FAILURE_NONE) failure = buffer_append(&line, "", 1);
+  if (failure == FAILURE_NONE) grown = curl_slist_append(request->headers, line.data);
+  buffer_free(&line);
   if (grown == NULL) luaL_error(L, "not enough memory for the headers");
   request->headers = grown;
-  lua_pop(L, 1);
 }
 
 /* Adds the headers of the table at `table` (0: none). False as a value: no such header. */

@@ -146,7 +146,7 @@ typedef struct Buffer {
 
 /* FAILURE_TOO_LARGE beyond its limit, FAILURE_NO_MEMORY, or FAILURE_NONE. */
 RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length);
-void buffer_free(Buffer *buffer);
+void buffer_free(Buffer *buffer); /* wiped: a token may have been in it */
 
 /* --- headers.c: the headers of an answer ------------------------------------------------------ */
 

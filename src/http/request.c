@@ -95,11 +95,18 @@ static CURLcode request_set_callbacks(Request *request) {
   return code;
 }
 
+/* They hold credentials. */
+static void lines_free(struct curl_slist *lines) {
+  for (struct curl_slist *line = lines; line != NULL; line = line->next)
+    wipe(line->data, strlen(line->data));
+  curl_slist_free_all(lines);
+}
+
 /* Gives back everything but the memory of the userdata itself. */
 static void request_release(Request *request) {
   curl_easy_cleanup(request->easy); /* takes NULL, too */
   request->easy = NULL;
-  curl_slist_free_all(request->headers); /* after the easy handle, which points into it */
+  lines_free(request->headers); /* after the easy handle, which points into it */
   request->headers = NULL;
   buffer_free(&request->head.text);
   buffer_free(&request->body);

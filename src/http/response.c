@@ -26,10 +26,12 @@ RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length) {
       if (capacity > SIZE_MAX / 2) return FAILURE_NO_MEMORY;
       capacity *= 2;
     }
-    char *grown = realloc(buffer->data, capacity);
+    char *grown = malloc(capacity); /* realloc might leave a copy behind */
     if (grown == NULL) return FAILURE_NO_MEMORY;
-    buffer->data = grown;
-    buffer->capacity = capacity;
+    size_t kept = buffer->length;
+    if (kept > 0) memcpy(grown, buffer->data, kept);
+    buffer_free(buffer);
+    *buffer = (Buffer){grown, kept, capacity, buffer->limit};
   }
   memcpy(buffer->data + buffer->length, data, length);
   buffer->length += length;
@@ -37,6 +39,7 @@ RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length) {
 }
 
 void buffer_free(Buffer *buffer) {
+  if (buffer->data != NULL) wipe(buffer->data, buffer->capacity);
   free(buffer->data);
   buffer->data = NULL;
   buffer->length = buffer->capacity = 0;
