@@ -22,6 +22,14 @@
 /* Where the registry keeps the encoder: an address of our own, so no name can clash. */
 static const char encoder_key = 0;
 
+/* Calls cjson, as lua_pcall does; false: what the message on the stack says. But that there was no memory says
+ * nothing about what it was given: that goes on. */
+static bool cjson_call(lua_State *L, int arguments, int results) {
+  int status = lua_pcall(L, arguments, results, 0);
+  if (status == LUA_ERRMEM) lua_error(L);
+  return status == LUA_OK;
+}
+
 /* --- decoding --------------------------------------------------------------------------------- */
 
 /* Puts right the number on top of the stack; true when it was replaced. */
@@ -74,7 +82,7 @@ static int json_decode(lua_State *L) {
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+  if (!cjson_call(L, 1, 1)) {
     lua_pushnil(L);
     lua_insert(L, 1);
     return 2;
@@ -140,7 +148,7 @@ void json_encode(lua_State *L, int index) {
 static bool setting_apply(lua_State *L, int instance, const char *name) {
   lua_getfield(L, instance, name); /* [argument, setting] */
   lua_insert(L, -2);
-  bool done = lua_pcall(L, 1, 0, 0) == LUA_OK;
+  bool done = cjson_call(L, 1, 0);
   if (!done) lua_pop(L, 1);
   return done;
 }
