@@ -64,6 +64,7 @@ build = {
     },
     ["zuora"] = "lua/zuora/init.lua",
     ["zuora.answer"] = "lua/zuora/answer.lua",
+    ["zuora.ascii"] = "lua/zuora/ascii.lua",
     ["zuora.call"] = "lua/zuora/call.lua",
     ["zuora.check"] = "lua/zuora/check.lua",
     ["zuora.client"] = "lua/zuora/client.lua",

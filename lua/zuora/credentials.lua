@@ -2,6 +2,7 @@
 --
 -- Secrets live in the locals of this file's closures. Nothing that a user can print leads to them.
 
+local ascii = require "zuora.ascii"
 local error_value = require "zuora.error"
 local mask = require "zuora.mask"
 
@@ -15,7 +16,7 @@ local LONGEST = 7 * 24 * 3600
 
 -- What RFC 6750 lets a bearer token be made of: nothing that could start another header.
 local function is_token(token)
-  return type(token) == "string" and token:match("^[%w._~+/-]+=*$") ~= nil
+  return type(token) == "string" and token:match("^[A-Za-z0-9._~+/-]+=*$") ~= nil
 end
 
 credentials.is_token = is_token
@@ -105,7 +106,7 @@ local function read_token(body)
   if not is_token(body.access_token) then
     return nil, error_value.new { kind = "auth", message = "the token endpoint gave no bearer token" }
   end
-  if kind ~= nil and (type(kind) ~= "string" or kind:lower() ~= "bearer") then
+  if kind ~= nil and (type(kind) ~= "string" or ascii.lower(kind) ~= "bearer") then
     return nil, error_value.new { kind = "auth", message = "the token endpoint gave a token of another type" }
   end
   local life = tonumber(body.expires_in) or 3600

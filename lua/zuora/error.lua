@@ -23,7 +23,7 @@ local BODY_LIMIT = 2048
 ---@param limit integer|nil
 ---@return string
 function error_value.clean(text, limit)
-  text = tostring(text):sub(1, 4 * MESSAGE_LIMIT):gsub("[%c\127]+", " "):gsub("\194[\128-\159]", " ")
+  text = tostring(text):sub(1, 4 * MESSAGE_LIMIT):gsub("[\0-\31\127]+", " "):gsub("\194[\128-\159]", " ")
   text = text:gsub("  +", " "):gsub("^ ", "")
   text = text:gsub(" $", "")
   limit = limit or MESSAGE_LIMIT

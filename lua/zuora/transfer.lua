@@ -2,6 +2,7 @@
 --- goes in the end. The tries themselves are the caller's.
 
 local answer = require "zuora.answer"
+local ascii = require "zuora.ascii"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 local rows = require "zuora.rows"
@@ -130,8 +131,8 @@ function transfer.file(self, operation, options, target)
     return nil, err
   end
   if not target.path then
-    local content_type = (sink:content_type() or ""):lower()
-    local charset = not target.export and content_type:match 'charset="?([%w-]+)'
+    local content_type = ascii.lower(sink:content_type() or "")
+    local charset = not target.export and content_type:match 'charset="?([A-Za-z0-9-]+)'
     return rows.open(sink:fd(), { form = options.form, columns = options.columns, types = options.types,
       null = options.null, strict = options.strict, charset = charset or nil }, target.what)
   end
