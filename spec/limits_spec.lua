@@ -95,6 +95,30 @@ describe("zuora.limits", function()
     assert.same({ [60] = 100 }, all:view().rate.quotas)
   end)
 
+  -- Of the shortest of some runs, so that what else the machine does is left out.
+  local function seconds(text)
+    local shortest = math.huge
+    for _ = 1, 5 do
+      local began = os.clock()
+      for _ = 1, 5 do
+        said("100, " .. text, "5", text)
+        said("100", text, "30")
+      end
+      shortest = math.min(shortest, os.clock() - began)
+    end
+    return shortest
+  end
+
+  it("reads any header with work that grows with its length", function()
+    for _, piece in ipairs { "1", " ", "1 ", "1;", "1;w", "1 ; w ", "1;w=", "1;w=1", ",", "1,", "1; ;", "1;w=1;" } do
+      for _, last in ipairs { "", ",", "x", ", 100;w=60" } do
+        -- Four times as much: linear is 4, quadratic 16.
+        local short, long = seconds("1" .. piece:rep(1000) .. last), seconds("1" .. piece:rep(4000) .. last)
+        assert.is_true(long < 9 * short + 1e-3, ("%s…%s: %g s, then %g s"):format(piece, last, short, long))
+      end
+    end
+  end)
+
   it("does not wait for an hour or a day to pass", function()
     said("100, 1000;w=60, 100;w=3600", "0", "1800")
     assert.equal(0, all:pause())
