@@ -130,6 +130,7 @@ function Caller:try(operation, exchange, read)
   end
   -- After the token: who waits for it holds no slot that its fetching, or another call, could need.
   local slot <close> = is_tenants(operation) and self.limiter:slot() or nil
+  local _ <close> = slot -- see the top of loop.lua
   if slot then
     if not slot:take(exchange.remaining - (self.clock.now() - started)) then
       return nil, error_value.new { kind = "timeout", curl = "QUEUED",
