@@ -284,6 +284,7 @@ function Caller:perform(operation, parameters, options, read, sink)
       value, err = read { status = 200, headers = {}, to_sink = true }
     end
     if value ~= nil then
+      if not exchange.safe and type(value) == "table" and value.id then self.made:note(value.id) end
       self.policy:succeeded(exchange)
       return value
     end
@@ -411,6 +412,7 @@ function Caller:wait(subject, options)
     return look(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
       deadline = math.min(options.deadline or self.settings.deadline, math.max(left, shortest)) }))
   end
+  subject.is_new = function() return self.made:has(subject.last and subject.last.id) end
   return wait.settle(subject, options, self.waiting)
 end
 
@@ -418,6 +420,7 @@ end
 --- themselves), standing (headers by base), loop, clock, limiter, random, policy, limits, settings,
 --- entity_header(id); credentials are put in later, since OAuth makes a call by itself
 function call.new(parts)
+  parts.made = wait.nursery(parts.clock.now)
   parts.waiting = { now = parts.clock.now, random = parts.random,
     sleep = function(seconds) return parts.loop:sleep(seconds) end }
   return setmetatable(parts, Caller)
