@@ -63,6 +63,7 @@ build = {
       libdirs = { "$(CURL_LIBDIR)" },
     },
     ["zuora"] = "lua/zuora/init.lua",
+    ["zuora.admission"] = "lua/zuora/admission.lua",
     ["zuora.answer"] = "lua/zuora/answer.lua",
     ["zuora.ascii"] = "lua/zuora/ascii.lua",
     ["zuora.call"] = "lua/zuora/call.lua",

@@ -124,6 +124,20 @@ describe("zuora.limits", function()
     assert.equal(0, all:pause())
   end)
 
+  it("holds a host for the longest pause that it has asked for, but no longer than an hour", function()
+    assert.equal(0, all:held "a")
+    all:hold("a", 30)
+    all:hold("a", 10)
+    all:hold("b", 1e9)
+    assert.equal(30, all:held "a")
+    assert.equal(3600, all:held "b")
+    at = 1025
+    assert.equal(5, all:held "a")
+    at = 1031
+    assert.equal(0, all:held "a")
+    assert.equal(0, all:held "c")
+  end)
+
   it("does not wait when it is told not to", function()
     all = limits.new(function() return at end, 0)
     said("100, 100;w=60", "0", "30")

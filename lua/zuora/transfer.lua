@@ -32,7 +32,7 @@ function transfer.ask(exchange)
   local received, validator = sink:position()
   exchange.received = received
   -- Packed at first: an export shrinks to a tenth. But of what is packed there are no parts.
-  headers["Accept-Encoding"] = (exchange.attempts > 1 or exchange.plain) and "identity" or "gzip"
+  headers["Accept-Encoding"] = exchange.plain and "identity" or "gzip"
   if received == 0 or not (validator or exchange.unframed) then return end
   headers.Range, headers["Accept-Encoding"] = ("bytes=%d-"):format(received), "identity"
   -- Of a file without a validator only the end can be asked for: 416 says that there is no more.
