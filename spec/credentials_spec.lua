@@ -1,4 +1,6 @@
+local core = require "zuora.core"
 local credentials = require "zuora.credentials"
+local loop_module = require "zuora.loop"
 local support = require "spec.support"
 
 describe("credentials", function()
@@ -254,6 +256,64 @@ describe("credentials", function()
   it("know what a bearer token is made of", function()
     for _, good in ipairs { "a", "A.b-c_d~e+f/g==", "0" } do assert.is_true(credentials.is_token(good)) end
     for _, bad in ipairs { "", "a b", "a=b", "a\n", "é", "=", 1 } do assert.is_false(credentials.is_token(bad)) end
+  end)
+end)
+
+describe("the life of a token", function()
+  local session, clock, loop, fetched
+
+  before_each(function()
+    session = core.session {}
+    clock = support.clock()
+    loop = loop_module.new(session, clock)
+    fetched = 0
+  end)
+  after_each(function() session:close() end)
+
+  -- Credentials whose fetching takes so long, and brings this life.
+  local function oauth(life, seconds)
+    return credentials.oauth(loop, { client_id = "id", client_secret = "secret" }, function()
+      loop:sleep(seconds or 0)
+      fetched = fetched + 1
+      return { access_token = "t" .. fetched, expires_in = life }
+    end)
+  end
+
+  local function ask(own)
+    assert.is_true(own.prepare { deadline = 100 })
+    assert.matches("^Bearer t%d+$", own.header().Authorization)
+  end
+
+  it("is what is said of it, and no madness", function()
+    local hour, week = 3300, 7 * 24 * 3600 - 300
+    for _, case in ipairs { { 3600, hour }, { "3600", hour }, { 100, 90 }, { 0, 0.9 }, { -1, 0.9 }, { -1e300, 0.9 },
+      { 1e12, week }, { "1e999", week }, { "soon", hour }, { "", hour }, { true, hour }, { {}, hour }, { nil, hour } }
+    do
+      fetched = 0
+      local own = oauth(case[1])
+      ask(own)
+      clock.at = clock.at + case[2] - 0.1
+      ask(own)
+      assert.equal(1, fetched, tostring(case[1]))
+      clock.at = clock.at + 0.2
+      ask(own)
+      assert.equal(2, fetched, tostring(case[1]))
+    end
+  end)
+
+  it("may be over before those who waited for it have their turn", function()
+    local own, done = oauth(0, 1), 0
+    local tasks = {}
+    for i = 1, 50 do
+      tasks[i] = function()
+        ask(own)
+        done = done + 1
+        clock.at = clock.at + 2 -- what the task does meanwhile
+      end
+    end
+    loop:run(tasks)
+    assert.equal(50, done)
+    assert.equal(1, fetched)
   end)
 end)
 

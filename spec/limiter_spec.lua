@@ -25,11 +25,8 @@ describe("zuora.limiter", function()
   end
 
   local function is_empty()
-    assert.equal(0, limiter.taken)
-    assert.is_nil(limiter.first)
-    assert.is_nil(limiter.last)
-    assert.is_nil(next(limiter.counts))
-    assert.is_nil(next(limiter.since))
+    assert.equal(0, limiter.held:size())
+    assert.is_nil(limiter.waiting:peek())
   end
 
   it("lets in so many, first come, first served", function()
@@ -39,7 +36,7 @@ describe("zuora.limiter", function()
         local slot <close> = limiter:slot()
         assert.is_true(slot:take(math.huge))
         order[#order + 1] = i
-        most = math.max(most, limiter.taken)
+        most = math.max(most, limiter.held:size())
         loop:sleep(1 + i % 3)
       end
     end
@@ -118,7 +115,7 @@ describe("zuora.limiter", function()
   it("lets code outside of tasks wait its turn while tasks hold everything", function()
     for _ = 1, 4 do loop:spawn(function() hold(3) end) end
     loop:sleep(0)
-    assert.equal(2, limiter.taken)
+    assert.equal(2, limiter.held:size())
     assert.is_true(hold(1))
     assert.equal(7, clock.total())
     is_empty()
@@ -149,7 +146,7 @@ describe("zuora.limiter", function()
       coroutine.yield()
     end)
     generator()
-    assert.equal(1, limiter.taken)
+    assert.equal(1, limiter.held:size())
     generator = nil -- luacheck: ignore
     collectgarbage()
     collectgarbage()

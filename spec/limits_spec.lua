@@ -95,9 +95,47 @@ describe("zuora.limits", function()
     assert.same({ [60] = 100 }, all:view().rate.quotas)
   end)
 
+  -- Of the shortest of some runs, so that what else the machine does is left out.
+  local function seconds(text)
+    local shortest = math.huge
+    for _ = 1, 5 do
+      local began = os.clock()
+      for _ = 1, 5 do
+        said("100, " .. text, "5", text)
+        said("100", text, "30")
+      end
+      shortest = math.min(shortest, os.clock() - began)
+    end
+    return shortest
+  end
+
+  it("reads any header with work that grows with its length", function()
+    for _, piece in ipairs { "1", " ", "1 ", "1;", "1;w", "1 ; w ", "1;w=", "1;w=1", ",", "1,", "1; ;", "1;w=1;" } do
+      for _, last in ipairs { "", ",", "x", ", 100;w=60" } do
+        -- Four times as much: linear is 4, quadratic 16.
+        local short, long = seconds("1" .. piece:rep(1000) .. last), seconds("1" .. piece:rep(4000) .. last)
+        assert.is_true(long < 9 * short + 1e-3, ("%s…%s: %g s, then %g s"):format(piece, last, short, long))
+      end
+    end
+  end)
+
   it("does not wait for an hour or a day to pass", function()
     said("100, 1000;w=60, 100;w=3600", "0", "1800")
     assert.equal(0, all:pause())
+  end)
+
+  it("holds a host for the longest pause that it has asked for, but no longer than an hour", function()
+    assert.equal(0, all:held "a")
+    all:hold("a", 30)
+    all:hold("a", 10)
+    all:hold("b", 1e9)
+    assert.equal(30, all:held "a")
+    assert.equal(3600, all:held "b")
+    at = 1025
+    assert.equal(5, all:held "a")
+    at = 1031
+    assert.equal(0, all:held "a")
+    assert.equal(0, all:held "c")
   end)
 
   it("does not wait when it is told not to", function()

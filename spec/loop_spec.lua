@@ -120,6 +120,20 @@ describe("zuora.loop", function()
     assert.is_false(loop:step(0))
   end)
 
+  it("rests in a blocking call, though there is an error to be told", function()
+    local turns, step = 0, clock.step
+    function clock.step(...)
+      turns = turns + 1
+      assert(turns < 100, "it turns and turns")
+      return step(...)
+    end
+    loop:spawn(function() error("lonely", 0) end)
+    loop:sleep(2)
+    assert.equal(2, clock.total())
+    assert.error_matches(function() loop:step(10) end, "lonely")
+    assert.equal(2, clock.total())
+  end)
+
   it("lets a task be joined after it failed", function()
     loop:run { function()
       local task = loop:spawn(function() error "late" end)

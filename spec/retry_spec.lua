@@ -7,7 +7,7 @@ describe("zuora.retry", function()
   end
 
   local function call(fields)
-    local all = { tries = 1, retries = 3, safe = true, remaining = 300 }
+    local all = { tries = 1, retries = 3, safe = true, remaining = 300, patience = 300 }
     for name, value in pairs(fields or {}) do all[name] = value end
     return all
   end
@@ -37,6 +37,29 @@ describe("zuora.retry", function()
     assert.equal(120, policy():delay(err { status = 429, retry_after = 120 }, call()))
     assert.equal(0.5, policy():delay(err { status = 503, retry_after = 0.1 }, call()))
     assert.is_nil((policy():delay(err { status = 429, retry_after = 301 }, call { remaining = 1000 })))
+  end)
+
+  it("takes a pause that the server asks for for no failure: it costs nothing", function()
+    local calm, one = policy(), call { tries = 4, patience = 1e6, remaining = 1e6 }
+    for _ = 1, 1000 do assert.equal(60, calm:delay(err { status = 429, retry_after = 60 }, one)) end
+    assert.equal(60, calm:delay(err { status = 503, retry_after = 60 }, call { tries = 9 }))
+    assert.is_number(calm:delay(err { status = 503 }, call()))
+    -- Other answers, and pauses of no length, are failures.
+    assert.is_nil((calm:delay(err { status = 500, retry_after = 60 }, call { tries = 4 })))
+    assert.is_nil((calm:delay(err { status = 429, retry_after = 0 }, call { tries = 4 })))
+    -- A keyed call that got a 503 may not be sent again, pause or not.
+    assert.is_nil((calm:delay(err { status = 503, retry_after = 60 }, call { safe = false })))
+  end)
+
+  it("waits through so many pauses in a row as it has patience, and anew after progress", function()
+    local calm, one = policy(), call { patience = 150, remaining = math.huge }
+    local pause = err { status = 429, retry_after = 60 }
+    assert.equal(60, calm:delay(pause, one))
+    assert.equal(60, calm:delay(pause, one))
+    assert.is_nil((calm:delay(pause, one)))
+    one.progressed = true
+    assert.equal(60, calm:delay(pause, one))
+    assert.is_nil((calm:delay(pause, call { retries = 0 })))
   end)
 
   it("lets the deadline win", function()

@@ -258,9 +258,10 @@ end)
 
 describe("files get what the umask leaves", function()
   it("under their names; spooled rows are their owner's alone", function()
-    local sim <close> = support.simulator { looks = 1 }
+    -- More than is read at a time, so that the file of the rows is still open.
+    local sim <close> = support.simulator { looks = 1, objects = { Account = { generate = { rows = 20000 } } } }
     local client <close> = support.client(sim)
-    local job = assert(client.jobs:submit { queries = { { name = "a", query = "select Id from Account" } } })
+    local job = assert(client.jobs:submit { queries = { { name = "a", query = "select * from Account" } } })
     assert(job:wait(support.soon))
     for mask, modes in pairs { ["000"] = "666 777", ["022"] = "644 755", ["027"] = "640 750", ["077"] = "600 700" } do
       local directory = support.scratch "umask"

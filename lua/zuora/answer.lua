@@ -2,6 +2,7 @@
 --
 -- HTTP 200 is not success; what a failure looks like is known to zuora.envelopes.
 
+local ascii = require "zuora.ascii"
 local codes = require "zuora.codes"
 local core = require "zuora.core"
 local envelopes = require "zuora.envelopes"
@@ -86,7 +87,8 @@ end
 local function redirect_target(location)
   if not location then return "" end
   if location:find "^//" then location = "https:" .. location end
-  return location:find "^%a[%w+.-]*://" and " to " .. hosts.authority(location) or " to another place on the same host"
+  if not location:find "^[A-Za-z][A-Za-z0-9+.-]*://" then return " to another place on the same host" end
+  return " to " .. hosts.authority(location)
 end
 
 local function refused(response, failure, value)
@@ -148,7 +150,7 @@ end
 function answer.read_text(response, wanted)
   local _, failure = envelopes.read(response.body)
   if not succeeded(response) then return nil, refused(response, failure) end
-  local media_type = (response.headers["content-type"] or ""):lower()
+  local media_type = ascii.lower(response.headers["content-type"] or "")
   local is_markup = media_type:find("xml", 1, true) or media_type:find("json", 1, true)
   if failure and is_markup then return nil, failed(response, "api", failure) end
   local fits
@@ -172,7 +174,7 @@ function answer.read_any(response)
   if not succeeded(response) then return nil, refused(response, failure, value) end
   if failure and type(value) == "table" and fails_plainly(value) then return nil, failed(response, "api", failure) end
   if response.body == "" then return "" end -- whatever its type
-  local media_type = (response.headers["content-type"] or ""):lower()
+  local media_type = ascii.lower(response.headers["content-type"] or "")
   if not media_type:find("json", 1, true) then return answer.read_text(response) end
   if value == nil then value, problem = core.decode(response.body) end -- a text or a number by itself
   if value ~= nil then return value end
@@ -185,7 +187,7 @@ local UNPACKED = 262144
 -- What libcurl does for all other calls: a file's coding is taken off on its way into the file, and what comes
 -- in its place stays as it came.
 local function unpack_body(response)
-  local coding = (response.headers["content-encoding"] or ""):lower()
+  local coding = ascii.lower(response.headers["content-encoding"] or "")
   if coding:find("gzip", 1, true) and response.body:find "^\31\139" then
     response.body = core.gunzip(response.body, UNPACKED)
   end

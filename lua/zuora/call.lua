@@ -1,5 +1,6 @@
 --- One call seen through: a token, the request, its answer; and again, where again is safe.
 
+local admission = require "zuora.admission"
 local answer = require "zuora.answer"
 local check = require "zuora.check"
 local core = require "zuora.core"
@@ -49,12 +50,15 @@ local function no_answer(self, operation, message, name, status)
   local from_network = kind == "timeout" or OWN_KIND[name] == nil
   if from_network then
     -- libcurl may quote a proxy with its password.
-    local authority = hosts.authority(operation.url or self.bases[operation.base])
-    message = authority .. ": " .. message:gsub("//[^/@%s]*@", "//***@")
+    message = self:host(operation) .. ": " .. message:gsub("//[^/@%s]*@", "//***@")
   end
   return error_value.new { kind = kind, message = message, curl = name, status = status,
     timed_out = name == "OPERATION_TIMEDOUT" or nil, retryable = retry.is_transient(name) }
 end
+
+--- The host and port that an operation goes to.
+---@return string
+function Caller:host(operation) return hosts.authority(operation.url or self.bases[operation.base]) end
 
 -- What is in it may be a server's: an id, a code.
 function Caller:tell(hook, info)
@@ -98,24 +102,6 @@ function Caller:refresh_headers()
   self.header_version = self.credentials.version
 end
 
--- Is it a call to the tenant itself, with its credentials and within its limits? A token is fetched without,
--- and a link to somebody else's store bears its own.
-local function is_tenants(operation)
-  return operation.group ~= "oauth" and not operation.url
-end
-
--- Waits while the minute's budget of requests is nearly gone; a call whose time would be over by then takes
--- its chance at once.
-function Caller:keep_within_limits(operation, exchange)
-  if not is_tenants(operation) then return end
-  local pause = self.limits:pause()
-  if pause == 0 or pause >= exchange.remaining then return end
-  self:log("%s: little is left of this minute's requests; sent in %.2f s", exchange.name, pause)
-  self.loop:sleep(pause)
-  exchange.remaining = exchange.remaining - pause
-  self:check_open(operation)
-end
-
 -- A call in a coroutine of the user's own may be dropped in its midst. (The session holds what is in flight, so
 -- that the request alone would go on.)
 local DROPPED = { __gc = function(guard)
@@ -124,28 +110,18 @@ end }
 
 -- One try. Returns what `read` makes of the answer, or nil, err.
 function Caller:try(operation, exchange, read)
-  self:keep_within_limits(operation, exchange)
-  local started = self.clock.now()
-  if is_tenants(operation) then
-    local ready, err = self.credentials.prepare { deadline = exchange.remaining, retries = exchange.retries }
-    if not ready then
-      err.final = true -- it has had its retries
-      return nil, err
-    end
+  local slot <close> = admission.is_tenants(operation) and self.limiter:slot() or nil
+  local _ <close> = slot -- see the top of loop.lua
+  local admitted, err = admission.wait(self, operation, exchange, slot)
+  if not admitted then
+    err.final = true -- it has had its time, and its retries
+    return nil, err
   end
-  -- After the token: who waits for it holds no slot that its fetching, or another call, could need.
-  local slot <close> = is_tenants(operation) and self.limiter:slot() or nil
   if slot then
-    if not slot:take(exchange.remaining - (self.clock.now() - started)) then
-      return nil, error_value.new { kind = "timeout", curl = "QUEUED",
-        message = ("the deadline passed while %d other requests were in flight (concurrency_limit)"):format(
-          self.settings.concurrency_limit) }
-    end
-    self:check_open(operation)
     self:refresh_headers()
     exchange.credentials_version = self.credentials.version
   end
-  exchange.request.deadline = math.max(0, exchange.remaining - (self.clock.now() - started))
+  exchange.request.deadline = math.max(0, exchange.ends_at - self.clock.now())
   local send = operation.send or core[operation.group][operation.name]
   local request <close>, message, name = send(self.connection, exchange.parameters, exchange.request)
   if not request then return nil, no_answer(self, operation, message, name) end
@@ -226,20 +202,6 @@ function Caller:check_offered(where, operation, depth)
     operation.hosts == "legacy" and "older Reporting" or "REST", tostring(operation.hosts == "legacy")), level)
 end
 
--- Of a call that creates something: has one of its tries gone out, and nobody knows what became of it? Under
--- one key the answers are the same, so that a refusal settles it.
-local function note_outcome(exchange, err)
-  if exchange.safe then return end
-  local status = err.status
-  local is_lost = not status and not err.final and not retry.is_unsent(err.curl)
-  if is_lost or status and (status >= 500 or err.kind == "json") then
-    exchange.unknown = true
-  elseif status and status ~= 401 and status ~= 409 and status ~= 429 then
-    exchange.unknown = nil
-  end
-  err.unknown_outcome = exchange.unknown
-end
-
 --- What a call that needs several requests gives to each of them: all of its options, and what is left of its
 --- deadline, which is over all.
 ---@param options table the user's
@@ -269,17 +231,17 @@ function Caller:perform(operation, parameters, options, read, sink)
     unkeyed = operation.unkeyed,
     sink = sink,
     on_wait = sink and options.on_progress and function() transfer.tell_progress(sink, options.on_progress) end,
-    plain = options.resume, -- what is to be gone on with later comes as it is
+    plain = options.resume, -- not packed: what is to be gone on with later, or has come to nothing before
     retries = options.retries or settings.retries,
     attempts = 0, -- requests that were made
-    tries = 0,    -- of them, those that count against `retries`: all but the one after a new token
+    tries = 0,    -- of them, those that count against `retries`: neither before a new token, nor before a pause
+    patience = options.deadline or settings.deadline, -- seconds of pauses in a row
   }
   -- A big file may take hours: a download ends by its own limits, unless it was given one.
-  local ends_at = options.ends_at
+  exchange.ends_at = options.ends_at
     or self.clock.now() + (options.deadline or sink and math.huge or settings.deadline)
   while true do
     exchange.attempts = exchange.attempts + 1
-    exchange.remaining = ends_at - self.clock.now()
     transfer.ask(exchange)
     local value, err = self:try(operation, exchange, read)
     if err and sink and transfer.look_at_break(exchange, err) then
@@ -288,6 +250,7 @@ function Caller:perform(operation, parameters, options, read, sink)
       value, err = read { status = 200, headers = {}, to_sink = true }
     end
     if value ~= nil then
+      if not exchange.safe and type(value) == "table" and value.id then self.made:note(value.id) end
       self.policy:succeeded(exchange)
       return value
     end
@@ -296,12 +259,14 @@ function Caller:perform(operation, parameters, options, read, sink)
     err.idempotency_key = exchange.request.headers["Idempotency-Key"]
     if operation.url then err.body = nil end -- it may quote a signature
     self:mask(err)
-    note_outcome(exchange, err)
+    retry.note_outcome(err, exchange)
+    local is_pause = retry.is_pause(err) and not err.final
+    if is_pause then self.limits:hold(self:host(operation), err.retry_after) end
     -- The connection may be dead, and nobody has said so.
     if err.timed_out then exchange.request.fresh = true end
     if not self:may_renew(err, exchange) then
-      exchange.tries = exchange.tries + 1
-      exchange.remaining = ends_at - self.clock.now()
+      if not is_pause then exchange.tries, exchange.plain = exchange.tries + 1, true end
+      exchange.remaining = exchange.ends_at - self.clock.now()
       local delay
       if not err.final then delay = self.policy:delay(err, exchange) end
       if not delay then
@@ -415,6 +380,7 @@ function Caller:wait(subject, options)
     return look(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
       deadline = math.min(options.deadline or self.settings.deadline, math.max(left, shortest)) }))
   end
+  subject.is_new = function() return self.made:has(subject.last and subject.last.id) end
   return wait.settle(subject, options, self.waiting)
 end
 
@@ -422,6 +388,7 @@ end
 --- themselves), standing (headers by base), loop, clock, limiter, random, policy, limits, settings,
 --- entity_header(id); credentials are put in later, since OAuth makes a call by itself
 function call.new(parts)
+  parts.made = wait.nursery(parts.clock.now)
   parts.waiting = { now = parts.clock.now, random = parts.random,
     sleep = function(seconds) return parts.loop:sleep(seconds) end }
   return setmetatable(parts, Caller)

@@ -2,6 +2,7 @@
 --
 -- Secrets live in the locals of this file's closures. Nothing that a user can print leads to them.
 
+local ascii = require "zuora.ascii"
 local error_value = require "zuora.error"
 local mask = require "zuora.mask"
 
@@ -15,7 +16,7 @@ local LONGEST = 7 * 24 * 3600
 
 -- What RFC 6750 lets a bearer token be made of: nothing that could start another header.
 local function is_token(token)
-  return type(token) == "string" and token:match("^[%w._~+/-]+=*$") ~= nil
+  return type(token) == "string" and token:match("^[A-Za-z0-9._~+/-]+=*$") ~= nil
 end
 
 credentials.is_token = is_token
@@ -105,7 +106,7 @@ local function read_token(body)
   if not is_token(body.access_token) then
     return nil, error_value.new { kind = "auth", message = "the token endpoint gave no bearer token" }
   end
-  if kind ~= nil and (type(kind) ~= "string" or kind:lower() ~= "bearer") then
+  if kind ~= nil and (type(kind) ~= "string" or ascii.lower(kind) ~= "bearer") then
     return nil, error_value.new { kind = "auth", message = "the token endpoint gave a token of another type" }
   end
   local life = tonumber(body.expires_in) or 3600
@@ -120,10 +121,10 @@ end
 ---@param fetch fun(limits: table): table|nil, zuora.Error|nil calls the token endpoint
 function credentials.oauth(loop, options, fetch)
   local self = { version = 0 }
-  local token, ends_at, renewing
+  local current, renewing -- the token with its end, and the latch that opens when another is there
 
   local function is_fresh()
-    return token ~= nil and loop.clock.now() < ends_at
+    return current ~= nil and loop.clock.now() < current.ends_at
   end
 
   local function renew_now(limits)
@@ -135,9 +136,9 @@ function credentials.oauth(loop, options, fetch)
     end
     local value, life = read_token(body)
     if not value then return nil, life end
-    token = value
-    ends_at = loop.clock.now() + life - math.min(MARGIN, life / 10)
+    local ends_at = loop.clock.now() + life - math.min(MARGIN, life / 10)
     self.version = self.version + 1
+    current = { token = value, ends_at = ends_at }
     return true
   end
 
@@ -145,15 +146,16 @@ function credentials.oauth(loop, options, fetch)
   -- others go on.
   local function renew_for_all(limits)
     local latch = loop:latch()
-    latch.since = { [loop:context()] = loop:tick() }
+    latch.holder, latch.since = loop:context(), loop:tick()
     local function over()
       if renewing == latch then renewing = nil end
       latch:open()
     end
     local place <close> = setmetatable({}, { __close = over, __gc = over })
-    renewing = place and (renewing or latch)
+    local _ <close> = place -- see the top of loop.lua
+    renewing = latch
     local done, err = renew_now(limits)
-    latch.err = err
+    latch.done, latch.err = done, err
     return done, err
   end
 
@@ -163,13 +165,15 @@ function credentials.oauth(loop, options, fetch)
       local other = renewing
       limits.deadline = ends_at_most - loop.clock.now()
       -- A hook that is told of the token call, and makes a call itself, would wait for its own end.
-      local is_own = other and loop:waits_for_itself(other.since)
+      local is_own = other and other.since < (loop:lineage()[other.holder] or 0)
       local opened = other and not is_own and other:wait(limits.deadline)
       if other and opened == nil then
         return nil, error_value.new { kind = "timeout", message = "no token: another call was still fetching one" }
       end
       -- Where waiting could never end (see Latch:wait), this call fetches a token for itself.
       if not opened then return renew_for_all(limits) end
+      -- However short its life is: nobody has had a fresher one.
+      if other.done and current then return true end
       -- A deadline is its owner's: another's says nothing about this call.
       if other.err and other.err.kind ~= "timeout" then return nil, error_value.copy(other.err) end
     end
@@ -178,14 +182,14 @@ function credentials.oauth(loop, options, fetch)
 
   -- A 401 that came to an older token says nothing about the one we have now.
   function self.renew(used)
-    if used == self.version then token = nil end
+    if used == self.version then current = nil end
     return true
   end
 
-  function self.header() return { Authorization = "Bearer " .. token } end
+  function self.header() return { Authorization = "Bearer " .. current.token } end
 
   function self.mask(text)
-    return mask.text(text, { options.client_id, options.client_secret, token })
+    return mask.text(text, { options.client_id, options.client_secret, current and current.token })
   end
 
   return self

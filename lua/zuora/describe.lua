@@ -2,6 +2,7 @@
 --
 -- The answers are XML, read by LuaExpat: it is loaded when it is needed, and needed for nothing else.
 
+local ascii = require "zuora.ascii"
 local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
@@ -115,7 +116,7 @@ local function object_of(parts, text, name)
   if not root then return nil, problem end
   local found = text_of(root, "name")
   if root.name ~= "object" or not found then return nil, "the answer is no description of an object" end
-  if found:lower() ~= name:lower() then return nil, ("the answer is about %s, not %s"):format(found, name) end
+  if ascii.lower(found) ~= ascii.lower(name) then return nil, ("the answer is about %s, not %s"):format(found, name) end
   local object = { name = found, label = text_of(root, "label"), fields = {},
     related = references(child(root, "related-objects")) }
   for i, node in ipairs(child(root, "fields") or {}) do
@@ -166,7 +167,7 @@ function Object:field(name)
   record.parts(self, Object, where)
   check.value(where, "name", name, "string")
   for _, field in ipairs(self.fields) do
-    if field.name:lower() == name:lower() then return field end
+    if ascii.lower(field.name) == ascii.lower(name) then return field end
   end
   return nil
 end

@@ -4,6 +4,7 @@
 -- here; the rest of the module knows one shape only. A text from outside may be anything, and large: it is
 -- gone through by plain searches, whose work grows with its length and no faster.
 
+local ascii = require "zuora.ascii"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 
@@ -89,7 +90,7 @@ local function json_failure(body)
 
   -- `error` is a code in OAuth's words ("invalid_client"), and the name of the status in the gateway's.
   local code = first.code or code_text(body.errorCode) or code_text(body.code) or code_text(body.faultcode)
-    or code_text(inner.code) or (type(body.error) == "string" and body.error:match "^%l[%l_]+$" or nil)
+    or code_text(inner.code) or (type(body.error) == "string" and body.error:match "^[a-z][a-z_]+$" or nil)
   local message = first.message or message_text(body.message) or message_text(body.errorMessage)
     or message_text(body.faultstring) or message_text(body.error_description) or message_text(inner.message)
     or message_text(body.error) or words
@@ -103,7 +104,7 @@ end
 local ENTITIES = { lt = "<", gt = ">", quot = '"', apos = "'", ["#39"] = "'", ["#34"] = '"', amp = "&" }
 
 local function xml_text(text)
-  return text and (text:gsub("&(#?%w+);", ENTITIES))
+  return text and (text:gsub("&(#?[A-Za-z0-9]+);", ENTITIES))
 end
 
 -- What is in the first element whose tag begins like that, behind `at`; nil: there is none.
@@ -158,7 +159,7 @@ end
 ---@return string
 function envelopes.describe(text)
   if text == "" then return "empty" end
-  local lower = text:sub(1, 65536):lower()
+  local lower = ascii.lower(text:sub(1, 65536))
   local open = lower:find("<title", 1, true)
   local from = open and lower:find(">", open, true)
   local to = from and lower:find("<", from, true)
@@ -182,13 +183,13 @@ local function cut_failure(text)
     or text:find '"errorCode"%s*:' and text:find '"message"%s*:'
   if not refused then return nil end
   return { message = text:match '"message"%s*:%s*"([^"]+)"' or envelopes.UNTOLD,
-    code = text:match '"errorCode"%s*:%s*"?([%w_.-]+)' or text:match '"code"%s*:%s*"?([%w_.-]+)' }
+    code = text:match '"errorCode"%s*:%s*"?([A-Za-z0-9_.-]+)' or text:match '"code"%s*:%s*"?([A-Za-z0-9_.-]+)' }
 end
 
 local PAGES = { html = true, head = true, body = true, title = true }
 
 local function is_page(text)
-  return text:find "^%s*<[!?]" ~= nil or PAGES[(text:match "^%s*<(%a+)" or ""):lower()] == true
+  return text:find "^%s*<[!?]" ~= nil or PAGES[ascii.lower(text:match "^%s*<([A-Za-z]+)" or "")] == true
 end
 
 --- Is it no file, but a failure or a page? Types lie: the first bytes of it say so, as they came.

@@ -4,6 +4,8 @@
 -- have an older Reporting host ("zconnect") and an older AQuA and file host (the UI's, under /apps/api),
 -- which take user name and password.
 
+local ascii = require "zuora.ascii"
+
 local hosts = {}
 
 --- The environments, by the names that `zuora.new { environment = … }` takes.
@@ -70,8 +72,8 @@ hosts.environments = {
 local function is_authority(text)
   local host, port = text:match("^(%[[%x:.]+%])(.*)$")
   if not host then
-    host, port = text:match("^([%w.-]+)(.*)$")
-    if not host or not host:find("%w") or host:match("^%d+$") or host:match("^0x%x+$")
+    host, port = text:match("^([A-Za-z0-9.-]+)(.*)$")
+    if not host or not host:find("[A-Za-z0-9]") or host:match("^%d+$") or host:match("^0x%x+$")
       or host:find("..", 1, true)
     then
       return false
@@ -87,10 +89,10 @@ end
 ---@return string|nil url, string|nil problem
 function hosts.normalise(url)
   if type(url) ~= "string" then return nil, "a URL expected, got " .. type(url) end
-  local scheme, authority, path = url:match("^(%a+)://([^/?#]*)(.*)$")
-  scheme = scheme and scheme:lower()
+  local scheme, authority, path = url:match("^([A-Za-z]+)://([^/?#]*)(.*)$")
+  scheme = scheme and ascii.lower(scheme)
   if scheme ~= "http" and scheme ~= "https" then return nil, "a URL with http:// or https:// expected" end
-  if url:find("[%c%s\\]") then return nil, "a URL has no blanks, backslashes or control characters" end
+  if url:find("[\0-\32\127\\]") then return nil, "a URL has no blanks, backslashes or control characters" end
   if authority:find("@", 1, true) then return nil, "a URL with user or password in it is not taken" end
   if url:find("[?#]") then return nil, "a base URL has no query and no fragment" end
   if not is_authority(authority) then return nil, "a URL with a host name or an address expected" end
@@ -122,16 +124,16 @@ function hosts.bases(origins, legacy)
   return bases
 end
 
+local PROXY_SCHEMES = { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
+
 --- Checks a proxy: host or URL, with or without user and password, which libcurl takes.
 ---@param proxy any
 ---@return boolean
 function hosts.is_proxy(proxy)
   if proxy == "" then return true end
-  if type(proxy) ~= "string" or proxy:find("[%c%s\127]") then return false end
-  local scheme, rest = proxy:match("^(%w+)://(.*)$")
-  if scheme and not ({ http = 1, https = 1, socks4 = 1, socks4a = 1, socks5 = 1, socks5h = 1 })[scheme:lower()] then
-    return false
-  end
+  if type(proxy) ~= "string" or proxy:find("[\0-\32\127]") then return false end
+  local scheme, rest = proxy:match("^([A-Za-z0-9]+)://(.*)$")
+  if scheme and not PROXY_SCHEMES[ascii.lower(scheme)] then return false end
   return is_authority(((rest or proxy):gsub("^[^/]*@", ""):gsub("/$", "")))
 end
 
@@ -139,7 +141,7 @@ end
 ---@param url string
 ---@return string
 function hosts.authority(url)
-  return (url:match("^%a[%w+.-]*://([^/?#]*)") or "?"):gsub("^.*@", "")
+  return (url:match("^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)") or "?"):gsub("^.*@", "")
 end
 
 return hosts

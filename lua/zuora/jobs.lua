@@ -1,5 +1,6 @@
 --- client.jobs: AQuA jobs, and the records that stand for them and their batches.
 
+local ascii = require "zuora.ascii"
 local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
@@ -404,7 +405,7 @@ local function file_names(job)
   for i, batch in ipairs(job.batches or {}) do
     list[i] = names.safe(tostring(batch.name or batch.batchId or ""), "batch")
   end
-  return names.unique(list, ENDINGS[tostring(job.format):lower()] or ".csv")
+  return names.unique(list, ENDINGS[ascii.lower(tostring(job.format))] or ".csv")
 end
 
 --- Fetches the results of all batches, side by side, into a directory: Name.csv for each. GET /v1/files/{id}

@@ -4,6 +4,9 @@
 -- the answer is there. However the call ends, the slot goes to the next in the queue. Nobody looks at a
 -- clock: who waits is woken by who gives back, or at its own deadline.
 
+local line = require "zuora.line"
+local set = require "zuora.set"
+
 local limiter = {}
 
 local Limiter = {}
@@ -17,30 +20,33 @@ function Limiter:slot()
   return setmetatable({ limiter = self, holder = self.loop:context() }, Slot)
 end
 
--- --- the queue: a list in both directions, since who gives up leaves from its midst ------------------
-
-local function queue_push(self, slot)
-  slot.before, slot.queued = self.last, true
-  if self.last then self.last.after = slot else self.first = slot end
-  self.last = slot
-end
-
-local function queue_remove(self, slot)
-  if slot.before then slot.before.after = slot.after else self.first = slot.after end
-  if slot.after then slot.after.before = slot.before else self.last = slot.before end
-  slot.before, slot.after, slot.queued = nil, nil, nil
-end
-
 local function hold(self, slot)
-  slot.held = true
-  self.taken = self.taken + 1
-  local holder = slot.holder
-  self.counts[holder] = (self.counts[holder] or 0) + 1
-  self.since[holder] = self.since[holder] or self.loop:tick()
+  if not self.held.members[slot] then self.held:put(slot, self.loop:tick()) end
   return true
 end
 
--- --- taking and giving -------------------------------------------------------------------------------
+-- Is this code in the midst of a call that holds a slot?
+local function holds_one(self)
+  local lineage = self.loop:lineage()
+  for slot, tick in pairs(self.held.members) do
+    local born = lineage[slot.holder]
+    if born and tick < born then return true end
+  end
+  return false
+end
+
+-- Gives free slots to those who wait. (They may not run at once, and nobody is to come before them.)
+local function pass_on(self)
+  local slot, place = self.waiting:peek()
+  while slot and self.held:size() < self.limit do
+    if slot.place == place then -- else it came no further than into the line
+      self.loop:wake(slot.task)
+      hold(self, slot)
+    end
+    self.waiting:remove(place, slot)
+    slot, place = self.waiting:peek()
+  end
+end
 
 --- Waits for the slot, at most `seconds`.
 -- Two go over the limit, since to wait would be to wait for ever: a call made in the midst of one that holds
@@ -49,21 +55,18 @@ end
 ---@param seconds number
 ---@return boolean taken false: time is up
 function Slot:take(seconds)
-  local all = self.limiter
-  local loop = all.loop
-  local has_room = all.taken < all.limit and not all.first
-  if has_room or loop:waits_for_itself(all.since) then return hold(all, self) end
+  local all, loop = self.limiter, self.limiter.loop
   local ends_at = loop.clock.now() + seconds
   self.task = loop:in_task()
-  queue_push(all, self)
-  while not self.held do
-    if loop:active() and not self.task then
-      queue_remove(all, self)
-      return hold(all, self)
-    end
-    if loop.clock.now() >= ends_at then
-      queue_remove(all, self)
-      return false
+  self.place = all.waiting:push(self)
+  pass_on(all)
+  local held = all.held.members
+  if held[self] then return true end
+  local is_free = loop:active() and not self.task or holds_one(all)
+  while not held[self] do
+    if is_free or loop.clock.now() >= ends_at then
+      all.waiting:remove(self.place, self)
+      return is_free and hold(all, self) or false
     end
     loop:park(nil, ends_at)
   end
@@ -73,21 +76,10 @@ end
 --- Gives the slot back, or leaves the queue. Twice is fine.
 function Slot:give()
   local all = self.limiter
-  if self.queued then queue_remove(all, self) end
-  if not self.held then return end
-  self.held = nil
+  all.waiting:remove(self.place, self)
+  all.held:put(self, nil)
   self.request = nil
-  local holder = self.holder
-  local left = all.counts[holder] - 1
-  all.counts[holder] = left > 0 and left or nil
-  if left == 0 then all.since[holder] = nil end
-  all.taken = all.taken - 1
-  local next_one = all.first
-  if next_one and all.taken < all.limit then
-    queue_remove(all, next_one)
-    hold(all, next_one) -- it may not run at once, and nobody is to come before it
-    all.loop:wake(next_one.task)
-  end
+  pass_on(all)
 end
 
 Slot.__close = Slot.give
@@ -101,7 +93,8 @@ end
 ---@param loop table
 ---@param limit integer
 function limiter.new(loop, limit)
-  return setmetatable({ loop = loop, limit = limit, taken = 0, counts = {}, since = {} }, Limiter)
+  return setmetatable({ loop = loop, limit = limit, waiting = line.new(),
+    held = set.new "k" }, Limiter) -- slot -> when it was taken
 end
 
 return limiter

@@ -1,5 +1,5 @@
---- What Zuora says of its limits with each answer, and slowing down before they are reached. Pure: the
---- clock is given, nobody sleeps here.
+--- What Zuora says of its limits with each answer, slowing down before they are reached, and pausing when they have
+--- been. Pure: the clock is given, nobody sleeps here.
 
 local limits = {}
 
@@ -7,6 +7,9 @@ local Limits = {}
 Limits.__index = Limits
 
 local MINUTE = 60
+
+-- Seconds. However long a pause a host asks for, it is asked again after that: one mad answer is not to end a client.
+local LONGEST_PAUSE = 3600
 
 local function number(text) return text and math.tointeger(tonumber(text:match "^%s*(%d+)%s*$")) end
 
@@ -18,7 +21,8 @@ local function read_rate(headers, now)
   if not (limit and remaining) then return nil end
   local rate = { limit = limit, remaining = remaining, reset = number(headers["ratelimit-reset"]), quotas = {},
     at = now }
-  for quota, seconds in text:gmatch "(%d+)%s*;%s*w%s*=%s*(%d+)" do
+  for part in text:gmatch "[^,]+" do -- one by one, and from their beginning: work that grows with the length alone
+    local quota, seconds = part:match "^%s*(%d+)%s*;%s*w%s*=%s*(%d+)"
     local window = number(seconds)
     if window then
       rate.quotas[window] = number(quota)
@@ -60,6 +64,20 @@ function Limits:pause()
   return at - now
 end
 
+--- A host has asked for a pause (Retry-After).
+---@param host string
+---@param seconds number
+function Limits:hold(host, seconds)
+  self.holds[host] = math.max(self.holds[host] or 0, self.now() + math.min(seconds, LONGEST_PAUSE))
+end
+
+--- Seconds for which nothing is to go to a host.
+---@param host string
+---@return number
+function Limits:held(host)
+  return math.max(0, (self.holds[host] or 0) - self.now())
+end
+
 local function view(part, now)
   if not part then return nil end
   local copy = {}
@@ -80,7 +98,7 @@ end
 ---@param now fun(): number seconds
 ---@param reserve number the part of the minute's budget below which requests are spread; 0: never
 function limits.new(now, reserve)
-  return setmetatable({ now = now, reserve = reserve, next_at = 0 }, Limits)
+  return setmetatable({ now = now, reserve = reserve, next_at = 0, holds = {} }, Limits)
 end
 
 return limits

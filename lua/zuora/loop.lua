@@ -5,6 +5,7 @@
 -- tasks with it, until what it waits for is there. In a coroutine of the user's own within a task it
 -- drives the session alone: no task's code runs under another one's feet.
 
+local line = require "zuora.line"
 local task = require "zuora.task"
 local timers = require "zuora.timers"
 
@@ -16,22 +17,22 @@ Loop.__index = Loop
 
 -- --- waiting ------------------------------------------------------------------------------------------
 
--- In this file an error can come at any place: Ctrl-C raises one in whoever drives the loop, who may catch
--- it and go on. So what is due is done first and crossed off then; to be woken twice is no matter.
+-- In this file, and in those of tasks, timers and the limiter, an error can come at any place: Ctrl-C raises one in
+-- whoever drives the loop, and so does a lack of memory; who catches it goes on. So what is due is done first and
+-- crossed off then, and to be woken twice is no matter; and what ends with a `<close>` variable ends with two, since
+-- the error may come in the midst of the first one's end.
 
 function Loop:make_ready(one)
-  self.ready_last = self.ready_last + 1
-  self.ready[self.ready_last] = one
+  self.ready:push(one)
   one.status = "ready"
 end
 
--- A task leaves where it waited: its timer, its place in a list.
+-- A task leaves where it waited: its timer, its place in a line.
 function Loop:unpark(one)
   self.timers:remove(one)
-  local list = one.list
-  if list then
-    list[one.list_index] = nil
-    one.list = nil
+  if one.line then
+    one.line:remove(one.number, one)
+    one.line = nil
   end
 end
 
@@ -41,18 +42,15 @@ function Loop:wake(one)
   if one and one.status == "parked" then self:make_ready(one) end
 end
 
--- Everybody who waits in a list, in the order in which they came: they become ready. (Those who block look
--- by themselves.)
-function Loop:wake_all(list)
-  if not list then return end
-  local first, last = list.first, list.last
-  list.first = last + 1
-  for i = first, last do
-    local one = list[i]
-    if one then
-      list[i], one.list = nil, nil
-      self:wake(one)
-    end
+-- Everybody who waits in a line becomes ready. (Those who block look by themselves.)
+---@param waiters table|nil
+function Loop:wake_all(waiters)
+  if not waiters then return end
+  local one, number = waiters:peek()
+  while one do
+    self:wake(one)
+    waiters:remove(number, one)
+    one, number = waiters:peek()
   end
 end
 
@@ -67,25 +65,26 @@ end
 ---@return table
 function Loop:context() return self:active() or self.outside end
 
---- Would it be waiting for itself, if it waited for one of these? A call may be made in the midst of another
--- one (in a hook that is told of it), and so may tasks be started: they are not to wait for what that other
--- call holds.
----@param held table<table, integer> context -> when it took hold
----@return boolean
-function Loop:waits_for_itself(held)
-  local one, born = self:context(), math.huge
+--- Whose code this may be in the midst of, and since when: a call may be made in the midst of another one (in a hook
+-- that is told of it), and so may tasks be started. They are not to wait for what that other call holds.
+---@return table<table, integer> lineage context -> what it took hold of before that is held until this code ends
+function Loop:lineage()
+  local lineage, one, born = {}, self:context(), math.huge
   while one do
-    if held[one] and held[one] < born then return true end
+    lineage[one] = born
     one, born = one.parent, one.born
   end
-  return false
+  return lineage
+end
+
+local function is_running(one)
+  local status = one and coroutine.status(one.thread)
+  return status == "running" or status == "normal"
 end
 
 -- The task whose code is running now: itself, or by way of a coroutine that it made.
 function Loop:active()
-  local one = self.current
-  local status = one and coroutine.status(one.thread)
-  return (status == "running" or status == "normal") and one or nil
+  return is_running(self.closing) and self.closing or is_running(self.current) and self.current or nil
 end
 
 -- The task that is running, unless it is where it cannot yield to the loop: in a coroutine of its own
@@ -97,7 +96,7 @@ end
 
 -- Nothing is left that could wake anybody.
 function Loop:is_stuck()
-  return self.ready_first > self.ready_last and #self.timers == 0 and self.session:running() == 0
+  return not self.ready:peek() and #self.timers == 0 and self.session:running() == 0
 end
 
 -- Waits a little: in a task until woken, else one turn of the loop. `place.waiters` is where to be woken
@@ -112,15 +111,11 @@ function Loop:park(place, at)
     end
     return self:turn(at and math.max(0, math.min(SLICE, at - self.clock.now())) or SLICE)
   end
+  self:unpark(one) -- a wait that was interrupted may have left it somewhere
   if place and not one.cancelled then
-    local list = place.waiters
-    if not list then
-      list = { first = 1, last = 0 }
-      place.waiters = list
-    end
-    list.last = list.last + 1
-    list[list.last] = one
-    one.list, one.list_index = list, list.last
+    place.waiters = place.waiters or line.new()
+    one.number = place.waiters:push(one)
+    one.line = place.waiters
   end
   if at and at < math.huge and not one.cancelled then
     one.at = at
@@ -190,19 +185,20 @@ end
 
 -- Those that are ready now; who becomes ready meanwhile has its turn next time. False when there was none.
 function Loop:run_ready()
-  local last = self.ready_last
-  if self.ready_first > last then return false end
-  while self.ready_first <= last do
-    local first = self.ready_first
-    task.resume(self.ready[first])
-    self.ready[first], self.ready_first = nil, first + 1
+  local ready, last = self.ready, self.ready.last
+  local one, number = ready:peek()
+  if not one then return false end
+  while one and number <= last do
+    task.resume(one)
+    ready:remove(number, one)
+    one, number = ready:peek()
   end
   return true
 end
 
 -- How long the session may sleep: not beyond the next timer, and not at all when a task could run.
 function Loop:idle_time(seconds)
-  if self.ready_first <= self.ready_last or self.root:untold() then return 0 end
+  if self.ready:peek() then return 0 end
   local timer = self.timers[1]
   if timer then seconds = math.min(seconds, math.max(0, timer.at - self.clock.now())) end
   return seconds
@@ -235,22 +231,23 @@ end
 ---@param seconds number
 ---@return boolean busy true while anything is left to do
 function Loop:step(seconds)
-  if self.root.count > 0 or self.session:running() > 0 or self:active() then self:turn(seconds) end
+  if self.root:untold() then seconds = 0 end
+  if not self.root:is_empty() or self.session:running() > 0 or self:active() then self:turn(seconds) end
   if not self:active() then
     self:fire_timers()
     self:run_ready()
     self.root:raise_failure() -- of a task of nobody's
-    if self.root.count > 0 and self:is_stuck() then
+    if not self.root:is_empty() and self:is_stuck() then
       error("this wait could never end: all tasks wait for each other", 0)
     end
   end
-  return self.root.count > 0 or self.session:running() > 0
+  return not self.root:is_empty() or self.session:running() > 0
 end
 
 ---@return table<integer, string> fds, number|nil seconds
 function Loop:fds()
   local fds, seconds = self.session:fds()
-  local own = self:idle_time(math.huge)
+  local own = self.root:untold() and 0 or self:idle_time(math.huge)
   if own < (seconds or math.huge) then seconds = own end
   return fds, seconds
 end
@@ -259,7 +256,7 @@ end
 
 -- Waits until all of a group have ended, or one has failed; raises its error.
 local function finish(self, group)
-  while group.count > 0 and not group.failure and not group.stopped do self:park(group) end
+  while not group:is_empty() and not group.failure and not group.stopped do self:park(group) end
   if group.failure or not group.stopped then group:raise_failure() end
 end
 
@@ -268,6 +265,7 @@ end
 ---@return any ... all results of one function, or the first result of each
 function Loop:run(functions)
   local group <close> = task.group(self)
+  local _ <close> = group
   local mains = {}
   for i, f in ipairs(functions) do mains[i] = group:start(f, true) end
   finish(self, group)
@@ -287,6 +285,7 @@ end
 ---@return integer|nil index of the item that failed, without `collect`
 function Loop:map(items, f, concurrency, collect)
   local group <close> = task.group(self)
+  local _ <close> = group
   local count = #items
   local results, errors = { n = count }, {}
   local taken, failed_at = 0, nil
@@ -343,12 +342,12 @@ function loop.new(session, clock, log)
     session = session,
     clock = clock,
     log = log,
-    ready = {}, ready_first = 1, ready_last = 0, -- a queue
+    ready = line.new(),
     outside = {},
     time = 0,
     timers = timers.new(), -- the tasks that wait for a time: their `at`
     awaiting = setmetatable({}, { __mode = "k" }),
-    current = nil,
+    current = nil, closing = nil, -- see Loop:active
   }, Loop)
   self.root = task.group(self)
   return self

@@ -17,7 +17,7 @@ local SPELLINGS = {
   { "^%%(%x%x)()", function(digits) return string.char(tonumber(digits, 16)) end },
   { "^&#[xX](%x%x?%x?%x?%x?%x?);()", function(digits) return of_code(digits, 16) end },
   { "^&#(%d%d?%d?%d?%d?%d?%d?);()", function(digits) return of_code(digits, 10) end },
-  { "^&(%l%l%l?%l?);()", function(name) return NAMED[name] end },
+  { "^&([a-z][a-z][a-z]?[a-z]?);()", function(name) return NAMED[name] end },
 }
 
 -- And JSON, by a backslash; JSON within JSON, by several. All of them are gone through at once.

@@ -1,5 +1,7 @@
 --- Names of files: what a server, or a query, calls a result, made fit for a directory.
 
+local ascii = require "zuora.ascii"
+
 local names = {}
 
 local LONGEST = 100
@@ -9,7 +11,7 @@ local LONGEST = 100
 ---@param otherwise string what to take when nothing is left of it
 ---@return string
 function names.safe(name, otherwise)
-  name = name:gsub("[%c\127/\\:*?\"<>|]", "_"):gsub("\194[\128-\159]", "_") -- controls, C0 and C1
+  name = name:gsub("[\0-\31\127/\\:*?\"<>|]", "_"):gsub("\194[\128-\159]", "_") -- controls, C0 and C1
     :gsub("\226\128[\142\143\170-\174]", ""):gsub("\226\129[\166-\169]", "") -- marks that turn the writing
     :gsub("^[%s.]+", "")
   if #name > LONGEST then
@@ -18,7 +20,7 @@ function names.safe(name, otherwise)
   end
   name = name:gsub("[%s.]+$", "")
   -- A download that goes on has files of these names beside it.
-  if name:lower():find "%.part$" or name:lower():find "%.part%.state$" then name = name .. "_" end
+  if ascii.lower(name):find "%.part$" or ascii.lower(name):find "%.part%.state$" then name = name .. "_" end
   return name ~= "" and name or otherwise
 end
 
@@ -30,11 +32,11 @@ function names.unique(list, ending)
   local taken, unique = {}, {}
   for i, base in ipairs(list) do
     local name, number = base, 1
-    while taken[name:lower()] do
+    while taken[ascii.lower(name)] do
       number = number + 1
       name = base .. "-" .. number
     end
-    taken[name:lower()] = true
+    taken[ascii.lower(name)] = true
     unique[i] = name .. ending
   end
   return unique
@@ -48,7 +50,7 @@ end
 local function parameters_of(header)
   local found, at = {}, header:find(";", 1, true)
   while at do
-    local name, rest = header:match("^;%s*([%w*_-]+)%s*=%s*()", at)
+    local name, rest = header:match("^;%s*([A-Za-z0-9*_-]+)%s*=%s*()", at)
     if not name then
       at = header:find(";", at + 1, true)
     else
@@ -63,7 +65,7 @@ local function parameters_of(header)
         behind = header:find(";", rest, true) or #header + 1
         value = header:sub(rest, behind - 1):match "^%S.*%S" or header:sub(rest, rest):match "[^%s;]" or ""
       end
-      found[name:lower()] = found[name:lower()] or value
+      found[ascii.lower(name)] = found[ascii.lower(name)] or value
       at = header:find(";", behind, true)
     end
   end
@@ -77,8 +79,8 @@ function names.of_disposition(header)
   if not header then return nil end
   local parameters = parameters_of(header)
   local charset, extended = (parameters["filename*"] or ""):match "^([^']*)'[^']*'(.+)$"
-  if extended and charset:lower() == "utf-8" and utf8.len(unescape(extended)) then return unescape(extended) end
-  if extended and charset:lower() == "iso-8859-1" then
+  if extended and ascii.lower(charset) == "utf-8" and utf8.len(unescape(extended)) then return unescape(extended) end
+  if extended and ascii.lower(charset) == "iso-8859-1" then
     return (unescape(extended):gsub("[\128-\255]", function(byte) return utf8.char(byte:byte()) end))
   end
   local plain = parameters.filename
@@ -94,7 +96,7 @@ local ENDINGS = { ["text/csv"] = ".csv", ["application/zip"] = ".zip", ["applica
 ---@param content_type string
 ---@return string
 function names.ending(content_type)
-  return ENDINGS[content_type:lower():match "^[^;%s]*"] or ""
+  return ENDINGS[ascii.lower(content_type):match "^[^;%s]*"] or ""
 end
 
 return names

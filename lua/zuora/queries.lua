@@ -3,6 +3,7 @@
 -- Its result lies in a store of somebody else's: the link to it carries its own signature, and is shown
 -- none of our credentials.
 
+local ascii = require "zuora.ascii"
 local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
@@ -102,7 +103,7 @@ end
 local function link_operation(parts, job)
   local url = job.dataFile
   local wanted = parts.caller.bases.queries:match "^http:" and "^https?://[^/]" or "^https://[^/]"
-  if type(url) ~= "string" or not url:lower():match(wanted) or url:find "[%c%s]" then return nil end
+  if type(url) ~= "string" or not ascii.lower(url):match(wanted) or url:find "[\0-\32\127]" then return nil end
   return { group = "queries", name = "result", url = url, hosts = "both", safe = true, result = "file",
     send = core.request }
 end
@@ -110,9 +111,9 @@ end
 -- The format of the result: as the caller says, as the job says, as it was submitted, or as the link's name ends;
 -- else what it is when nothing is said.
 local function format_of(job, options)
-  local own = type(job.outputFormat) == "string" and job.outputFormat:upper() or nil
+  local own = type(job.outputFormat) == "string" and ascii.upper(job.outputFormat) or nil
   local path = job.dataFile:match "^[^?#]*"
-  local ending = (path:match "%.(%a+)%.%a+$" or path:match "%.(%a+)$" or ""):upper()
+  local ending = ascii.upper(path:match "%.([A-Za-z]+)%.[A-Za-z]+$" or path:match "%.([A-Za-z]+)$" or "")
   local by_name = ({ CSV = "CSV", TSV = "TSV", DSV = "DSV", JSON = "JSON", JSONL = "JSON" })[ending]
   return options.outputFormat or own or (submitted[job] or {}).format or by_name or DEFAULTS.outputFormat
 end

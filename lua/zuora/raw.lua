@@ -1,5 +1,6 @@
 --- client:request: any call of Zuora's, for what has no function of its own.
 
+local ascii = require "zuora.ascii"
 local call = require "zuora.call"
 local check = require "zuora.check"
 local core = require "zuora.core"
@@ -41,8 +42,8 @@ local function check_headers(headers)
     check.value(WHERE, argument, name, "text", 1)
     check.value(WHERE, argument, value, "line", 1)
     if not value:find "%S" then check.fail(WHERE, argument, "is blank", 1) end
-    if not name:find "^[%w-]+$" then check.fail(WHERE, argument, "the name of a header expected", 1) end
-    if RESERVED[name:lower()] then
+    if not name:find "^[A-Za-z0-9-]+$" then check.fail(WHERE, argument, "the name of a header expected", 1) end
+    if RESERVED[ascii.lower(name)] then
       check.fail(WHERE, argument, "is the client's own business, or has an option of its own", 1)
     end
   end

@@ -3,6 +3,8 @@
 -- The verbs come from the metatable, one for each client and record type, so `pairs(record)` shows
 -- API data only. What the verbs need of the client is in that metatable, too.
 
+local ascii = require "zuora.ascii"
+
 local record = {}
 
 -- Kinds are hidden from getmetatable: behind them are the parts of the client, and its credentials.
@@ -51,7 +53,7 @@ end
 ---@param status any
 ---@return string
 function record.status(status)
-  local word = type(status) == "string" and status:lower():gsub("%s+", "") or ""
+  local word = type(status) == "string" and ascii.lower(status):gsub("%s+", "") or ""
   return word == "canceled" and "cancelled" or word
 end
 

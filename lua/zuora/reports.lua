@@ -167,7 +167,8 @@ function Reports:find(name, options)
   end
   if #found == 1 then return found[1] end
   if #found == 0 then
-    local hint = name:find "%w%w%w" and "" or "; Zuora's search ignores words of less than three letters"
+    local hint = name:find(("[A-Za-z0-9]"):rep(3)) and ""
+      or "; Zuora's search ignores words of less than three letters"
     return nil, error_value.new { kind = "api", reports = found,
       message = ("no report has the name \"%s\" (%d others were found%s)"):format(name, others, hint) }
   end

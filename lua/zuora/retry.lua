@@ -37,6 +37,31 @@ function retry.is_unsent(name)
   return UNSENT[name] == true
 end
 
+--- Does the server ask for a pause? That is no failure: it costs neither a retry nor a token, since nothing goes to
+-- that host meanwhile (see zuora.admission), and what was in flight when it began is all that is refused.
+-- (Retry-After counts whole seconds; 0 names no pause.)
+---@param err zuora.Error
+---@return boolean
+function retry.is_pause(err)
+  return (err.status == 429 or err.status == 503) and (err.retry_after or 0) >= 1
+end
+
+--- Of a call that creates something: has one of its tries gone out, and nobody knows what became of it? Under
+-- one key the answers are the same, so that a refusal settles it.
+---@param err zuora.Error gets unknown_outcome
+---@param call { safe: boolean } remembers it
+function retry.note_outcome(err, call)
+  if call.safe then return end
+  local status = err.status
+  local is_lost = not status and not err.final and not retry.is_unsent(err.curl)
+  if is_lost or status and (status >= 500 or err.kind == "json") then
+    call.unknown = true
+  elseif status and status ~= 401 and status ~= 409 and status ~= 429 then
+    call.unknown = nil
+  end
+  err.unknown_outcome = call.unknown
+end
+
 local Policy = {}
 Policy.__index = Policy
 
@@ -54,13 +79,21 @@ end
 
 --- Seconds to wait before trying again, or nil when the error is final.
 ---@param err zuora.Error
----@param call { tries: integer, retries: integer, safe: boolean, unkeyed: boolean|nil, remaining: number } so far
+---@param call { tries: integer, retries: integer, safe: boolean, unkeyed: boolean|nil, remaining: number,
+--- patience: number } so far; patience: seconds of pauses in a row
 ---@return number|nil delay, string|nil reason why not
 function Policy:delay(err, call)
   if not may_repeat(err, call) then return nil, "final" end
-  if call.tries > call.retries then return nil, "retries" end
   local wanted = err.retry_after or 0
   if wanted > self.retry_after_limit then return nil, "retry_after" end
+  if call.progressed then call.paused = 0 end
+  if retry.is_pause(err) then
+    call.paused = (call.paused or 0) + wanted
+    if call.retries == 0 then return nil, "retries" end
+    if wanted >= call.remaining or call.paused > call.patience then return nil, "deadline" end
+    return wanted
+  end
+  if call.tries > call.retries then return nil, "retries" end
   local base = err.status == 429 and BASE_AFTER_LIMIT or BASE
   local delay = math.max(wanted, self.random() * math.min(CAP, base * 2 ^ (call.tries - 1)))
   if delay >= call.remaining then return nil, "deadline" end

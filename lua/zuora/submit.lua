@@ -1,6 +1,7 @@
 --- What an AQuA job may say, checked before it is sent: a mistake is told here, with its place, and not in
 -- the middle of the night by a code.
 
+local ascii = require "zuora.ascii"
 local check = require "zuora.check"
 local core = require "zuora.core"
 
@@ -63,7 +64,7 @@ end
 
 -- The object that a query is about names a query that has no name of its own.
 local function object_of(query)
-  return (" " .. query:gsub("%s+", " ")):match " [Ff][Rr][Oo][Mm] ([%w_]+)"
+  return (" " .. query:gsub("%s+", " ")):match " [Ff][Rr][Oo][Mm] ([A-Za-z0-9_]+)"
 end
 
 -- 1, 1.1 or "1" as "1.0", "1.1", "1.0".
@@ -184,7 +185,7 @@ end
 
 local function check_format(format)
   local known = { csv = true, zip = true, gzip = true }
-  if not known[format:lower()] then fail("format", "one of csv, zip, gzip expected", 1) end
+  if not known[ascii.lower(format)] then fail("format", "one of csv, zip, gzip expected", 1) end
 end
 
 local function check_fields(fields, stateful)
@@ -221,7 +222,7 @@ function submit.body(fields, log)
   local sent = {}
   for name in pairs(submit.fields) do sent[name] = fields[name] end
   sent.version = version_of(fields)
-  sent.format = (fields.format or "csv"):lower()
+  sent.format = ascii.lower(fields.format or "csv")
   check_format(sent.format)
   if fields.queries ~= nil then
     sent.queries = queries_of(fields.queries, stateful)

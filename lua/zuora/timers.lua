@@ -46,8 +46,8 @@ local function sink(heap, i, timer)
   put(heap, i, timer)
 end
 
--- Ctrl-C may raise in the midst of a move: then a timer is in no place, and another in two. All are put in
--- order anew before anything else is done.
+-- Ctrl-C may raise in the midst of a move (while `moving` is set): then a timer is in no place, and another in two.
+-- All are put in order anew before anything else is done.
 local function mend(self)
   local all, seen = {}, { [self.leaving or false] = true }
   local function keep(timer)
@@ -68,9 +68,10 @@ end
 ---@param timer { at: number }
 function Timers:add(timer)
   if self.moving then mend(self) end
-  self.moving, self.leaving = timer, nil
   self.turn = self.turn + 1
   timer.turn = self.turn
+  self.leaving = nil
+  self.moving = timer
   rise(self, #self + 1, timer)
   self.moving = nil
 end
@@ -81,7 +82,8 @@ function Timers:remove(timer)
   if self.moving then mend(self) end
   local i, last = timer.place, self[#self]
   if not i then return end
-  self.moving, self.leaving = last, timer
+  self.leaving = timer
+  self.moving = last
   self[#self] = nil
   -- The last one takes its place, and may belong further up as well as further down.
   if last ~= timer then

@@ -2,6 +2,7 @@
 --- goes in the end. The tries themselves are the caller's.
 
 local answer = require "zuora.answer"
+local ascii = require "zuora.ascii"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 local rows = require "zuora.rows"
@@ -31,7 +32,7 @@ function transfer.ask(exchange)
   local received, validator = sink:position()
   exchange.received = received
   -- Packed at first: an export shrinks to a tenth. But of what is packed there are no parts.
-  headers["Accept-Encoding"] = (exchange.attempts > 1 or exchange.plain) and "identity" or "gzip"
+  headers["Accept-Encoding"] = exchange.plain and "identity" or "gzip"
   if received == 0 or not (validator or exchange.unframed) then return end
   headers.Range, headers["Accept-Encoding"] = ("bytes=%d-"):format(received), "identity"
   -- Of a file without a validator only the end can be asked for: 416 says that there is no more.
@@ -134,8 +135,8 @@ function transfer.file(self, operation, options, target)
     return nil, err
   end
   if not target.path then
-    local content_type = (sink:content_type() or ""):lower()
-    local charset = not target.export and content_type:match 'charset="?([%w-]+)'
+    local content_type = ascii.lower(sink:content_type() or "")
+    local charset = not target.export and content_type:match 'charset="?([A-Za-z0-9-]+)'
     return rows.open(sink:fd(), { form = options.form, columns = options.columns, types = options.types,
       null = options.null, strict = options.strict, charset = charset or nil }, target.what)
   end

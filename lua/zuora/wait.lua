@@ -1,7 +1,7 @@
 --- Time and verdicts: looking at a record again and again until it has settled.
 --
 -- Pure: `look` asks, `judge` says what the record means, `clock` tells the time and sleeps. How one
--- look is retried is none of its business; how long to wait between looks is.
+-- look is retried is none of its business; how long to wait between looks is, and which failed ones to live with.
 
 local error_value = require "zuora.error"
 
@@ -33,6 +33,56 @@ local function next_delay(options, attempt, random)
   return math.max(FLOOR, delay)
 end
 
+-- --- looks that fail ---------------------------------------------------------------------------------
+
+-- What has just been made need not be known everywhere at once: so many seconds, and looks in a row, may pass before it
+-- is believed that there is no such thing.
+local GRACE, GRACE_LOOKS = 60, 10
+
+local Nursery = {}
+Nursery.__index = Nursery
+
+---@param id string of what was made just now
+function Nursery:note(id)
+  local now = self.now()
+  for old, at in pairs(self.made) do
+    if now - at >= GRACE then self.made[old] = nil end
+  end
+  self.made[id] = now
+end
+
+---@param id string|nil
+---@return boolean
+function Nursery:has(id)
+  local at = id and self.made[id]
+  return at ~= nil and self.now() - at < GRACE
+end
+
+--- What a client has made in the last minute.
+---@param now fun(): number
+function wait.nursery(now) return setmetatable({ now = now, made = {} }, Nursery) end
+
+-- AQuA's words for it, which may come with HTTP 200.
+local NO_SUCH_JOB = { ["90001"] = true, ["90002"] = true }
+
+local function is_missing(err)
+  return err.kind ~= "auth" and (err.status == 404 or err.category == "not_found" or NO_SUCH_JOB[err.code] == true)
+end
+
+-- Can asking again not help? Credentials or a permission are refused, or a reason is named that is the call's own.
+-- (A page for people, or nothing at all, comes from whoever stands between Zuora and us, and so may a 404.)
+local function is_final(err, subject, last, misses)
+  local status = err.status or 0
+  if err.retryable or status < 200 or status >= 300 and status < 400 or status >= 500 then return false end
+  if status == 401 or status == 403 then return true end
+  local names_reason = err.code ~= nil and err.category ~= "internal" or status >= 400 and err.kind == "api"
+  if not is_missing(err) then return names_reason end
+  if subject.is_new and subject.is_new() then return misses > GRACE_LOOKS end
+  return names_reason or not (last and last[subject.status or "status"])
+end
+
+-- --- the wait ----------------------------------------------------------------------------------------
+
 local function timed_out(subject, options, last, cause)
   local status = last and last[subject.status or "status"]
   status = status and ", last seen as " .. tostring(status) or ""
@@ -45,7 +95,7 @@ end
 ---@param subject { what: string, look: function, judge: function, last: table|nil, status: string|nil }
 --- what: "report run 2c92…", for messages; look(seconds left) -> record | nil, err; judge(record) ->
 --- nil while pending, "completed", or "failed"|"cancelled" and a message; last: the record so far; status: the
---- name of the field that says where it stands ("status")
+--- name of the field that says where it stands ("status"); is_new(): did this client make it just now?
 ---@param options table see wait.options
 ---@param clock { now: fun(): number, sleep: fun(seconds: number), random: fun(): number }
 ---@return table|nil record, zuora.Error|nil err
@@ -53,12 +103,12 @@ function wait.settle(subject, options, clock)
   local start = clock.now()
   local timeout = setting(options, "timeout")
   local last, cause = subject.last
-  local attempt = 0
+  local attempt, misses = 0, 0
   while true do
     attempt = attempt + 1
     local record, err = subject.look(math.max(0, timeout - (clock.now() - start)))
     if record then
-      last, cause = record, nil
+      last, cause, misses = record, nil, 0
       local verdict, message = subject.judge(record)
       if options.on_poll and options.on_poll(record, attempt, clock.now() - start) == false
         and not verdict then
@@ -70,10 +120,12 @@ function wait.settle(subject, options, clock)
         return nil, error_value.new { kind = verdict, record = record, code = record.errorCode and
           tostring(record.errorCode), message = ("%s %s"):format(subject.what, message) }
       end
-    elseif not (err.retryable or err.kind == "timeout") then
-      err.record = last
-      return nil, err
     else
+      misses = is_missing(err) and misses + 1 or 0
+      if is_final(err, subject, last, misses) then
+        err.record = last
+        return nil, err
+      end
       cause = err -- a network that is down for a minute does not end the job, so it does not end the wait
     end
     local left = timeout - (clock.now() - start)
