@@ -3,6 +3,7 @@
 # make test       the same, then all specs
 # make test-big   results of 2 GiB in a few MiB of memory
 # make check      the core's specs under valgrind
+# make fuzz       made-up inputs for each target of spec/fuzz, SECONDS=60 of them
 # make bench      how fast it is, beside others
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
 # make install    DESTDIR= PREFIX=/usr/local
@@ -13,6 +14,7 @@
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
   lua-expat lua-socket lua-sec lua-zlib openssl
 DEBIAN_PACKAGES_FOR_SPECS = lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas locales
+DEBIAN_PACKAGES_FOR_CHECK = clang-14 llvm-14 libclang-rt-14-dev python3
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, \
   LuaSocket, busted, luacheck, LuaRocks
 
@@ -43,7 +45,7 @@ endif
 
 SOURCES  = $(wildcard src/*.c src/*/*.c)
 HEADERS  = $(wildcard src/*.h src/*/*.h)
-SPEC_SOURCES = $(wildcard spec/*.c)
+SPEC_SOURCES = $(wildcard spec/*.c spec/fuzz/*.c)
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 CORE     = $(BUILD)/zuora/core.so
 LUA_FILES = $(shell find lua -name '*.lua')
@@ -52,7 +54,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check bench lint install clean
+.PHONY: all deps demo test test-big check fuzz bench lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -69,6 +71,7 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
 NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS)
 demo: NEEDED = $(DEBIAN_PACKAGES)
+fuzz: NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS) $(DEBIAN_PACKAGES_FOR_CHECK)
 
 deps:
 	@if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then \
@@ -108,6 +111,32 @@ check: all
 	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(CHECKED:%=spec/%_spec.lua)
 	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
 	SPEC_LUA_PREFIX="$(VALGRIND) --leak-check=no" busted spec/fork_spec.lua # children leak, on purpose
+
+# One program for all targets of spec/fuzz (FUZZ_TARGET names the one), made three times: with libFuzzer,
+# with a main that replays files (gcc can, too), and the same once more to count the lines that were reached.
+SECONDS     ?= 60
+FUZZ_CC     ?= clang-14
+FUZZ_FLAGS   = $(ALL_CFLAGS) -g -fno-omit-frame-pointer -Wno-unused-command-line-argument
+FUZZ_LIBS    = $(shell $(PKG) --libs $(LUA_PC)) $(CURL_LIBS) -lz -lm
+SANITIZE     = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CAN_SANITIZE = $(shell echo 'int main(void) { return 0; }' | \
+  $(CC) $(SANITIZE) -x c -o /dev/null - 2>/dev/null && echo $(SANITIZE))
+
+fuzz: deps
+	@$(MAKE) --no-print-directory $(BUILD)/fuzz/target $(BUILD)/fuzz/lines $(BUILD)/fuzz/replay
+	FUZZ_SECONDS=$(SECONDS) $(LUA) spec/fuzz/main.lua
+
+$(BUILD)/fuzz/target: $(SOURCES) $(HEADERS) spec/fuzz/host.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(SANITIZE) -fsanitize=fuzzer -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
+
+$(BUILD)/fuzz/replay: $(SOURCES) $(HEADERS) spec/fuzz/host.c spec/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_FLAGS) $(CAN_SANITIZE) -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
+
+$(BUILD)/fuzz/lines: $(SOURCES) $(HEADERS) spec/fuzz/host.c spec/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fprofile-instr-generate -fcoverage-mapping -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
 # The peer and the floor of a bench.
 $(BUILD)/bench/many: spec/bench/many.c
