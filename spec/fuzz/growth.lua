@@ -22,9 +22,10 @@ end
 ---@param prefix string
 ---@param unit string what is repeated
 ---@param suffix string
-function growth.check(work, prefix, unit, suffix)
+---@param scale integer|nil how many times longer than usual the texts are: for what is fast
+function growth.check(work, prefix, unit, suffix, scale)
   if unit == "" then return end
-  local function text(size) return prefix .. unit:rep(size // #unit + 1) .. suffix end
+  local function text(size) return prefix .. unit:rep(size * (scale or 1) // #unit + 1) .. suffix end
   local small, large = text(SMALL), text(LARGE)
   if cost(work, large) < SLOW then return end
   local before, after = cheapest(work, small, 5), cheapest(work, large, 3)

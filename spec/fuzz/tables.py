@@ -9,6 +9,7 @@ the rewriter wrote. Where the two readers differ on purpose, no such text is mad
 * csv is told what separates cells; rows counts commas and tabs in the header, outside quotes. Header cells that
   hold the other one are quoted, and so is a table of one column separated by tabs read as one of commas.
 * csv gives an empty list for an empty line; rows leaves it out, or gives an empty cell where there is one column.
+  An empty cell that stands alone is quoted.
 """
 import codecs
 import csv
@@ -81,8 +82,7 @@ def coded(dice, text):
 
 
 def read(text, delimiter):
-    records = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    return [record or [""] for record in records if record or len(records[0]) < 2]
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
 
 
 def cells_of(data):
