@@ -18,7 +18,8 @@ local function read_rate(headers, now)
   if not (limit and remaining) then return nil end
   local rate = { limit = limit, remaining = remaining, reset = number(headers["ratelimit-reset"]), quotas = {},
     at = now }
-  for quota, seconds in text:gmatch "(%d+)%s*;%s*w%s*=%s*(%d+)" do
+  for part in text:gmatch "[^,]+" do
+    local quota, seconds = part:match "^%s*(%d+)%s*;%s*w%s*=%s*(%d+)"
     local window = number(seconds)
     if window then
       rate.quotas[window] = number(quota)
