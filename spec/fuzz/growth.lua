@@ -22,7 +22,7 @@ end
 ---@param prefix string
 ---@param unit string what is repeated
 ---@param suffix string
----@param scale integer|nil how many times longer than usual the texts are: for what is fast
+---@param scale number|nil how many times longer than usual the texts are: for what is fast, or slow
 function growth.check(work, prefix, unit, suffix, scale)
   if unit == "" then return end
   local function text(size) return prefix .. unit:rep(size * (scale or 1) // #unit + 1) .. suffix end
