@@ -201,6 +201,7 @@ static bool stage_reset(Stage *stage, const char *content_type, bool packed) {
 
 static bool stage_keep(Stage *stage) {
   Records *records = (Records *)stage;
+  if (records->problem != NULL) return false;
   if (records->scanner.row < 0) return true; /* a body of no bytes has no header */
   records->kept = true;
   records->kept_rows += records->scanner.row;
