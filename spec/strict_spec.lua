@@ -126,7 +126,8 @@ describe("strictness", function()
 
   it("reads an export as what was exported", function()
     for text, columns in pairs { ['"a\tb\tc",d\n1,2\n'] = { "a\tb\tc", "d" },
-      ["\239\187\191\239\187\191a,b\n1,2\n"] = { "\u{FEFF}a", "b" } } do
+      ["\239\187\191\239\187\191a,b\n1,2\n"] = { "\u{FEFF}a", "b" },
+      ["\239\187\191PK\3\4,b\n1,2\n"] = { "PK\3\4", "b" } } do
       serve(text, "text/csv")
       assert(run:export(path))
       local it <close> = assert(zuora.rows(path, { form = "array" }))
