@@ -5,6 +5,7 @@
 # make check      the core's specs under valgrind
 # make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
 # make torture    every allocation and every system call fails once, under sanitizers
+# make fuzz       made-up inputs for each target of spec/fuzz, SECONDS=60 of them
 # make bench      how fast it is, beside others
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
 # make install    DESTDIR= PREFIX=/usr/local
@@ -15,6 +16,7 @@
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
   lua-expat lua-socket lua-sec lua-zlib openssl
 DEBIAN_PACKAGES_FOR_SPECS = lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas locales
+DEBIAN_PACKAGES_FOR_CHECK = clang-14 llvm-14 libclang-rt-14-dev python3
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, \
   LuaSocket, busted, luacheck, LuaRocks
 
@@ -45,7 +47,7 @@ endif
 
 SOURCES  = $(wildcard src/*.c src/*/*.c)
 HEADERS  = $(wildcard src/*.h src/*/*.h)
-SPEC_SOURCES = $(wildcard spec/*.c spec/torture/*.c)
+SPEC_SOURCES = $(wildcard spec/*.c spec/torture/*.c spec/fuzz/*.c)
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 CORE     = $(BUILD)/zuora/core.so
 LUA_FILES = $(shell find lua -name '*.lua')
@@ -54,7 +56,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check torture soak bench lint install clean
+.PHONY: all deps demo test test-big check torture fuzz soak bench lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -71,6 +73,7 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
 NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS)
 demo: NEEDED = $(DEBIAN_PACKAGES)
+fuzz: NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS) $(DEBIAN_PACKAGES_FOR_CHECK)
 
 deps:
 	@if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then \
@@ -122,6 +125,32 @@ SANITIZED = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined 
 torture: all
 	$(MAKE) BUILD=build/asan CFLAGS="$(SANITIZED)" all build/asan/spec/torture/memory
 	TORTURE=all HOOK_STRIDE=1 ASAN_OPTIONS=malloc_context_size=8:detect_leaks=0 busted spec/torture
+
+# One program for all targets of spec/fuzz (FUZZ_TARGET names the one), made three times: with libFuzzer,
+# with a main that replays files (gcc can, too), and the same once more to count the lines that were reached.
+SECONDS     ?= 60
+FUZZ_CC     ?= clang-14
+FUZZ_FLAGS   = $(ALL_CFLAGS) -g -fno-omit-frame-pointer -Wno-unused-command-line-argument
+FUZZ_LIBS    = $(shell $(PKG) --libs $(LUA_PC)) $(CURL_LIBS) -lz -lm
+SANITIZE     = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CAN_SANITIZE = $(shell echo 'int main(void) { return 0; }' | \
+  $(CC) $(SANITIZE) -x c -o /dev/null - 2>/dev/null && echo $(SANITIZE))
+
+fuzz: deps
+	@$(MAKE) --no-print-directory $(BUILD)/fuzz/target $(BUILD)/fuzz/lines $(BUILD)/fuzz/replay
+	FUZZ_SECONDS=$(SECONDS) $(LUA) spec/fuzz/main.lua
+
+$(BUILD)/fuzz/target: $(SOURCES) $(HEADERS) spec/fuzz/host.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(SANITIZE) -fsanitize=fuzzer -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
+
+$(BUILD)/fuzz/replay: $(SOURCES) $(HEADERS) spec/fuzz/host.c spec/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_FLAGS) $(CAN_SANITIZE) -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
+
+$(BUILD)/fuzz/lines: $(SOURCES) $(HEADERS) spec/fuzz/host.c spec/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fprofile-instr-generate -fcoverage-mapping -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
 # The peer and the floor of a bench.
 $(BUILD)/bench/many: spec/bench/many.c

@@ -29,6 +29,17 @@ describe("zuora.envelopes", function()
     assert.equal("2047MB", told("<security:max-object-size>2047MB</security:max-object-size>").message:match "%d+MB")
   end)
 
+  it("has words for a failure, though the answer has none", function()
+    local function told(text) return select(2, envelopes.read(text)) end
+    assert.same({ code = "X", message = "code X" }, told "<FaultCode>X</FaultCode><FaultMessage></FaultMessage>")
+    assert.same({ code = "X", message = "code X" }, told "<faultcode>X</faultcode><faultstring> \n</faultstring>")
+    assert.is_nil(told "<FaultMessage></FaultMessage>")
+    assert.equal("the report service refused the call",
+      told("<zanResponse success='false'><response> \1 </response></zanResponse>").message)
+    assert.equal(envelopes.UNTOLD, told('{"success":false,"message":"\194\155\\n"}').message)
+    assert.equal(envelopes.UNTOLD, envelopes.in_file('{"success":false,"message":" ","x":"').message)
+  end)
+
   it("says what a page is", function()
     assert.equal("empty", envelopes.describe "")
     assert.equal('an HTML page titled "Log in"', envelopes.describe '<html><TITLE lang="en"> Log\nin </TITLE>')

@@ -39,6 +39,16 @@ describe("zuora.limits", function()
     assert.equal(60, all:view().rate.window)
   end)
 
+  it("reads them with work that grows with their length", function()
+    for _, make in ipairs { function(count) return "100, " .. ("1"):rep(count) end,
+      function(count) return "100, 1" .. (" "):rep(count) end, function(count) return "100, " .. ("1;w="):rep(count) end,
+      function(count) return "100, 1;w" .. (" "):rep(count) end, function(count) return "100" .. (" 1 ;"):rep(count) end } do
+      support.assert_linear(function(text)
+        limits.new(function() return 0 end, 0.1):note { ["ratelimit-limit"] = text, ["ratelimit-remaining"] = "1" }
+      end, make, 100000)
+    end
+  end)
+
   it("keeps what it knows when an answer says nothing, or nonsense", function()
     said("50;w=60", "7", "30")
     all:note { ["x-ratelimit-limit-minute"] = "100", ["x-ratelimit-remaining-minute"] = "99" }

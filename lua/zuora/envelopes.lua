@@ -20,8 +20,9 @@ local function code_text(code)
   return nil
 end
 
+-- Words, and not only blanks or control characters.
 local function message_text(message)
-  if type(message) == "string" and message ~= "" then return message end
+  if type(message) == "string" and error_value.clean(message) ~= "" then return message end
   return nil
 end
 
@@ -121,7 +122,7 @@ local function xml_failure(text)
   if report and text:match("^[^>]*", report):find "success=[\"']false[\"']" then
     local inner = xml_text(element(text, "<response", report)) or ""
     return json_failure((core.decode(inner)))
-      or { message = inner ~= "" and inner or "the report service refused the call" }
+      or { message = message_text(inner) or "the report service refused the call" }
   end
   local code = element(text, "FaultCode>") or element(text, "<faultcode")
   local message = element(text, "FaultMessage>") or element(text, "<faultstring")
@@ -129,7 +130,8 @@ local function xml_failure(text)
   if store and not (code or message) then
     code, message = element(text, "<Code", store), element(text, "<Message", store)
   end
-  if code or message then return { code = xml_text(code), message = xml_text(message or code) } end
+  code, message = code_text(xml_text(code)), message_text(xml_text(message))
+  if code or message then return { code = code, message = message or "code " .. code } end
   local size = element(text, "<security:max-object-size")
   return size and { message = "the file is larger than the " .. size .. " that Zuora serves" } or nil
 end
@@ -182,7 +184,7 @@ local function cut_failure(text)
   local refused = text:find '"[sS]uccess"%s*:%s*"?false' or text:find '"reasons"%s*:%s*%['
     or text:find '"errorCode"%s*:' and text:find '"message"%s*:'
   if not refused then return nil end
-  return { message = text:match '"message"%s*:%s*"([^"]+)"' or envelopes.UNTOLD,
+  return { message = message_text(text:match '"message"%s*:%s*"([^"]+)"') or envelopes.UNTOLD,
     code = text:match '"errorCode"%s*:%s*"?([A-Za-z0-9_.-]+)' or text:match '"code"%s*:%s*"?([A-Za-z0-9_.-]+)' }
 end
 

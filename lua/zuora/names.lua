@@ -11,6 +11,8 @@ local LONGEST = 100
 ---@param otherwise string what to take when nothing is left of it
 ---@return string
 function names.safe(name, otherwise)
+  -- What is no UTF-8 has no characters but those of ASCII: from others, a new one could arise below.
+  if not utf8.len(name) then name = name:gsub("[\128-\255]", "_") end
   name = name:gsub("[\0-\31\127/\\:*?\"<>|]", "_"):gsub("\194[\128-\159]", "_") -- controls, C0 and C1
     :gsub("\226\128[\142\143\170-\174]", ""):gsub("\226\129[\166-\169]", "") -- marks that turn the writing
     :gsub("^[%s.]+", "")

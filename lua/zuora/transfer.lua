@@ -82,7 +82,7 @@ local function count_records(stage, target)
   return true, nil, records
 end
 
--- Brings all parts into the sink.
+-- Brings all parts into the sink, up to the first that is not as it should be: `stage` tells of it.
 local function bring(self, operation, options, target, sink, stage)
   local function read(response)
     target.disposition = response.headers["content-disposition"]
@@ -91,7 +91,10 @@ local function bring(self, operation, options, target, sink, stage)
     return done, err
   end
   for i, parameters in ipairs(target.parts) do
-    if i > 1 then sink:keep() end
+    if i > 1 then
+      if not stage:records() then break end
+      sink:keep()
+    end
     local done, err = self:perform(operation, parameters, options, read, sink)
     if not done then
       if err.kind == "file" then err.message = (target.path or self.settings.tmpdir) .. ": " .. err.message end
