@@ -75,7 +75,7 @@ static bool out_double(Records *records, const char *text, size_t length) {
 /* Bytes that are no UTF-8 come here only where they are to be replaced. */
 static bool out_text(Records *records, const char *text, size_t length, bool doubles) {
   bool (*put)(Records *, const char *, size_t) = doubles ? out_double : out_put;
-  if (!records->scanner.odd) return put(records, text, length);
+  if (records->strict || !records->scanner.odd) return put(records, text, length);
   while (length > 0) {
     size_t valid = utf8_valid(text, length), bad = utf8_invalid(text + valid, length - valid);
     if (!put(records, text, valid) || (bad > 0 && !out_put(records, UTF8_REPLACEMENT, 3)))
