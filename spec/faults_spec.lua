@@ -31,7 +31,8 @@ for _, letter in ipairs(LETTERS) do
     it("are all in the table", function()
       for i, case in ipairs(cases) do
         assert.equal(name .. i, case.id)
-        assert.is_truthy(case.fault and case.expect and (case.make or case.not_here), case.id)
+        assert.is_truthy(case.fault and case.expect and (case.make or case.not_here or case.elsewhere), case.id)
+        if case.elsewhere then assert.equal(0, select(2, support.shell("test -e " .. case.elsewhere)), case.elsewhere) end
       end
       assert.equal(count or #cases, #cases)
     end)
@@ -41,7 +42,7 @@ for _, letter in ipairs(LETTERS) do
       local missing = case.not_here or case.needs and case.needs()
       if missing then
         pending(("%s (%s)"):format(title, missing))
-      else
+      elseif case.make then
         it(title, function() world.run(shared, case) end)
       end
     end
