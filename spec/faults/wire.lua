@@ -132,7 +132,7 @@ end
 --- From here on, TLS; `tls` as for wire.new.
 function Connection:start_tls(tls)
   self.plain = self.socket
-  self.socket = assert(require "ssl".wrap(self.plain, { mode = "server", protocol = "any", key = tls.key,
+  self.socket = assert(require "ssl".wrap(self.plain, { mode = "server", protocol = tls.protocol or "any", key = tls.key,
     certificate = tls.certificate, alpn = tls.alpn,
     options = require "ssl".config.options.ignore_unexpected_eof and "ignore_unexpected_eof" }))
   self.socket:settimeout(0)
