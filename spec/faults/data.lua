@@ -22,13 +22,6 @@ local function refused(w, kind, body, options)
   return err
 end
 
--- A job's JSON with some fields changed; "null" leaves its null there.
-local function job_text(w, fields)
-  local all = { id = w.job.id, status = "completed" }
-  for name, value in pairs(fields or {}) do all[name] = value end
-  return core.encode(all)
-end
-
 -- A call may fail, and it may refuse what it is given, but it never stumbles.
 local function stands(w, f, ...)
   local ok, value, err = pcall(f, ...)
@@ -88,7 +81,7 @@ end
 -- A job whose looks show these statuses, one after another.
 local function goes(w, ...)
   local turns = {}
-  for i, status in ipairs { ... } do turns[i] = reply(job_text(w, { status = status })) end
+  for i, status in ipairs { ... } do turns[i] = reply(w:job_text({ status = status })) end
   local client, server = w:played(turns)
   local job, err = client.jobs:wait(w.job.id, { timeout = 60 })
   w:tell(err)
@@ -127,7 +120,7 @@ end
 return {
   { id = "C1", fault = "JSON that is cut, wrong, behind a mark, or with something after it", expect = "json, says where, shows no body",
     make = function(w)
-      local text = job_text(w, { name = "zzzz" })
+      local text = w:job_text({ name = "zzzz" })
       for _, body in ipairs { text:sub(1, -2), text .. "x", text .. text, "\u{feff}" .. text, "{", "[", '{"id":}', "{'id':1}",
         '{"id":"x",}', "nul", '"open' } do
         refused(w, "json", body)
@@ -211,9 +204,9 @@ return {
     make = function(w)
       for _, status in ipairs { "completed", "Completed", "COMPLETED" } do assert(goes(w, status)) end
       for _, status in ipairs { "error", "ERROR", "Aborted" } do assert(select(2, goes(w, status)).kind == "failed") end
-      local server = w:wire { always = reply(job_text(w, { status = "resting" })) }
+      local server = w:wire { always = reply(w:job_text({ status = "resting" })) }
       for _, status in ipairs { "resting", "", "  " } do
-        server.turns.always = reply(job_text(w, { status = status }))
+        server.turns.always = reply(w:job_text({ status = status }))
         local client = w:client { at = server }
         local err = w:fails("timeout", client.jobs:wait(w.job.id, { timeout = 5 }))
         assert(err.message:find("last seen as " .. status:match "%S*", 1, true))
@@ -229,7 +222,7 @@ return {
   { id = "C12", fault = "a completed job with batches that are not, or have no file, or segments",
     expect = "errors for those; all segments, in order", make = function(w)
       local function batch(fields) return setmetatable(fields, nil) end
-      local body = job_text(w, { batches = { batch { name = "ok", status = "completed", segments = { "s1", "s2" }, recordCount = 2 },
+      local body = w:job_text({ batches = { batch { name = "ok", status = "completed", segments = { "s1", "s2" }, recordCount = 2 },
         batch { name = "no", status = "aborted", message = "too long" }, batch { name = "bare", status = "completed" } } })
       local client, server = w:played { reply(body), csv "a\n1\n", csv "a\n2\n" }
       local job = assert(client.jobs:get(w.job.id))
@@ -244,7 +237,7 @@ return {
     make = function(w)
       local batches = {}
       for i = 1, 50 do batches[i] = { name = i % 2 == 0 and "A" or "a", status = "completed", fileId = "f" .. i } end
-      local client, server = w:played { reply(job_text(w, { batches = { batches[1] } })), reply(job_text(w, { batches = batches })) }
+      local client, server = w:played { reply(w:job_text({ batches = { batches[1] } })), reply(w:job_text({ batches = batches })) }
       local job = assert(client.jobs:get(w.job.id))
       assert(job:refresh() and #job.batches == 50)
       server.turns.always = csv "a\n1\n"
@@ -254,7 +247,7 @@ return {
     end },
 
   { id = "C14", fault = "recordCount is not the number of rows", expect = "incomplete, unless verify is off", make = function(w)
-      local body = job_text(w, { batches = { { name = "a", status = "completed", fileId = "f", recordCount = 3 } } })
+      local body = w:job_text({ batches = { { name = "a", status = "completed", fileId = "f", recordCount = 3 } } })
       local client, server = w:played { reply(body) }
       local batch = assert(client.jobs:get(w.job.id)).batches[1]
       server.turns.always = csv "a\n1\n2\n"

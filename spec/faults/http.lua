@@ -1,6 +1,5 @@
 --- Faults of HTTP, and of the API behind it.
 
-local core = require "zuora.core"
 local support = require "spec.support"
 local wire = require "spec.faults.wire"
 
@@ -64,8 +63,6 @@ local function plays(w, bytes, ...)
   end
   error(tostring(err))
 end
-
-local function job_text(w, status) return core.encode { id = w.job.id, status = status or "completed" } end
 
 return {
   { id = "B1", fault = "401 to the first call, to a poll, to a download", expect = "one new token, and the same request again",
@@ -240,7 +237,7 @@ return {
     make = function(w)
       once(w, "json", 200)
       once(w, "json", 204)
-      assert(waits(w, 202, nil, job_text(w)) == 0)
+      assert(waits(w, 202, nil, w:job_text()) == 0)
       local client = w:client()
       w.sim:heal()
       strike(w, "DELETE *", 204)
@@ -250,10 +247,10 @@ return {
   { id = "B20", fault = "JSON as text/html, as iso-8859-1, without a type", expect = "JSON is read all the same",
     make = function(w)
       for _, media_type in ipairs { "text/html", "application/json; charset=iso-8859-1", "text/plain", "x" } do
-        strike(w, JOB, 200, { body = job_text(w), headers = { ["Content-Type"] = media_type } })
+        strike(w, JOB, 200, { body = w:job_text(), headers = { ["Content-Type"] = media_type } })
         assert(w:client().jobs:get(w.job.id).id == w.job.id)
       end
-      assert(plays(w, reply(job_text(w), { ["Content-Type"] = "" })))
+      assert(plays(w, reply(w:job_text(), { ["Content-Type"] = "" })))
     end },
 
   { id = "B21", fault = "200, and the error comes as the file", expect = "an error, and no file", make = function(w)
@@ -283,7 +280,7 @@ return {
 
   { id = "B23", fault = "headers: 300 KB, a line of 100 KB, 2,000 of them, NUL, folded, without a colon",
     expect = "an error, or the answer; bounded memory", make = function(w)
-      local function with(lines) return "HTTP/1.1 200 OK\r\n" .. lines .. reply(job_text(w)):match "^[^\r]*\r\n(.*)$" end
+      local function with(lines) return "HTTP/1.1 200 OK\r\n" .. lines .. reply(w:job_text()):match "^[^\r]*\r\n(.*)$" end
       local lines = {}
       for i = 1, 2000 do lines[i] = ("X-%d: y\r\n"):format(i) end
       for _, more in ipairs { ("X-Y: " .. ("z"):rep(1000) .. "\r\n"):rep(300), "X-Y: " .. ("z"):rep(100000) .. "\r\n",
@@ -298,16 +295,16 @@ return {
 
   { id = "B24", fault = "HTTP/0.9, HTTP/1.0, statuses of 099 and 600", expect = "an error, or what is in it",
     make = function(w)
-      plays(w, cut(job_text(w)), "transport")
-      assert(plays(w, cut((reply(job_text(w)):gsub("HTTP/1.1", "HTTP/1.0")))))
+      plays(w, cut(w:job_text()), "transport")
+      assert(plays(w, cut((reply(w:job_text()):gsub("HTTP/1.1", "HTTP/1.0")))))
       for _, status in ipairs { "099 x", "600 x", "999 x", "2 x", "abc", "" } do
-        plays(w, cut(reply(job_text(w), {}, status)), "transport", "http", "api", "json")
+        plays(w, cut(reply(w:job_text(), {}, status)), "transport", "http", "api", "json")
       end
       plays(w, cut "HTTP/9.9 200 OK\r\n\r\n", "transport", "json")
     end },
 
   { id = "B25", fault = "Set-Cookie", expect = "it is not sent back", make = function(w)
-      local client, server = w:played { reply(job_text(w), { ["Set-Cookie"] = "a=planted-cookie; Path=/" }) }
+      local client, server = w:played { reply(w:job_text(), { ["Set-Cookie"] = "a=planted-cookie; Path=/" }) }
       assert(client.jobs:get(w.job.id) and client.jobs:get(w.job.id))
       assert(#server.requests == 2 and not server.requests[2].headers.cookie)
     end },

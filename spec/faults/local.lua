@@ -3,6 +3,7 @@
 local core = require "zuora.core"
 local support = require "spec.support"
 local wire = require "spec.faults.wire"
+local world = require "spec.faults.world"
 
 local csv, cut = wire.csv, wire.cut
 
@@ -35,8 +36,6 @@ local function on_small_disk(w, options)
   os.execute("mkdir -p " .. w:path "small")
   return ("unshare -rm sh -c 'mount -t tmpfs -o %s none %s && exec \"$@\"' sh"):format(options, w.directory .. "/small")
 end
-
-local function shim(name, value) return ("%s=%s LD_PRELOAD=%s"):format(name, value, support.native "faults/shim.so") end
 
 local function process()
   return ("local process = assert(package.loadlib(%q, 'luaopen_process'))()\n"):format(support.native "process.so")
@@ -106,7 +105,7 @@ return {
     make = function(w)
       for call, words in pairs { ["write:28"] = "No space left", ["write:5"] = "Input/output", ["fsync:5"] = "Input/output",
         ["fsync:122"] = "quota", ["rename:5"] = "Input/output" } do
-        w:child(FAILS_TO_WRITE:format("file", words), shim("FAULT_CALL", call))
+        w:child(FAILS_TO_WRITE:format("file", words), world.shim("FAULT_CALL", call))
       end
     end },
 
@@ -152,6 +151,7 @@ return {
         local pid = process.fork()
         if pid == 0 then
           local wire = require "spec.faults.wire"
+local world = require "spec.faults.world"
           local server = wire.new(function(c) c:fill() c:reset() end)
           support.write(directory .. "/tmp/port", server.url .. "\n")
           while true do server:step() require "socket".sleep(0.001) end
@@ -220,14 +220,14 @@ return {
         local finished = assert(client.jobs:submit { queries = { A = "select Id from Account" } })
         assert(finished:wait { min = 0.01, max = 0.05, timeout = 10 })
 
-        assert(core.now() - started < 5)]], shim("FAULT_CLOCK", 1))
+        assert(core.now() - started < 5)]], world.shim("FAULT_CLOCK", 1))
       w.sim:fault { on = "GET /v1/batch-query/*", kind = "status", status = 429, times = "always",
         headers = { ["Retry-After"] = os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + 60) } }
       w:child([[
         local clock = support.clock()
         local client = new({ token = "t" }, { clock = clock })
         for _ = 1, 4 do fails("http", client.jobs:get(job)) end
-        assert(clock.total() < 4 * 3 * 300, clock.total())]], shim("FAULT_CLOCK", 1))
+        assert(clock.total() < 4 * 3 * 300, clock.total())]], world.shim("FAULT_CLOCK", 1))
     end },
 
   { id = "D12", fault = "the machine slept: the token has ended, and its clock does not know", expect = "401, and a new token",

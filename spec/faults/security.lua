@@ -189,7 +189,7 @@ return {
         w:child(([[
           local client = new { proxy = "http://planted.user:planted-proxy@%s", retries = 0 }
           fails("transport", client.jobs:get(job))]]):format(host),
-          "FAULT_NAMES=none LD_PRELOAD=" .. support.native "faults/shim.so")
+          world.shim("FAULT_NAMES", "none"))
       end
       local proxy = w:wire { always = reply("proxy planted-proxy", {}, "407 No") }
       local client = w:client { base_url = "http://127.0.0.1:1", token = "t", retries = 0,
@@ -295,8 +295,8 @@ return {
     end },
 
   { id = "F17", fault = "a second answer behind the first, which nobody asked for", expect = "it is nobody's answer", make = function(w)
-      local mine = reply(core.encode { id = w.job.id, status = "completed" })
-      local forged = reply(core.encode { id = w.job.id, status = "forged" })
+      local mine = reply(w:job_text())
+      local forged = reply(w:job_text { status = "forged" })
       -- libcurl before 8.1 takes a kept connection though something waits on it: what waits must be what was asked for.
       local function late(c)
         c:send(mine)

@@ -87,7 +87,7 @@ return {
     end },
 
   { id = "V4", fault = "HTTP/2: goodbye under 32 tasks", expect = "all succeed", needs = nginx.missing, make = function(w)
-      local body, seen, left = core.encode { id = w.job.id, status = "completed" }, 0, 3
+      local body, seen, left = w:job_text(), 0, 3
       local function answer(c, stream)
         c:send(h2.answer(stream, body, { ["content-type"] = "application/json", ["content-length"] = #body }))
       end
@@ -204,7 +204,8 @@ return {
       assert(w:read "once" == w:read "bit" and w:read "bit":find("\u{1f600}", 1, true), w:read "once")
     end },
 
-  { id = "V12", fault = "a TLS client that goes without a word, behind its request", expect = "the simulator serves the others", make = function()
+  { id = "V12", fault = "a TLS client that goes without a word, behind its request",
+    expect = "the simulator serves the others", make = function()
       local secure <close> = support.simulator { tls = true }
       local plain = assert(socket.connect("127.0.0.1", tonumber(secure.url:match ":(%d+)$")))
       local connection = assert(ssl.wrap(plain, { mode = "client", protocol = "any", verify = "none" }))

@@ -91,6 +91,13 @@ function World:wire(turns, options)
   return server
 end
 
+--- The world's job as JSON, completed; with other fields, or more.
+function World:job_text(fields)
+  local all = { id = self.job.id, status = "completed" }
+  for name, value in pairs(fields or {}) do all[name] = value end
+  return core.encode(all)
+end
+
 --- Answers as Zuora does, whoever asks, and be it by way of a proxy.
 function World:serve(connection, request)
   if request.method == "CONNECT" then
@@ -99,7 +106,7 @@ function World:serve(connection, request)
   elseif request.line:find("/oauth/token", 1, true) then
     connection:send(wire.reply(core.encode { access_token = world.planted.token, token_type = "bearer", expires_in = 3599 }))
   else
-    connection:send(wire.reply(core.encode { id = self.job.id, status = "completed" }))
+    connection:send(wire.reply(self:job_text()))
   end
 end
 
@@ -158,6 +165,19 @@ function World:played(turns, options)
   return client, server, clock
 end
 
+--- The call that is answered so must succeed at its second try.
+function World:second_try(turn)
+  local client, server = self:played { turn }
+  assert(client.jobs:get(self.job.id).id == self.job.id)
+  assert(#server.requests == 2, #server.requests)
+end
+
+--- Without another try it must be an error of that kind.
+---@return table err
+function World:single_try(kind, turns)
+  return self:fails(kind, self:played(turns, { retries = 0 }).jobs:get(self.job.id))
+end
+
 --- What the simulator was asked.
 function World:sent(method, target) return support.sent(self.sim, method, target) end
 
@@ -169,6 +189,9 @@ function World:shell(command)
   self:tell(text)
   return text, status
 end
+
+--- Before a command: the C library as shim.c has it.
+function world.shim(name, value) return ("%s=%s LD_PRELOAD=%s"):format(name, value, support.native "faults/shim.so") end
 
 -- A process has its own world: the same simulator, the same folder.
 local INSIDE = [[
