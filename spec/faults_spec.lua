@@ -59,3 +59,37 @@ for _, letter in ipairs(LETTERS) do
     end
   end)
 end
+
+describe("what is asked of every case", function()
+  local kept
+
+  local function asked(make)
+    local ok, problem = pcall(world.run, shared, { id = "X1", make = make })
+    if kept then kept:close() end
+    kept = nil
+    assert.is_false(ok)
+    return tostring(problem)
+  end
+
+  it("finds a secret that was told, wherever", function()
+    for _, secret in pairs(world.planted) do
+      assert.matches("a secret was told", asked(function(w) w:tell { deep = { [1] = "x" .. secret .. "y" } } end))
+    end
+    assert.matches("a secret was told", asked(function(w)
+      w:child "print 'Bearer simulated-token.1.42'"
+    end))
+  end)
+
+  it("finds a descriptor, a file and a spool that are left", function()
+    assert.matches("descriptors before", asked(function() kept = assert(io.open "/dev/null") end))
+    assert.matches("descriptors before", asked(function(w) w:child "Kept = io.open '/dev/null'" end))
+    assert.matches("a file was left: x.part", asked(function(w) support.write(w.directory .. "/x.part", "") end))
+    assert.matches("a spool was left", asked(function(w) support.write(w.directory .. "/tmp/x", "") end))
+  end)
+
+  it("finds a client that does not work afterwards", function()
+    assert.matches("does not work afterwards", asked(function(w)
+      w:client { base_url = "http://127.0.0.1:" .. world.closed_port(), token = "t" }
+    end))
+  end)
+end)

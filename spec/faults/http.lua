@@ -112,9 +112,8 @@ return {
       assert(err.code == "90002" or err.status == 404, tostring(err))
       assert(w:fails("api", client.jobs:wait "ff0000000000000000000000000000ff").status == err.status)
       w:fails("api", client.files:download("ff0000000000000000000000000000ff", w:path "file"))
-      w.sim:forward(4 * 24 * 3600)
+      strike(w, FILE, 404, { body = '{"message":"the file was purged"}' })
       w:fails("api", client.files:download(w.job.file, w:path "file"))
-      w.sim:forward(-4 * 24 * 3600)
       assert(not w:read "file")
     end },
 
