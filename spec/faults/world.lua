@@ -2,6 +2,7 @@
 --- is in anything that was said, no descriptor and no file is left, and the clients it made go on working.
 
 local core = require "zuora.core"
+local mime = require "mime"
 local socket = require "socket"
 local support = require "spec.support"
 local wire = require "spec.faults.wire"
@@ -19,6 +20,7 @@ world.planted = {
 
 local SECRETS = { "simulated-token", "planted-", "planted=", "planted.user", "planted pass" }
 for _, secret in pairs(world.planted) do SECRETS[#SECRETS + 1] = core.escape(secret) end
+SECRETS[#SECRETS + 1] = (mime.b64(world.planted.username .. ":" .. world.planted.password))
 
 -- --- what was said -----------------------------------------------------------------------------------
 
