@@ -128,12 +128,12 @@ return {
     make = function(w)
       for _, bytes in ipairs { "", reply(w:job_text()):sub(1, 40), reply(w:job_text()):sub(1, -5) } do
         local client, server = w:played({ stall(bytes) },
-          { timeout = 0.1, stall_timeout = 0.1 })
+          { timeout = 0.25, stall_timeout = 0.25 })
         assert(client.jobs:get(w.job.id))
         assert(#server.requests == 2)
       end
       local client = w:played({ stall(csv(CSV):sub(1, -5)), csv(CSV) },
-        { stall_timeout = 0.1 })
+        { stall_timeout = 0.25 })
       assert(client.files:download("f", w:path "file") and w:read "file" == CSV)
     end },
 
@@ -145,7 +145,7 @@ return {
       w.sim:fault { on = "GET /v1/batch-query/*", kind = "trickle", size = 1, seconds = 0.1, times = "always" }
       local started = core.now()
       w:fails("timeout", client.jobs:get(w.job.id, { deadline = 0.3 }))
-      assert(core.now() - started < 0.8)
+      assert(core.now() - started < 2)
     end },
 
   { id = "A20", fault = "one byte in each packet, and in each chunk", expect = "the same as in one piece",

@@ -61,7 +61,7 @@ return {
         retries = 0 }
       local started = core.now()
       local err = w:fails("transport", client.jobs:get(w.job.id))
-      assert(err.curl == "OPERATION_TIMEDOUT" and core.now() - started < 1)
+      assert(err.curl == "OPERATION_TIMEDOUT" and core.now() - started < 3)
       close()
       w:wire({}, { port = port })
     end },
@@ -81,9 +81,9 @@ return {
       w:child(BY_NAME .. [[
         local client, started = new { retries = 0, connect_timeout = 0.1, token = "t" }, core.now()
         assert(fails("transport", client.jobs:get(job)).curl == "OPERATION_TIMEDOUT")
-        assert(core.now() - started < 0.45)
+        assert(core.now() - started < 0.9)
         client:close()
-        assert(core.now() - started < 1.5)
+        assert(core.now() - started < 3)
         works(new())]], named "slow")
     end },
 
@@ -134,7 +134,7 @@ return {
         retries = 0, ca_file = w:tls().certificate }
       local started = core.now()
       assert(w:fails("transport", client.jobs:get(w.job.id)).curl == "OPERATION_TIMEDOUT")
-      assert(core.now() - started < 1)
+      assert(core.now() - started < 3)
       silent:close()
       w:wire({}, { port = port, tls = w:tls() })
     end },
@@ -233,7 +233,7 @@ return {
       local ok, problem = pcall(w.child, w, BY_NAME .. [[
         local started = core.now()
         works(new { connect_timeout = 5 })
-        assert(core.now() - started < 2)]], named "six")
+        assert(core.now() - started < 4)]], named "six")
       close()
       assert(ok, problem)
       w:child(BY_NAME .. "works(new { connect_timeout = 5 })", named "six") -- refused at once

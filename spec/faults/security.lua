@@ -326,13 +326,13 @@ return {
         return core.now() - started
       end
       for _, unit in ipairs { '"', '""', ",", "\n", '"\n', "\r", '",' } do
-        assert(seconds("a\n" .. unit:rep(1000000)) < 2, unit)
+        assert(seconds("a\n" .. unit:rep(1000000)) < 5, unit)
       end
       for _, body in ipairs { ('{"a":'):rep(100000), ('"\\u0000'):rep(100000), ("[],"):rep(300000), (" "):rep(1000000) } do
         local started = core.now()
         local client = w:played({ always = reply(body) }, { retries = 0 })
         w:fails("json", client.jobs:get(w.job.id))
-        assert(core.now() - started < 2)
+        assert(core.now() - started < 5)
       end
       if packing.available() then
         local bomb = csv(packing.gzip(("x"):rep(5000000)), { ["Content-Encoding"] = "gzip" })

@@ -2,7 +2,7 @@
  * What the C library says of names, of the disk and of the time, bent by the environment. For specs, by LD_PRELOAD.
  *
  * FAULT_NAMES  "zuora.test" is this machine, but: again, the first two times it is not known yet; none, it is never
- *              known; slow, it takes half a second; six, it has an IPv6 address, which comes first.
+ *              known; slow, it takes a second; six, it has an IPv6 address, which comes first.
  * FAULT_CALL   "fsync:5": fsync fails by error 5, whenever it is called; so do rename and write (of files).
  * FAULT_CLOCK  the clock on the wall jumps with each look at it, by an hour and by 40 days, back and forth.
  */
@@ -38,7 +38,7 @@ EXPORT int getaddrinfo(const char *node, const char *service, const struct addri
   calls++;
   if (strcmp(fault, "none") == 0) return EAI_NONAME;
   if (strcmp(fault, "again") == 0 && calls <= 2) return EAI_AGAIN;
-  if (strcmp(fault, "slow") == 0) usleep(500000);
+  if (strcmp(fault, "slow") == 0) usleep(999999);
   if (strcmp(fault, "six") != 0) return real("127.0.0.1", service, hints, result);
   int code = real("::1", service, hints, result);
   return code != 0 ? code : real("127.0.0.1", service, hints, &(*result)->ai_next);
