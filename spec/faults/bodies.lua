@@ -154,7 +154,7 @@ return {
         return function(c)
           c:dribble(head)
           for i = 1, #body do c:dribble(("1\r\n%s\r\n"):format(body:sub(i, i))) end
-          c:dribble "0\r\n\r\n"
+          c:send "0\r\n\r\n"
         end
       end
       local body = w:job_text { name = "Ærø\n\"" }

@@ -305,6 +305,7 @@ local world = require "spec.faults.world"
       while not w:read "file.part" do client:step(0.01) end
       w:child([[assert(fails("file", new().files:download(file, directory .. "/file")).message:find "[Bb]usy")]])
       first:cancel()
+      w.sim:heal()
       assert(client.files:download(w.job.file, w:path "file").records == 3)
     end },
 
