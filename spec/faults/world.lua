@@ -193,7 +193,7 @@ function World:shell(command)
 end
 
 --- Before a command: the C library as shim.c has it.
-function world.shim(name, value) return ("%s=%s LD_PRELOAD=%s"):format(name, value, support.native "faults/shim.so") end
+function world.shim(name, value) return ("%s=%s LD_PRELOAD=%s"):format(name, value, support.native "shim.so") end
 
 -- A process has its own world: the same simulator, the same folder.
 local INSIDE = [[
