@@ -3,6 +3,7 @@
 # make test       the same, then all specs
 # make test-big   results of 2 GiB in a few MiB of memory
 # make check      the core's specs under valgrind
+# make torture    every allocation and every system call fails once, under sanitizers
 # make bench      how fast it is, beside others
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
 # make install    DESTDIR= PREFIX=/usr/local
@@ -43,7 +44,7 @@ endif
 
 SOURCES  = $(wildcard src/*.c src/*/*.c)
 HEADERS  = $(wildcard src/*.h src/*/*.h)
-SPEC_SOURCES = $(wildcard spec/*.c)
+SPEC_SOURCES = $(wildcard spec/*.c spec/torture/*.c)
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 CORE     = $(BUILD)/zuora/core.so
 LUA_FILES = $(shell find lua -name '*.lua')
@@ -52,7 +53,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check bench lint install clean
+.PHONY: all deps demo test test-big check torture bench lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -109,6 +110,13 @@ check: all
 	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
 	SPEC_LUA_PREFIX="$(VALGRIND) --leak-check=no" busted spec/fork_spec.lua # children leak, on purpose
 
+# What `test` does in part: see spec/torture.
+SANITIZED = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+torture: all
+	$(MAKE) BUILD=build/asan CFLAGS="$(SANITIZED)" all build/asan/spec/torture/memory
+	TORTURE=all ASAN_OPTIONS=malloc_context_size=8 busted spec/torture
+
 # The peer and the floor of a bench.
 $(BUILD)/bench/many: spec/bench/many.c
 	@mkdir -p $(@D)
@@ -119,14 +127,15 @@ bench: all $(BUILD)/bench/many
 	for bench in many simulator results; do \
 	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/$$bench.lua || exit 1; done
 
-# What only specs need.
+# What only specs need. (Bound late: what is preloaded is in programs without Lua, too.)
 $(BUILD)/spec/%.so: spec/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(SHARED) $(LDFLAGS) -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(SHARED) -Wl,-z,lazy $(LDFLAGS) -o $@ $<
 
-$(BUILD)/spec/threads: spec/threads.c Makefile
+# Programs that host Lua; their modules find its functions, and whatever else they export.
+$(BUILD)/spec/%: spec/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(shell $(PKG) --libs $(LUA_PC))
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -pthread -rdynamic -o $@ $< $(shell $(PKG) --libs $(LUA_PC))
 
 lint:
 	luacheck .

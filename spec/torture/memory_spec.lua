@@ -1,0 +1,30 @@
+-- The main job while memory fails: Lua's own, and that of the core, libcurl and zlib. `make torture` fails every
+-- allocation, under sanitizers; `busted` some of them. See memory.c.
+
+local sweep = require "spec.torture.sweep"
+
+local ALL = os.getenv "TORTURE" ~= nil
+
+-- What fails, and of how many allocations one is tried in a part of job.lua.
+local SWEEPS = {
+  { who = "lua", of = "Lua", json = 1, core = 71, client = 31, work = 67 },
+  { who = "core.so,libcurl,libz", of = "C", client = 3, work = 41 },
+}
+
+describe("when memory fails", function()
+  for _, one in ipairs(SWEEPS) do
+    for _, how in ipairs { "only", "from" } do
+      for _, part in ipairs { "json", "core", "client", "work" } do
+        local step = one[part]
+        if step then
+          it(("of %s, %s the n-th allocation, in %s"):format(one.of, how, part), function()
+            local result = sweep.run { who = one.who, how = how, part = part, step = ALL and 1 or step,
+              build = ALL and "build/asan" or "build" }
+            print(("%d of %d allocations failed"):format(result.tried, result.count))
+            assert.equal("", sweep.told(result))
+          end)
+        end
+      end
+    end
+  end
+end)

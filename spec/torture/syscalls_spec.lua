@@ -1,0 +1,121 @@
+-- Files that are brought while system calls fail, or while the process is killed. `make torture` does all of it,
+-- `busted` a part. See syscalls.c.
+
+local downloads = require "spec.torture.downloads"
+local support = require "spec.support"
+
+local ALL = os.getenv "TORTURE" ~= nil
+local STEP, KILLS = ALL and 1 or 19, ALL and 200 or 10
+local HERE = support.shell "pwd":match "%S+"
+
+describe("a file that is brought", function()
+  local shim, directory
+
+  setup(function()
+    shim = HERE .. "/" .. support.native "torture/syscalls.so"
+    directory = HERE .. "/" .. support.scratch "syscalls"
+  end)
+
+  it("is whole, or told as an error of the disk, whichever call fails", function()
+    local text = support.lua(("assert(loadfile 'spec/torture/syscalls.lua')(%q, %q, %d)"):format(shim, directory,
+      STEP), "LD_PRELOAD=" .. shim)
+    assert.matches("^tried %d+\n$", text)
+    print(text)
+  end)
+
+  describe("by a process that is killed", function()
+    local sim, client, ids, ways
+
+    setup(function()
+      sim = support.simulator(downloads.tenant)
+      client = support.client(sim, { tmpdir = directory })
+      ids = downloads.prepare(client)
+      ways = downloads.ways(client, ids, directory)
+      downloads.know(sim, ways)
+    end)
+    teardown(function()
+      client:close()
+      sim:stop()
+    end)
+
+    -- What it printed, and its status: 137 for one that was killed.
+    local function process(way, prefix)
+      return support.lua(("assert(loadfile 'spec/torture/bring.lua')(%q, %q, %q, %q, %q, { job = %q, segment = %q, run = %q })")
+        :format(way.name, directory, sim.url, sim.client_id, sim.client_secret, ids.job, ids.segment, ids.run), prefix)
+    end
+
+    -- Whatever has a name of its own is whole, or what it was before.
+    local function check_names(way, where)
+      for _, name in ipairs(support.listing(directory)) do
+        local content = not name:find "%.part" and support.read(directory .. "/" .. name)
+        assert.is_true(not content or content == way.before or content == way.whole, where .. ": " .. name)
+      end
+    end
+
+    local function finish(way, where)
+      local text, status = process(way)
+      assert.equal(0, status, where .. ": " .. text)
+      check_names(way, where)
+      local left = table.concat(support.listing(directory), " ")
+      assert.is_nil(left:find ".part", where .. ": " .. left)
+      assert.equal(way.name ~= "rows", left ~= "", where .. ": " .. left)
+    end
+
+    local function under_rule(way, rule)
+      way.begin()
+      return process(way, ("LD_PRELOAD=%s SYSCALLS='below=%s %s'"):format(shim, directory, rule))
+    end
+
+    local function kill(way, how, n)
+      local where = ("%s, %s at call %d"):format(way.name, how, n)
+      local text, status = under_rule(way, ("at=%d how=%s"):format(n, how))
+      check_names(way, where)
+      assert.equal(137, status, where .. ": " .. text)
+      finish(way, where)
+    end
+
+    it("at any call is whole or not there, and the next process brings it", function()
+      local log, turn, kills = os.tmpname(), 0, 0
+      for _, way in ipairs(ways) do
+        under_rule(way, "log=" .. log)
+        for n, call in ipairs(downloads.calls(log)) do
+          turn = turn + 1
+          if turn % STEP == 0 then
+            kill(way, call == "write" and "torn" or "kill", n)
+            kills = kills + 1
+          end
+        end
+      end
+      print(("killed at %d calls"):format(kills))
+    end)
+
+    it("at any moment is whole or not there, and the next process goes on with it", function()
+      local way
+      for _, one in ipairs(ways) do
+        if one.name == "plain" then way = one end
+      end
+      way.begin()
+      sim:fault { on = "GET /v1/files/*", kind = "trickle", size = 8000, seconds = 0.002, times = "always" }
+      sim:forget()
+      local kills = 0
+      while kills < KILLS do
+        local text, status = process(way, ("timeout -s KILL %.3f"):format(0.02 + math.random() * 0.3))
+        check_names(way, "at some moment")
+        if status == 0 then
+          way.begin() -- it was faster
+        else
+          assert.equal(137, status, text)
+          kills = kills + 1
+        end
+      end
+      sim:heal()
+      finish(way, "in the end")
+      local gone_on = 0
+      for _, sent in ipairs(support.sent(sim, "GET", "/v1/files/")) do
+        if sent.headers.range then gone_on = gone_on + 1 end
+      end
+      print(("killed at %d moments, gone on %d times"):format(kills, gone_on))
+      assert.is_true(gone_on > 0)
+    end)
+  end)
+end)
