@@ -89,6 +89,7 @@ kinds.array = { is_list, "list (1, 2, 3 … without holes)" }
 kinds.list = { function(v) return is_list(v) and #v > 0 end, "list (1, 2, 3 … without holes) of at least one" }
 kinds.json = { function(v)
   local ok, text = pcall(core.encode, { v })
+  if not ok and text:find "^not enough memory" then error(text, 0) end -- which says nothing about the value
   return ok and utf8.len(text) ~= nil
 end, "value that JSON can hold (its text UTF-8)" }
 kinds.segment = { function(v) return kinds.text[1](v) and v ~= "." and v ~= ".." end,

@@ -45,11 +45,19 @@ static void memory_ask(lua_State *L, size_t size) {
   if (!there) luaL_error(L, "not enough memory for JSON");
 }
 
+/* Calls cjson, as lua_pcall does; false: what the message on the stack says. But that there was no memory says
+ * nothing about what it was given: that goes on. */
+static bool cjson_call(lua_State *L, int arguments, int results) {
+  int status = lua_pcall(L, arguments, results, 0);
+  if (status == LUA_ERRMEM) lua_error(L);
+  return status == LUA_OK;
+}
+
 /* Calls cjson[name](argument) for a setting; false when this cjson refuses it. */
 static bool setting_apply(lua_State *L, int cjson, const char *name) {
   lua_getfield(L, cjson, name); /* [argument, setting] */
   lua_insert(L, -2);
-  bool done = lua_pcall(L, 1, 0, 0) == LUA_OK;
+  bool done = cjson_call(L, 1, 0);
   if (!done) lua_pop(L, 1);
   return done;
 }
@@ -90,7 +98,7 @@ static void instance_make(lua_State *L, int instance) {
 static bool instance_fits(lua_State *L, int instance) {
   lua_rawgeti(L, instance, CJSON_DECODE);
   lua_pushliteral(L, "0.5");
-  bool fits = lua_pcall(L, 1, 1, 0) == LUA_OK && lua_tonumber(L, -1) == 0.5;
+  bool fits = cjson_call(L, 1, 1) && lua_tonumber(L, -1) == 0.5;
   lua_pop(L, 1);
   return fits;
 }
@@ -162,7 +170,7 @@ static int json_decode(lua_State *L) {
   /* for all that may be a string; and, for another decimal point, for all that may be a number */
   instance_push(L, CJSON_DECODE, 2 * length);
   lua_insert(L, 1);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+  if (!cjson_call(L, 1, 1)) {
     lua_pushnil(L);
     lua_insert(L, 1);
     return 2;
