@@ -45,11 +45,13 @@ local function check_files(where, way, call)
   end
 end
 
+-- 1, or 0 when there was no n-th call this time.
 local function try(way, call, how, n)
   local where = ("%s, %s %d, %s"):format(way.name, call, n, how)
   way.begin()
   syscalls.rule(("below=%s calls=%s at=%d how=%s"):format(directory, call, n, how))
   local ok, value, err = pcall(way.bring)
+  local _, struck = syscalls.count()
   syscalls.rule ""
   if ok and value then
     local content = way.read(value)
@@ -63,6 +65,7 @@ local function try(way, call, how, n)
   if syscalls.held() > 0 then problem(where, "%d descriptors are left open", syscalls.held()) end
   value, err = way.bring()
   if not value or way.read(value) ~= way.whole then problem(where, "afterwards: %s", tostring(err or value)) end
+  return math.min(struck, 1)
 end
 
 -- --- all of them --------------------------------------------------------------------------------------
@@ -89,10 +92,7 @@ for _, way in ipairs(ways) do
     for _, how in ipairs(hows(call)) do
       for n = 1, count do
         turn = turn + 1
-        if turn % step == 0 then
-          try(way, call, how, n)
-          tried = tried + 1
-        end
+        if turn % step == 0 then tried = tried + try(way, call, how, n) end
       end
     end
   end

@@ -8,6 +8,45 @@ local ALL = os.getenv "TORTURE" ~= nil
 local STEP, KILLS = ALL and 1 or 19, ALL and 200 or 10
 local HERE = support.shell "pwd":match "%S+"
 
+describe("the library that fails system calls", function()
+  local shim, directory
+
+  setup(function()
+    shim = HERE .. "/" .. support.native "torture/syscalls.so"
+    directory = HERE .. "/" .. support.scratch "syscalls"
+  end)
+
+  local function run(rule, code)
+    return support.lua(code:format(directory .. "/file"), ("LD_PRELOAD=%s SYSCALLS='below=%s %s'"):format(shim, directory, rule))
+  end
+
+  local WRITES = [[
+    local file = assert(io.open(%q, "w"))
+    file:setvbuf "no"
+    print(select(2, file:write "one line\n"))
+    print(select(2, file:write "another\n"))]]
+
+  it("reaches what Lua writes, in half and for good", function()
+    local _, status = run("calls=write at=2 how=torn", WRITES)
+    assert.equal(137, status)
+    assert.equal("one line\nanot", support.read(directory .. "/file"))
+  end)
+
+  it("fails the n-th call, or all from there on", function()
+    assert.equal("\nNo space left on device\t28\n", (run("calls=write at=2 how=ENOSPC", WRITES)))
+    assert.matches("^No space left on device\t28\nNo space", (run("calls=write at=1 times=always how=ENOSPC", WRITES)))
+  end)
+
+  it("ends a process where it connects", function()
+    local sim <close> = support.simulator()
+    local code = ([[
+      local client = require "zuora".new { base_url = %q, token = "x", retries = 0 }
+      print(select(2, client.jobs:get "1"))]]):format(sim.url)
+    assert.matches("Couldn't connect to server", run("calls=connect at=1 times=always how=ECONNREFUSED", code))
+    assert.equal(137, select(2, run("calls=connect at=1 how=kill", code)))
+  end)
+end)
+
 describe("a file that is brought", function()
   local shim, directory
 
