@@ -15,6 +15,7 @@
 #define _FILE_OFFSET_BITS 64
 #endif
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -93,6 +94,12 @@ double clock_now(void);
 /* Pushes what the system says of an errno, and returns it. (strerror may use a buffer that all threads
  * share, and other threads may run other Lua states.) */
 const char *errno_push(lua_State *L, int number);
+
+/* A system call, again as long as a signal of the host's interrupts it; `done` is what it returned. */
+#define UNINTERRUPTED(done, call)                                                                  \
+  do {                                                                                             \
+    (done) = (call);                                                                               \
+  } while ((done) < 0 && errno == EINTR)
 
 /* Descriptors, and what stands behind them, are shared with a child made by fork; what owns one
  * remembers which process made it. */

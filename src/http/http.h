@@ -66,6 +66,9 @@ int target_look(const char *path, mode_t *mode);
  * while another download into the same path is going on. */
 int part_open(const char *part, mode_t mode, bool resume);
 
+/* Cuts the file off at that byte, where the next one goes. 0, or an errno. */
+int file_truncate(int fd, curl_off_t end);
+
 /* Does the name still stand for this file? */
 bool part_is_named(int fd, const char *part);
 

@@ -47,23 +47,34 @@ static int part_check(int fd) {
 
 /* Nobody else is to write into it, in this process or another. 0, or an errno. */
 static int part_lock(int fd, const char *part) {
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK ? EBUSY : errno;
+  int locked;
+  UNINTERRUPTED(locked, flock(fd, LOCK_EX | LOCK_NB));
+  if (locked != 0) return errno == EWOULDBLOCK ? EBUSY : errno;
   /* Between our open and our lock its owner may have made it the finished file. */
   return part_is_named(fd, part) ? 0 : EBUSY;
 }
 
+int file_truncate(int fd, curl_off_t end) {
+  int failed;
+  UNINTERRUPTED(failed, ftruncate(fd, end));
+  return failed == 0 && lseek(fd, end, SEEK_SET) == end ? 0 : errno;
+}
+
 int part_open(const char *part, mode_t mode, bool resume) {
   const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-  int fd = open(part, flags | O_CREAT | O_EXCL, mode), error = 0;
+  int fd, error = 0;
+  UNINTERRUPTED(fd, open(part, flags | O_CREAT | O_EXCL, mode));
+  bool made = fd >= 0;
   if (fd < 0 && errno == EEXIST) {
-    fd = open(part, flags);
+    UNINTERRUPTED(fd, open(part, flags));
     if (fd < 0 && errno == ENOENT) errno = EBUSY; /* its owner has just finished it */
     if (fd >= 0) error = part_check(fd);
   }
   if (fd < 0) return -1;
   if (error == 0) error = part_lock(fd, part);
-  if (error == 0 && !resume && ftruncate(fd, 0) != 0) error = errno;
+  if (error == 0 && !resume) error = file_truncate(fd, 0);
   if (error == 0) return fd;
+  if (made && error != EBUSY) (void)unlink(part); /* nobody else has got hold of it */
   (void)close(fd);
   errno = error;
   return -1;
@@ -93,9 +104,13 @@ int part_publish_beside(int fd, const char *part, const char *path) {
 }
 
 int spool_open(lua_State *L, const char *directory) {
+  int fd;
+#if defined(O_TMPFILE) /* never has one, where the file system can do that */
+  UNINTERRUPTED(fd, open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (fd >= 0) return fd;
+#endif
   char *name = lua_newuserdatauv(L, strlen(directory) + sizeof "/.spool-XXXXXX", 0);
-  (void)strcat(strcpy(name, directory), "/.spool-XXXXXX");
-  int fd = mkostemp(name, O_CLOEXEC);
+  UNINTERRUPTED(fd, mkostemp(strcat(strcpy(name, directory), "/.spool-XXXXXX"), O_CLOEXEC));
   if (fd >= 0) (void)unlink(name);
   lua_pop(L, 1);
   return fd;

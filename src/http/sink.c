@@ -84,11 +84,9 @@ static bool sink_usable(Sink *sink) {
 /* All of it, however many calls that takes. */
 static bool write_all(Sink *sink, const char *data, size_t length) {
   while (length > 0) {
-    ssize_t written = write(sink->fd, data, length);
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return sink_fail(sink);
-    }
+    ssize_t written;
+    UNINTERRUPTED(written, write(sink->fd, data, length));
+    if (written < 0) return sink_fail(sink);
     data += written;
     length -= (size_t)written;
   }
@@ -185,8 +183,7 @@ bool sink_begin(Sink *sink, const BodyHead *head) {
   if (!sink_usable(sink)) return false;
   sink->used = 0;
   sink->bytes = sink->syncing = sink->kept;
-  if (ftruncate(sink->fd, sink->kept) != 0 || lseek(sink->fd, sink->kept, SEEK_SET) != sink->kept)
-    return sink_fail(sink);
+  if (file_truncate(sink->fd, sink->kept) != 0) return sink_fail(sink);
   if (sink->gathered == NULL && (sink->gathered = malloc(GATHER_SIZE)) == NULL)
     return sink_fail(sink);
   if (!head_remember(sink, head)) return false;
@@ -281,6 +278,14 @@ static int sink_close(lua_State *L) {
   return 0;
 }
 
+/* All that was received is on the disk. */
+static bool sink_sync(Sink *sink) {
+  int failed;
+  if (!sink_usable(sink) || !sink_flush(sink)) return false;
+  UNINTERRUPTED(failed, fsync(sink->fd));
+  return failed == 0 || sink_fail(sink);
+}
+
 /* sink:finish(path | nil) -> true | false: something is at that path | nil, message, errno. Everything is on
  * the disk, then the sink's path is replaced; or the file is put at another one, where nothing is. Raises
  * when the newest request into this sink did not bring a whole body. */
@@ -297,8 +302,7 @@ static int sink_finish(lua_State *L) {
   if (sink->claimed || !sink->whole)
     return luaL_error(L, "attempt to finish a sink whose body is not whole");
   if (sink->path == NULL) return luaL_error(L, "attempt to finish a sink without a path");
-  if (sink->error == 0 && sink_flush(sink) && fsync(sink->fd) != 0) (void)sink_fail(sink);
-  int error = sink->error;
+  int error = sink_sync(sink) ? 0 : sink->error;
   if (error == 0)
     error = other != NULL ? part_publish_beside(sink->fd, sink->part, other)
                           : part_publish(sink->fd, sink->part, sink->path);
@@ -436,9 +440,11 @@ static bool sink_take_over(Sink *sink) {
     return false;
   ssize_t got;
   if (lseek(sink->fd, 0, SEEK_SET) != 0) return false;
-  while ((got = read(sink->fd, sink->gathered, GATHER_SIZE)) > 0)
-    if (!sink->stage->push(sink->stage, sink->gathered, (size_t)got, emit_nowhere, NULL))
+  do {
+    UNINTERRUPTED(got, read(sink->fd, sink->gathered, GATHER_SIZE));
+    if (got > 0 && !sink->stage->push(sink->stage, sink->gathered, (size_t)got, emit_nowhere, NULL))
       return false;
+  } while (got > 0);
   return got == 0 && lseek(sink->fd, 0, SEEK_CUR) == size;
 }
 

@@ -28,9 +28,11 @@ bool state_write(const char *path, const char *identity, const BodyHead *head) {
                         head->content_type != NULL ? head->content_type : "");
   if (length < 0 || (size_t)length >= sizeof text)
     return false; /* no state is better than half of one */
-  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); /* nobody's, and no FIFO */
+  int fd;
+  UNINTERRUPTED(fd, open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)); /* nobody's */
   if (fd < 0) return false;
-  ssize_t written = write(fd, text, (size_t)length);
+  ssize_t written;
+  UNINTERRUPTED(written, write(fd, text, (size_t)length));
   return (close(fd) == 0) && written == (ssize_t)length;
 }
 
@@ -44,12 +46,13 @@ static char *line_next(char **text) {
 }
 
 bool state_read(const char *path, const char *identity, char room[STATE_ROOM], BodyHead *head) {
-  int fd =
-      open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK); /* a FIFO would let us wait */
+  int fd;
+  UNINTERRUPTED(fd, open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)); /* no FIFO */
   if (fd < 0) return false;
   struct stat status;
   bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-  ssize_t got = regular ? read(fd, room, STATE_ROOM - 1) : -1;
+  ssize_t got = -1;
+  if (regular) UNINTERRUPTED(got, read(fd, room, STATE_ROOM - 1));
   (void)close(fd);
   if (got <= 0) return false;
   room[got] = '\0';
