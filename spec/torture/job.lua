@@ -71,8 +71,14 @@ local function no_strays()
   for _, place in ipairs { directory, directory .. "/job" } do
     for _, name in ipairs(memory.names(place)) do
       if not FILES[name] then memory.problem("a stray file: " .. name) end
-      os.remove(place .. "/" .. name)
     end
+  end
+end
+
+-- What others have left.
+local function empty()
+  for _, place in ipairs { directory .. "/job", directory } do
+    for _, name in ipairs(memory.names(place)) do os.remove(place .. "/" .. name) end
   end
 end
 
@@ -114,6 +120,7 @@ function parts.json()
 end
 
 function parts.work()
+  empty()
   local client = new_client()
   local fired, ok, result = memory.attempt(work, client)
   for _ = 1, 3 do collectgarbage() end -- what was left without a word ends here

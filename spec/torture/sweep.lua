@@ -62,9 +62,12 @@ function sweep.run(plan)
 end
 
 --- What went wrong, a line for each.
-function sweep.told(result)
+---@param is_excused fun(problem: { n: integer, text: string }): boolean
+function sweep.told(result, is_excused)
   local lines = {}
-  for _, problem in ipairs(result.problems) do lines[#lines + 1] = ("n = %d: %s"):format(problem.n, problem.text) end
+  for _, problem in ipairs(result.problems) do
+    if not is_excused(problem) then lines[#lines + 1] = ("n = %d: %s"):format(problem.n, problem.text) end
+  end
   return table.concat(lines, "\n")
 end
 
