@@ -6,9 +6,14 @@ local support = require "spec.support"
 
 local ALL = os.getenv "TORTURE" ~= nil
 local STEP, KILLS = ALL and 1 or 19, ALL and 200 or 10
+
+local function tell(line)
+  if ALL then print(line) end
+end
+
 local HERE = support.shell "pwd":match "%S+"
 
-describe("the library that fails system calls", function()
+describe("when system calls fail", function()
   local shim, directory
 
   setup(function()
@@ -26,18 +31,18 @@ describe("the library that fails system calls", function()
     print(select(2, file:write "one line\n"))
     print(select(2, file:write "another\n"))]]
 
-  it("reaches what Lua writes, in half and for good", function()
+  it("the library that fails them reaches what Lua writes, in half and for good", function()
     local _, status = run("calls=write at=2 how=torn", WRITES)
     assert.equal(137, status)
     assert.equal("one line\nanot", support.read(directory .. "/file"))
   end)
 
-  it("fails the n-th call, or all from there on", function()
+  it("the library fails the n-th, or all from there on", function()
     assert.equal("\nNo space left on device\t28\n", (run("calls=write at=2 how=ENOSPC", WRITES)))
     assert.matches("^No space left on device\t28\nNo space", (run("calls=write at=1 times=always how=ENOSPC", WRITES)))
   end)
 
-  it("ends a process where it connects", function()
+  it("the library ends a process where it connects", function()
     local sim <close> = support.simulator()
     local code = ([[
       local client = require "zuora".new { base_url = %q, token = "x", retries = 0 }
@@ -45,24 +50,14 @@ describe("the library that fails system calls", function()
     assert.matches("Couldn't connect to server", run("calls=connect at=1 times=always how=ECONNREFUSED", code))
     assert.equal(137, select(2, run("calls=connect at=1 how=kill", code)))
   end)
-end)
-
-describe("a file that is brought", function()
-  local shim, directory
-
-  setup(function()
-    shim = HERE .. "/" .. support.native "torture/syscalls.so"
-    directory = HERE .. "/" .. support.scratch "syscalls"
-  end)
-
-  it("is whole, or told as an error of the disk, whichever call fails", function()
+  it("a file that is brought is whole, or told as an error of the disk", function()
     local text = support.lua(("assert(loadfile 'spec/torture/syscalls.lua')(%q, %q, %d)"):format(shim, directory,
       STEP), "LD_PRELOAD=" .. shim)
     assert.matches("^tried %d+\n$", text)
-    print(text)
+    tell(text:sub(1, -2) .. " calls that fail")
   end)
 
-  describe("by a process that is killed", function()
+  describe("a file that a killed process was to bring", function()
     local sim, client, ids, ways
 
     setup(function()
@@ -113,7 +108,7 @@ describe("a file that is brought", function()
       finish(way, where)
     end
 
-    it("at any call is whole or not there, and the next process brings it", function()
+    it("is whole or not there, at any call, and the next process brings it", function()
       local log, turn, kills = os.tmpname(), 0, 0
       for _, way in ipairs(ways) do
         under_rule(way, "log=" .. log)
@@ -125,10 +120,10 @@ describe("a file that is brought", function()
           end
         end
       end
-      print(("killed at %d calls"):format(kills))
+      tell(("killed at %d calls"):format(kills))
     end)
 
-    it("at any moment is whole or not there, and the next process goes on with it", function()
+    it("is whole or not there, at any moment, and the next process goes on with it", function()
       local way
       for _, one in ipairs(ways) do
         if one.name == "plain" then way = one end
@@ -153,7 +148,7 @@ describe("a file that is brought", function()
       for _, sent in ipairs(support.sent(sim, "GET", "/v1/files/")) do
         if sent.headers.range then gone_on = gone_on + 1 end
       end
-      print(("killed at %d moments, gone on %d times"):format(kills, gone_on))
+      tell(("killed at %d moments, gone on %d times"):format(kills, gone_on))
       assert.is_true(gone_on > 0)
     end)
   end)
