@@ -2,7 +2,7 @@
 # make demo       install what is missing, build, run the main job against a local simulator
 # make test       the same, then all specs
 # make test-big   results of 2 GiB in a few MiB of memory
-# make check      the core's specs under valgrind
+# make check      all that watches: check-static, -asan, -tsan, -valgrind, -gc, -api, -clang, -cjson
 # make bench      how fast it is, beside others
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
 # make install    DESTDIR= PREFIX=/usr/local
@@ -13,6 +13,7 @@
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
   lua-expat lua-socket lua-sec lua-zlib openssl
 DEBIAN_PACKAGES_FOR_SPECS = lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas
+DEBIAN_PACKAGES_FOR_CHECKS = clang clang-tidy clang-tools clang-format cppcheck valgrind dpkg-dev
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, \
   LuaSocket, busted, luacheck, LuaRocks
 
@@ -98,16 +99,82 @@ test: deps
 test-big: all
 	BIG_MIB=2048 busted spec/big_spec.lua
 
-# The core's specs under valgrind: no bad access, nothing definitely lost.
+# --- the same specs, watched ---------------------------------------------------------------------
+
+CHECKS = static asan tsan valgrind gc api clang cjson
+.PHONY: $(CHECKS:%=check-%)
+check: $(CHECKS:%=check-%)
+
+check-deps: NEEDED += $(DEBIAN_PACKAGES_FOR_CHECKS)
+check-deps: deps
+
+# What SPECS= names, or all. Left out where a program is watched: what measures memory or time.
+SPECS ?= spec
+MEASURING = big fairness
+WATCHED = $(if $(filter spec,$(SPECS)),$(filter-out $(MEASURING:%=spec/%_spec.lua),$(shell find spec -name '*_spec.lua')),$(SPECS))
+
+check-static: check-deps lint
+	clang-tidy --quiet --warnings-as-errors='*' $(SOURCES) -- -std=c11 $(LUA_CFLAGS) $(CURL_CFLAGS)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
+	  -D__GNUC__ -Isrc src
+	scan-build --status-bugs -o $(BUILD)/scan $(MAKE) --no-print-directory BUILD=$(BUILD)/scan all
+
+# libasan comes first in the process, since lua5.4 is not linked with it. (Leaks are valgrind's.)
+ASAN = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+check-asan: check-deps
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-g $(ASAN)" all
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  busted --cpath='./$(BUILD)/asan/?.so' $(WATCHED)
+
+# Only the host of the threads can be watched: a program must be linked with it.
+check-tsan: check-deps
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS="-g -O1 -fsanitize=thread" all $(BUILD)/tsan/spec/threads
+	SPEC_BUILD=$(BUILD)/tsan TSAN_OPTIONS=exitcode=66 busted spec/threads_spec.lua
+
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
   --errors-for-leak-kinds=definite
-CHECKED = json session sink operations loop credentials call files transfer raw describe reportruns jobs rows \
+UNDER_VALGRIND = json session sink operations loop credentials call files transfer raw describe reportruns jobs rows \
   queries limiter cancel resilience embedding http2
-
-check: all
-	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(CHECKED:%=spec/%_spec.lua)
+check-valgrind: check-deps
+	@$(MAKE) --no-print-directory all
+	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(UNDER_VALGRIND:%=spec/%_spec.lua)
 	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
 	SPEC_LUA_PREFIX="$(VALGRIND) --leak-check=no" busted spec/fork_spec.lua # children leak, on purpose
+
+# The collector where it is least expected.
+check-gc: check-deps
+	@$(MAKE) --no-print-directory all
+	SPEC_COLLECTOR=stepping busted --helper=spec/check/collector.lua $(WATCHED)
+	SPEC_COLLECTOR=generational busted --helper=spec/check/collector.lua $(WATCHED)
+
+# Debian's Lua, built from its source with the checks of the API on.
+APT_SOURCES = $(BUILD)/lua/apt
+APT_SOURCE = apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=$(CURDIR)/$(APT_SOURCES) \
+  -o Dir::State::lists=$(CURDIR)/$(APT_SOURCES)/lists
+$(BUILD)/lua/lua5.4:
+	rm -rf $(BUILD)/lua && mkdir -p $(APT_SOURCES)/lists/partial
+	for file in /etc/apt/sources.list.d/debian*.sources; do \
+	  sed 's/^Types:.*/Types: deb-src/' "$$file" > $(APT_SOURCES)/$$(basename "$$file"); done
+	if [ -f /etc/apt/sources.list ]; then sed -n 's/^deb /deb-src /p' /etc/apt/sources.list > $(APT_SOURCES)/old.list; fi
+	cd $(BUILD)/lua && $(APT_SOURCE) update && $(APT_SOURCE) source lua5.4
+	cd $(BUILD)/lua/lua5.4-*/src && $(CC) -O1 -g -std=gnu99 -DLUA_COMPAT_5_3 -DLUA_USE_LINUX -DLUA_USE_APICHECK \
+	  -Wl,-E -o ../../lua5.4 $$(ls *.c | grep -v luac.c) -lm -ldl
+
+check-api: check-deps
+	@$(MAKE) --no-print-directory all $(BUILD)/lua/lua5.4
+	PATH="$(CURDIR)/$(BUILD)/lua:$$PATH" busted $(WATCHED)
+
+check-clang: check-deps
+	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all
+	busted --cpath='./$(BUILD)/clang/?.so' $(WATCHED)
+
+# The other lua-cjson in use, where somebody has built it: CJSON= the folder that its cjson.so is in.
+CJSON ?=
+check-cjson: check-deps
+	@$(MAKE) --no-print-directory all
+	@if [ -z "$(CJSON)" ]; then echo "check-cjson: left out, CJSON= names no folder with another cjson.so"; \
+	else busted --cpath='$(CJSON)/?.so;./$(BUILD)/?.so' $(WATCHED); fi
 
 # The peer and the floor of a bench.
 $(BUILD)/bench/many: spec/bench/many.c
