@@ -53,14 +53,6 @@ static void memory_ask(lua_State *L, size_t size) {
   if (!there) luaL_error(L, "not enough memory for JSON");
 }
 
-/* Calls cjson, as lua_pcall does; false: what the message on the stack says. But that there was no memory says
- * nothing about what it was given: that goes on. */
-static bool cjson_call(lua_State *L, int arguments, int results) {
-  int status = lua_pcall(L, arguments, results, 0);
-  if (status == LUA_ERRMEM) lua_error(L);
-  return status == LUA_OK;
-}
-
 /* Calls cjson[name](argument) for a setting; false when this cjson refuses it. */
 static bool setting_apply(lua_State *L, int cjson, const char *name) {
   lua_getfield(L, cjson, name); /* [argument, setting] */
