@@ -71,7 +71,7 @@ describe("a cancelled task", function()
       body = '{"id":"%s","status":"executing","batches":[]}' },
       victim = function(client) return client.jobs:wait(job_id, { min = 100, max = 100 }) end },
     ["in the pause before a retry"] = { fault = { on = GET, kind = "status", status = 503,
-      headers = { ["Retry-After"] = "100" } }, victim = get },
+      headers = { ["Retry-After"] = "1" } }, victim = get },
     ["while another fetches the token"] = { without_token = true, first = get,
       fault = { on = "POST /oauth/token", kind = "delay", seconds = 0.3 * SLOW }, victim = get },
     ["while it fetches the token for all"] = { without_token = true,

@@ -52,7 +52,7 @@ local kinds = {}
 
 kinds.string = { function(v) return type(v) == "string" and v ~= "" end, "non-empty string" }
 kinds.string_or_empty = { function(v) return type(v) == "string" end, "string" }
-kinds.text = { function(v) return type(v) == "string" and v ~= "" and not v:find("[%c\127]") end,
+kinds.text = { function(v) return type(v) == "string" and v ~= "" and not v:find("[\0-\31\127]") end,
   "non-empty string without control characters" }
 -- For what is not sent as text: paths, secrets, headers.
 kinds.line = { kinds.text[1], kinds.text[2], bytes = true }

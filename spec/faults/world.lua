@@ -249,6 +249,7 @@ function World:check_clients()
   if #self.clients == 0 then self:client() end
   for _, client in ipairs(self.clients) do
     local ok, job, err = pcall(client.jobs.get, client.jobs, self.job.id)
+    if ok and not job and err.retry_after then ok, job, err = true, self:client().jobs:get(self.job.id) end -- a pause is obeyed
     if ok or not tostring(job):find "closed client" then
       assert(ok and job, "the client does not work afterwards: " .. tostring(ok and err or job))
       assert(job.id == self.job.id)
