@@ -49,13 +49,17 @@ describe("HTTP/2", function()
     support.write(server.directory .. "/access.log", "")
   end)
 
+  -- Before 8.5.0 libcurl cannot share connections without crossing answers (see crossing_spec.lua).
+  local major, minor = core.version:match "(%d+)%.(%d+)"
+  local shares = tonumber(major) * 100 + tonumber(minor) >= 805
+
   it("carries many requests side by side on one connection; from a cold start on max_connections at most", function()
     local client <close> = client_new { username = sim.username, password = sim.password }
     gets(client, 1)
     sim:fault { on = "GET /v1/batch-query/*", kind = "delay", seconds = 0.05, times = "always" }
     gets(client, 40)
     local connections, protocols = server:connections "/"
-    assert.equal(1, connections)
+    assert.equal(shares and 1 or 8, connections)
     assert.equal("HTTP/2.0", protocols)
     assert.equal(41, #server:logged "/v1/batch-query/")
     support.write(server.directory .. "/access.log", "")
@@ -257,8 +261,10 @@ describe("HTTP/2", function()
     server:crash()
     local response, message, name = support.finish(session, post)
     assert.is_nil(response)
-    assert.equal("SEND_ERROR", name)
-    assert.equal("the connection ended before there was an answer", message)
+    if shares then
+      assert.equal("SEND_ERROR", name)
+      assert.equal("the connection ended before there was an answer", message)
+    end
     support.finish(session, joined)
     assert.equal(1, #support.sent(sim, "POST", "/v1/slow"))
   end)

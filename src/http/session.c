@@ -380,6 +380,15 @@ static long connections_limit(size_t count) {
   return count > 100000 ? 100000L : (long)count;
 }
 
+/* libcurl before 8.5.0 takes all connections of a host for ones that can be shared as soon as one of them is of
+ * HTTP/2. Where another is of HTTP/1.1, two requests share that, and answers cross. (Ours has some: see
+ * exchange_set_version. A host whose servers are not all alike has more.) So there each request has a
+ * connection to itself as long as it lasts. */
+static long connections_sharing(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080500 ? CURLPIPE_MULTIPLEX
+                                                                     : CURLPIPE_NOTHING;
+}
+
 /* core.session { max_connections = for one host, max_total_connections = } -> Session; 0 = no limit
  */
 int session_new(lua_State *L) {
@@ -398,6 +407,8 @@ int session_new(lua_State *L) {
   if (code == CURLM_OK)
     code = curl_multi_setopt(session->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
                              connections_limit(options.max_total_connections));
+  if (code == CURLM_OK)
+    code = curl_multi_setopt(session->multi, CURLMOPT_PIPELINING, connections_sharing());
   if (code != CURLM_OK) return luaL_error(L, "curl_multi_setopt: %s", curl_multi_strerror(code));
   return 1;
 }
