@@ -104,6 +104,7 @@ end
 
 --- Cancels what is left, when the group is left by an error (or is itself cancelled).
 function Group:close()
+  self.closing = true -- where memory is short, no more may come of it: see task.resume
   -- A closer may start or end tasks, so there may be others afterwards.
   local found
   repeat
@@ -127,7 +128,7 @@ Group.__close = Group.close
 
 ---@param loop table
 function task.group(loop)
-  return setmetatable({ loop = loop, tasks = set.new(), failed = line.new() }, Group)
+  return setmetatable({ loop = loop, tasks = set.new(), closing = false, failed = line.new() }, Group)
 end
 
 -- --- how a task runs, and ends -----------------------------------------------------------------------
@@ -202,7 +203,8 @@ function task.resume(one)
   local loop, thread = one.loop, one.thread
   if one.results then return end -- it has ended meanwhile
   if one.f and not one.group.tasks.members[one] then return end -- an error came in the midst of its start
-  -- The others are to be ended: Ctrl-C came in the midst of that.
+  -- What was cancelled, or was part of a group that was left, is to be ended: an error came in the midst of that.
+  if one.group.closing then one.cancelled = one.cancelled or cancelled_error() end
   if one.status ~= "running" and not one.cancelled and coroutine.status(thread) == "suspended" then
     loop:unpark(one)
     loop.current = one
