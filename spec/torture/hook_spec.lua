@@ -188,7 +188,7 @@ local function damage(world)
   if problem then return problem end
   for _, task in ipairs(world.tasks) do
     if not task.results then return "a task is lost, " .. task.status end
-    local raised = task.status == "failed" and task.raised[1] or INTERRUPTED
+    local raised = task.status == "failed" and task.problem or INTERRUPTED
     if raised ~= INTERRUPTED and raised ~= ITS_OWN then return "a task failed by " .. tostring(raised) end
   end
   program(world)
