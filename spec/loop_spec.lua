@@ -134,6 +134,27 @@ describe("zuora.loop", function()
     assert.equal(2, clock.total())
   end)
 
+  it("closes all tasks of a run though memory is short, and says so", function()
+    local events = {}
+    local function sleep(name)
+      local _ <close> = scope(events, name)
+      loop:sleep(1)
+      events[#events + 1] = "went on"
+    end
+    -- As it fails when there is no memory: at whatever it would make.
+    local make_ready = loop.make_ready
+    local ok, problem = pcall(loop.run, loop, { function() sleep "first" end, function() sleep "second" end, function()
+      function loop.make_ready() error("not enough memory", 0) end
+      error "no luck"
+    end })
+    loop.make_ready = make_ready
+    assert.is_false(ok)
+    assert.equal("not enough memory", problem)
+    loop:sleep(2)
+    table.sort(events)
+    assert.same({ "first", "second" }, events)
+  end)
+
   it("lets a task be joined after it failed", function()
     loop:run { function()
       local task = loop:spawn(function() error "late" end)

@@ -348,6 +348,7 @@ function loop.new(session, clock, log)
     timers = timers.new(), -- the tasks that wait for a time: their `at`
     awaiting = setmetatable({}, { __mode = "k" }),
     current = nil, closing = nil, -- see Loop:active
+    cancelled = task.cancelled_error(), -- what ends a task: made now, since memory may be short then
   }, Loop)
   self.root = task.group(self)
   return self

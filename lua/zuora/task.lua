@@ -11,8 +11,10 @@ Task.__index = Task
 Task.__name = "zuora.Task"
 
 local WEAK = { __mode = "k" }
+local NOTHING = { n = 0 }
 
-local function cancelled_error()
+---@return zuora.Error
+function task.cancelled_error()
   return error_value.new { kind = "cancelled", message = "the task was cancelled" }
 end
 
@@ -42,7 +44,12 @@ function Group:start(f, is_main)
   local loop = self.loop
   -- Who started it, and when: see Loop:lineage.
   local one = setmetatable({ thread = coroutine.create(body), f = f, loop = loop, group = self, is_main = is_main,
-    status = "ready", parent = loop:context(), born = loop:tick() }, Task)
+    status = "ready", parent = loop:context(), born = loop:tick(), raised = false, problem = false, cancelled = false,
+    trace = false, results = false }, Task)
+  if self.closing then
+    one.f, one.status, one.results = nil, "cancelled", NOTHING
+    return one
+  end
   loop:make_ready(one)
   self.tasks:put(one, true) -- from here on it is a task
   return one
@@ -79,7 +86,7 @@ end
 local function tell(group, one)
   local log = group.loop.log
   if not log then return end
-  local problem = one.raised[1]
+  local problem = one.problem
   local known, text = pcall(tostring, problem)
   pcall(log, error_value.clean(("a task failed: %s; %s"):format(known and text or type(problem), one.trace)))
 end
@@ -93,7 +100,7 @@ local function raise(one)
   else
     tell(one.group, one)
   end
-  error(one.raised[1], 0)
+  error(one.problem, 0)
 end
 
 --- Raises the error of the group: of one of its functions, or else of a task that nobody joined.
@@ -102,17 +109,15 @@ function Group:raise_failure()
   if one then raise(one) end
 end
 
---- Cancels what is left, when the group is left by an error (or is itself cancelled).
+--- Cancels what is left, when the group is left by an error (or is itself cancelled). Where memory is short no task
+-- is left out for it: what fails is told in the end.
 function Group:close()
-  -- A closer may start or end tasks, so there may be others afterwards.
-  local found
-  repeat
-    found = {}
-    for one in pairs(self.tasks.members) do
-      if not one.cancelled or coroutine.status(one.thread) == "suspended" then found[#found + 1] = one end
-    end
-    for _, one in ipairs(found) do one:cancel() end
-  until #found == 0
+  self.closing = true -- from now on nothing comes to `tasks`
+  local sound, problem = true, nil
+  for one in next, self.tasks.members do -- `pairs` may need memory
+    local cancelled, why = pcall(one.cancel, one)
+    if sound and not cancelled then sound, problem = false, why end
+  end
   self.closed = true
   -- Only one error can be raised.
   local one, place = self.failed:peek()
@@ -121,13 +126,14 @@ function Group:close()
     self.failed:remove(place, one)
     one, place = self.failed:peek()
   end
+  if not sound then error(problem, 0) end
 end
 
 Group.__close = Group.close
 
 ---@param loop table
 function task.group(loop)
-  return setmetatable({ loop = loop, tasks = set.new(), failed = line.new() }, Group)
+  return setmetatable({ loop = loop, tasks = set.new(), closing = false, failed = line.new() }, Group)
 end
 
 -- --- how a task runs, and ends -----------------------------------------------------------------------
@@ -153,8 +159,14 @@ end
 -- task, that one's place is first.
 local function trace_of(one, problem, trace)
   local inner = one.inner
-  if inner and rawequal(inner.raised[1], problem) then trace = inner.trace .. "\n" .. trace end
+  if inner and rawequal(inner.problem, problem) then trace = inner.trace .. "\n" .. trace end
   return trace
+end
+
+-- A task's error. (Its fields are there from the start: memory may be short by now.)
+local function note_error(one, problem)
+  one.problem = problem
+  one.raised = true
 end
 
 -- Closes a task's coroutine: its `<close>` variables run, and an error in one of them takes the place of the one
@@ -165,21 +177,23 @@ local function close_thread(one)
   loop.closing = one
   local closed, problem = coroutine.close(one.thread)
   loop.closing = before
-  if not closed then one.raised = { n = 1, problem } end
+  if not closed then note_error(one, problem) end
 end
 
 -- A task has ended, or must.
 local function finish(one)
   if one.outcome then return task_end(one, "done", one.outcome) end
-  local trace = one.cancelled and "stack traceback: in a variable that was closed when the task was cancelled"
-    or debug.traceback(one.thread)
-  close_thread(one)
-  local raised = one.raised
-  if one.cancelled and (not raised or rawequal(raised[1], one.cancelled)) then
-    return task_end(one, "cancelled", { n = 0 })
+  local trace = "stack traceback: in a variable that was closed when the task was cancelled"
+  if not one.cancelled then
+    local traced, text = pcall(debug.traceback, one.thread)
+    trace = traced and text or "stack traceback: there was not enough memory for it"
   end
-  one.trace = one.trace or trace_of(one, raised[1], trace)
-  task_end(one, "failed", raised)
+  close_thread(one)
+  if one.cancelled and (not one.raised or rawequal(one.problem, one.cancelled)) then
+    return task_end(one, "cancelled", NOTHING)
+  end
+  one.trace = one.trace or trace_of(one, one.problem, trace)
+  task_end(one, "failed", NOTHING)
 end
 
 local BY_ITSELF = "a task may not yield by itself: coroutine.yield was called outside a coroutine of its own "
@@ -191,7 +205,7 @@ local function settle(one)
   local suspended = coroutine.status(one.thread) == "suspended"
   if suspended and not one.cancelled then -- whatever pcall a cancelled one is in
     if one.status ~= "running" then return end
-    one.raised = { n = 1, BY_ITSELF }
+    note_error(one, BY_ITSELF)
   end
   finish(one)
 end
@@ -202,12 +216,13 @@ function task.resume(one)
   local loop, thread = one.loop, one.thread
   if one.results then return end -- it has ended meanwhile
   if one.f and not one.group.tasks.members[one] then return end -- an error came in the midst of its start
-  -- The others are to be ended: Ctrl-C came in the midst of that.
+  -- What was cancelled, or was part of a group that was left, is to be ended: an error came in the midst of that.
+  if one.group.closing then one.cancelled = loop.cancelled end
   if one.status ~= "running" and not one.cancelled and coroutine.status(thread) == "suspended" then
     loop:unpark(one)
     loop.current = one
     local alive, problem = coroutine.resume(thread, one)
-    if not alive then one.raised = { n = 1, problem } end
+    if not alive then note_error(one, problem) end
     loop.current = nil
   end
   settle(one)
@@ -241,12 +256,12 @@ function Task:join()
     self.joins[join] = true
     while not self.results do loop:park(self) end
   end
-  if self.status == "cancelled" then error(cancelled_error(), 0) end
+  if self.status == "cancelled" then error(task.cancelled_error(), 0) end
   if self.status == "failed" then
     forget_failure(self.group, self)
     local outer = loop:active()
     if outer then outer.inner = self end
-    error(self.raised[1], 0)
+    error(self.problem, 0)
   end
   return table.unpack(self.results, 1, self.results.n)
 end
@@ -256,13 +271,17 @@ end
 -- where it would wait next.
 function Task:cancel()
   if self.results then return end
-  local is_suspended = coroutine.status(self.thread) == "suspended"
-  if is_suspended then self.loop:make_ready(self) end -- should an error come now, the loop ends it
-  self.cancelled = self.cancelled or cancelled_error()
-  if is_suspended then
+  local loop, status = self.loop, coroutine.status(self.thread)
+  if status == "dead" then
+    finish(self) -- an error had kept it from that
+  elseif status == "suspended" then
+    local ready, problem = pcall(loop.make_ready, loop, self) -- should an error come now, the loop ends it
+    self.cancelled = loop.cancelled
     finish(self)
-  elseif self.loop:in_task() == self then
-    error(self.cancelled, 0)
+    if not ready then error(problem, 0) end
+  else
+    self.cancelled = loop.cancelled
+    if loop:in_task() == self then error(self.cancelled, 0) end
   end
 end
 

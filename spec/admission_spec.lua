@@ -169,7 +169,7 @@ describe("a pause that the server asks for", function()
     assert.equal(2, err.retry_after)
     assert.is_true(clock.total() > 44 and clock.total() <= 50, clock.total())
     local began = clock.at
-    _, err = client.files:download("x", support.scratch "pauses" .. "/x")
+    _, err = client.files:download("x", support.scratch "admission" .. "/x")
     assert.equal(429, err.status)
     assert.is_true(clock.at - began > 44 and clock.at - began <= 54, clock.at - began)
   end)
