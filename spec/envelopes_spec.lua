@@ -9,7 +9,7 @@ describe("zuora.envelopes", function()
     "<faultcode>", "<a:FaultCode>", "<aaaaaa", "<FaultMessage", "<title>", "<TITLE", "<security:max-object-size>", "</",
     "\239\187\191", " ", "<response>", "&amp", "&#39", "<zanResponse success='false'><response>" }
 
-  for _, reader in ipairs { "read", "describe" } do
+  for _, reader in ipairs { "read", "describe", "in_file" } do
     it("does work that grows with the length of a page, and no faster: " .. reader, function()
       for _, piece in ipairs(PIECES) do
         for _, begin in ipairs { "<", "" } do

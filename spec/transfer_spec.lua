@@ -82,6 +82,10 @@ describe("a transfer", function()
     end
     after_break { raw = ('HTTP/1.1 206 Partial\r\nContent-Type: text/csv\r\nETag: "other"\r\nContent-Range: bytes '
       .. "50-183/184\r\nContent-Length: 5\r\n\r\nwrong") }
+    for _, etag in ipairs { 'W/"%s"', '"%s', '%s', '', '"%s"\r\nETag: "other"', '"other"\r\nETag: "%s"' } do
+      after_break { raw = ("HTTP/1.1 206 Partial\r\nContent-Type: text/csv\r\nETag: " .. etag:format(file_id)
+        .. "\r\nContent-Range: bytes 50-183/184\r\nContent-Length: 134\r\n\r\n") .. ("x"):rep(134) }
+    end
     after_break { raw = "HTTP/1.1 416 No\r\nContent-Range: bytes */60\r\nContent-Length: 0\r\n\r\n" }
     after_break { raw = "HTTP/1.1 416 No\r\nContent-Range: bytes */50\r\nContent-Length: 0\r\n\r\n" }
     -- Parts that agree, and are too short, empty, or too long.

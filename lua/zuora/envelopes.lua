@@ -209,7 +209,7 @@ function envelopes.in_file(first, lines)
     failure = failure or json_failure(value[1])
     return failure, not failure
   end
-  if not failure and not lines and text:find "^%s*%[?%s*{%s*\"" then failure = cut_failure(text) end
+  if not failure and not lines and text:gsub("^%s+", ""):find "^%[?%s*{%s*\"" then failure = cut_failure(text) end
   return failure, not failure and is_page(text)
 end
 
