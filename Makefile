@@ -140,8 +140,8 @@ check-tsan: check-deps
 
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
   --errors-for-leak-kinds=definite
-UNDER_VALGRIND = json strict session sink operations loop credentials call files transfer raw describe reportruns jobs rows \
-  queries limiter cancel resilience embedding http2
+UNDER_VALGRIND = json strict session sink operations scheduler credentials caller files download request describe \
+  reportruns jobs rows queries semaphore cancel resilience embedding http2
 check-valgrind: check-deps
 	@$(MAKE) --no-print-directory all
 	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(UNDER_VALGRIND:%=spec/%_spec.lua)

@@ -1,6 +1,6 @@
 local core = require "zuora.core"
-local credentials = require "zuora.credentials"
-local loop_module = require "zuora.loop"
+local credentials = require "zuora.caller.credentials"
+local loop_module = require "zuora.tasks.scheduler"
 local support = require "spec.support"
 
 describe("credentials", function()

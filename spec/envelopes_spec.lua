@@ -1,9 +1,9 @@
 -- The shapes of failures are in answer_spec.lua, by their numbers; what comes as a file, in refusals_spec.lua.
 
-local envelopes = require "zuora.envelopes"
+local envelopes = require "zuora.caller.envelopes"
 local support = require "spec.support"
 
-describe("zuora.envelopes", function()
+describe("zuora.caller.envelopes", function()
   -- What a server may send to make a reader go through it again and again, made of pieces.
   local PIECES = { "<Error>", "<Error><Code>", "<Error><Code>x</Code>", "<zanResponse ", "<zanResponse success='",
     "<faultcode>", "<a:FaultCode>", "<aaaaaa", "<FaultMessage", "<title>", "<TITLE", "<security:max-object-size>", "</",

@@ -1,6 +1,6 @@
-local line = require "zuora.line"
+local line = require "zuora.tasks.line"
 
-describe("zuora.line", function()
+describe("zuora.tasks.line", function()
   local function rest(one)
     local values = {}
     local value, place = one:peek()

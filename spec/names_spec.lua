@@ -1,7 +1,7 @@
-local names = require "zuora.names"
+local names = require "zuora.support.names"
 local support = require "spec.support"
 
-describe("zuora.names", function()
+describe("zuora.support.names", function()
   it("makes names that stay in their directory", function()
     for given, wanted in pairs {
       ["Account.csv"] = "Account.csv", ["../../etc/passwd"] = "_.._etc_passwd", ["/abs"] = "_abs", [".hidden"] = "hidden",

@@ -1,6 +1,6 @@
-local set = require "zuora.set"
+local set = require "zuora.tasks.set"
 
-describe("zuora.set", function()
+describe("zuora.tasks.set", function()
   it("knows its size", function()
     local all = set.new()
     assert.equal(0, all:size())

@@ -3,22 +3,22 @@
 -- One session (one pool of connections), one loop, one set of credentials. What a user holds shows
 -- none of this: the parts live in a table that only this file reaches.
 
-local call = require "zuora.call"
-local check = require "zuora.check"
+local call = require "zuora.caller"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
-local credentials = require "zuora.credentials"
-local describe = require "zuora.describe"
-local files = require "zuora.files"
-local hosts = require "zuora.hosts"
-local jobs = require "zuora.jobs"
-local limiter = require "zuora.limiter"
-local limits = require "zuora.limits"
-local loop = require "zuora.loop"
-local queries = require "zuora.queries"
-local raw = require "zuora.raw"
-local reportruns = require "zuora.reportruns"
-local reports = require "zuora.reports"
-local retry = require "zuora.retry"
+local credentials = require "zuora.caller.credentials"
+local describe = require "zuora.resources.describe"
+local files = require "zuora.resources.files"
+local hosts = require "zuora.caller.hosts"
+local jobs = require "zuora.resources.jobs"
+local limiter = require "zuora.caller.semaphore"
+local limits = require "zuora.caller.rate"
+local loop = require "zuora.tasks.scheduler"
+local queries = require "zuora.resources.queries"
+local raw = require "zuora.resources.request"
+local reportruns = require "zuora.resources.reportruns"
+local reports = require "zuora.resources.reports"
+local retry = require "zuora.caller.retry"
 
 local client = {}
 

@@ -1,11 +1,11 @@
 --- Answers: whatever a server says makes a value or an error, raises nothing, and takes time that grows with
 -- its length.
 
-local answer = require "zuora.answer"
+local answer = require "zuora.caller.responses"
 local error_value = require "zuora.error"
 local growth = require "spec.fuzz.growth"
 local host = require "spec.fuzz.host"
-local mask = require "zuora.mask"
+local mask = require "zuora.caller.mask"
 
 host.watch_lines()
 

@@ -3,9 +3,9 @@
 local error_value = require "zuora.error"
 local growth = require "spec.fuzz.growth"
 local host = require "spec.fuzz.host"
-local hosts = require "zuora.hosts"
-local limits = require "zuora.limits"
-local names = require "zuora.names"
+local hosts = require "zuora.caller.hosts"
+local limits = require "zuora.caller.rate"
+local names = require "zuora.support.names"
 
 host.watch_lines()
 

@@ -5,9 +5,9 @@
 -- HOOK_STRIDE=1 takes every instruction in a time of its own (some minutes), and each 29th over the wire.
 
 local core = require "zuora.core"
-local credentials = require "zuora.credentials"
-local limiter = require "zuora.limiter"
-local loop = require "zuora.loop"
+local credentials = require "zuora.caller.credentials"
+local limiter = require "zuora.caller.semaphore"
+local loop = require "zuora.tasks.scheduler"
 local support = require "spec.support"
 
 local STRIDE = tonumber(os.getenv "HOOK_STRIDE") or 149

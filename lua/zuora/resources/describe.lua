@@ -2,11 +2,11 @@
 --
 -- The answers are XML, read by LuaExpat: it is loaded when it is needed, and needed for nothing else.
 
-local ascii = require "zuora.ascii"
-local call = require "zuora.call"
-local check = require "zuora.check"
+local ascii = require "zuora.support.ascii"
+local call = require "zuora.caller"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
-local record = require "zuora.record"
+local record = require "zuora.resources.record"
 
 local operations = core.operations.describe
 

@@ -1,12 +1,12 @@
 --- client.reports: the reports themselves: finding them, their labels, and what an administrator does with
 --- them. Most of it is documented for the older hosts only (`zuora.new { legacy = true }`).
 
-local call = require "zuora.call"
-local check = require "zuora.check"
+local call = require "zuora.caller"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
-local pages = require "zuora.pages"
-local record = require "zuora.record"
+local pages = require "zuora.resources.pages"
+local record = require "zuora.resources.record"
 
 local operations = core.operations.reports
 

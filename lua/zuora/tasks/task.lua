@@ -1,8 +1,8 @@
 --- Tasks: functions that run side by side in coroutines, and the groups that they end with.
 
 local error_value = require "zuora.error"
-local line = require "zuora.line"
-local set = require "zuora.set"
+local line = require "zuora.tasks.line"
+local set = require "zuora.tasks.set"
 
 local task = {}
 

@@ -1,9 +1,9 @@
-local limits = require "zuora.limits"
+local limits = require "zuora.caller.rate"
 local support = require "spec.support"
 
 local SAMPLE = "2250000, 50000;w=60, 2250000;w=3600, 27000000;w=86400"
 
-describe("zuora.limits", function()
+describe("zuora.caller.rate", function()
   local at, all
 
   before_each(function()

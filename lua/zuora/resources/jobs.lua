@@ -1,15 +1,15 @@
 --- client.jobs: AQuA jobs, and the records that stand for them and their batches.
 
-local ascii = require "zuora.ascii"
-local call = require "zuora.call"
-local check = require "zuora.check"
+local ascii = require "zuora.support.ascii"
+local call = require "zuora.caller"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
-local names = require "zuora.names"
-local record = require "zuora.record"
+local names = require "zuora.support.names"
+local record = require "zuora.resources.record"
 local rows = require "zuora.rows"
-local submit = require "zuora.submit"
-local wait = require "zuora.wait"
+local submit = require "zuora.resources.submit"
+local wait = require "zuora.tasks.wait"
 
 local operations = core.operations.jobs
 

@@ -2,12 +2,12 @@
 --
 -- HTTP 200 is not success; what a failure looks like is known to zuora.envelopes.
 
-local ascii = require "zuora.ascii"
-local codes = require "zuora.codes"
+local ascii = require "zuora.support.ascii"
+local codes = require "zuora.caller.codes"
 local core = require "zuora.core"
-local envelopes = require "zuora.envelopes"
+local envelopes = require "zuora.caller.envelopes"
 local error_value = require "zuora.error"
-local hosts = require "zuora.hosts"
+local hosts = require "zuora.caller.hosts"
 
 local answer = {}
 

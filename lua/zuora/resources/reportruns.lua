@@ -1,12 +1,12 @@
 --- client.reportruns: report runs of the Reporting API, and the records that stand for them.
 
-local call = require "zuora.call"
-local check = require "zuora.check"
+local call = require "zuora.caller"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
-local pages = require "zuora.pages"
-local record = require "zuora.record"
+local pages = require "zuora.resources.pages"
+local record = require "zuora.resources.record"
 local rows = require "zuora.rows"
-local wait = require "zuora.wait"
+local wait = require "zuora.tasks.wait"
 
 local operations = core.operations.reportruns
 

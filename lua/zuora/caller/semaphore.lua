@@ -4,8 +4,8 @@
 -- the answer is there. However the call ends, the slot goes to the next in the queue. Nobody looks at a
 -- clock: who waits is woken by who gives back, or at its own deadline.
 
-local line = require "zuora.line"
-local set = require "zuora.set"
+local line = require "zuora.tasks.line"
+local set = require "zuora.tasks.set"
 
 local limiter = {}
 

@@ -1,11 +1,11 @@
 -- The limit of requests in flight for one tenant, by itself and over the wire.
 
 local core = require "zuora.core"
-local limiter_module = require "zuora.limiter"
-local loop_module = require "zuora.loop"
+local limiter_module = require "zuora.caller.semaphore"
+local loop_module = require "zuora.tasks.scheduler"
 local support = require "spec.support"
 
-describe("zuora.limiter", function()
+describe("zuora.caller.semaphore", function()
   local session, clock, loop, limiter
 
   before_each(function()

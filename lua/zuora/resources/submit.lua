@@ -1,8 +1,8 @@
 --- What an AQuA job may say, checked before it is sent: a mistake is told here, with its place, and not in
 -- the middle of the night by a code.
 
-local ascii = require "zuora.ascii"
-local check = require "zuora.check"
+local ascii = require "zuora.support.ascii"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
 
 local submit = {}

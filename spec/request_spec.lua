@@ -163,7 +163,7 @@ describe("client:request", function()
       local ok, message = pcall(function() client:request(call) end)
       assert.is_false(ok, words)
       assert.matches(words, message)
-      assert.matches("^%.?/?spec/raw_spec%.lua:%d+: bad argument", message)
+      assert.matches("^%.?/?spec/request_spec%.lua:%d+: bad argument", message)
     end
     for _, path in ipairs { "", "v1/x", "http://evil.example/", ".evil.example/", "@evil.example/", "/a b", "/a?b=c", "/a#b",
       "/a/../b", "/./a", "/a/%2e%2E/b", "/a\\b", "/a\r\nX: y", 5 } do

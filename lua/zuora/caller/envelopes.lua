@@ -4,7 +4,7 @@
 -- here; the rest of the module knows one shape only. A text from outside may be anything, and large: it is
 -- gone through by plain searches, whose work grows with its length and no faster.
 
-local ascii = require "zuora.ascii"
+local ascii = require "zuora.support.ascii"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 

@@ -1,9 +1,9 @@
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 local support = require "spec.support"
-local loop_module = require "zuora.loop"
+local loop_module = require "zuora.tasks.scheduler"
 
-describe("zuora.loop", function()
+describe("zuora.tasks.scheduler", function()
   local session, clock, loop
 
   before_each(function()

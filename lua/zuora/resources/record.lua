@@ -3,7 +3,7 @@
 -- The verbs come from the metatable, one for each client and record type, so `pairs(record)` shows
 -- API data only. What the verbs need of the client is in that metatable, too.
 
-local ascii = require "zuora.ascii"
+local ascii = require "zuora.support.ascii"
 
 local record = {}
 

@@ -5,9 +5,9 @@
 -- tasks with it, until what it waits for is there. In a coroutine of the user's own within a task it
 -- drives the session alone: no task's code runs under another one's feet.
 
-local line = require "zuora.line"
-local task = require "zuora.task"
-local timers = require "zuora.timers"
+local line = require "zuora.tasks.line"
+local task = require "zuora.tasks.task"
+local timers = require "zuora.tasks.timers"
 
 -- Seconds a blocking wait may stay inside libcurl: Lua answers Ctrl-C only outside.
 local SLICE = 0.2

@@ -2,9 +2,9 @@
 --
 -- Secrets live in the locals of this file's closures. Nothing that a user can print leads to them.
 
-local ascii = require "zuora.ascii"
+local ascii = require "zuora.support.ascii"
 local error_value = require "zuora.error"
-local mask = require "zuora.mask"
+local mask = require "zuora.caller.mask"
 
 local credentials = {}
 

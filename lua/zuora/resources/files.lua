@@ -1,10 +1,10 @@
 --- client.files: result files of AQuA jobs, by their ids.
 
-local call = require "zuora.call"
-local check = require "zuora.check"
+local call = require "zuora.caller"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
-local names = require "zuora.names"
-local record = require "zuora.record"
+local names = require "zuora.support.names"
+local record = require "zuora.resources.record"
 local rows = require "zuora.rows"
 
 local operations = core.operations.files

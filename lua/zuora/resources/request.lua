@@ -1,8 +1,8 @@
 --- client:request: any call of Zuora's, for what has no function of its own.
 
-local ascii = require "zuora.ascii"
-local call = require "zuora.call"
-local check = require "zuora.check"
+local ascii = require "zuora.support.ascii"
+local call = require "zuora.caller"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
 
 local raw = {}

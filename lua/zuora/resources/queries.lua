@@ -3,15 +3,15 @@
 -- Its result lies in a store of somebody else's: the link to it carries its own signature, and is shown
 -- none of our credentials.
 
-local ascii = require "zuora.ascii"
-local call = require "zuora.call"
-local check = require "zuora.check"
+local ascii = require "zuora.support.ascii"
+local call = require "zuora.caller"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
-local hosts = require "zuora.hosts"
-local record = require "zuora.record"
+local hosts = require "zuora.caller.hosts"
+local record = require "zuora.resources.record"
 local rows = require "zuora.rows"
-local wait = require "zuora.wait"
+local wait = require "zuora.tasks.wait"
 
 local operations = core.operations.queries
 

@@ -1,15 +1,15 @@
 --- One call seen through: a token, the request, its answer; and again, where again is safe.
 
-local admission = require "zuora.admission"
-local answer = require "zuora.answer"
-local check = require "zuora.check"
+local admission = require "zuora.caller.admission"
+local answer = require "zuora.caller.responses"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
-local hosts = require "zuora.hosts"
-local mask = require "zuora.mask"
-local retry = require "zuora.retry"
-local transfer = require "zuora.transfer"
-local wait = require "zuora.wait"
+local hosts = require "zuora.caller.hosts"
+local mask = require "zuora.caller.mask"
+local retry = require "zuora.caller.retry"
+local transfer = require "zuora.caller.download"
+local wait = require "zuora.tasks.wait"
 
 local call = {}
 

@@ -1,6 +1,6 @@
 --- Names of files: what a server, or a query, calls a result, made fit for a directory.
 
-local ascii = require "zuora.ascii"
+local ascii = require "zuora.support.ascii"
 
 local names = {}
 

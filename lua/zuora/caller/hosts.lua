@@ -4,7 +4,7 @@
 -- have an older Reporting host ("zconnect") and an older AQuA and file host (the UI's, under /apps/api),
 -- which take user name and password.
 
-local ascii = require "zuora.ascii"
+local ascii = require "zuora.support.ascii"
 
 local hosts = {}
 

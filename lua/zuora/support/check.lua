@@ -20,7 +20,7 @@ function check.fail(where, argument, problem, depth)
 end
 
 -- Where the files of this module are, as Lua names them.
-local OURS = debug.getinfo(1, "S").source:match "^.*[/\\]" or "="
+local OURS = debug.getinfo(1, "S").source:match "^(.*[/\\])support[/\\]" or "="
 
 --- Raises at the line of the user's that led here, however many functions of this module are between.
 ---@param message string

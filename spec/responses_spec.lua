@@ -1,6 +1,6 @@
 -- Zuora's envelopes, as published: see each shape by its number in the list of error shapes.
 
-local answer = require "zuora.answer"
+local answer = require "zuora.caller.responses"
 
 local function response(status, body, headers)
   return { status = status, body = body, headers = headers or {}, bytes = #body }
@@ -13,7 +13,7 @@ local function failure(status, body, headers)
   return err
 end
 
-describe("zuora.answer", function()
+describe("zuora.caller.responses", function()
   it("gives the value of a success", function()
     assert.same({ success = true, response = { a = 1 } },
       answer.read(response(200, '{"success":true,"response":{"a":1,"b":null}}')))

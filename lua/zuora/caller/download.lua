@@ -1,8 +1,8 @@
 --- How a file comes: what is asked for, what to make of a break, whether all records are there, and where it
 --- goes in the end. The tries themselves are the caller's.
 
-local answer = require "zuora.answer"
-local ascii = require "zuora.ascii"
+local answer = require "zuora.caller.responses"
+local ascii = require "zuora.support.ascii"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 local rows = require "zuora.rows"
