@@ -101,7 +101,7 @@ describe("a call", function()
 
   it("ends by its deadline", function()
     sim:fault { on = GET, kind = "status", status = 503, times = 99, headers = { ["Retry-After"] = "40" } }
-    local _, err = client.jobs:get(job_id, { deadline = 100 })
+    local _, err = client.jobs:get(job_id, { total_timeout = 100 })
     assert.equal(503, err.status)
     assert.equal(3, err.attempts)
     assert.equal(80, clock.total())
@@ -109,7 +109,7 @@ describe("a call", function()
 
   it("tells its own deadline from a slow server", function()
     sim:fault { on = GET, kind = "delay", seconds = 3, times = 2 }
-    local _, err = client.jobs:get(job_id, { deadline = 0.05 })
+    local _, err = client.jobs:get(job_id, { total_timeout = 0.05 })
     assert.equal("timeout", err.kind)
     _, err = client.jobs:get(job_id, { timeout = 0.05, retries = 0 })
     assert.equal("transport", err.kind)

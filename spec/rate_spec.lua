@@ -184,7 +184,7 @@ describe("client:limits", function()
     limited "0"
     client.jobs:get "x"
     assert.equal(0, clock.total())
-    client.jobs:get("x", { deadline = 5 })
+    client.jobs:get("x", { total_timeout = 5 })
     assert.equal(0, clock.total())
     client.jobs:get "x"
     assert.equal(30, clock.total())
@@ -198,7 +198,7 @@ describe("client:limits", function()
       ["RateLimit-Limit"] = "100, 100;w=60", ["RateLimit-Remaining"] = "0", ["RateLimit-Reset"] = "55" } }
     client.jobs:get "x"
     short:fault { on = "POST /oauth/token", kind = "status", status = 503, times = "always" }
-    local _, err = client.jobs:get("x", { deadline = 56 })
+    local _, err = client.jobs:get("x", { total_timeout = 56 })
     assert.matches("^no token", err.message)
     assert.is_true(clock.total() <= 57, clock.total())
   end)

@@ -144,7 +144,7 @@ return {
       assert(client.jobs:get(w.job.id))
       w.sim:fault { on = "GET /v1/batch-query/*", kind = "trickle", size = 1, seconds = 0.1, times = "always" }
       local started = core.now()
-      w:fails("timeout", client.jobs:get(w.job.id, { deadline = 0.3 }))
+      w:fails("timeout", client.jobs:get(w.job.id, { total_timeout = 0.3 }))
       assert(core.now() - started < 2)
     end },
 

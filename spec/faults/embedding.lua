@@ -4,7 +4,7 @@ local core = require "zuora.core"
 local support = require "spec.support"
 local zuora = require "zuora"
 
-local NUMBERS = { "connect_timeout", "timeout", "stall_timeout", "deadline", "total_timeout", "retries", "retry_after_limit",
+local NUMBERS = { "connect_timeout", "timeout", "stall_timeout", "total_timeout", "retries", "retry_after_limit",
   "rate_reserve", "max_connections", "concurrency_limit", "memory_limit" }
 local TEXTS = { "environment", "base_url", "entity_id", "entity_name", "track_id", "version", "tmpdir", "no_proxy", "ca_file",
   "user_agent", "client_id", "client_secret", "username", "password", "reporting_url", "aqua_url", "files_url" }

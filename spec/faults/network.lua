@@ -245,7 +245,7 @@ return {
       local client = w:played { go_on:rep(1000) .. reply(w:job_text()) }
       assert(client.jobs:get(w.job.id))
       client = w:played({ function(c) while c:send(go_on) do c:yield() end return true end },
-        { real = true, deadline = 0.3, retries = 0 })
+        { real = true, total_timeout = 0.3, retries = 0 })
       local value, err = client.jobs:get(w.job.id)
       assert(not value and (err.kind == "timeout" or err.kind == "transport"), tostring(err))
       w:tell(err)

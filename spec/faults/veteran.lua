@@ -15,7 +15,7 @@ local reply, csv = wire.reply, wire.csv
 local function all_succeed(w, client, count)
   local numbers = {}
   for i = 1, count do numbers[i] = i end
-  local _, err = client:map(numbers, function() return client.jobs:get(w.job.id, { deadline = 600 }) end,
+  local _, err = client:map(numbers, function() return client.jobs:get(w.job.id, { total_timeout = 600 }) end,
     { concurrency = count })
   w:tell(err)
   assert(not err or next(err) == nil, tostring(err))

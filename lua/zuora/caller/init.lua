@@ -16,7 +16,7 @@ local call = {}
 --- The options that every public call takes in its last table, for check.options. Calls that create
 -- something take an idempotency key besides.
 call.options = {
-  track_id = "track_id", entity_id = "entity_id", timeout = "seconds", deadline = "seconds", retries = "count",
+  track_id = "track_id", entity_id = "entity_id", timeout = "seconds", total_timeout = "seconds", retries = "count",
 }
 --- Those of every call that brings a file, besides.
 call.file_options = check.rules(call.options, { on_progress = "function" })
@@ -209,7 +209,7 @@ end
 ---@return table options
 function Caller:shared(options, more)
   local shared = check.rules(options, more or {})
-  shared.ends_at = options.ends_at or shared.deadline and self.clock.now() + shared.deadline
+  shared.ends_at = options.ends_at or shared.total_timeout and self.clock.now() + shared.total_timeout
   return shared
 end
 
@@ -235,11 +235,11 @@ function Caller:perform(operation, parameters, options, read, sink)
     retries = options.retries or settings.retries,
     attempts = 0, -- requests that were made
     tries = 0,    -- of them, those that count against `retries`: neither before a new token, nor before a pause
-    patience = options.deadline or settings.deadline, -- seconds of pauses in a row
+    patience = options.total_timeout or settings.total_timeout, -- seconds of pauses in a row
   }
   -- A big file may take hours: a download ends by its own limits, unless it was given one.
   exchange.ends_at = options.ends_at
-    or self.clock.now() + (options.deadline or sink and math.huge or settings.deadline)
+    or self.clock.now() + (options.total_timeout or sink and math.huge or settings.total_timeout)
   while true do
     exchange.attempts = exchange.attempts + 1
     transfer.ask(exchange)
@@ -378,7 +378,7 @@ function Caller:wait(subject, options)
   local shortest = options.timeout == 0 and ONLY_LOOK or LAST_LOOK
   subject.look = function(left)
     return look(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
-      deadline = math.min(options.deadline or self.settings.deadline, math.max(left, shortest)) }))
+      total_timeout = math.min(options.total_timeout or self.settings.total_timeout, math.max(left, shortest)) }))
   end
   subject.is_new = function() return self.made:has(subject.last and subject.last.id) end
   return wait.settle(subject, options, self.waiting)

@@ -153,7 +153,7 @@ end
 
 --- Submits a job. POST /v1/batch-query
 ---@param fields table AQuA's own fields by their wire names; and the per-call options (track_id, entity_id,
---- idempotency_key, timeout, deadline, retries), which are not sent.
+--- idempotency_key, timeout, total_timeout, retries), which are not sent.
 --- queries: `{ Account = "select …" }`, a list of texts, or a list of { name, query, type ("zoqlexport"), apiVersion,
 --- convertToCurrencies, deleted = { column, format, forceExport } }; at most 50. partner and project: a stateful
 --- job, which may leave queries out to run its last ones again. format: "csv" (default), "zip", "gzip"; version:

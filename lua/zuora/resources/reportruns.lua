@@ -142,7 +142,7 @@ end
 ---@param report_id string
 ---@param options { view: "Detail"|"Summary", filters: table|nil } `filters` is Zuora's JSON array of filter
 --- groups, and takes the place of the report's own ({}: of all of them); besides, the per-call options
---- (track_id, entity_id, idempotency_key, timeout, deadline, retries)
+--- (track_id, entity_id, idempotency_key, timeout, total_timeout, retries)
 ---@return zuora.ReportRun|nil run with id, reportRunId, reportId, reportType
 ---@return zuora.Error|nil err
 function ReportRuns:start(report_id, options)
