@@ -82,9 +82,14 @@ local function empty()
   end
 end
 
+-- In Lua's words, libcurl's, or the system's.
+local function is_lack(problem)
+  local told = tostring(problem):lower()
+  return told:find "not enough memory" or told:find "out of memory" or told:find "cannot allocate memory"
+end
+
 local function check_told(ok, problem)
-  local told = tostring(problem)
-  if not ok and not told:lower():find "memory" then memory.problem("told as: " .. told) end
+  if not (ok or is_lack(problem)) then memory.problem("told as: " .. tostring(problem)) end
 end
 
 local parts = {}
@@ -114,7 +119,7 @@ function parts.json()
     check.value("f", "argument", value, "json")
     return core.decode(text).words[3]
   end)
-  if fired and not tostring(result):find "memory" or not fired and result ~= "three" then
+  if fired and not is_lack(result) or not fired and result ~= "three" then
     memory.problem(("told as %s, %s"):format(ok, result))
   end
 end
