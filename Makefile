@@ -2,9 +2,10 @@
 # make demo       install what is missing, build, run the main job against a local simulator
 # make test       the same, then all specs
 # make test-big   results of 2 GiB in a few MiB of memory
-# make check      the core's specs under valgrind
-# make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
+# make check      all that watches: check-static, -asan, -tsan, -valgrind, -gc, -api, -clang, -cjson
 # make torture    every allocation and every system call fails once, under sanitizers
+# make fuzz SECONDS=60   made-up inputs for each target of spec/fuzz
+# make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
 # make bench      how fast it is, beside others
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
 # make install    DESTDIR= PREFIX=/usr/local
@@ -15,6 +16,8 @@
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
   lua-expat lua-socket lua-sec lua-zlib openssl
 DEBIAN_PACKAGES_FOR_SPECS = lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas locales
+DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev cppcheck valgrind \
+  dpkg-dev python3
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, \
   LuaSocket, busted, luacheck, LuaRocks
 
@@ -45,7 +48,7 @@ endif
 
 SOURCES  = $(wildcard src/*.c src/*/*.c)
 HEADERS  = $(wildcard src/*.h src/*/*.h)
-SPEC_SOURCES = $(wildcard spec/*.c spec/torture/*.c)
+SPEC_SOURCES = $(wildcard spec/*.c spec/torture/*.c spec/fuzz/*.c)
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 CORE     = $(BUILD)/zuora/core.so
 LUA_FILES = $(shell find lua -name '*.lua')
@@ -54,7 +57,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check torture soak bench lint install clean
+.PHONY: all deps demo test test-big check check-deps torture fuzz soak bench lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -71,6 +74,7 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
 NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS)
 demo: NEEDED = $(DEBIAN_PACKAGES)
+fuzz: NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS) $(DEBIAN_PACKAGES_FOR_CHECK)
 
 deps:
 	@if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then \
@@ -100,16 +104,83 @@ test: deps
 test-big: all
 	BIG_MIB=2048 busted spec/big_spec.lua
 
-# The core's specs under valgrind: no bad access, nothing definitely lost.
+# --- the same specs, watched ---------------------------------------------------------------------
+
+CHECKS = static asan tsan valgrind gc api clang cjson
+.PHONY: $(CHECKS:%=check-%)
+check: $(CHECKS:%=check-%)
+
+check-deps: NEEDED += $(DEBIAN_PACKAGES_FOR_CHECKS)
+check-deps: deps
+
+# What SPECS= names, or all but what measures memory or time, or watches by itself.
+SPECS ?= spec
+UNWATCHED = big fairness fuzz soak torture/memory torture/syscalls torture/hook
+WATCHED = $(if $(filter spec,$(SPECS)),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
+  $(shell find spec -name '*_spec.lua')),$(SPECS))
+
+check-static: check-deps lint
+	clang-tidy --quiet --warnings-as-errors='*' $(SOURCES) -- -std=c11 $(LUA_CFLAGS) $(CURL_CFLAGS)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
+	  -D__GNUC__ -Isrc src
+	scan-build --status-bugs -o $(BUILD)/scan $(MAKE) --no-print-directory BUILD=$(BUILD)/scan all
+
+# libasan comes first in the process, since lua5.4 is not linked with it. (Leaks are valgrind's.)
+ASAN = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+check-asan: check-deps
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-g $(ASAN)" all
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  busted --cpath='./$(BUILD)/asan/?.so' $(WATCHED)
+
+# Only the host of the threads can be watched: a program must be linked with it.
+check-tsan: check-deps
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS="-g -O1 -fsanitize=thread" all $(BUILD)/tsan/spec/threads
+	SPEC_BUILD=$(BUILD)/tsan TSAN_OPTIONS=exitcode=66 busted spec/threads_spec.lua
+
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
   --errors-for-leak-kinds=definite
-CHECKED = json strict session sink operations loop credentials call files transfer raw describe reportruns jobs rows \
-  queries limiter cancel resilience embedding http2
-
-check: all
-	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(CHECKED:%=spec/%_spec.lua)
+UNDER_VALGRIND = json strict session sink operations scheduler credentials caller files download request describe \
+  reportruns jobs rows queries semaphore cancel resilience embedding http2
+check-valgrind: check-deps
+	@$(MAKE) --no-print-directory all
+	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(UNDER_VALGRIND:%=spec/%_spec.lua)
 	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
 	SPEC_LUA_PREFIX="$(VALGRIND) --leak-check=no" busted spec/fork_spec.lua # children leak, on purpose
+
+# The collector where it is least expected.
+check-gc: check-deps
+	@$(MAKE) --no-print-directory all
+	SPEC_COLLECTOR=stepping busted --helper=spec/check/collector.lua $(WATCHED)
+	SPEC_COLLECTOR=generational busted --helper=spec/check/collector.lua $(WATCHED)
+
+# Debian's Lua, built from its source with the checks of the API on.
+APT_SOURCES = $(BUILD)/lua/apt
+APT_SOURCE = apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=$(CURDIR)/$(APT_SOURCES) \
+  -o Dir::State::lists=$(CURDIR)/$(APT_SOURCES)/lists
+$(BUILD)/lua/lua5.4:
+	rm -rf $(BUILD)/lua && mkdir -p $(APT_SOURCES)/lists/partial
+	for file in /etc/apt/sources.list.d/debian*.sources; do \
+	  sed 's/^Types:.*/Types: deb-src/' "$$file" > $(APT_SOURCES)/$$(basename "$$file"); done
+	if [ -f /etc/apt/sources.list ]; then sed -n 's/^deb /deb-src /p' /etc/apt/sources.list > $(APT_SOURCES)/old.list; fi
+	cd $(BUILD)/lua && $(APT_SOURCE) update && $(APT_SOURCE) source lua5.4
+	cd $(BUILD)/lua/lua5.4-*/src && $(CC) -O1 -g -std=gnu99 -DLUA_COMPAT_5_3 -DLUA_USE_LINUX -DLUA_USE_APICHECK \
+	  -Wl,-E -o ../../lua5.4 $$(ls *.c | grep -v luac.c) -lm -ldl
+
+check-api: check-deps
+	@$(MAKE) --no-print-directory all $(BUILD)/lua/lua5.4
+	PATH="$(CURDIR)/$(BUILD)/lua:$$PATH" busted $(WATCHED)
+
+check-clang: check-deps
+	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all
+	busted --cpath='./$(BUILD)/clang/?.so' $(WATCHED)
+
+# The other lua-cjson in use, where somebody has built it: CJSON= the folder that its cjson.so is in.
+CJSON ?=
+check-cjson: check-deps
+	@$(MAKE) --no-print-directory all
+	@if [ -z "$(CJSON)" ]; then echo "check-cjson: left out, CJSON= names no folder with another cjson.so"; \
+	else busted --cpath='$(CJSON)/?.so;./$(BUILD)/?.so' $(WATCHED); fi
 
 # Needs nginx for its rounds over HTTP/2; more than its time means that it hangs.
 MINUTES ?= 10
@@ -117,11 +188,35 @@ soak: all
 	timeout $$(( $(MINUTES) * 60 + 600 )) $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/soak/soak.lua $(MINUTES)
 
 # What `test` does in part: see spec/torture.
-SANITIZED = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-
-torture: all
-	$(MAKE) BUILD=build/asan CFLAGS="$(SANITIZED)" all build/asan/spec/torture/memory
+torture: check-deps
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-g $(ASAN)" all $(BUILD)/asan/spec/torture/memory
 	TORTURE=all HOOK_STRIDE=1 ASAN_OPTIONS=malloc_context_size=8:detect_leaks=0 busted spec/torture
+
+# One program for all targets of spec/fuzz (FUZZ_TARGET names the one), made three times: with libFuzzer,
+# with a main that replays files (gcc can, too), and the same once more to count the lines that were reached.
+SECONDS     ?= 60
+FUZZ_CC     ?= clang-14
+FUZZ_FLAGS   = $(ALL_CFLAGS) -g -Wno-unused-command-line-argument
+FUZZ_LIBS    = $(shell $(PKG) --libs $(LUA_PC)) $(CURL_LIBS) -lz -lm
+CAN_SANITIZE = $(shell echo 'int main(void) { return 0; }' | \
+  $(CC) $(ASAN) -x c -o /dev/null - 2>/dev/null && echo $(ASAN))
+
+fuzz: check-deps
+	@$(MAKE) --no-print-directory $(BUILD)/fuzz/target $(BUILD)/fuzz/lines $(BUILD)/fuzz/replay
+	FUZZ_SECONDS=$(SECONDS) $(LUA) spec/fuzz/main.lua
+
+$(BUILD)/fuzz/target: $(SOURCES) $(HEADERS) spec/fuzz/host.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(ASAN) -fsanitize=fuzzer -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
+
+$(BUILD)/fuzz/replay: $(SOURCES) $(HEADERS) spec/fuzz/host.c spec/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_FLAGS) $(CAN_SANITIZE) -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
+
+$(BUILD)/fuzz/lines: $(SOURCES) $(HEADERS) spec/fuzz/host.c spec/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fprofile-instr-generate -fcoverage-mapping -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
 # The peer and the floor of a bench.
 $(BUILD)/bench/many: spec/bench/many.c

@@ -136,7 +136,7 @@ describe("misuse", function()
       for _, bad in ipairs { "x", "11111111-2222-3333-4444-5555555555555", "a\r\nb", 5 } do
         raises(where, "entity_id", call, { entity_id = bad })
       end
-      for _, name in ipairs { "timeout", "deadline" } do
+      for _, name in ipairs { "timeout", "total_timeout" } do
         for _, bad in ipairs { -1, 0 / 0, "1", {} } do raises(where, name, call, { [name] = bad }) end
       end
       for _, bad in ipairs { -1, 1.5, "1" } do raises(where, "retries", call, { retries = bad }) end

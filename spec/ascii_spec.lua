@@ -1,10 +1,10 @@
 -- Programs may set a locale: here Turkish, where the small I has no dot, and in an encoding of single bytes, where
 -- half of UTF-8 is letters and control characters.
 
-local ascii = require "zuora.ascii"
+local ascii = require "zuora.support.ascii"
 local support = require "spec.support"
 
-describe("zuora.ascii", function()
+describe("zuora.support.ascii", function()
   it("knows A to Z, and leaves all other bytes alone", function()
     local all = {}
     for byte = 0, 255 do all[#all + 1] = string.char(byte) end
@@ -52,7 +52,7 @@ describe("in a Turkish locale", function()
 
   it("headers, formats and the names of files are what they are elsewhere", function()
     turkish [[
-      local names, hosts = require "zuora.names", require "zuora.hosts"
+      local names, hosts = require "zuora.support.names", require "zuora.caller.hosts"
       assert(names.ending "APPLICATION/ZIP" == ".zip")
       assert(names.of_disposition "attachment; FILENAME=a.csv" == "a.csv")
       assert(names.safe("x.PART.STATE", "y") == "x.PART.STATE_")
@@ -64,13 +64,13 @@ describe("in a Turkish locale", function()
 
   it("UTF-8 is neither control characters nor letters of ids", function()
     turkish [[
-      local names, error_value = require "zuora.names", require "zuora.error"
+      local names, error_value = require "zuora.support.names", require "zuora.error"
       assert(names.safe("\u{c4}rger", "y") == "\u{c4}rger")
       assert(error_value.clean "\u{c4}rger" == "\u{c4}rger")
       local job = assert(client.jobs:submit { name = "\u{c4}rger", queries = { "select Id from Account" } })
       local ok, problem = pcall(client.jobs.get, client.jobs, job.id .. "\u{c4}")
       assert(not ok and problem:find("bad argument 'job_id'", 1, true), problem)
-      assert(not require "zuora.credentials".is_token "\u{c4}")
+      assert(not require "zuora.caller.credentials".is_token "\u{c4}")
     ]]
   end)
 end)

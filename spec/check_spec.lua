@@ -1,6 +1,6 @@
-local check = require "zuora.check"
+local check = require "zuora.support.check"
 
-describe("zuora.check", function()
+describe("zuora.support.check", function()
   local function call(f)
     local ok, message = pcall(f)
     assert.is_false(ok)

@@ -22,7 +22,7 @@ describe("zuora.new", function()
   it("takes every option of the table", function()
     zuora.new {
       environment = "us2-sandbox", client_id = ID, client_secret = "s", entity_id = ID, org_ids = { "a", "b" },
-      track_id = "t", version = "2025-08-12", connect_timeout = 1, timeout = 2, stall_timeout = 3, deadline = 4,
+      track_id = "t", version = "2025-08-12", connect_timeout = 1, timeout = 2, stall_timeout = 3, total_timeout = 4,
       retries = 0, retry_after_limit = 0, max_connections = 2, concurrency_limit = 3, memory_limit = 1000, tmpdir = "/tmp", proxy = "",
       no_proxy = "*", ca_file = "/x", user_agent = "u", on_retry = print, on_response = print, log = print,
       reporting_url = "https://a.example/r", aqua_url = "https://a.example/a", files_url = "https://a.example/f",
@@ -57,7 +57,7 @@ describe("zuora.new", function()
   it("checks every option, and knows no others", function()
     fails("timout.*unknown option", { environment = "eu", token = "t", timout = 1 })
     for name, bad in pairs {
-      timeout = 0, connect_timeout = -1, stall_timeout = "1", deadline = 0 / 0, retries = 1.5, retry_after_limit = -1,
+      timeout = 0, connect_timeout = -1, stall_timeout = "1", total_timeout = 0 / 0, retries = 1.5, retry_after_limit = -1,
       max_connections = 0, memory_limit = "1", track_id = "a;b", entity_id = "x", version = "latest", org_ids = "a\n",
       ca_file = "a\0", user_agent = "a\r\nb", proxy = "a\n", log = "x", on_retry = 1, on_response = {}, legacy = "yes",
       tmpdir = 1, no_proxy = 5, concurrency_limit = 0,

@@ -1,8 +1,8 @@
 -- Every code that Zuora publishes for AQuA, in the body that a rejected submit has; and the scheme of the
 -- eight-digit codes.
 
-local answer = require "zuora.answer"
-local codes = require "zuora.codes"
+local answer = require "zuora.caller.responses"
+local codes = require "zuora.caller.codes"
 
 -- Code, the words of Zuora's table in short, may another try help?
 local AQUA = {

@@ -1,6 +1,6 @@
 local core = require "zuora.core"
-local credentials = require "zuora.credentials"
-local loop_module = require "zuora.loop"
+local credentials = require "zuora.caller.credentials"
+local loop_module = require "zuora.tasks.scheduler"
 local support = require "spec.support"
 
 describe("credentials", function()
@@ -136,7 +136,7 @@ describe("credentials", function()
     sim:fault { on = "POST /oauth/token", kind = "delay", seconds = 0.4 }
     client:run(
       function()
-        local _, err = client.reportruns:list { deadline = 0.1 }
+        local _, err = client.reportruns:list { total_timeout = 0.1 }
         assert.equal("timeout", err.kind)
       end,
       function()
@@ -146,7 +146,7 @@ describe("credentials", function()
       function()
         client:sleep(0.02)
         local before = require "zuora.core".now()
-        local _, err = client.reportruns:list { deadline = 0.05 }
+        local _, err = client.reportruns:list { total_timeout = 0.05 }
         assert.equal("timeout", err.kind)
         assert.is_true(require "zuora.core".now() - before < 0.2)
       end)

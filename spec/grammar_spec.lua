@@ -231,6 +231,13 @@ describe("the grammar of delimited text", function()
     end
   end)
 
+  it("has an empty cell that stands alone in quotes, for readers that leave out empty lines", function()
+    answer("a\n\n1\n", true)
+    assert.equal('a\n""\n1\n', support.read(WRITTEN))
+    answer("\n1\n", true)
+    assert.equal('""\n1\n', support.read(WRITTEN))
+  end)
+
   it("takes for UTF-8 what has no NUL where UTF-16 must have one, whatever it is called", function()
     for _, charset in ipairs { "utf-16", "UTF-16LE", "utf-16be" } do
       for _, text in ipairs { "a,b\n1,é\n", "\239\187\191a,b\n1,é\n", "a,b\n1,é\n" .. ("2,3\n"):rep(5000) } do

@@ -1,6 +1,6 @@
-local hosts = require "zuora.hosts"
+local hosts = require "zuora.caller.hosts"
 
-describe("zuora.hosts", function()
+describe("zuora.caller.hosts", function()
   it("has the environments that Zuora documents", function()
     local names = {}
     for name in pairs(hosts.environments) do names[#names + 1] = name end

@@ -93,7 +93,7 @@ describe("HTTP/2", function()
     local function get()
       local done, value, err
       client:spawn(function()
-        value, err = client.jobs:get(job.id, { deadline = 20 })
+        value, err = client.jobs:get(job.id, { total_timeout = 20 })
         done = true
       end)
       local ends_at = core.now() + 20

@@ -138,7 +138,7 @@ describe("JSON", function()
     if status > 1 then return nil end -- 1: with warnings
     local text
     text, status = support.lua([[
-      local core = require "zuora.core"
+      local core, support = require "zuora.core", require "spec.support"
       local function set(name) assert(os.setlocale(name, "numeric"), "no locale " .. name) end
       local function check()
         local list = assert(core.decode "[1,5]")
@@ -175,6 +175,8 @@ describe("JSON", function()
       set "de_DE.UTF-8"
       check()
       assert(core.time "1970-01-01T00:00:00.5Z" == 0.5)
+      support.write("build/spec/locale.csv", "a\n1.5\n")
+      assert(core.rows("build/spec/locale.csv", { form = "array", types = { a = "number" }, fail = error })()[1] == 1.5)
     ]])
     if not ran then pending(WITHOUT) end
   end)

@@ -1,7 +1,7 @@
 -- client:map, by itself and over a simulator.
 
 local core = require "zuora.core"
-local loop_module = require "zuora.loop"
+local loop_module = require "zuora.tasks.scheduler"
 local support = require "spec.support"
 
 describe("client:map", function()

@@ -1,7 +1,7 @@
-local mask = require "zuora.mask"
+local mask = require "zuora.caller.mask"
 local support = require "spec.support"
 
-describe("zuora.mask", function()
+describe("zuora.caller.mask", function()
   local SECRET = "pä/ss=w&rd<1>"
 
   it("takes a secret out in whatever spelling it stands", function()

@@ -1,12 +1,13 @@
-local names = require "zuora.names"
+local names = require "zuora.support.names"
 local support = require "spec.support"
 
-describe("zuora.names", function()
+describe("zuora.support.names", function()
   it("makes names that stay in their directory", function()
     for given, wanted in pairs {
       ["Account.csv"] = "Account.csv", ["../../etc/passwd"] = "_.._etc_passwd", ["/abs"] = "_abs", [".hidden"] = "hidden",
       ["a\nb\0c\127"] = "a_b_c_", ["C:\\x"] = "C__x", ["a/b\\c"] = "a_b_c", [" x. "] = "x", ["..."] = "f", [""] = "f",
       ["Ærø.csv"] = "Ærø.csv", ["a\194\155b"] = "a_b",
+      ["a\194\226\128\174\155b"] = "a_____b", ["a\226\226\128\142\128\142b"] = "a______b", ["\198r.csv"] = "_r.csv",
       ["a\226\128\174gpj.exe"] = "agpj.exe", ["x.csv.part"] = "x.csv.part_", ["x.PART.state"] = "x.PART.state_", ['q"<>|*?'] = "q______",
     } do
       assert.equal(wanted, names.safe(given, "f"), given)

@@ -1,4 +1,4 @@
-local pages = require "zuora.pages"
+local pages = require "zuora.resources.pages"
 
 -- An iterator over these pages (lists of ids); what it gives, and how often it asked.
 local function walk(size, list, count)
@@ -15,7 +15,7 @@ local function walk(size, list, count)
   return table.concat(given, " "), table.concat(asked, " ")
 end
 
-describe("zuora.pages", function()
+describe("zuora.resources.pages", function()
   it("gives the items of all pages in order", function()
     local given, asked = walk(2, { { "a", "b" }, { "c", "d" }, { "e" } }, 5)
     assert.equal("a b c d e", given)

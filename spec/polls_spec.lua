@@ -144,7 +144,7 @@ end
 
 describe("waiting", function()
   it("takes a thousand records that were made for as many", function()
-    local wait = require "zuora.wait"
+    local wait = require "zuora.tasks.wait"
     local now = 0
     local made = wait.nursery(function() return now end)
     for i = 1, 1000 do

@@ -1,6 +1,6 @@
-local record = require "zuora.record"
+local record = require "zuora.resources.record"
 
-describe("zuora.record", function()
+describe("zuora.resources.record", function()
   local Verbs = {}
   function Verbs:who() return record.parts(self, Verbs, "thing:who").caller end
 

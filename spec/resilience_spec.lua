@@ -75,7 +75,7 @@ describe("a loop", function()
   } do
     it("lets a hook run tasks while its own call holds what they need: " .. name, function()
       local client <close> = support.client(sim, { concurrency_limit = 1 })
-      local function get() return assert(client.jobs:get(job.id, { deadline = 5 })) end
+      local function get() return assert(client.jobs:get(job.id, { total_timeout = 5 })) end
       local function download()
         local called = false
         sim:fault { on = "GET /v1/files/*", kind = "trickle", size = 4000, seconds = 0.01 }
@@ -95,9 +95,9 @@ describe("a loop", function()
       other = support.client(sim, { on_response = function(info)
         if info.operation ~= "oauth.token" or called then return end
         called = true
-        call_back(other, function() return assert(other.jobs:get(job.id, { deadline = 5 })) end)
+        call_back(other, function() return assert(other.jobs:get(job.id, { total_timeout = 5 })) end)
       end })
-      assert(other.jobs:get(job.id, { deadline = 5 }))
+      assert(other.jobs:get(job.id, { total_timeout = 5 }))
       assert.is_true(called)
       other:close()
     end)
@@ -146,7 +146,7 @@ describe("a loop", function()
     coroutine.wrap(function() client.jobs:get(job.id) end)()
     assert.is_true(once)
     for _ = 1, 3 do collectgarbage() end
-    assert.equal(job.id, client:run(function() return client.jobs:get(job.id, { deadline = 5 }) end).id)
+    assert.equal(job.id, client:run(function() return client.jobs:get(job.id, { total_timeout = 5 }) end).id)
     client:close()
   end)
 

@@ -1,7 +1,7 @@
 local error_value = require "zuora.error"
-local retry = require "zuora.retry"
+local retry = require "zuora.caller.retry"
 
-describe("zuora.retry", function()
+describe("zuora.caller.retry", function()
   local function policy(draw)
     return retry.new { retry_after_limit = 300, random = function() return draw or 1 end }
   end

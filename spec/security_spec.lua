@@ -279,7 +279,7 @@ describe("files get what the umask leaves", function()
         print(mode(directory .. "/one.csv"), mode(directory .. "/deep/deeper/a.csv"), mode(directory .. "/deep"),
           mode(directory .. "/deep/deeper"), during)
         local it = assert(job:batch "a":rows())
-        print((support.shell "for f in /proc/$PPID/fd/*; do readlink $f | grep -q spool && stat -L -c '%%a %%h' $f; done"))
+        print((support.shell "for f in /proc/$PPID/fd/*; do readlink $f | grep -q deleted && stat -L -c '%%a %%h' $f; done"))
       ]]):format(directory, sim.url, sim.client_id, sim.client_secret, job.id), ("umask %s;"):format(mask))
       assert.equal(0, status, text)
       local file, folder = modes:match "(%d+) (%d+)"

@@ -89,7 +89,7 @@ describe("a call of several requests", function()
     if name ~= "client.jobs:recover" then
       it("has one deadline over all of them: " .. name, function()
         for place = 1, 2 do sim:fault { on = case[place], kind = "delay", seconds = 0.3 } end
-        local found, err = case[3] { deadline = 0.5 }
+        local found, err = case[3] { total_timeout = 0.5 }
         assert.is_nil(found)
         assert.equal("timeout", err.kind)
       end)
@@ -103,7 +103,7 @@ describe("a call of several requests", function()
     sim:fault { on = "GET *search*", kind = "status", status = 200,
       body = '{"success":true,"response":{"reports":[' .. table.concat(page, ",") .. "]}}" }
     sim:fault { on = "GET *search*", kind = "delay", seconds = 1 }
-    local _, err = one.reports:find("nonesuch", { deadline = 15 })
+    local _, err = one.reports:find("nonesuch", { total_timeout = 15 })
     one:close()
     assert.equal("timeout", err.kind)
   end)

@@ -100,6 +100,19 @@ describe("strictness", function()
     end)
   end
 
+  it("tells of the first of two files, though the second is as it should be", function()
+    two.recordCount = nil
+    for _, way in ipairs { function() return two:rows() end, function() return two:download(path) end } do
+      serve("a,b\n1,2\n3\n", "text/csv", 1)
+      sim:fault { on = "GET *", kind = "status", status = 200, body = "a,b\n5,6\n", headers = { ["Content-Type"] = "text/csv" } }
+      local done, err = way()
+      assert.is_nil(done)
+      assert.equal("text", err.kind)
+      assert.matches("row 2, byte 9: the row has 1 cells", err.message)
+      assert.same({}, support.listing "build/spec/strict")
+    end
+  end)
+
   it("makes no difference to a file that is taken as it is, but for its count", function()
     local text = "a,b\n1,2\n3\n"
     serve(text, "text/csv")
@@ -113,7 +126,8 @@ describe("strictness", function()
 
   it("reads an export as what was exported", function()
     for text, columns in pairs { ['"a\tb\tc",d\n1,2\n'] = { "a\tb\tc", "d" },
-      ["\239\187\191\239\187\191a,b\n1,2\n"] = { "\u{FEFF}a", "b" } } do
+      ["\239\187\191\239\187\191a,b\n1,2\n"] = { "\u{FEFF}a", "b" },
+      ["\239\187\191PK\3\4,b\n1,2\n"] = { "PK\3\4", "b" } } do
       serve(text, "text/csv")
       assert(run:export(path))
       local it <close> = assert(zuora.rows(path, { form = "array" }))

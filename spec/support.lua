@@ -111,9 +111,12 @@ function support.lua(code, prefix)
   return text, status
 end
 
+--- Where specs find what is built: a build that is watched has a folder of its own.
+support.BUILD = os.getenv "SPEC_BUILD" or "build"
+
 --- What is made of a C file in spec/, built when it is needed; its path.
 function support.native(name)
-  local path = "build/spec/" .. name
+  local path = support.BUILD .. "/spec/" .. name
   local text, status = support.shell("make -s " .. path)
   assert(status == 0, text)
   return path

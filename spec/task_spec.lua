@@ -2,10 +2,10 @@
 
 local core = require "zuora.core"
 local error_value = require "zuora.error"
-local loop_module = require "zuora.loop"
+local loop_module = require "zuora.tasks.scheduler"
 local support = require "spec.support"
 
-describe("zuora.task", function()
+describe("zuora.tasks.task", function()
   local session, loop, lines
 
   before_each(function()

@@ -48,7 +48,8 @@ describe("Lua states in threads", function()
 
   local function side_by_side(count)
     local directory = support.scratch("side-by-side")
-    support.write(directory .. "/work.lua", WORK:format(package.path, package.cpath, directory, sim.url, sim.client_id,
+    support.write(directory .. "/work.lua", WORK:format(package.path,
+      ("./%s/?.so;"):format(support.BUILD) .. package.cpath, directory, sim.url, sim.client_id,
       sim.client_secret, sim.ca_file))
     local text, status = support.shell(("timeout 120 %s %s %d %s/work.lua"):format(os.getenv "SPEC_LUA_PREFIX" or "",
       support.native "threads", count, directory))

@@ -1,4 +1,4 @@
-local timers = require "zuora.timers"
+local timers = require "zuora.tasks.timers"
 
 -- Takes out the earliest, if it is due, as the loop does.
 local function due(heap, now)
@@ -8,7 +8,7 @@ local function due(heap, now)
   return timer
 end
 
-describe("zuora.timers", function()
+describe("zuora.tasks.timers", function()
   local function drain(heap)
     local order = {}
     local timer = due(heap, math.huge)

@@ -1,7 +1,7 @@
 local error_value = require "zuora.error"
-local wait = require "zuora.wait"
+local wait = require "zuora.tasks.wait"
 
-describe("zuora.wait", function()
+describe("zuora.tasks.wait", function()
   local clock
 
   before_each(function()

@@ -73,7 +73,7 @@ struct Stage {
   /* A body of this content type (never NULL) begins, from where the last `keep` was. `packed`: it comes
    * in gzip coding, which the stage takes off. */
   bool (*reset)(Stage *stage, const char *content_type, bool packed);
-  /* What has come so far stays; another body of the same kind follows. */
+  /* What has come so far stays; another body of the same kind follows. False: there is something wrong with it. */
   bool (*keep)(Stage *stage);
   bool (*push)(Stage *stage, const char *data, size_t length, Emit *emit, void *context);
   bool broken; /* push said false because the gzip coding is damaged, or ends too early */

@@ -3,22 +3,22 @@
 -- One session (one pool of connections), one loop, one set of credentials. What a user holds shows
 -- none of this: the parts live in a table that only this file reaches.
 
-local call = require "zuora.call"
-local check = require "zuora.check"
+local call = require "zuora.caller"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
-local credentials = require "zuora.credentials"
-local describe = require "zuora.describe"
-local files = require "zuora.files"
-local hosts = require "zuora.hosts"
-local jobs = require "zuora.jobs"
-local limiter = require "zuora.limiter"
-local limits = require "zuora.limits"
-local loop = require "zuora.loop"
-local queries = require "zuora.queries"
-local raw = require "zuora.raw"
-local reportruns = require "zuora.reportruns"
-local reports = require "zuora.reports"
-local retry = require "zuora.retry"
+local credentials = require "zuora.caller.credentials"
+local describe = require "zuora.resources.describe"
+local files = require "zuora.resources.files"
+local hosts = require "zuora.caller.hosts"
+local jobs = require "zuora.resources.jobs"
+local limiter = require "zuora.caller.semaphore"
+local limits = require "zuora.caller.rate"
+local loop = require "zuora.tasks.scheduler"
+local queries = require "zuora.resources.queries"
+local raw = require "zuora.resources.request"
+local reportruns = require "zuora.resources.reportruns"
+local reports = require "zuora.resources.reports"
+local retry = require "zuora.caller.retry"
 
 local client = {}
 
@@ -41,7 +41,7 @@ local OPTIONS = {
   reporting_url = "string", aqua_url = "string", files_url = "string",
   client_id = "line#", client_secret = "line#", token = "any#", username = "line#", password = "line#",
   entity_id = "entity_id", entity_name = "text", org_ids = "any", track_id = "track_id", version = "text",
-  connect_timeout = "seconds", timeout = "seconds", stall_timeout = "seconds", deadline = "seconds",
+  connect_timeout = "seconds", timeout = "seconds", stall_timeout = "seconds", total_timeout = "seconds",
   retries = "count", retry_after_limit = "delay", rate_reserve = "fraction",
   max_connections = "positive", concurrency_limit = "positive", memory_limit = "positive", tmpdir = "line",
   proxy = "any#", no_proxy = "line", ca_file = "line", user_agent = "line",
@@ -49,7 +49,7 @@ local OPTIONS = {
 }
 
 local DEFAULTS = {
-  connect_timeout = 10, timeout = 125, stall_timeout = 60, deadline = 300,
+  connect_timeout = 10, timeout = 125, stall_timeout = 60, total_timeout = 300,
   retries = 3, retry_after_limit = 300, rate_reserve = 0.05,
   max_connections = 8, concurrency_limit = 40, memory_limit = 64 * 1024 * 1024,
 }
@@ -206,7 +206,7 @@ local function credentials_of(options, kind, caller)
     grant_type = "client_credentials" }
   return credentials.oauth(caller.loop, form, function(left)
     local body, err = caller:json(core.operations.oauth.token, form, {
-      deadline = math.max(0.001, math.min(caller.settings.deadline, left.deadline)), retries = left.retries,
+      total_timeout = math.max(0.001, math.min(caller.settings.total_timeout, left.deadline)), retries = left.retries,
     }, function(body) return type(body) == "table" and body or nil, "the answer is no token" end)
     if err then
       -- Whatever the answer is, there may be a token in it.

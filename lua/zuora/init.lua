@@ -7,9 +7,9 @@
 --     for row in assert(run:rows()) do print(row["Account.Name"]) end
 
 local client = require "zuora.client"
-local codes = require "zuora.codes"
+local codes = require "zuora.caller.codes"
 local core = require "zuora.core"
-local hosts = require "zuora.hosts"
+local hosts = require "zuora.caller.hosts"
 local rows = require "zuora.rows"
 local time = require "zuora.time"
 

@@ -121,7 +121,7 @@
 ---@field connect_timeout? number seconds (10)
 ---@field timeout? number seconds to the first byte of an answer (125)
 ---@field stall_timeout? number seconds without a byte once a file has begun (60)
----@field deadline? number seconds over all attempts of one call (300)
+---@field total_timeout? number seconds over all attempts of one call (300)
 ---@field retries? integer attempts after the first (3)
 ---@field rate_reserve? number part of the minute's requests (0.05)
 ---@field retry_after_limit? number seconds (300)

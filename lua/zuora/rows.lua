@@ -1,6 +1,6 @@
 --- Rows of delimited files: options, errors, and the iterator that a `for` closes.
 
-local check = require "zuora.check"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 

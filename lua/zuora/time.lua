@@ -1,6 +1,6 @@
 --- Zuora's two ways to write a time, as one number.
 
-local check = require "zuora.check"
+local check = require "zuora.support.check"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 

@@ -92,7 +92,7 @@ describe("the simulator's server", function()
     for i = 1, 17 do
       sim:fault { on = "GET *", kind = "envelope", envelope = "E" .. i }
       local response = fetch()
-      local _, err = require "zuora.answer".read(response)
+      local _, err = require "zuora.caller.responses".read(response)
       assert.is_table(err, "E" .. i)
       assert.is_string(err.message)
       assert.is_true(err.kind == "api" or err.kind == "auth" or i == 15 and err.kind == "http", "E" .. i .. err.kind)

@@ -107,7 +107,7 @@ end
 
 -- Of what cannot be read, or written, for want of memory nothing else is to be said.
 function parts.json()
-  local core, check = require "zuora.core", require "zuora.check"
+  local core, check = require "zuora.core", require "zuora.support.check"
   local text = '{"list":[1,2,{"a":null,"b":[]}],"words":["one","two","three"]}'
   local value = core.decode(text)
   local fired, ok, result = memory.attempt(function()

@@ -282,7 +282,7 @@ bool decoder_finish(Decoder *decoder, Emit *emit, void *context) {
   if (!decoder->sniffed && !sniff_packed(decoder)) return false;
   if (decoder->inflater != NULL && !inflater_ended(decoder->inflater))
     return decoder_fail(decoder, "the gzip data ends too early");
-  if (!decoder->known && !bytes_push(decoder, NULL, 0, true)) return false;
+  if (!decoder->known && !bytes_push(decoder, (const unsigned char *)"", 0, true)) return false;
   if (decoder->halved && decoder->strict)
     return decoder_fail(decoder, "half a UTF-16 character at the end");
   if (decoder->halved) utf8_put(decoder, 0xfffd);

@@ -9,8 +9,7 @@
 #define SCANNER_H
 
 #include "data.h"
-
-#include <stdint.h>
+#include "marks.h"
 
 #if defined(__GNUC__)
 #pragma GCC visibility push(hidden)
@@ -33,9 +32,6 @@ typedef enum Scan {
   SCAN_PROBLEM, /* see `problem`, `row` and `byte`; there is no more */
   SCAN_MEMORY,  /* there is not enough of it */
 } Scan;
-
-/* What is to be found in a block of text. */
-enum { MARK_QUOTE, MARK_STOP, MARK_ODD, MARKS };
 
 typedef struct Scanner {
   bool

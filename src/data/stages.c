@@ -75,7 +75,7 @@ static bool out_double(Records *records, const char *text, size_t length) {
 /* Bytes that are no UTF-8 come here only where they are to be replaced. */
 static bool out_text(Records *records, const char *text, size_t length, bool doubles) {
   bool (*put)(Records *, const char *, size_t) = doubles ? out_double : out_put;
-  if (!records->scanner.odd) return put(records, text, length);
+  if (records->strict || !records->scanner.odd) return put(records, text, length);
   while (length > 0) {
     size_t valid = utf8_valid(text, length), bad = utf8_invalid(text + valid, length - valid);
     if (!put(records, text, valid) || (bad > 0 && !out_put(records, UTF8_REPLACEMENT, 3)))
@@ -86,16 +86,20 @@ static bool out_text(Records *records, const char *text, size_t length, bool dou
   return true;
 }
 
-/* Without quotes, would the header be read as something else? As separated by tabs, or without what it
- * begins with. */
+/* Without quotes, would the header be read as something else? As separated by tabs, without what it begins
+ * with, or as an archive. */
 static bool head_misleads(const char *text, size_t length) {
-  return memchr(text, '\t', length) != NULL || (length >= 3 && memcmp(text, UTF8_MARK, 3) == 0);
+  return memchr(text, '\t', length) != NULL || (length >= 3 && memcmp(text, UTF8_MARK, 3) == 0) ||
+         (length >= 4 && memcmp(text, "PK\3\4", 4) == 0);
 }
 
+/* An empty cell that stands alone is quoted, too: to many readers an empty line is no record. */
 static bool cell_write(Records *records, const Span *span) {
-  const char *text = records->scanner.record + span->start;
+  const Scanner *scanner = &records->scanner;
+  const char *text = scanner->record + span->start;
   bool bare = !span->doubled && text_is_bare(text, span->length) &&
-              (records->scanner.row > 0 || !head_misleads(text, span->length));
+              (scanner->columns > 1 || span->length > 0) &&
+              (scanner->row > 0 || !head_misleads(text, span->length));
   if (bare) return out_text(records, text, span->length, false);
   return out_put(records, "\"", 1) && out_text(records, text, span->length, !span->doubled) &&
          out_put(records, "\"", 1);
@@ -201,6 +205,7 @@ static bool stage_reset(Stage *stage, const char *content_type, bool packed) {
 
 static bool stage_keep(Stage *stage) {
   Records *records = (Records *)stage;
+  if (records->problem != NULL) return false;
   if (records->scanner.row < 0) return true; /* a body of no bytes has no header */
   records->kept = true;
   records->kept_rows += records->scanner.row;

@@ -105,9 +105,11 @@ static bool content_range(const char *text, BodyHead *head) {
   return text != NULL && *text == '\0' && head->end <= head->total;
 }
 
-/* A part came: it must be the one that is missing, before its first byte is taken. */
+/* A part came: it must be the one that is missing, before its first byte is taken. An ETag that is weak, or
+ * malformed, or there twice, is not that of the file that is gone on with. */
 static bool response_continue(Request *request, BodyHead *head) {
-  if (content_range(response_sole_header(request, "content-range"), head) &&
+  if (headers_find(&request->head, "etag", &head->validator) < 2 &&
+      content_range(response_sole_header(request, "content-range"), head) &&
       sink_continue(request->sink, head))
     return true;
   request->failure = FAILURE_RANGE;

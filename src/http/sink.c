@@ -378,7 +378,7 @@ static int sink_keep(lua_State *L) {
   sink->validator = NULL;
   sink->whole = false;
   if (sink->stage != NULL && !sink->stage->keep(sink->stage))
-    return luaL_error(L, "not enough memory");
+    return luaL_error(L, "attempt to keep a body that is not as it should be");
   return 0;
 }
 

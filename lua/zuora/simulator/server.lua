@@ -391,10 +391,16 @@ function server.new(handler, options)
   local listener = assert(socket.bind("127.0.0.1", options.port or 0, 512))
   listener:settimeout(0)
   local _, actual = listener:getsockname()
-  local tls = options.tls and { mode = "server", protocol = "any", key = options.tls.key,
-    certificate = options.tls.certificate, options = { "all", "no_sslv2", "no_sslv3", "no_tlsv1", "no_tlsv1_1" } }
+  local tls, ssl
+  if options.tls then
+    ssl = require "ssl"
+    tls = { mode = "server", protocol = "any", key = options.tls.key, certificate = options.tls.certificate,
+      options = { "all", "no_sslv2", "no_sslv3", "no_tlsv1", "no_tlsv1_1",
+        -- A peer that goes without a word is gone: LuaSec would read on and on.
+        ssl.config.options.ignore_unexpected_eof and "ignore_unexpected_eof" } }
+  end
   return setmetatable({
-    listener = listener, handler = handler, connections = {}, accepted = 0, tls = tls, ssl = tls and require "ssl",
+    listener = listener, handler = handler, connections = {}, accepted = 0, tls = tls, ssl = ssl,
     url = ("%s://127.0.0.1:%d"):format(tls and "https" or "http", actual),
   }, Server)
 end

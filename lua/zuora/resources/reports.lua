@@ -1,0 +1,419 @@
+--- client.reports: the reports themselves: finding them, their labels, and what an administrator does with
+--- them. Most of it is documented for the older hosts only (`zuora.new { legacy = true }`).
+
+local call = require "zuora.caller"
+local check = require "zuora.support.check"
+local core = require "zuora.core"
+local error_value = require "zuora.error"
+local pages = require "zuora.resources.pages"
+local record = require "zuora.resources.record"
+
+local operations = core.operations.reports
+
+local reports = {}
+
+---@class zuora.Reports
+local Reports = {}
+
+---@class zuora.Report
+local Report = {}
+
+-- Fixed by Zuora.
+local PAGE = 50
+
+local options_of = {
+  search = check.rules(call.options, { order_by = "name|updated_on", ascending = "boolean", start = "count",
+    namespace = "text" }),
+  each = check.rules(call.options, { order_by = "name|updated_on", ascending = "boolean", namespace = "text" }),
+  find = check.rules(call.options, { namespace = "text" }),
+  labelled = check.rules(call.options, { page = "count", page_size = "positive", order_by = "name|updated_on",
+    ascending = "boolean" }),
+  copy = check.rules(call.keyed_options, { name = "text", label_ids = "list" }),
+  transfer = check.rules(call.keyed_options, { ids = "list", names = "list", to = "id!" }),
+  set_settings = check.rules(call.keyed_options, { emailDomains = "table!" }),
+}
+
+-- --- what is shared ----------------------------------------------------------------------------------
+
+local function report_new(parts, fields)
+  return setmetatable(fields, parts.report)
+end
+
+local function is_report(fields) return type(fields) == "table" and check.is(fields.id, "id") end
+
+-- A report as the API describes it; it must be the one that was asked for.
+local function report_fields(fields, report_id)
+  if not is_report(fields) then return nil, "the answer about the report has no 'id'" end
+  if report_id and fields.id ~= report_id then
+    return nil, ("the answer is about report %s, not %s"):format(fields.id, report_id)
+  end
+  return fields
+end
+
+-- A list of reports, as records.
+local function report_list(parts, list)
+  if type(list) ~= "table" or #list == 0 and next(list) ~= nil then return nil, "the answer has no list of reports" end
+  for i, fields in ipairs(list) do
+    if not is_report(fields) then return nil, "the list of reports holds something without an 'id'" end
+    list[i] = report_new(parts, fields)
+  end
+  return list
+end
+
+local function one_report(parts, operation, parameters, options, report_id)
+  local fields, err = parts.caller:reporting(operation, parameters, options, function(response)
+    return report_fields(response, report_id)
+  end)
+  if not fields then return nil, err end
+  return report_new(parts, fields)
+end
+
+-- Zuora wants exactly this form, the truth value as text.
+local function order_text(options)
+  if options.order_by == nil and options.ascending == nil then return nil end
+  return ('[{"field":"%s","ascend":"%s"}]'):format(options.order_by or "updated_on", options.ascending ~= false)
+end
+
+local function search(parts, text, start, options)
+  local parameters = { query = text, orderBy = order_text(options), searchStart = start, namespace = options.namespace }
+  return parts.caller:reporting(operations.search, parameters, options, function(response)
+    if type(response) ~= "table" then return nil, "the answer to the search has no list of reports" end
+    local list, problem = report_list(parts, response.reports)
+    if list then list.count = math.tointeger(tonumber(response.count)) end
+    return list, problem
+  end)
+end
+
+local function each(parts, text, options)
+  return pages.each("the search for reports", PAGE, function(received)
+    return search(parts, text, received > 0 and received or nil, options)
+  end)
+end
+
+-- Ids for the address or the body of a call, as Zuora's ids are.
+local function check_ids(where, argument, ids)
+  check.value(where, argument, ids, "list", 1)
+  for _, id in ipairs(ids) do check.value(where, argument, id, "id", 1) end
+  return ids
+end
+
+-- What is sent of a report: its data, whatever record it came from.
+local function check_definition(where, definition)
+  check.value(where, "report", definition, "table", 1)
+  local sent = {}
+  for name, value in pairs(definition) do sent[name] = value end
+  check.value(where, "report", sent, "json", 1)
+  return sent
+end
+
+-- The head of a method: the parts, the checked options, and the name for messages.
+local function enter(self, name, options)
+  local where = "client.reports:" .. name
+  local parts = record.parts(self, Reports, where, 1)
+  local rules = options_of[name] or operations[name].safe and call.options or call.keyed_options
+  options = check.options(where, options, rules, 1)
+  parts.caller:check_offered(where, operations[name], 1)
+  return parts, options, where
+end
+
+-- --- client.reports ----------------------------------------------------------------------------------
+
+--- Searches reports by name, data source and description, whatever the case. Words of less than three
+-- letters are ignored. GET /reports/search
+---@param text string
+---@param options table|nil order_by ("name" or "updated_on"; `ascending` alone stands for the latter), ascending
+--- (true), start (how many to skip), namespace ("ADVANCED"); and the per-call options
+---@return zuora.Report[]|nil reports at most 50, with `count` as Zuora gives it
+---@return zuora.Error|nil err
+function Reports:search(text, options)
+  local where = "client.reports:search"
+  local parts = record.parts(self, Reports, where)
+  check.value(where, "text", text, "text")
+  options = check.options(where, options, options_of.search)
+  return search(parts, text, options.start, options)
+end
+
+--- The same, page after page: `for report in client.reports:each "revenue" do … end`
+---@param text string
+---@param options table|nil order_by, ascending, namespace, and the per-call options
+---@return fun(): zuora.Report|nil iterator raises an error value when a page cannot be had
+function Reports:each(text, options)
+  local where = "client.reports:each"
+  local parts = record.parts(self, Reports, where)
+  check.value(where, "text", text, "text")
+  options = check.options(where, options, options_of.each)
+  return each(parts, text, options)
+end
+
+--- The one report of exactly that name. GET /reports/search, all pages of it
+---@param name string
+---@param options table|nil namespace, and the per-call options
+---@return zuora.Report|nil report
+---@return zuora.Error|nil err kind `api` when there is none of that name, or several (err.reports)
+function Reports:find(name, options)
+  local where = "client.reports:find"
+  local parts = record.parts(self, Reports, where)
+  check.value(where, "name", name, "text")
+  options = check.options(where, options, options_of.find)
+  local found, others = {}, 0
+  local ok, problem = pcall(function()
+    for report in each(parts, name, parts.caller:shared(options)) do
+      if report.name == name then found[#found + 1] = report else others = others + 1 end
+    end
+  end)
+  if not ok then
+    if error_value.is(problem) then return nil, problem end
+    error(problem, 0)
+  end
+  if #found == 1 then return found[1] end
+  if #found == 0 then
+    local hint = name:find(("[A-Za-z0-9]"):rep(3)) and ""
+      or "; Zuora's search ignores words of less than three letters"
+    return nil, error_value.new { kind = "api", reports = found,
+      message = ("no report has the name \"%s\" (%d others were found%s)"):format(name, others, hint) }
+  end
+  local ids = {}
+  for i, report in ipairs(found) do ids[i] = report.id end
+  return nil, error_value.new { kind = "api", reports = found,
+    message = ("%d reports have the name \"%s\": %s"):format(#found, name, table.concat(ids, ", ")) }
+end
+
+--- The reports in this user's "My Reports". GET /reports (older hosts)
+---@param options table|nil per-call options
+---@return zuora.Report[]|nil reports, zuora.Error|nil err
+function Reports:mine(options)
+  local parts
+  parts, options = enter(self, "mine", options)
+  return parts.caller:reporting(operations.mine, {}, options, function(response)
+    return report_list(parts, type(response) == "table" and response.reports or response)
+  end)
+end
+
+--- A report, its definition included. GET /reports/report/{id} (older hosts)
+---@param report_id string
+---@param options table|nil per-call options
+---@return zuora.Report|nil report, zuora.Error|nil err
+function Reports:get(report_id, options)
+  local parts, where
+  parts, options, where = enter(self, "get", options)
+  check.value(where, "report_id", report_id, "id")
+  return one_report(parts, operations.get, { id = report_id }, options, report_id)
+end
+
+--- What there is to know of a report besides. GET /reports/{id}/report-details (older hosts)
+---@param report_id string
+---@param options table|nil per-call options
+---@return table|nil details as Zuora sent them, zuora.Error|nil err
+function Reports:details(report_id, options)
+  local parts, where
+  parts, options, where = enter(self, "details", options)
+  check.value(where, "report_id", report_id, "id")
+  return parts.caller:reporting(operations.details, { id = report_id }, options, function(response)
+    if type(response) ~= "table" then return nil, "the answer has no details of a report" end
+    return response
+  end)
+end
+
+--- The reports with a label (a folder). GET /reports/reportlabels/{label_id}/report-details (older hosts)
+---@param label_id string
+---@param options { page: integer|nil, page_size: integer|nil, order_by: string|nil, ascending: boolean|nil }|nil
+--- page: from 0, page_size: 20 by default; without either Zuora chooses; and the per-call options
+---@return zuora.Report[]|nil reports with totalCount, totalPage, pageNo and pageSize where Zuora gives them
+---@return zuora.Error|nil err
+function Reports:labelled(label_id, options)
+  local parts, where
+  parts, options, where = enter(self, "labelled", options)
+  check.value(where, "label_id", label_id, "id")
+  local paging
+  if options.page or options.page_size then
+    paging = ('{"pageNo":%d,"pageSize":%d}'):format(options.page or 0, options.page_size or 20)
+  end
+  local parameters = { labelId = label_id, paging = paging, orderBy = order_text(options) }
+  return parts.caller:reporting(operations.labelled, parameters, options, function(response)
+    if type(response) ~= "table" then return nil, "the answer has no list of reports" end
+    local list, problem = report_list(parts, response.elements or response)
+    if not list then return nil, problem end
+    for _, name in ipairs { "totalCount", "totalPage", "pageNo", "pageSize" } do list[name] = response[name] end
+    return list
+  end)
+end
+
+local function label_list(parts, operation, parameters, options)
+  return parts.caller:reporting(operation, parameters, options, function(response)
+    local is_list = type(response) == "table" and (#response > 0 or next(response) == nil)
+    for _, label in ipairs(is_list and response or {}) do is_list = is_list and type(label) == "table" end
+    if not is_list then return nil, "the answer has no list of labels" end
+    return response
+  end)
+end
+
+--- All labels (folders). GET /reportlabels (older hosts)
+---@param options table|nil per-call options
+---@return table[]|nil labels as Zuora sent them: id, name …
+---@return zuora.Error|nil err
+function Reports:labels(options)
+  local parts
+  parts, options = enter(self, "labels", options)
+  return label_list(parts, operations.labels, {}, options)
+end
+
+--- The labels of a report. GET /reports/{id}/reportlabels (older hosts)
+---@param report_id string
+---@param options table|nil per-call options
+---@return table[]|nil labels, zuora.Error|nil err
+function Reports:labels_of(report_id, options)
+  local parts, where
+  parts, options, where = enter(self, "labels_of", options)
+  check.value(where, "report_id", report_id, "id")
+  return label_list(parts, operations.labels_of, { id = report_id }, options)
+end
+
+--- Gives a report more labels. POST /reports/{id}/reportlabels (older hosts)
+---@param report_id string
+---@param label_ids string[]
+---@param options table|nil per-call options
+---@return true|nil done, string|zuora.Error|nil message
+function Reports:attach(report_id, label_ids, options)
+  local parts, where
+  parts, options, where = enter(self, "attach", options)
+  check.value(where, "report_id", report_id, "id")
+  check_ids(where, "label_ids", label_ids)
+  return parts.caller:done(operations.attach, { id = report_id, body = label_ids }, options)
+end
+
+--- Takes labels from a report. DELETE /reports/{id}/reportlabels (older hosts)
+---@param report_id string
+---@param label_ids string[]
+---@param options table|nil per-call options
+---@return true|nil done, string|zuora.Error|nil message
+function Reports:detach(report_id, label_ids, options)
+  local parts, where
+  parts, options, where = enter(self, "detach", options)
+  check.value(where, "report_id", report_id, "id")
+  check_ids(where, "label_ids", label_ids)
+  return parts.caller:done(operations.detach, { id = report_id, body = label_ids }, options)
+end
+
+--- Creates a report, best from the definition of one that is like it. POST /reports (older hosts)
+---@param report table name, dsName, datasource, definition; labelIds, namespace and whatever else a report has
+---@param options table|nil per-call options
+---@return zuora.Report|nil report, zuora.Error|nil err
+function Reports:create(report, options)
+  local parts, where
+  parts, options, where = enter(self, "create", options)
+  local sent = check_definition(where, report)
+  for _, name in ipairs { "name", "dsName", "datasource", "definition" } do
+    if sent[name] == nil then check.fail(where, "report." .. name, "missing") end
+  end
+  return one_report(parts, operations.create, { body = sent }, options)
+end
+
+--- Saves a report. POST /reports/{id} (older hosts)
+---@param report_id string
+---@param report table the fields of a report
+---@param options table|nil per-call options
+---@return zuora.Report|nil report, zuora.Error|nil err
+function Reports:save(report_id, report, options)
+  local parts, where
+  parts, options, where = enter(self, "save", options)
+  check.value(where, "report_id", report_id, "id")
+  local sent = check_definition(where, report)
+  local parameters = { id = report_id, body = sent }
+  local saved, err = parts.caller:reporting(operations.save, parameters, options, function(response)
+    if is_report(response) then return response end
+    sent.id = report_id -- a success in words
+    return sent
+  end)
+  if not saved then return nil, err end
+  return report_new(parts, saved)
+end
+
+--- Copies a report. POST /reports/copy (older hosts)
+---@param report_id string
+---@param options { name: string|nil, label_ids: string[]|nil }|nil and the per-call options
+---@return zuora.Report|nil copy, zuora.Error|nil err
+function Reports:copy(report_id, options)
+  local parts, where
+  parts, options, where = enter(self, "copy", options)
+  check.value(where, "report_id", report_id, "id")
+  local labels = options.label_ids and table.concat(check_ids(where, "label_ids", options.label_ids), ",")
+  return one_report(parts, operations.copy, { from = report_id, name = options.name, labelIds = labels }, options)
+end
+
+--- Deletes a report. DELETE /reports/{id} (older hosts)
+---@param report_id string
+---@param options table|nil per-call options
+---@return true|nil done, string|zuora.Error|nil message
+function Reports:delete(report_id, options)
+  local parts, where
+  parts, options, where = enter(self, "delete", options)
+  check.value(where, "report_id", report_id, "id")
+  return parts.caller:done(operations.delete, { id = report_id }, options)
+end
+
+--- Gives reports another owner; the user must be an administrator of Reporting.
+-- POST /reports/transfer-ownership (REST hosts)
+---@param options { ids: string[]|nil, names: string[]|nil, to: string } either ids or names of reports; to: the id of
+--- the user; and the per-call options
+---@return true|nil done, string|zuora.Error|nil message
+function Reports:transfer(options)
+  local parts, where
+  parts, options, where = enter(self, "transfer", options)
+  if (options.ids == nil) == (options.names == nil) then check.fail(where, "ids", "either ids or names expected") end
+  if options.ids then check_ids(where, "ids", options.ids) end
+  for _, name in ipairs(options.names or {}) do check.value(where, "names", name, "string") end
+  return parts.caller:done(operations.transfer,
+    { reportIds = options.ids, reportNames = options.names, newOwnerUserId = options.to }, options)
+end
+
+--- The tenant's settings for reports. GET /settings (older hosts)
+---@param options table|nil per-call options
+---@return { emailDomains: string[] }|nil settings, zuora.Error|nil err
+function Reports:settings(options)
+  local parts
+  parts, options = enter(self, "settings", options)
+  return parts.caller:reporting(operations.settings, {}, options, function(response)
+    if type(response) ~= "table" then return nil, "the answer has no settings" end
+    return response
+  end)
+end
+
+--- Says to which mail domains results may be sent; takes the place of what was set. POST /settings (older hosts)
+---@param options { emailDomains: string[] } {}: to any; and the per-call options
+---@return true|nil done, string|zuora.Error|nil message
+function Reports:set_settings(options)
+  local parts, where
+  parts, options, where = enter(self, "set_settings", options)
+  if next(options.emailDomains) then check.value(where, "emailDomains", options.emailDomains, "list") end
+  for _, domain in ipairs(options.emailDomains) do check.value(where, "emailDomains", domain, "text") end
+  local domains = next(options.emailDomains) and core.encode(options.emailDomains) or "[]"
+  return parts.caller:done(operations.set_settings, { body = '{"emailDomains":' .. domains .. "}" }, options)
+end
+
+-- --- the record --------------------------------------------------------------------------------------
+
+--- Starts a run of this report; see client.reportruns:start.
+---@param options { view: "Detail"|"Summary", filters: table|nil }
+---@return zuora.ReportRun|nil run, zuora.Error|nil err
+function Report:start(options)
+  local parts = record.parts(self, Report, "report:start")
+  return parts.reportruns:start(self.id, options)
+end
+
+--- The last completed run of this report by this user; see client.reportruns:last.
+---@param options table|nil per-call options
+---@return zuora.ReportRun|nil run, zuora.Error|nil err
+function Report:last(options)
+  local parts = record.parts(self, Report, "report:last")
+  return parts.reportruns:last(self.id, options)
+end
+
+---@param caller table
+---@param reportruns zuora.ReportRuns
+---@return zuora.Reports
+function reports.new(caller, reportruns)
+  local report = record.kind("zuora.Report", Report, { caller = caller, reportruns = reportruns })
+  return setmetatable({}, record.kind("zuora.Reports", Reports, { caller = caller, report = report }))
+end
+
+return reports

@@ -1,0 +1,191 @@
+--- Checks of arguments. Misuse raises, with the names of the function and of the argument, before
+-- anything is sent.
+
+local core = require "zuora.core"
+
+local check = {}
+
+-- `level` counts up from here to the line that called the public function.
+local function raise(level, where, argument, problem)
+  error(("bad argument '%s' to %s (%s)"):format(argument, where, problem), level + 1)
+end
+
+--- Raises as the checks do.
+---@param where string
+---@param argument string
+---@param problem string
+---@param depth integer|nil how many functions are between the public one and the caller (0)
+function check.fail(where, argument, problem, depth)
+  raise(3 + (depth or 0), where, argument, problem)
+end
+
+-- Where the files of this module are, as Lua names them.
+local OURS = debug.getinfo(1, "S").source:match "^(.*[/\\])support[/\\]" or "="
+
+--- Raises at the line of the user's that led here, however many functions of this module are between.
+---@param message string
+function check.misuse(message)
+  local level = 2
+  local info = debug.getinfo(level, "S")
+  while info and (info.what == "C" or info.source:sub(1, #OURS) == OURS) do
+    level = level + 1
+    info = debug.getinfo(level, "S")
+  end
+  error(message, info and level or 0)
+end
+
+-- A value for a message: short, printable.
+local function shown(value)
+  if type(value) ~= "string" then return type(value) end
+  local text = ("%q"):format(value:sub(1, 40)):gsub("\\\n", "\\n")
+  if utf8.len(text) then return text end
+  return (text:gsub("[\128-\255]", function(byte) return ("\\x%02x"):format(byte:byte()) end))
+end
+
+local function is_finite(value)
+  return value == value and value ~= math.huge and value ~= -math.huge
+end
+
+-- What each kind of option must be: a test, and the words for it. Text is UTF-8, as JSON must be, unless the
+-- kind takes any `bytes`.
+local kinds = {}
+
+kinds.string = { function(v) return type(v) == "string" and v ~= "" end, "non-empty string" }
+kinds.string_or_empty = { function(v) return type(v) == "string" end, "string" }
+kinds.text = { function(v) return type(v) == "string" and v ~= "" and not v:find("[\0-\31\127]") end,
+  "non-empty string without control characters" }
+-- For what is not sent as text: paths, secrets, headers.
+kinds.line = { kinds.text[1], kinds.text[2], bytes = true }
+kinds.boolean = { function(v) return type(v) == "boolean" end, "boolean" }
+kinds.table = { function(v) return type(v) == "table" end, "table" }
+kinds["function"] = { function(v)
+  if type(v) == "function" then return true end
+  local meta = type(v) == "table" and getmetatable(v)
+  return type(meta) == "table" and meta.__call ~= nil
+end, "function" }
+kinds.seconds = { function(v) return type(v) == "number" and v > 0 and is_finite(v) end,
+  "number of seconds above 0" }
+-- A limit may be infinite, and may be 0: look once, and do not wait.
+kinds.limit = { function(v) return type(v) == "number" and v >= 0 end, "number of seconds, 0 or more" }
+kinds.delay = { function(v) return type(v) == "number" and v >= 0 and is_finite(v) end,
+  "finite number of seconds, 0 or more" }
+kinds.fraction = { function(v) return type(v) == "number" and v >= 0 and v <= 1 end, "number from 0 to 1" }
+kinds.factor = { function(v) return type(v) == "number" and v >= 1 and is_finite(v) end, "number, 1 or more" }
+kinds.count = { function(v) return math.type(v) == "integer" and v >= 0 end, "integer, 0 or more" }
+kinds.positive = { function(v) return math.type(v) == "integer" and v >= 1 end, "integer, 1 or more" }
+kinds.integer = { function(v) return math.type(v) == "integer" end, "integer" }
+kinds.any = { function() return true end, "value", bytes = true }
+kinds.id = { function(v) return type(v) == "string" and #v <= 255 and v:match("^[%w_-]+$") ~= nil end,
+  "id of letters, digits, - and _" }
+-- A list has no holes, and nothing else.
+local function is_list(v)
+  if type(v) ~= "table" then return false end
+  local count, size = 0, #v
+  for _ in pairs(v) do count = count + 1 end
+  return count == size
+end
+
+kinds.array = { is_list, "list (1, 2, 3 … without holes)" }
+kinds.list = { function(v) return is_list(v) and #v > 0 end, "list (1, 2, 3 … without holes) of at least one" }
+kinds.json = { function(v)
+  local ok, text = pcall(core.encode, { v })
+  if not ok and text:find "^not enough memory" then error(text, 0) end -- which says nothing about the value
+  return ok and utf8.len(text) ~= nil
+end, "value that JSON can hold (its text UTF-8)" }
+kinds.segment = { function(v) return kinds.text[1](v) and v ~= "." and v ~= ".." end,
+  "non-empty string without control characters, not '.' or '..'," }
+
+-- Zuora's own rule for Zuora-Track-Id.
+kinds.track_id = { function(v)
+  return type(v) == "string" and #v <= 64 and v:match("^[\33-\126][\32-\126]*$") ~= nil and v:sub(-1) ~= " "
+    and not v:find("[:;\"']")
+end, "1 to 64 printable ASCII characters without : ; \" ' and no blank at either end" }
+kinds.idempotency_key = { function(v)
+  return type(v) == "string" and #v >= 1 and #v <= 255 and v:match("^[\33-\126]+$") ~= nil
+end, "1 to 255 printable ASCII characters without blanks" }
+
+local HEX4 = ("%x"):rep(4)
+local UUID = "^(" .. HEX4 .. HEX4 .. ")%-?(" .. HEX4 .. ")%-?(" .. HEX4 .. ")%-?(" .. HEX4 .. ")%-?("
+  .. HEX4:rep(3) .. ")$"
+
+kinds.entity_id = { function(v) return type(v) == "string" and v:match(UUID) ~= nil end,
+  "UUID, with or without hyphens," }
+
+--- The entity id as the header wants it: 8-4-4-4-12.
+---@param id string
+---@return string
+function check.hyphenated(id)
+  return (id:gsub(UUID, "%1-%2-%3-%4-%5"))
+end
+
+local function test(depth, where, argument, value, kind, secret)
+  local rule = kinds[kind]
+  local wanted
+  if rule then
+    local fits = rule[1](value)
+    if fits and (rule.bytes or type(value) ~= "string" or utf8.len(value)) then return end
+    wanted = fits and "UTF-8" or rule[2]
+  else -- a choice
+    for choice in kind:gmatch("[^|]+") do
+      if value == choice then return end
+    end
+    wanted = "one of " .. kind:gsub("|", ", ")
+  end
+  raise(4 + depth, where, argument, ("%s expected, got %s"):format(wanted, secret and type(value) or shown(value)))
+end
+
+--- Does the value fit? For what comes from outside.
+---@param value any
+---@param kind string
+---@return boolean
+function check.is(value, kind)
+  return kinds[kind][1](value)
+end
+
+--- One argument. `kind` is a name from the table above, or a choice: "Detail|Summary".
+---@param where string the user's function, for the message
+---@param argument string
+---@param value any
+---@param kind string
+---@param depth integer|nil how many functions are between the public one and the caller (0)
+function check.value(where, argument, value, kind, depth)
+  test(depth or 0, where, argument, value, kind)
+  return value
+end
+
+--- A table of options: every key must be in `rules`, a table of name = kind; "!" at the end of a kind:
+-- required, "#": never shown in a message. Nil counts as an empty table.
+---@param where string
+---@param options table|nil
+---@param rules table<string, string>
+---@param depth integer|nil how many functions are between the public one and the caller (0)
+---@return table options
+function check.options(where, options, rules, depth)
+  if options == nil then options = {} end
+  depth = depth or 0
+  if type(options) ~= "table" then
+    raise(3 + depth, where, "options", "table expected, got " .. type(options))
+  end
+  for name, value in pairs(options) do
+    local rule = rules[name]
+    if not rule then raise(3 + depth, where, shown(name):gsub('^"(.*)"$', "%1"), "unknown option") end
+    test(depth, where, name, value, rule:gsub("[!#]", ""), rule:find("#", 1, true))
+  end
+  for name, rule in pairs(rules) do
+    if rule:find("!", 1, true) and options[name] == nil then raise(3 + depth, where, name, "missing") end
+  end
+  return options
+end
+
+--- The rules of several tables in one.
+---@param ... table<string, string>
+---@return table<string, string>
+function check.rules(...)
+  local all = {}
+  for i = 1, select("#", ...) do
+    for name, kind in pairs((select(i, ...))) do all[name] = kind end
+  end
+  return all
+end
+
+return check
