@@ -1,6 +1,6 @@
 # make            build the module into build/
 # make demo       install what is missing, build, run the main job against a local simulator
-# make test       the same, then all specs
+# make test       the same, then lint, a part of each check, and all specs
 # make test-big   results of 2 GiB in a few MiB of memory
 # make check      all that watches: check-static, -asan, -tsan, -valgrind, -gc, -api, -clang, -cjson
 # make torture    every allocation and every system call fails once, under sanitizers
@@ -57,7 +57,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check check-deps torture fuzz soak bench lint install clean
+.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -99,6 +99,7 @@ demo: deps
 
 test: deps
 	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory smoke
 	busted
 
 test-big: all
@@ -112,29 +113,43 @@ check: $(CHECKS:%=check-%)
 
 check-deps: NEEDED += $(DEBIAN_PACKAGES_FOR_CHECKS)
 check-deps: deps
+CHECK_DEPS = check-deps
 
-# What SPECS= names, or all but what measures memory or time, or watches by itself.
+# A part of each, for `test`: where its tool is installed.
+SMOKE = $(MAKE) --no-print-directory CHECK_DEPS=
+smoke: lint
+	$(SMOKE) check-asan SPECS="spec/session_spec.lua spec/sink_spec.lua spec/rows_spec.lua"
+	$(SMOKE) check-tsan
+	$(SMOKE) check-gc SPECS="spec/scheduler_spec.lua spec/task_spec.lua spec/files_spec.lua"
+	if command -v valgrind >/dev/null; then $(SMOKE) check-valgrind UNDER_VALGRIND="sink"; fi
+	if command -v clang >/dev/null; then $(SMOKE) check-clang SPECS="spec/session_spec.lua spec/rows_spec.lua"; fi
+	if command -v cppcheck >/dev/null; then $(SMOKE) check-cppcheck; fi
+
+# What SPECS= names, or all but what measures memory or time, has its own memory counted, or watches by itself.
 SPECS ?= spec
-UNWATCHED = big fairness fuzz soak torture/memory torture/syscalls torture/hook
+UNWATCHED = big fairness json fuzz soak torture/memory torture/syscalls torture/hook
 WATCHED = $(if $(filter spec,$(SPECS)),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
   $(shell find spec -name '*_spec.lua')),$(SPECS))
 
-check-static: check-deps lint
+check-static: $(CHECK_DEPS) lint
 	clang-tidy --quiet --warnings-as-errors='*' $(SOURCES) -- -std=c11 $(LUA_CFLAGS) $(CURL_CFLAGS)
+	@$(MAKE) --no-print-directory check-cppcheck
+	scan-build --status-bugs -o $(BUILD)/scan $(MAKE) --no-print-directory BUILD=$(BUILD)/scan all
+
+check-cppcheck:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 	  -D__GNUC__ -Isrc src
-	scan-build --status-bugs -o $(BUILD)/scan $(MAKE) --no-print-directory BUILD=$(BUILD)/scan all
 
 # libasan comes first in the process, since lua5.4 is not linked with it. (Leaks are valgrind's.)
 ASAN = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-check-asan: check-deps
+check-asan: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-g $(ASAN)" all
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  busted --cpath='./$(BUILD)/asan/?.so' $(WATCHED)
 
 # Only the host of the threads can be watched: a program must be linked with it.
-check-tsan: check-deps
+check-tsan: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS="-g -O1 -fsanitize=thread" all $(BUILD)/tsan/spec/threads
 	SPEC_BUILD=$(BUILD)/tsan TSAN_OPTIONS=exitcode=66 busted spec/threads_spec.lua
 
@@ -142,14 +157,14 @@ VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=de
   --errors-for-leak-kinds=definite
 UNDER_VALGRIND = json strict session sink operations scheduler credentials caller files download request describe \
   reportruns jobs rows queries semaphore cancel resilience embedding http2
-check-valgrind: check-deps
+check-valgrind: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory all
 	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(UNDER_VALGRIND:%=spec/%_spec.lua)
 	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
 	SPEC_LUA_PREFIX="$(VALGRIND) --leak-check=no" busted spec/fork_spec.lua # children leak, on purpose
 
 # The collector where it is least expected.
-check-gc: check-deps
+check-gc: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory all
 	SPEC_COLLECTOR=stepping busted --helper=spec/check/collector.lua $(WATCHED)
 	SPEC_COLLECTOR=generational busted --helper=spec/check/collector.lua $(WATCHED)
@@ -167,17 +182,17 @@ $(BUILD)/lua/lua5.4:
 	cd $(BUILD)/lua/lua5.4-*/src && $(CC) -O1 -g -std=gnu99 -DLUA_COMPAT_5_3 -DLUA_USE_LINUX -DLUA_USE_APICHECK \
 	  -Wl,-E -o ../../lua5.4 $$(ls *.c | grep -v luac.c) -lm -ldl
 
-check-api: check-deps
+check-api: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory all $(BUILD)/lua/lua5.4
 	PATH="$(CURDIR)/$(BUILD)/lua:$$PATH" busted $(WATCHED)
 
-check-clang: check-deps
+check-clang: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all
 	busted --cpath='./$(BUILD)/clang/?.so' $(WATCHED)
 
 # The other lua-cjson in use, where somebody has built it: CJSON= the folder that its cjson.so is in.
 CJSON ?=
-check-cjson: check-deps
+check-cjson: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory all
 	@if [ -z "$(CJSON)" ]; then echo "check-cjson: left out, CJSON= names no folder with another cjson.so"; \
 	else busted --cpath='$(CJSON)/?.so;./$(BUILD)/?.so' $(WATCHED); fi
