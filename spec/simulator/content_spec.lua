@@ -1,6 +1,6 @@
-local content = require "zuora.simulator.content"
-local objects = require "zuora.simulator.objects"
-local text = require "zuora.simulator.text"
+local content = require "zuora.simulator.engine.content"
+local objects = require "zuora.simulator.engine.objects"
+local text = require "zuora.simulator.engine.text"
 
 local function all(whole, from, to)
   local pieces = {}

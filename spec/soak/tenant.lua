@@ -1,9 +1,9 @@
 --- The tenant that a soak works on: what it holds, what may go wrong with it, and what its results must be.
 
-local json = require "zuora.simulator.json"
-local objects = require "zuora.simulator.objects"
-local tenants = require "zuora.simulator.tenant"
-local text = require "zuora.simulator.text"
+local json = require "zuora.simulator.engine.json"
+local objects = require "zuora.simulator.engine.objects"
+local tenants = require "zuora.simulator.engine.tenant"
+local text = require "zuora.simulator.engine.text"
 
 local tenant = {}
 

@@ -1,9 +1,9 @@
 --- What the tenant's objects are made of, in XML, as Zuora describes them.
 
 local core = require "zuora.core"
-local fields = require "zuora.simulator.fields"
-local replies = require "zuora.simulator.replies"
-local server = require "zuora.simulator.server"
+local fields = require "zuora.simulator.engine.fields"
+local replies = require "zuora.simulator.http.replies"
+local server = require "zuora.simulator.http.server"
 
 local HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 

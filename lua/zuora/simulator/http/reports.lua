@@ -1,9 +1,9 @@
 --- Reports, as the simulator answers for them: their search on both hosts, who owns them on today's, and on
 --- the older one their making, changing and labels.
 
-local catalogue = require "zuora.simulator.catalogue"
-local json = require "zuora.simulator.json"
-local replies = require "zuora.simulator.replies"
+local catalogue = require "zuora.simulator.engine.catalogue"
+local json = require "zuora.simulator.engine.json"
+local replies = require "zuora.simulator.http.replies"
 
 local reports = {}
 

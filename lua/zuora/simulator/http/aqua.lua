@@ -1,11 +1,11 @@
 --- AQuA, as the simulator answers it: jobs, the last completed job, and result files.
 
 local core = require "zuora.core"
-local json = require "zuora.simulator.json"
-local replies = require "zuora.simulator.replies"
-local samples = require "zuora.simulator.samples"
-local server = require "zuora.simulator.server"
-local times = require "zuora.simulator.times"
+local json = require "zuora.simulator.engine.json"
+local replies = require "zuora.simulator.http.replies"
+local samples = require "zuora.simulator.http.samples"
+local server = require "zuora.simulator.http.server"
+local times = require "zuora.simulator.engine.times"
 
 local aqua = {}
 

@@ -1,8 +1,8 @@
 --- The reports of a simulated tenant and the labels they bear: how they are found, made and changed. Their
 --- runs are the tenant's. It knows no HTTP.
 
-local objects = require "zuora.simulator.objects"
-local times = require "zuora.simulator.times"
+local objects = require "zuora.simulator.engine.objects"
+local times = require "zuora.simulator.engine.times"
 
 local catalogue = {}
 

@@ -1,13 +1,13 @@
 --- Data Query, as the simulator answers it: jobs of one select each, whose results lie in a bucket.
 
-local content = require "zuora.simulator.content"
+local content = require "zuora.simulator.engine.content"
 local core = require "zuora.core"
-local json = require "zuora.simulator.json"
-local packing = require "zuora.simulator.packing"
-local plans = require "zuora.simulator.plans"
-local progress = require "zuora.simulator.progress"
-local replies = require "zuora.simulator.replies"
-local text = require "zuora.simulator.text"
+local json = require "zuora.simulator.engine.json"
+local packing = require "zuora.simulator.engine.packing"
+local plans = require "zuora.simulator.engine.plans"
+local progress = require "zuora.simulator.engine.progress"
+local replies = require "zuora.simulator.http.replies"
+local text = require "zuora.simulator.engine.text"
 
 local USER = "6b6ec9d6-4b5e-4c7a-9a3a-2f0c5d1e8b47"
 

@@ -1,8 +1,8 @@
 --- The Reporting API, as the simulator answers it: today's paths and the older hosts' alike.
 
-local json = require "zuora.simulator.json"
-local replies = require "zuora.simulator.replies"
-local samples = require "zuora.simulator.samples"
+local json = require "zuora.simulator.engine.json"
+local replies = require "zuora.simulator.http.replies"
+local samples = require "zuora.simulator.http.samples"
 
 local UTF16_CSV = "text/csv;charset=utf-16"
 

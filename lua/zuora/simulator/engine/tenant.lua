@@ -3,14 +3,14 @@
 --
 -- It knows no HTTP. Time is the machine's, moved by `offset`, so that tests can let days pass.
 
-local bucket = require "zuora.simulator.bucket"
-local catalogue = require "zuora.simulator.catalogue"
-local content = require "zuora.simulator.content"
-local jobs = require "zuora.simulator.jobs"
-local objects = require "zuora.simulator.objects"
-local progress = require "zuora.simulator.progress"
+local bucket = require "zuora.simulator.engine.bucket"
+local catalogue = require "zuora.simulator.engine.catalogue"
+local content = require "zuora.simulator.engine.content"
+local jobs = require "zuora.simulator.engine.jobs"
+local objects = require "zuora.simulator.engine.objects"
+local progress = require "zuora.simulator.engine.progress"
 local socket = require "socket"
-local text = require "zuora.simulator.text"
+local text = require "zuora.simulator.engine.text"
 
 local tenant = {}
 

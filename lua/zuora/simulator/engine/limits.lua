@@ -1,7 +1,7 @@
 --- How much may be asked of a tenant: requests in a minute, and requests at the same time. A refusal counts
 --- as a request, and is not in progress.
 
-local replies = require "zuora.simulator.replies"
+local replies = require "zuora.simulator.http.replies"
 
 local limits = {}
 

@@ -4,10 +4,10 @@
 -- changed in that time: by their UpdatedDate, or else when they were put. Generated ones have no end in memory:
 -- they also have `lay_out`, which makes a content of them without going through the rows.
 
-local content = require "zuora.simulator.content"
+local content = require "zuora.simulator.engine.content"
 local core = require "zuora.core"
-local text = require "zuora.simulator.text"
-local times = require "zuora.simulator.times"
+local text = require "zuora.simulator.engine.text"
+local times = require "zuora.simulator.engine.times"
 
 local objects = {}
 
