@@ -137,10 +137,10 @@ end
 -- What a job's batch of that name comes to, without any network.
 function Expected:file(name, format)
   return remembered(self, name .. format, function()
-    local job = assert(self.tenant.aqua:submit { format = format, useQueryLabels = true,
+    local job = assert(self.tenant.jobs:submit { format = format, useQueryLabels = true,
       queries = { { name = name, query = tenant.queries[name] } } })
-    assert(self.tenant.aqua:look(job) == "completed")
-    return self.tenant.aqua:file(job.batches[1].fileId).content:read()
+    assert(self.tenant.jobs:look(job) == "completed")
+    return self.tenant.jobs:file(job.batches[1].fileId).content:read()
   end)
 end
 

@@ -178,7 +178,7 @@ function Simulator:admin(method, path, value)
   local status, body
   if not (self.app or self.child) then error("attempt to use a simulator that was stopped", 3) end
   if self.app then
-    local response = self.app:admin { method = method, path = "/_simulator/" .. path,
+    local response = self.app:handle { method = method, path = "/_simulator/" .. path,
       body = value and json.encode(value) or "" }
     status, body = response.status, response.body
   else

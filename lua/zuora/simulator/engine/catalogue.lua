@@ -173,7 +173,7 @@ end
 function Catalogue:detailed(report)
   local fields = self:shown(report)
   fields.version = report.version
-  for _, run in ipairs(self.tenant.run_list) do
+  for _, run in ipairs(self.tenant.runs.list) do
     if run.reportId == report.id then fields.executedOn = run.startedOn end
   end
   return fields

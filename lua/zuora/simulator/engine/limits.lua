@@ -1,7 +1,5 @@
---- How much may be asked of a tenant: requests in a minute, and requests at the same time. A refusal counts
---- as a request, and is not in progress.
-
-local replies = require "zuora.simulator.http.replies"
+--- How much may be asked of a tenant: requests in a minute, and requests at the same time. A refused request
+--- counts, and is not in progress.
 
 local limits = {}
 
@@ -9,66 +7,46 @@ local Limits = {}
 Limits.__index = Limits
 
 local MINUTE = 60
-local PER_HOUR, PER_DAY = 2250000, 27000000
-local TOKENS_PER_MINUTE = 100
 
--- Seconds after which one may try again when too many are at it.
-local PATIENCE = 120
+--- What the token endpoint says of itself: it has a count of its own, and refuses nobody.
+limits.TOKENS_PER_MINUTE = 100
 
--- A minute is the clock's, in tenant time: with a new one all counts begin anew.
-local function turn(self)
+--- Seconds until all counts begin anew: a minute is the clock's, in the tenant's time.
+---@return integer
+function Limits:seconds_left()
   local now = self.tenant:now()
   local minute = now // MINUTE
   if minute ~= self.minute then self.minute, self.requests, self.tokens = minute, 0, 0 end
   return math.ceil(MINUTE - now % MINUTE)
 end
 
---- Lets a request in: from now on it is in progress, until its `over` is called.
----@param request table
----@return table|nil refusal
-function Limits:enter(request)
-  local seconds_left = turn(self)
+--- Lets a request in: from now on it is in progress, until it leaves. Or says which limit refuses it.
+---@return nil|"requests"|"concurrency" refused_by
+function Limits:enter()
+  self:seconds_left()
   self.requests = self.requests + 1
-  local refusal
-  if self.requests > self.tenant.requests_per_minute then
-    refusal = replies.json(429, { reasons = { { code = 70,
-      message = ("API Rate limit exceeded for the minute, retry after %d seconds"):format(seconds_left) } } })
-  elseif self.in_progress >= self.tenant.concurrent_requests then
-    refusal = replies.reasons(429, 50000070, "Too many concurrent requests.")
-    refusal.headers["Retry-After"] = PATIENCE
-  end
-  if refusal then
-    self:tell(refusal.headers)
-    return refusal
-  end
+  if self.requests > self.tenant.requests_per_minute then return "requests" end
+  if self.in_progress >= self.tenant.concurrent_requests then return "concurrency" end
   self.in_progress = self.in_progress + 1
-  function request.over() self.in_progress = self.in_progress - 1 end
   return nil
 end
 
---- Puts into the headers of an answer how much is left, where nothing else is said of it.
----@param headers table
-function Limits:tell(headers)
-  local seconds_left, said = turn(self), {}
-  for name in pairs(headers) do said[name:lower()] = true end
-  local most, most_at_once = self.tenant.requests_per_minute, self.tenant.concurrent_requests
-  for name, value in pairs {
-    ["RateLimit-Limit"] = ("%d, %d;w=60, %d;w=3600, %d;w=86400"):format(most, most, PER_HOUR, PER_DAY),
-    ["RateLimit-Remaining"] = math.max(0, most - self.requests), ["RateLimit-Reset"] = seconds_left,
-    ["Concurrency-Limit-Type"] = "Default", ["Concurrency-Limit-Limit"] = most_at_once,
-    ["Concurrency-Limit-Remaining"] = math.max(0, most_at_once - self.in_progress),
-  } do
-    if not said[name:lower()] then headers[name] = value end
-  end
+function Limits:leave() self.in_progress = self.in_progress - 1 end
+
+--- How many more requests are let in: in this minute, and at once.
+---@return integer requests, integer at_once
+function Limits:left()
+  self:seconds_left()
+  return math.max(0, self.tenant.requests_per_minute - self.requests),
+    math.max(0, self.tenant.concurrent_requests - self.in_progress)
 end
 
---- The same for the token endpoint, which has a count of its own.
----@param headers table
-function Limits:tell_of_tokens(headers)
-  turn(self)
+--- Counts a request for a token, and says how many more there may be in this minute.
+---@return integer
+function Limits:count_token()
+  self:seconds_left()
   self.tokens = self.tokens + 1
-  headers["X-RateLimit-Limit-minute"] = TOKENS_PER_MINUTE
-  headers["X-RateLimit-Remaining-minute"] = math.max(0, TOKENS_PER_MINUTE - self.tokens)
+  return math.max(0, limits.TOKENS_PER_MINUTE - self.tokens)
 end
 
 ---@param tenant table `requests_per_minute` and `concurrent_requests` are its settings

@@ -1,4 +1,4 @@
---- Data Query, as the simulator answers it: jobs of one select each, whose results lie in a bucket.
+--- Data Query's engine: what is accepted, and what a query comes to. It knows no HTTP.
 
 local content = require "zuora.simulator.engine.content"
 local core = require "zuora.core"
@@ -6,26 +6,13 @@ local json = require "zuora.simulator.engine.json"
 local packing = require "zuora.simulator.engine.packing"
 local plans = require "zuora.simulator.engine.plans"
 local progress = require "zuora.simulator.engine.progress"
-local replies = require "zuora.simulator.http.replies"
 local text = require "zuora.simulator.engine.text"
 
-local USER = "6b6ec9d6-4b5e-4c7a-9a3a-2f0c5d1e8b47"
-
-local LARGEST_PAGE, DEFAULT_PAGE = 1000, 20
+local queries = {}
 
 local FORMATS = { JSON = "jsonl", CSV = "csv", TSV = "tsv", DSV = "dsv" }
 local PACKED = { NONE = "", GZIP = ".gz", ZIP = ".zip" }
 local MEDIA_TYPES = { GZIP = "application/x-gzip", ZIP = "application/zip" }
-local STATUSES = { submitted = true, accepted = true, in_progress = true, completed = true, failed = true,
-  cancelled = true }
-
-local function refusal(status, code, message)
-  return replies.json(status, { code = code, message = message })
-end
-
-local function unknown_job(id)
-  return refusal(404, 1001, "Query job with id " .. id .. " was not found.")
-end
 
 -- --- what is accepted --------------------------------------------------------------------------------
 
@@ -65,7 +52,7 @@ local function object_line(cells, names)
 end
 
 -- The query begins: what it sees now is its result, whatever changes afterwards.
-local function execute(tenant, job)
+local function execute(self, job)
   local fields, plan, rows = job.fields, job.plan, 0
   local names = plans.header(plan, "sql")
   local is_json = fields.outputFormat == "JSON"
@@ -81,115 +68,75 @@ local function execute(tenant, job)
   if fields.compression == "GZIP" then whole = packing.gzip_content(whole) end
   if fields.compression == "ZIP" then whole = packing.zip_content(whole, job.id .. "." .. ending) end
   local media_type = MEDIA_TYPES[fields.compression] or is_json and "binary/octet-stream" or "text/csv"
-  job.rows, job.file = rows, tenant.bucket:put(whole, media_type, ending .. PACKED[fields.compression])
+  local id = self.tenant:new_id()
+  job.rows, job.file = rows, id .. "." .. ending .. PACKED[fields.compression]
+  self.files[job.file] = { content = whole, media_type = media_type, etag = '"' .. id .. '"' }
 end
 
 -- --- jobs --------------------------------------------------------------------------------------------
+
+local Queries = {}
+Queries.__index = Queries
 
 -- An id with hyphens: here they are UUIDs.
 local function uuid_of(id)
   return ("%s-%s-%s-%s-%s"):format(id:sub(1, 8), id:sub(9, 12), id:sub(13, 16), id:sub(17, 20), id:sub(21))
 end
 
-local function start(tenant, fields)
-  local now = tenant:now()
+--- Takes a query, or says what is wrong with it.
+---@param fields table as they were sent
+---@return table|nil job, string|nil problem
+function Queries:submit(fields)
+  local problem = fields_problem(fields)
+  if problem then return nil, problem end
+  local tenant, now = self.tenant, self.tenant:now()
   local job = { id = uuid_of(tenant:new_id()), fields = fields, plan = plans.new(tenant, fields.query, "sql"),
     created = now, updated = now }
   local outcome = tenant.query_outcome or "completed"
   if not job.plan or job.plan.problem then outcome = "failed" end
   job.progress = progress.new({ "accepted", "in_progress", outcome }, tenant, now)
   job.status = "accepted"
-  tenant.queries.by_id[job.id] = job
-  table.insert(tenant.queries, job)
+  self.by_id[job.id] = job
+  table.insert(self.list, job)
   return job
 end
 
-local function show(tenant, job, status)
-  if status ~= job.status then job.updated = tenant:now() end
+---@param id string
+---@return table|nil
+function Queries:find(id) return self.by_id[id] end
+
+local function show(self, job, status)
+  if status ~= job.status then job.updated = self.tenant:now() end
   job.status = status
   if job.progress:began(2) and not job.file and status ~= "cancelled" and job.plan and not job.plan.problem then
-    execute(tenant, job)
+    execute(self, job)
   end
 end
 
--- Where stages last for seconds, jobs go on without being looked at.
-local function settle(tenant, job)
-  job.progress:pass(tenant:now())
-  show(tenant, job, job.progress:stage())
-end
+--- A look at a job: `job.status` is what it shows.
+function Queries:look(job) show(self, job, job.progress:look(self.tenant:now())) end
 
-local function stamp(seconds) return os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(seconds)) end
-
-local function problem_of(job)
-  if not job.plan then return "line 1:1: mismatched input. The query cannot be read." end
-  return job.plan.problem or "The query could not be executed."
-end
-
-local function fields_of(request, tenant, job)
-  local given = job.fields
-  local fields = {
-    id = job.id, query = given.query, queryStatus = job.status, createdOn = stamp(job.created),
-    updatedOn = stamp(job.updated), createdBy = USER, createdByUserEmail = tenant.username, remainingRetries = 3,
-    retries = 3, useIndexJoin = given.useIndexJoin or false, sourceData = given.sourceData or "LIVE",
-    processingTime = math.floor((job.updated - job.created) * 1000),
-  }
-  if job.status == "completed" then
-    fields.outputRows, fields.dataFile = job.rows, tenant.bucket:link(request.origin, job.file)
-  elseif job.status == "failed" then
-    fields.errorCode, fields.errorMessage = "LINK_10000005", problem_of(job)
+--- Where stages last for seconds, jobs go on without being looked at.
+function Queries:settle()
+  for _, job in ipairs(self.list) do
+    job.progress:pass(self.tenant:now())
+    show(self, job, job.progress:stage())
   end
-  return fields
 end
 
--- --- calls -------------------------------------------------------------------------------------------
-
-local function submit(request, tenant)
-  local fields = json.decode(request.body)
-  local problem = fields_problem(fields)
-  if problem then return refusal(400, 1003, problem) end
-  return replies.json(200, { data = fields_of(request, tenant, start(tenant, fields)) })
+--- Ends a job that is still going; false when it has ended before.
+---@return boolean
+function Queries:cancel(job)
+  self:settle()
+  if job.progress:is_over() then return false end
+  job.progress:finish("cancelled", self.tenant:now())
+  show(self, job, "cancelled")
+  return true
 end
 
-local function list(request, tenant)
-  local wanted, size = request.query.queryStatus, request.query.pageSize
-  if wanted and not STATUSES[wanted] then return refusal(400, 1003, "The parameter 'queryStatus' is not valid.") end
-  size = size == nil and DEFAULT_PAGE or math.tointeger(tonumber(size))
-  if not size or size < 1 or size > LARGEST_PAGE then
-    return refusal(400, 1003, "The parameter 'pageSize' is a number from 1 to 1000.")
-  end
-  local found = {}
-  for i = #tenant.queries, 1, -1 do
-    local job = tenant.queries[i]
-    settle(tenant, job)
-    if #found < size and (wanted or job.status) == job.status then
-      found[#found + 1] = fields_of(request, tenant, job)
-    end
-  end
-  return replies.json(200, { data = json.array(found) })
+---@param tenant table
+function queries.new(tenant)
+  return setmetatable({ tenant = tenant, by_id = {}, list = {}, files = {} }, Queries)
 end
 
-local function get(request, tenant, id)
-  local job = tenant.queries.by_id[id]
-  if not job then return unknown_job(id) end
-  show(tenant, job, job.progress:look(tenant:now()))
-  return replies.json(200, { data = fields_of(request, tenant, job) })
-end
-
-local function cancel(request, tenant, id)
-  local job = tenant.queries.by_id[id]
-  if not job then return unknown_job(id) end
-  settle(tenant, job)
-  if job.progress:is_over() then
-    return refusal(400, 1003, ("The query job is %s: it cannot be cancelled."):format(job.status))
-  end
-  job.progress:finish("cancelled", tenant:now())
-  show(tenant, job, "cancelled")
-  return replies.json(200, { data = fields_of(request, tenant, job) })
-end
-
-return {
-  { "POST", "", submit },
-  { "GET", "", list },
-  { "GET", "/([^/]+)", get },
-  { "DELETE", "/([^/]+)", cancel },
-}
+return queries
