@@ -273,3 +273,15 @@ describe("the rooms", function()
     assert.same({}, stale)
   end)
 end)
+
+describe("the guide for contributors", function()
+  it("names files that are there", function()
+    local count = 0
+    for path in support.read(".github/CONTRIBUTING.md"):gmatch "`(%l+/[%w_./-]+)`" do
+      count = count + 1
+      local file = assert(io.open(path), path .. " is not there")
+      file:close()
+    end
+    assert.is_true(count > 20)
+  end)
+end)
