@@ -1,5 +1,5 @@
 local core = require "zuora.core"
-local samples = require "zuora.simulator.samples"
+local samples = require "zuora.simulator.http.samples"
 local support = require "spec.support"
 
 local QUERY = { name = "Account", query = "select AccountNumber, Name from Account" }

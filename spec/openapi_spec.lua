@@ -2,7 +2,7 @@
 -- both ways, and against what the simulator answers.
 
 local core = require "zuora.core"
-local samples = require "zuora.simulator.samples"
+local samples = require "zuora.simulator.http.samples"
 local support = require "spec.support"
 
 local document = assert(core.decode(support.read "spec/openapi.json"))

@@ -1,6 +1,6 @@
 local core = require "zuora.core"
 local documents = require "spec.documents"
-local samples = require "zuora.simulator.samples"
+local samples = require "zuora.simulator.http.samples"
 local support = require "spec.support"
 
 describe("zuora.simulator", function()

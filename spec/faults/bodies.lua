@@ -1,7 +1,7 @@
 --- Faults of the network: how a body comes, and how it breaks off.
 
 local core = require "zuora.core"
-local packing = require "zuora.simulator.packing"
+local packing = require "zuora.simulator.engine.packing"
 local wire = require "spec.faults.wire"
 
 local reply, csv, cut, reset, stall = wire.reply, wire.csv, wire.cut, wire.reset, wire.stall

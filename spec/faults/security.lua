@@ -1,7 +1,7 @@
 --- Attacks, by a server, by what is handed to a call, by what lies in the folder; and secrets that must not be told.
 
 local core = require "zuora.core"
-local packing = require "zuora.simulator.packing"
+local packing = require "zuora.simulator.engine.packing"
 local support = require "spec.support"
 local wire = require "spec.faults.wire"
 local world = require "spec.faults.world"

@@ -1,6 +1,7 @@
-local content = require "zuora.simulator.content"
-local objects = require "zuora.simulator.objects"
-local text = require "zuora.simulator.text"
+local content = require "zuora.simulator.engine.content"
+local objects = require "zuora.simulator.engine.objects"
+local text = require "zuora.simulator.engine.text"
+local support = require "spec.support"
 
 local function all(whole, from, to)
   local pieces = {}
@@ -104,7 +105,7 @@ end)
 
 describe("rows of CSV files", function()
   it("are read with their quotes and newlines", function()
-    local path = "build/spec/objects.csv"
+    local path = support.scratch "objects" .. "/objects.csv"
     local file = assert(io.open(path, "w"))
     file:write('Id,Name\r\n1,"a ""b"", c"\r\n2,"two\nlines"\r\n3,\r\n4,"last"')
     file:close()

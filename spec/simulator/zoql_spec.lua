@@ -2,7 +2,7 @@
 
 local core = require "zuora.core"
 local http = require "spec.simulator.http"
-local zoql = require "zuora.simulator.zoql"
+local zoql = require "zuora.simulator.engine.zoql"
 
 describe("simulated ZOQL", function()
   it("reads a query whatever its letters, blanks, quotes and its end", function()

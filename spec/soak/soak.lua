@@ -45,8 +45,8 @@ settings.port = free_port()
 local sums = figures.new(2 * 8 + 4)
 
 local function client_of(url, ca_file)
-  return zuora.new { base_url = url, ca_file = ca_file, client_id = require "zuora.simulator.tenant".defaults.client_id,
-    client_secret = require "zuora.simulator.tenant".defaults.client_secret, timeout = 10, stall_timeout = 3,
+  return zuora.new { base_url = url, ca_file = ca_file, client_id = require "zuora.simulator.engine.tenant".defaults.client_id,
+    client_secret = require "zuora.simulator.engine.tenant".defaults.client_secret, timeout = 10, stall_timeout = 3,
     connect_timeout = 5, total_timeout = 60, tmpdir = directory, on_retry = function() sums.retries = sums.retries + 1 end }
 end
 

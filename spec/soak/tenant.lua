@@ -1,9 +1,9 @@
 --- The tenant that a soak works on: what it holds, what may go wrong with it, and what its results must be.
 
-local json = require "zuora.simulator.json"
-local objects = require "zuora.simulator.objects"
-local tenants = require "zuora.simulator.tenant"
-local text = require "zuora.simulator.text"
+local json = require "zuora.simulator.engine.json"
+local objects = require "zuora.simulator.engine.objects"
+local tenants = require "zuora.simulator.engine.tenant"
+local text = require "zuora.simulator.engine.text"
 
 local tenant = {}
 
@@ -137,10 +137,10 @@ end
 -- What a job's batch of that name comes to, without any network.
 function Expected:file(name, format)
   return remembered(self, name .. format, function()
-    local job = assert(self.tenant.aqua:submit { format = format, useQueryLabels = true,
+    local job = assert(self.tenant.jobs:submit { format = format, useQueryLabels = true,
       queries = { { name = name, query = tenant.queries[name] } } })
-    assert(self.tenant.aqua:look(job) == "completed")
-    return self.tenant.aqua:file(job.batches[1].fileId).content:read()
+    assert(self.tenant.jobs:look(job) == "completed")
+    return self.tenant.jobs:file(job.batches[1].fileId).content:read()
   end)
 end
 

@@ -4,10 +4,10 @@
 -- settings as JSON from that file, and ends when it is told to, when its standard input ends, or when its
 -- parent is gone.
 
-local app = require "zuora.simulator.app"
-local json = require "zuora.simulator.json"
-local server = require "zuora.simulator.server"
-local tenant = require "zuora.simulator.tenant"
+local app = require "zuora.simulator.http.app"
+local json = require "zuora.simulator.engine.json"
+local server = require "zuora.simulator.http.server"
+local tenant = require "zuora.simulator.engine.tenant"
 
 local STDIN = { getfd = function() return 0 end, dirty = function() return false end }
 

@@ -4,7 +4,7 @@
 -- A column has a `kind` (its type), `get` (its cell of a row; of a group, for a function of many), and three
 -- names: `api` and `ui`, as an export's header has them, and `sql`. One of the object itself has its `place`.
 
-local fields = require "zuora.simulator.fields"
+local fields = require "zuora.simulator.engine.fields"
 
 local scopes = {}
 

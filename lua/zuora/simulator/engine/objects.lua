@@ -4,10 +4,10 @@
 -- changed in that time: by their UpdatedDate, or else when they were put. Generated ones have no end in memory:
 -- they also have `lay_out`, which makes a content of them without going through the rows.
 
-local content = require "zuora.simulator.content"
+local content = require "zuora.simulator.engine.content"
 local core = require "zuora.core"
-local text = require "zuora.simulator.text"
-local times = require "zuora.simulator.times"
+local text = require "zuora.simulator.engine.text"
+local times = require "zuora.simulator.engine.times"
 
 local objects = {}
 
@@ -126,9 +126,12 @@ local MAKERS = {
   accountnumber = function(r) return ("A%08d"):format(r) end,
 }
 
-local function of_generator(columns, settings, born)
-  columns = columns or DEFAULT_COLUMNS
-  local total, pick = settings.rows or 1000, random_of(settings.seed or 1)
+-- The first cell says which row it is: the number of the block, then that of the row in it.
+local function first_cell(number, r) return ("%08d"):format(number), ("%03d"):format(r) end
+
+-- A block of rows, as a table of tables.
+local function block_of(columns, settings)
+  local pick = random_of(settings.seed or 1)
   local words = settings.awkward and AWKWARD or PLAIN
   local block = {}
   for r = 1, BLOCK_ROWS do
@@ -139,9 +142,38 @@ local function of_generator(columns, settings, born)
     end
     block[r] = row
   end
-  -- The first cell says which row it is: the number of the block, then that of the row in it.
-  local function first_cell(number, r) return ("%08d"):format(number), ("%03d"):format(r) end
+  return block
+end
 
+-- The text of the first rows of a block, cut where the number of the block goes.
+local function cut_text(block, rows, places, delimiter)
+  local lines = {}
+  for r = 1, rows do
+    local row, cells = block[r], {}
+    for i, place in ipairs(places) do
+      cells[i] = place == 1 and "\1" .. select(2, first_cell(0, r)) or row[place]
+    end
+    lines[r] = text.line(cells, #places, delimiter)
+  end
+  local pieces = {}
+  for piece in (table.concat(lines) .. "\1"):gmatch("([^\1]*)\1") do pieces[#pieces + 1] = piece end
+  return pieces
+end
+
+-- What gives the text of a block by its number.
+local function filler(pieces, encode)
+  local parts = {}
+  for i, piece in ipairs(pieces) do parts[2 * i - 1] = encode(piece) end
+  return function(number)
+    local shown = encode((first_cell(number, 0)))
+    for i = 2, 2 * #pieces - 2, 2 do parts[i] = shown end
+    return table.concat(parts)
+  end
+end
+
+local function of_generator(columns, settings, born)
+  columns = columns or DEFAULT_COLUMNS
+  local total, block = settings.rows or 1000, block_of(columns, settings)
   local object = new(columns, function()
     local n = 0
     return function()
@@ -161,31 +193,8 @@ local function of_generator(columns, settings, born)
   ---@param head string the header line, encoded
   ---@param encode fun(text: string): string
   function object.lay_out(places, delimiter, head, encode)
-    -- The text of a block, cut where the number of the block goes.
-    local function cut(rows)
-      local pieces = {}
-      for r = 1, rows do
-        local row, cells = block[r], {}
-        for i, place in ipairs(places) do
-          cells[i] = place == 1 and "\1" .. select(2, first_cell(0, r)) or row[place]
-        end
-        pieces[r] = text.line(cells, #places, delimiter)
-      end
-      local list = {}
-      for piece in (table.concat(pieces) .. "\1"):gmatch("([^\1]*)\1") do list[#list + 1] = encode(piece) end
-      return list
-    end
-    local function filler(rows)
-      local list = cut(rows)
-      local parts = {}
-      for i, piece in ipairs(list) do parts[2 * i - 1] = piece end
-      return function(number)
-        local shown = encode((first_cell(number, 0)))
-        for i = 2, 2 * #list - 2, 2 do parts[i] = shown end
-        return table.concat(parts)
-      end
-    end
-    local whole, last = filler(BLOCK_ROWS), filler(total % BLOCK_ROWS)
+    local whole = filler(cut_text(block, BLOCK_ROWS, places, delimiter), encode)
+    local last = filler(cut_text(block, total % BLOCK_ROWS, places, delimiter), encode)
     local size, blocks = #whole(0), total // BLOCK_ROWS
     return content.blocks(head, function(number) return number < blocks and whole(number) or last(number) end, size,
       #head + blocks * size + #last(0))

@@ -2,12 +2,12 @@
 --
 -- It knows no HTTP: `submit` gives a job, or the code and words of a rejection.
 
-local content = require "zuora.simulator.content"
-local packing = require "zuora.simulator.packing"
-local plans = require "zuora.simulator.plans"
-local progress = require "zuora.simulator.progress"
-local text = require "zuora.simulator.text"
-local times = require "zuora.simulator.times"
+local content = require "zuora.simulator.engine.content"
+local packing = require "zuora.simulator.engine.packing"
+local plans = require "zuora.simulator.engine.plans"
+local progress = require "zuora.simulator.engine.progress"
+local text = require "zuora.simulator.engine.text"
+local times = require "zuora.simulator.engine.times"
 
 local jobs = {}
 

@@ -1,6 +1,6 @@
 --- Answers in Zuora's envelopes.
 
-local json = require "zuora.simulator.json"
+local json = require "zuora.simulator.engine.json"
 
 local replies = {}
 

@@ -1,9 +1,9 @@
---- Reports, as the simulator answers for them: their search on both hosts, who owns them on today's, and on
---- the older one their making, changing and labels.
+--- Reports, as the simulator answers for them: their search on all hosts, who owns them on the current ones, and
+--- on the legacy ones their making, changing and labels.
 
-local catalogue = require "zuora.simulator.catalogue"
-local json = require "zuora.simulator.json"
-local replies = require "zuora.simulator.replies"
+local catalogue = require "zuora.simulator.engine.catalogue"
+local json = require "zuora.simulator.engine.json"
+local replies = require "zuora.simulator.http.replies"
 
 local reports = {}
 
@@ -222,12 +222,12 @@ end
 
 -- Method, path below the base, handler(request, tenant, captures …).
 
-reports.today = {
+reports.current = {
   { "GET", "/reports/search", search },
   { "POST", "/reports/transfer%-ownership", transfer },
 }
 
-reports.older = {
+reports.legacy = {
   { "GET", "/reports/search", search },
   { "GET", "/reports", mine },
   { "GET", "/reports/report/([^/]+)", of_report(get) },

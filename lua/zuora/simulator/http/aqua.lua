@@ -1,11 +1,11 @@
 --- AQuA, as the simulator answers it: jobs, the last completed job, and result files.
 
 local core = require "zuora.core"
-local json = require "zuora.simulator.json"
-local replies = require "zuora.simulator.replies"
-local samples = require "zuora.simulator.samples"
-local server = require "zuora.simulator.server"
-local times = require "zuora.simulator.times"
+local form = require "zuora.simulator.http.form"
+local json = require "zuora.simulator.engine.json"
+local replies = require "zuora.simulator.http.replies"
+local samples = require "zuora.simulator.http.samples"
+local times = require "zuora.simulator.engine.times"
 
 local aqua = {}
 
@@ -76,7 +76,7 @@ local function submit(request, tenant)
   for _, name in ipairs { "useQueryLabels", "dateTimeUtc", "useLastCompletedJobQueries" } do
     if fields[name] ~= nil then fields[name] = truth(fields[name]) end
   end
-  local job, code, message = tenant.aqua:submit(fields)
+  local job, code, message = tenant.jobs:submit(fields)
   if not job then return replies.job_rejected(fields, code, message) end
   return job_reply(job, "submitted")
 end
@@ -86,22 +86,22 @@ local function no_job(id)
 end
 
 local function get(_, tenant, id)
-  local job = tenant.aqua:find(id)
+  local job = tenant.jobs:find(id)
   if not job then return no_job(id) end
-  return job_reply(job, tenant.aqua:look(job))
+  return job_reply(job, tenant.jobs:look(job))
 end
 
 local function cancel(_, tenant, id)
-  local job = tenant.aqua:find(id)
+  local job = tenant.jobs:find(id)
   if not job then return no_job(id) end
-  if not tenant.aqua:cancel(job) then
+  if not tenant.jobs:cancel(job) then
     return replies.job_rejected({}, "90003", "The job cannot be cancelled: it has completed.")
   end
   return job_reply(job, "cancelled")
 end
 
 local function last(_, tenant, partner, project)
-  local job = tenant.aqua:last(server.unescape(partner), server.unescape(project))
+  local job = tenant.jobs:last(form.unescape(partner), form.unescape(project))
   if not job then return replies.reasons(404, 50000040, "No completed job of this partner and project.") end
   return job_reply(job, "completed")
 end
@@ -116,14 +116,14 @@ local function disposition(name)
 end
 
 local function file(_, tenant, id)
-  local found = tenant.aqua:file(id)
+  local found = tenant.jobs:file(id)
   if not found then return replies.reasons(404, 50000040, "Cannot find file by id: '" .. id .. "'.") end
   local headers = { ["Content-Type"] = found.media_type, ["Content-Disposition"] = disposition(found.name) }
   return { status = 200, headers = headers, content = found.content, etag = found.etag }
 end
 
 local function file_status(_, tenant, id)
-  if not tenant.aqua:file(id) then return replies.reasons(404, 50000040, "Cannot find file by id: '" .. id .. "'.") end
+  if not tenant.jobs:file(id) then return replies.reasons(404, 50000040, "Cannot find file by id: '" .. id .. "'.") end
   return replies.json(200, { success = true, accessible = true, status = "RESTORED" })
 end
 

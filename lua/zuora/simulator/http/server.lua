@@ -3,6 +3,7 @@
 -- It serves the local Zuora, and it can misbehave as real servers and networks do: whoever answers may
 -- put a `fault` into the response, and `write_response` breaks the answer in the way that it names.
 
+local connections = require "zuora.simulator.http.connection"
 local socket = require "socket"
 
 local server = {}
@@ -18,152 +19,11 @@ local REASONS = {
   [500] = "Internal Server Error", [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout",
 }
 
-local PIECE = 65536
-
 -- Pieces of a body after which others have their turn.
 local TURN = 4
 
 -- select cannot name higher descriptors; a few are left for files.
 local HIGHEST = 1000
-
--- --- what a connection's coroutine waits for ---------------------------------------------------------
-
--- LuaSocket says "timeout" for what would block, LuaSec which way. False: it is no matter of waiting.
-local WAITS = { timeout = "read", wantread = "read", wantwrite = "write" }
-
-local function wait_for(connection, problem, otherwise)
-  local way = problem == "timeout" and otherwise or WAITS[problem]
-  if not way then return false end
-  coroutine.yield(way, connection.socket)
-  return true
-end
-
---- A pause of the connection that is being served.
----@param seconds number
-function server.sleep(seconds) coroutine.yield("sleep", seconds) end
-
--- Sends all of `data`; false when the peer has gone.
-local function send(connection, data)
-  local from = 1
-  while from <= #data do
-    local last, problem, partial = connection.socket:send(data, from)
-    last = last or partial
-    if last and last >= from then
-      from = last + 1
-    elseif not wait_for(connection, problem, "write") then
-      return false
-    end
-  end
-  return true
-end
-
--- --- reading -----------------------------------------------------------------------------------------
-
--- Takes what has arrived into the connection's buffer; false at the end of the stream.
-local function fill(connection)
-  while true do
-    local data, problem, partial = connection.socket:receive(PIECE)
-    local got = data or partial
-    if got and got ~= "" then
-      connection.buffer = connection.buffer .. got
-      return true
-    end
-    if not wait_for(connection, problem) then return false end
-  end
-end
-
-local function read_line(connection)
-  while true do
-    local line, rest = connection.buffer:match("^(.-)\r?\n()")
-    if line then
-      connection.buffer = connection.buffer:sub(rest)
-      return line
-    end
-    if #connection.buffer > PIECE or not fill(connection) then return nil end
-  end
-end
-
-local function read_bytes(connection, count)
-  local pieces, size = {}, 0
-  while size + #connection.buffer < count do
-    pieces[#pieces + 1], size = connection.buffer, size + #connection.buffer
-    connection.buffer = ""
-    if not fill(connection) then return nil end
-  end
-  pieces[#pieces + 1] = connection.buffer:sub(1, count - size)
-  connection.buffer = connection.buffer:sub(count - size + 1)
-  return table.concat(pieces)
-end
-
-local function read_chunks(connection)
-  local chunks = {}
-  while true do
-    local size = tonumber((read_line(connection) or ""):match("^%x+") or "", 16)
-    if not size then return nil end
-    if size == 0 then break end
-    chunks[#chunks + 1] = read_bytes(connection, size)
-    read_line(connection)
-  end
-  repeat local line = read_line(connection) until not line or line == ""
-  return table.concat(chunks)
-end
-
---- "%41+b" -> "A b" in a query or form, "A+b" in a path.
-local function unescape(text, plus)
-  if plus then text = text:gsub("+", " ") end
-  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
-end
-
-server.unescape = unescape
-
---- "a=1&a=2&b=3" -> { a = "1", b = "3" }, { a = { "1", "2" }, b = { "3" } }
-function server.parse_form(text)
-  local first, all = {}, {}
-  for pair in text:gmatch("[^&]+") do
-    local name, value = pair:match("^([^=]*)=?(.*)$")
-    name, value = unescape(name, true), unescape(value, true)
-    if first[name] == nil then first[name], all[name] = value, {} end
-    table.insert(all[name], value)
-  end
-  return first, all
-end
-
--- Returns a request, or nil when the peer has gone.
-local function read_request(connection)
-  local line
-  repeat line = read_line(connection) until line ~= ""
-  if not line then return nil end
-  local method, target, version = line:match("^(%S+) (%S+) HTTP/(%d%.%d)$")
-  if not method then return nil end
-  local headers = {}
-  while true do
-    line = read_line(connection)
-    if not line then return nil end
-    if line == "" then break end
-    local name, value = line:match("^([^:]+):%s*(.-)%s*$")
-    if name then
-      name = name:lower()
-      headers[name] = headers[name] and headers[name] .. ", " .. value or value
-    end
-  end
-  local body = ""
-  if (headers.expect or ""):lower() == "100-continue" then send(connection, "HTTP/1.1 100 Continue\r\n\r\n") end
-  if headers["transfer-encoding"] then
-    body = read_chunks(connection)
-  elseif headers["content-length"] then
-    local length = tonumber(headers["content-length"]:match "^%d+$")
-    if not length then return nil end
-    body = read_bytes(connection, length)
-  end
-  if not body then return nil end
-  local path, query = target:match("^([^?]*)%??(.*)$")
-  local first, all = server.parse_form(query)
-  return {
-    method = method, target = target, path = path, query = first, query_all = all, headers = headers, body = body,
-    connection = connection.number, version = version,
-    keep = version == "1.1" and (headers.connection or ""):lower() ~= "close",
-  }
-end
 
 -- --- writing -----------------------------------------------------------------------------------------
 
@@ -183,7 +43,7 @@ local function break_off(connection, kind)
   if kind == "reset" and connection.socket.setoption then
     connection.socket:setoption("linger", { on = true, timeout = 0 })
   elseif kind == "stall" then
-    while fill(connection) do connection.buffer = "" end -- until the peer has enough of it
+    while connection:fill() do connection.buffer = "" end -- until the peer has enough of it
   end
   return false
 end
@@ -194,21 +54,21 @@ local function write_faulty(connection, read, fault, frame, last)
   for piece in read do
     if fault.kind == "trickle" then
       for i = 1, #piece, fault.size or 1 do
-        if not send(connection, frame(piece:sub(i, i + (fault.size or 1) - 1))) then return false end
-        server.sleep(fault.seconds or 0.001)
+        if not connection:send(frame(piece:sub(i, i + (fault.size or 1) - 1))) then return false end
+        connections.sleep(fault.seconds or 0.001)
       end
     elseif #piece > left then
       -- A chunk that is cut announces more than follows.
       local framed = frame(piece)
       local head = #framed - #piece
-      send(connection, framed:sub(1, (head > 0 and head - 2 or 0) + left))
+      connection:send(framed:sub(1, (head > 0 and head - 2 or 0) + left))
       return break_off(connection, fault.kind)
     else
       left = left - #piece
-      if not send(connection, frame(piece)) then return false end
+      if not connection:send(frame(piece)) then return false end
     end
   end
-  return fault.kind == "trickle" and send(connection, last) or break_off(connection, fault.kind)
+  return fault.kind == "trickle" and connection:send(last) or break_off(connection, fault.kind)
 end
 
 local BREAKS = { cut = true, reset = true, stall = true }
@@ -238,20 +98,20 @@ local function write_response(connection, request, response)
   head[#head + 1] = "\r\n"
   local header = table.concat(head)
   if fault.headers_after and fault.headers_after < #header then
-    send(connection, header:sub(1, fault.headers_after))
+    connection:send(header:sub(1, fault.headers_after))
     return break_off(connection, fault.kind)
   end
-  if not send(connection, header) then return false end
+  if not connection:send(header) then return false end
   if request.method == "HEAD" or response.status == 204 or response.status == 304 then return keep end
   local frame, last = chunked and chunk or plain, chunked and "0\r\n\r\n" or ""
   if BODY_FAULTS[fault.kind] then return write_faulty(connection, read, fault, frame, last) and keep end
   local sent = 0
   for piece in read do
-    if not send(connection, frame(piece)) then return false end
+    if not connection:send(frame(piece)) then return false end
     sent = sent + 1
-    if sent % TURN == 0 then server.sleep(0) end
+    if sent % TURN == 0 then connections.sleep(0) end
   end
-  return send(connection, last) and keep and fault.kind ~= "length"
+  return connection:send(last) and keep and fault.kind ~= "length"
 end
 
 -- --- connections -------------------------------------------------------------------------------------
@@ -266,7 +126,7 @@ local function shake_hands(self, connection)
   while true do
     local done, problem = wrapped:dohandshake()
     if done then return true end
-    if not wait_for(connection, problem) then return false end
+    if not connection:wait_for(problem) then return false end
   end
 end
 
@@ -280,12 +140,12 @@ end
 local function serve(self, connection)
   if not shake_hands(self, connection) then return end
   while true do
-    local request = read_request(connection)
+    local request = connection:read_request()
     if not request then return end
     connection.request = request
     local response = self.handler(request)
     if response.raw then
-      send(connection, response.raw)
+      connection:send(response.raw)
       return
     end
     local fault = response.fault or {}
@@ -313,7 +173,7 @@ function Server:accept()
     client:settimeout(0)
     client:setoption("tcp-nodelay", true)
     self.accepted = self.accepted + 1
-    local connection = { socket = client, number = self.accepted, buffer = "" }
+    local connection = connections.new(client, self.accepted)
     connection.thread = coroutine.create(serve)
     self.connections[connection] = true
     self:resume(connection, self, connection)
@@ -383,8 +243,8 @@ function Server:close()
 end
 
 --- Listens on 127.0.0.1.
----@param handler fun(request: table): table gives `{ status, headers, body, fault }`; may call server.sleep; may put
---- a function `over` into the request, which is called when it has been answered or its connection is gone
+---@param handler fun(request: table): table gives `{ status, headers, body, fault }`; may call connection.sleep; may
+--- put a function `over` into the request, which is called when it has been answered or its connection is gone
 ---@param options { port: integer|nil, tls: { key: string, certificate: string }|nil } port 0, the default, takes
 --- any free one; the files of `tls` are in PEM
 function server.new(handler, options)

@@ -1,9 +1,9 @@
 --- What the tenant's objects are made of, in XML, as Zuora describes them.
 
 local core = require "zuora.core"
-local fields = require "zuora.simulator.fields"
-local replies = require "zuora.simulator.replies"
-local server = require "zuora.simulator.server"
+local fields = require "zuora.simulator.engine.fields"
+local form = require "zuora.simulator.http.form"
+local replies = require "zuora.simulator.http.replies"
 
 local HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 
@@ -85,7 +85,7 @@ local function all(request, tenant)
 end
 
 local function one(request, tenant, escaped_name)
-  local name = server.unescape(escaped_name)
+  local name = form.unescape(escaped_name)
   local object = tenant.objects[name]
   if not object then return replies.reasons(404, 50000040, "Cannot find object: '" .. name .. "'.") end
   local relations = fields.relations(tenant, name, object)

@@ -28,18 +28,6 @@ local function signature_of(secret, text)
   return table.concat(parts)
 end
 
---- Keeps a result, and gives the name that links are made of.
----@param whole table a content
----@param media_type string
----@param ending string of its name
----@return string name
-function Bucket:put(whole, media_type, ending)
-  local id = self.tenant:new_id()
-  local name = id .. "." .. ending
-  self.files[name] = { content = whole, media_type = media_type, etag = '"' .. id .. '"' }
-  return name
-end
-
 --- A link to a result: never the same twice.
 ---@param origin string
 ---@param name string
@@ -82,15 +70,20 @@ function Bucket:answer(request)
   if self.tenant:now() >= self.made[tonumber(number)] + life then
     return refusal(403, "AccessDenied", "Request has expired")
   end
-  local found = self.files[request.path:match "[^/]*$"]
+  local found = self.tenant.queries.files[request.path:match "[^/]*$"]
   return { status = 200, headers = { ["Content-Type"] = found.media_type }, content = found.content,
     etag = found.etag, as_it_is = true }
 end
 
+--- For whatever lies below its base.
+bucket.routes = {
+  { "*", ".*", function(request) return request.bucket:answer(request) end },
+}
+
 ---@param tenant table
 function bucket.new(tenant)
   local secret = math.floor(core.now() * 1e6) * 2654435761 ~ 88172645463325252
-  return setmetatable({ tenant = tenant, files = {}, links = 0, made = {}, secret = secret }, Bucket)
+  return setmetatable({ tenant = tenant, links = 0, made = {}, secret = secret }, Bucket)
 end
 
 return bucket

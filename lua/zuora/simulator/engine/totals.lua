@@ -1,7 +1,7 @@
 --- The functions of many rows: count, sum, min, max and avg, each as something that is fed with values and
 --- then gives its result. Nothing is no value.
 
-local conditions = require "zuora.simulator.conditions"
+local conditions = require "zuora.simulator.engine.conditions"
 
 local totals = {}
 

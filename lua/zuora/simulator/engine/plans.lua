@@ -4,12 +4,12 @@
 -- There are three languages: "zoql" knows one object and plain conditions, "zoqlexport" what an export can have,
 -- "sql" is that of data queries.
 
-local conditions = require "zuora.simulator.conditions"
-local fields = require "zuora.simulator.fields"
-local objects = require "zuora.simulator.objects"
-local scopes = require "zuora.simulator.scopes"
-local totals = require "zuora.simulator.totals"
-local zoql = require "zuora.simulator.zoql"
+local conditions = require "zuora.simulator.engine.conditions"
+local fields = require "zuora.simulator.engine.fields"
+local objects = require "zuora.simulator.engine.objects"
+local scopes = require "zuora.simulator.engine.scopes"
+local totals = require "zuora.simulator.engine.totals"
+local zoql = require "zuora.simulator.engine.zoql"
 
 local plans = {}
 

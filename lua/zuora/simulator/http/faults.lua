@@ -22,7 +22,7 @@
 --           "token": all tokens are taken for expired
 --           "outcome": jobs, runs and data queries started from now on end as `job`, `run` and `query` say
 
-local replies = require "zuora.simulator.replies"
+local replies = require "zuora.simulator.http.replies"
 
 local faults = {}
 

@@ -1,8 +1,8 @@
---- The Reporting API, as the simulator answers it: today's paths and the older hosts' alike.
+--- The Reporting API, as the simulator answers it: the current paths and those of the legacy hosts alike.
 
-local json = require "zuora.simulator.json"
-local replies = require "zuora.simulator.replies"
-local samples = require "zuora.simulator.samples"
+local json = require "zuora.simulator.engine.json"
+local replies = require "zuora.simulator.http.replies"
+local samples = require "zuora.simulator.http.samples"
 
 local UTF16_CSV = "text/csv;charset=utf-16"
 
@@ -37,32 +37,32 @@ local function start(request, tenant, id)
       return replies.reporting_failure(400, "The request body must be an array of filters.")
     end
   end
-  local run = tenant:start_run(id, report, view)
+  local run = tenant.runs:start(report, view)
   local answer = json.decode(samples.run_started)
   answer.response.reportRunId = run.id
   return replies.json(200, answer)
 end
 
 local function get(_, tenant, id)
-  local run = tenant.runs[id]
+  local run = tenant.runs:find(id)
   if not run then return no_run(id) end
-  return run_reply(run, tenant:look_at_run(run))
+  return run_reply(run, tenant.runs:look(run))
 end
 
 local function cancel(_, tenant, id)
-  local run = tenant.runs[id]
+  local run = tenant.runs:find(id)
   if not run then return no_run(id) end
-  return replies.json(200, tenant:cancel_run(run) and samples.run_cancelled or samples.run_cancelled_before)
+  return replies.json(200, tenant.runs:cancel(run) and samples.run_cancelled or samples.run_cancelled_before)
 end
 
 local function last(_, tenant, report_id)
-  local run = tenant:last_run(report_id)
+  local run = tenant.runs:last(report_id)
   if not run then return replies.reporting_failure(400, NEVER_RUN) end
   return run_reply(run, run.status)
 end
 
 local function search(request, tenant)
-  tenant:settle_runs()
+  tenant.runs:settle()
   local body = json.decode(request.body)
   if type(body) ~= "table" or type(body.columns) ~= "table" or type(body.pagination) ~= "table" then
     return replies.reporting_failure(400, "The request body must have columns, pagination and sort.")
@@ -70,8 +70,8 @@ local function search(request, tenant)
   local wanted = {}
   for _, status in ipairs(request.query_all.status or {}) do wanted[status] = true end
   local found = {}
-  for i = #tenant.run_list, 1, -1 do
-    local run = tenant.run_list[i]
+  for i = #tenant.runs.list, 1, -1 do
+    local run = tenant.runs.list[i]
     local status = run.progress:stage()
     if wanted[status] or next(wanted) == nil then
       found[#found + 1] = { id = run.id, reportId = run.reportId, reportType = run.reportType,
@@ -84,36 +84,25 @@ local function search(request, tenant)
 end
 
 local function data(request, tenant, id)
-  local run = tenant.runs[id]
+  local run = tenant.runs:find(id)
   local offset, size = tonumber(request.query.offset), tonumber(request.query.pageSize)
   if not (offset and size) then
     local missing = offset and "pageSize" or "offset"
     return replies.reporting_failure(400, "Required Integer parameter '" .. missing .. "' is not present.")
   end
-  tenant:settle_runs()
+  tenant.runs:settle()
   if not run then return no_run(id) end
   if run.status ~= "COMPLETED" then return replies.reporting_failure(400, "The report run is not completed.") end
-  -- Offset 1 is the first row behind the header.
-  local page, total = {}, 0
-  for cells in run.report.data.each(0, math.huge) do
-    total = total + 1
-    if total >= offset and total < math.max(1, offset) + size then
-      local row = {}
-      for column, name in ipairs(run.report.data.columns) do
-        row[name] = cells[column] == nil and "" or tostring(cells[column])
-      end
-      page[#page + 1] = row
-    end
-  end
+  local page, total = tenant.runs:page(run, offset, size)
   return replies.json(200, { success = true,
     response = { page = json.array(page), offset = offset, size = size, total = total } })
 end
 
 local function export(_, tenant, id)
-  tenant:settle_runs()
-  local run = tenant.runs[id]
+  tenant.runs:settle()
+  local run = tenant.runs:find(id)
   if not run or run.status ~= "COMPLETED" then return replies.reporting_failure(400, NOT_EXPORTABLE) end
-  return { status = 200, headers = { ["Content-Type"] = UTF16_CSV }, content = tenant:export_run(run),
+  return { status = 200, headers = { ["Content-Type"] = UTF16_CSV }, content = tenant.runs:export(run),
     etag = '"' .. run.id .. '"' }
 end
 

@@ -1,8 +1,8 @@
 --- The reports of a simulated tenant and the labels they bear: how they are found, made and changed. Their
 --- runs are the tenant's. It knows no HTTP.
 
-local objects = require "zuora.simulator.objects"
-local times = require "zuora.simulator.times"
+local objects = require "zuora.simulator.engine.objects"
+local times = require "zuora.simulator.engine.times"
 
 local catalogue = {}
 
@@ -173,7 +173,7 @@ end
 function Catalogue:detailed(report)
   local fields = self:shown(report)
   fields.version = report.version
-  for _, run in ipairs(self.tenant.run_list) do
+  for _, run in ipairs(self.tenant.runs.list) do
     if run.reportId == report.id then fields.executedOn = run.startedOn end
   end
   return fields

@@ -1,6 +1,6 @@
 --- gzip and zip, by lua-zlib where it is installed; without it the simulator sends everything as it is.
 
-local content = require "zuora.simulator.content"
+local content = require "zuora.simulator.engine.content"
 
 local packing = {}
 

@@ -1,16 +1,15 @@
---- The state of one simulated tenant: credentials and tokens, reports and their runs; jobs and files are
---- in a file of their own.
+--- One simulated tenant: its settings, tokens and idempotency keys; its reports, runs, jobs and data queries are
+--- in files of their own.
 --
 -- It knows no HTTP. Time is the machine's, moved by `offset`, so that tests can let days pass.
 
-local bucket = require "zuora.simulator.bucket"
-local catalogue = require "zuora.simulator.catalogue"
-local content = require "zuora.simulator.content"
-local jobs = require "zuora.simulator.jobs"
-local objects = require "zuora.simulator.objects"
-local progress = require "zuora.simulator.progress"
+local catalogue = require "zuora.simulator.engine.catalogue"
+local jobs = require "zuora.simulator.engine.jobs"
+local limits = require "zuora.simulator.engine.limits"
+local objects = require "zuora.simulator.engine.objects"
+local queries = require "zuora.simulator.engine.queries"
+local runs = require "zuora.simulator.engine.runs"
 local socket = require "socket"
-local text = require "zuora.simulator.text"
 
 local tenant = {}
 
@@ -18,7 +17,7 @@ local Tenant = {}
 Tenant.__index = Tenant
 
 local DAY = 24 * 3600
-local KEY_LIFE, RUN_LIFE = DAY, 60 * DAY
+local KEY_LIFE = DAY
 
 --- What can be set, and what it is unless it is set.
 tenant.defaults = {
@@ -74,6 +73,16 @@ end
 --- Seconds since the epoch, in this tenant's time.
 function Tenant:now() return socket.gettime() + self.offset end
 
+--- Lets time pass.
+---@param seconds number
+function Tenant:forward(seconds) self.offset = self.offset + seconds end
+
+--- How jobs, runs and data queries end that are started from now on; as they do by themselves, where nothing is said.
+---@param outcomes { job: string|nil, run: string|nil, query: string|nil }
+function Tenant:set_outcomes(outcomes)
+  self.job_outcome, self.run_outcome, self.query_outcome = outcomes.job, outcomes.run, outcomes.query
+end
+
 --- An id as Zuora makes them: 32 hexadecimal digits, never the same twice.
 function Tenant:new_id()
   self.ids = self.ids + 1
@@ -113,72 +122,6 @@ end
 
 function Tenant:forget(key) self.replays[key] = nil end
 
--- --- report runs -------------------------------------------------------------------------------------
-
-local function milliseconds(seconds) return math.floor(seconds * 1000) end
-
-function Tenant:start_run(report_id, report, view)
-  local now = self:now()
-  local run = {
-    id = self:new_id(), reportId = report_id, reportType = view, report = report,
-    startedOn = milliseconds(now), updatedOn = milliseconds(now), began = now,
-    progress = progress.new({ "STARTED", "QUERYDATA", "PROCESSINGDATA", self.run_outcome or "COMPLETED" }, self, now),
-  }
-  self.runs[run.id] = run
-  table.insert(self.run_list, run)
-  return run
-end
-
---- The status that a look at the run shows.
-function Tenant:look_at_run(run)
-  local status = run.progress:look(self:now())
-  if status ~= run.status then run.updatedOn = milliseconds(self:now()) end
-  run.status = status
-  return status
-end
-
---- Ends a run that is still going; false when it was cancelled before.
-function Tenant:cancel_run(run)
-  run.progress:pass(self:now())
-  local before = run.progress:stage()
-  if not run.progress:is_over() then run.progress:finish("CANCELLED", self:now()) end
-  return before ~= "CANCELLED"
-end
-
---- Where stages last for seconds, runs go on without being looked at.
-function Tenant:settle_runs()
-  if not self.seconds then return end
-  for _, run in ipairs(self.run_list) do self:look_at_run(run) end
-end
-
---- The newest completed run of a report.
-function Tenant:last_run(report_id)
-  self:settle_runs()
-  local oldest = self:now() - RUN_LIFE
-  for i = #self.run_list, 1, -1 do
-    local run = self.run_list[i]
-    if run.reportId == report_id and run.status == "COMPLETED" and run.began >= oldest then return run end
-  end
-  return nil
-end
-
---- The report's rows in the form of an export: UTF-16, little endian, tabs.
-function Tenant:export_run(run)
-  if run.content then return run.content end
-  local data, places = run.report.data, {}
-  for i in ipairs(data.columns) do places[i] = i end
-  local head = text.utf16le(text.line(data.columns, #data.columns, "\t"))
-  if data.lay_out then
-    run.content = data.lay_out(places, "\t", head, text.utf16le)
-  else
-    run.content = content.file(function(put)
-      put(head)
-      for row in data.each(0, math.huge) do put(text.utf16le(text.line(row, #places, "\t"))) end
-    end)
-  end
-  return run.content
-end
-
 -- --- data --------------------------------------------------------------------------------------------
 
 --- Changes rows of an object, by their first column, and adds others: the next incremental job finds them.
@@ -187,7 +130,7 @@ end
 function Tenant:update(name, rows)
   local object = self.objects[name]
   if not (object and object.update) then error("there is no object of Lua tables named " .. tostring(name), 0) end
-  self.aqua:settle() -- what should have begun by now has not seen the change
+  self.jobs:settle() -- what should have begun by now has not seen the change
   object.update(rows, self:now())
 end
 
@@ -213,8 +156,7 @@ end
 ---@param settings table|nil any of tenant.defaults, `objects` and `reports`
 function tenant.new(settings)
   check_settings(settings or {})
-  local self = { offset = 0, ids = 0, tokens = {}, tokens_given = 0, runs = {}, run_list = {}, replays = {},
-    objects = {}, reports = {}, queries = { by_id = {} },
+  local self = { offset = 0, ids = 0, tokens = {}, tokens_given = 0, replays = {}, objects = {}, reports = {},
     email_domains = {} }
   settings = settings or {}
   for name, value in pairs(tenant.defaults) do self[name] = value end
@@ -229,7 +171,7 @@ function tenant.new(settings)
   setmetatable(self, Tenant)
   local born = self:now() - DAY -- what is there from the beginning was there before it
   for name, given in pairs(settings.objects or tour_objects()) do self.objects[name] = objects.new(given, born) end
-  self.aqua, self.bucket = jobs.new(self), bucket.new(self)
+  self.jobs, self.queries, self.runs, self.limits = jobs.new(self), queries.new(self), runs.new(self), limits.new(self)
   self.catalogue = catalogue.new(self, settings.reports or tour_reports(), self.report_labels)
   return self
 end

@@ -53,7 +53,7 @@ end
 
 -- A file for the settings, which a program's arguments or a pipe might not hold.
 local function write_settings(settings)
-  local text = part "json".encode(next(settings) and settings or { looks = 1 })
+  local text = part "engine.json".encode(next(settings) and settings or { looks = 1 })
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
   assert(file:write(text))
@@ -89,7 +89,7 @@ local function certificate_new()
 end
 
 local function new(settings, fields)
-  local defaults = part "tenant".defaults
+  local defaults = part "engine.tenant".defaults
   for _, name in ipairs { "client_id", "client_secret", "username", "password" } do
     fields[name] = settings[name] or defaults[name]
   end
@@ -135,8 +135,8 @@ end
 ---@return zuora.Simulator sim
 function simulator.open(settings)
   local all, ca_file = prepared(settings)
-  local app = part "app".new(part "tenant".new(all))
-  local server = part "server".new(function(request) return app:handle(request) end, all)
+  local app = part "http.app".new(part "engine.tenant".new(all))
+  local server = part "http.server".new(function(request) return app:handle(request) end, all)
   return new(all, { url = server.url, app = app, server = server, ca_file = ca_file, tls = all.tls })
 end
 
@@ -174,11 +174,11 @@ end
 
 -- A request to the admin path; answers what is in its JSON.
 function Simulator:admin(method, path, value)
-  local json = part "json"
+  local json = part "engine.json"
   local status, body
   if not (self.app or self.child) then error("attempt to use a simulator that was stopped", 3) end
   if self.app then
-    local response = self.app:admin { method = method, path = "/_simulator/" .. path,
+    local response = self.app:handle { method = method, path = "/_simulator/" .. path,
       body = value and json.encode(value) or "" }
     status, body = response.status, response.body
   else
@@ -195,7 +195,7 @@ function Simulator:admin(method, path, value)
   return answer
 end
 
---- Makes requests go wrong; see zuora.simulator.faults for the kinds.
+--- Makes requests go wrong; see zuora.simulator.http.faults for the kinds.
 ---@param fault table
 function Simulator:fault(fault) self:admin("POST", "fault", fault) end
 

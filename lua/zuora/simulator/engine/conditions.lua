@@ -3,7 +3,7 @@
 -- A tree becomes one function of a row and its group. Two traps of the real thing are kept: a datetime with a
 -- blank in it is ignored, and an upper bound with fractions of a second lets no row through.
 
-local times = require "zuora.simulator.times"
+local times = require "zuora.simulator.engine.times"
 
 local conditions = {}
 
