@@ -56,6 +56,7 @@ build = {
         "src/data/utf8.c",
         "src/data/values.c",
         "src/http/exchange.c",
+        "src/http/failure.c",
         "src/http/headers.c",
         "src/http/part.c",
         "src/http/request.c",

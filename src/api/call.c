@@ -72,7 +72,7 @@ static void target_check(lua_State *L, const Target *target) {
 }
 
 /* core.request(connection, { base =, path =, query = | url =, method =, body =, content_type =, accept =,
- *   fresh = }, options) -> Request | nil, message, name. `query` is escaped already. */
+ *   fresh = }, options) -> Request | nil, message, name, class. `query` is escaped already. */
 int call_request(lua_State *L) {
   Target target;
   memset(&target, 0, sizeof target);

@@ -362,7 +362,7 @@ static void parameters_check(lua_State *L, const Operation *operation) {
 }
 
 /* core.<group>.<name>(connection, { parameters }, { options of session:start }) -> Request
- *                                                                       | nil, message, name */
+ *                                                                       | nil, message, name, class */
 static int operation_call(lua_State *L) {
   const Operation *operation = lua_touserdata(L, lua_upvalueindex(1));
   call_arguments(L);

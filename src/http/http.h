@@ -125,6 +125,7 @@ int sink_error(const Sink *sink);
 /* What went wrong on our side of libcurl; a CURLcode tells the rest. */
 typedef enum RequestFailure {
   FAILURE_NONE,
+  FAILURE_NOT_STARTED,
   FAILURE_TOO_LARGE,
   FAILURE_NO_MEMORY,
   FAILURE_FILE,
@@ -251,8 +252,8 @@ void request_open(lua_State *L);
 
 /* Starts the exchange on the session at `session`. `standing`, `own` (header tables; own wins over
  * standing, and false there leaves one out), `body` (the string that exchange->body points into) and
- * `sink` are stack positions, or 0. Pushes the request, or nil, message, name; returns how many values
- * it pushed. */
+ * `sink` are stack positions, or 0. Pushes the request, or nil, message, name, class; returns how many
+ * values it pushed. */
 int request_start(lua_State *L, int session, const Exchange *exchange, int standing, int own,
                   int body, int sink);
 
@@ -276,8 +277,12 @@ void response_settle(Request *request, CURLcode result);
 /* Pushes the response as a table. */
 CURLcode response_push(lua_State *L, Request *request);
 
-/* Pushes nil, message, name, and the status where there was one; returns how many values. */
-int response_push_failure(lua_State *L, const Request *request);
+/* --- failure.c: names and classes of what went wrong ------------------------------------------ */
+
+/* Push nil, message, name, class; the second, of a request that has failed, also the status where there was
+ * one. They return how many values. */
+int failure_push(lua_State *L, RequestFailure failure, const char *message);
+int failure_push_request(lua_State *L, const Request *request);
 
 /* --- session.c: the multi handle -------------------------------------------------------------- */
 
