@@ -139,7 +139,7 @@ describe("the grammar of delimited text", function()
     return ok and seen or message, seen
   end
 
-  -- What a stage makes of the text as a server sends it: what it counts, or says; and the file. In chunks, each
+  -- What a filter makes of the text as a server sends it: what it counts, or says; and the file. In chunks, each
   -- of which libcurl hands on by itself.
   local function staged(text, content_type, options, size)
     local chunks = {}
@@ -149,11 +149,11 @@ describe("the grammar of delimited text", function()
     end
     sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nContent-Type: " .. content_type
       .. "\r\nTransfer-Encoding: chunked\r\n\r\n" .. table.concat(chunks) .. "0\r\n\r\n" }
-    local stage = core.stage(options)
-    local sink <close> = assert(core.sink { path = WRITTEN, stage = stage })
+    local filter = core.filter(options)
+    local sink <close> = assert(core.sink { path = WRITTEN, filter = filter })
     assert(support.finish(session, session:start { url = sim.url .. "/x", sink = sink }))
     assert(sink:finish())
-    local count, problem, row, byte = stage:records()
+    local count, problem, row, byte = filter:records()
     return count or ("row %d, byte %d: %s"):format(row, byte, problem)
   end
 

@@ -5,7 +5,7 @@
 #ifndef API_H
 #define API_H
 
-#include "../core.h"
+#include "../base/base.h"
 #include "../http/http.h"
 
 #define CONNECTION_CLASS "zuora.connection"
@@ -49,9 +49,6 @@ int call_request(lua_State *L);
 
 /* Adds the tables of calls and `operations` to the module table on top of the stack. */
 void operations_open(lua_State *L);
-
-/* Appends `text`, percent-encoded but for the unreserved characters of RFC 3986. */
-void escape_append(luaL_Buffer *out, const char *text, size_t length);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

@@ -15,7 +15,6 @@
 #include "api.h"
 #include "../data/data.h"
 
-#include <stdint.h>
 #include <string.h>
 
 typedef enum Repeat {
@@ -162,22 +161,6 @@ static int call_fail(lua_State *L, const Operation *operation, Text parameter,
   lua_pushlstring(L, parameter.at, parameter.length);
   return luaL_error(L, "core.%s.%s: parameter '%s' %s", operation->group, operation->name,
                     lua_tostring(L, -1), problem);
-}
-
-void escape_append(luaL_Buffer *out, const char *text, size_t length) {
-  static const char digits[] = "0123456789ABCDEF";
-  for (size_t i = 0; i < length; i++) {
-    unsigned char c = (unsigned char)text[i];
-    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                 c == '-' || c == '.' || c == '_' || c == '~';
-    if (plain) {
-      luaL_addchar(out, (char)c);
-    } else {
-      luaL_addchar(out, '%');
-      luaL_addchar(out, digits[c >> 4]);
-      luaL_addchar(out, digits[c & 15]);
-    }
-  }
 }
 
 /* Pushes the value of a parameter (nil when it was not given). */
@@ -364,7 +347,7 @@ static void parameters_check(lua_State *L, const Operation *operation) {
 /* core.<group>.<name>(connection, { parameters }, { options of session:start }) -> Request
  *                                                                       | nil, message, name, class */
 static int operation_call(lua_State *L) {
-  const Operation *operation = lua_touserdata(L, lua_upvalueindex(1));
+  const Operation *operation = &operations[lua_tointeger(L, lua_upvalueindex(1))];
   call_arguments(L);
   parameters_check(L, operation);
 
@@ -466,7 +449,7 @@ void operations_open(lua_State *L) {
   for (size_t i = 0; i < OPERATIONS_COUNT; i++) {
     const Operation *operation = &operations[i];
     subtable_push(L, module, operation->group);
-    lua_pushlightuserdata(L, (void *)(uintptr_t)operation);
+    lua_pushinteger(L, (lua_Integer)i);
     lua_pushcclosure(L, operation_call, 1);
     lua_setfield(L, -2, operation->name);
     subtable_push(L, described, operation->group);

@@ -1,5 +1,5 @@
 /*
- * Stages: what the bytes of a file go through on their way into it.
+ * Filters: what the bytes of a file go through on their way into it.
  *
  * A counter lets them pass and counts records; an exporter writes them anew, as UTF-8 with commas,
  * quoted as RFC 4180 asks. What is written is what rows would have given.
@@ -9,23 +9,21 @@
 
 #include <string.h>
 
-#define STAGE_CLASS "zuora.stage"
-
 #define OUT_SIZE 65536u
 
 /* Bytes of each body that are kept as they came: enough to see what is no file. */
 #define FIRST_SIZE 4096u
 
 typedef struct Records {
-  Stage stage; /* first: a Stage * is a Records * */
+  Filter filter; /* first: a Filter * is a Records * */
   bool exports, strict;
   Inflater *wire; /* takes off the coding in which the body comes; NULL: it has none */
   Decoder *decoder;
   Scanner scanner;
   char first[FIRST_SIZE]; /* of this body, without the coding in which it came */
   size_t first_length;
-  Grown head; /* the header line of the first body that had one */
-  Grown out;
+  Buffer head; /* the header line of the first body that had one */
+  Buffer out;
 
   const char *problem;
   long long row;           /* where it is */
@@ -56,7 +54,7 @@ static bool out_flush(Records *records) {
 
 static bool out_put(Records *records, const char *data, size_t length) {
   if (records->out.length >= OUT_SIZE && !out_flush(records)) return false;
-  return grown_append(&records->out, data, length) || records_fail(records, "not enough memory");
+  return buffer_append(&records->out, data, length) || records_fail(records, "not enough memory");
 }
 
 /* Text within quotes, where they are to stand twice. */
@@ -134,7 +132,7 @@ static bool head_take(Records *records) {
             (length == 0 || memcmp(scanner->record, records->head.data, length) == 0)) ||
            records_fail(records, "the parts of the file have different headers");
   records->head.length = 0;
-  if (!grown_append(&records->head, scanner->record, length))
+  if (!buffer_append(&records->head, scanner->record, length))
     return records_fail(records, "not enough memory");
   return !records->exports || record_write(records);
 }
@@ -166,7 +164,7 @@ static bool records_text(void *context, const char *data, size_t length) {
   return records_take(records);
 }
 
-/* --- the stage -------------------------------------------------------------------------------- */
+/* --- the filter -------------------------------------------------------------------------------- */
 
 /* The charset of "text/csv; charset=utf-16", or NULL. */
 static const char *charset_of(const char *content_type, char *room, size_t size) {
@@ -186,13 +184,13 @@ static const char *charset_of(const char *content_type, char *room, size_t size)
   return NULL;
 }
 
-static bool stage_reset(Stage *stage, const char *content_type, bool packed) {
-  Records *records = (Records *)stage;
+static bool filter_reset(Filter *filter, const char *content_type, bool packed) {
+  Records *records = (Records *)filter;
   char room[32];
   Encoding encoding = encoding_of(charset_of(content_type, room, sizeof room));
   inflater_free(records->wire);
   records->wire = packed ? inflater_new() : NULL;
-  records->stage.broken = false;
+  records->filter.broken = false;
   if (packed && records->wire == NULL) return false;
   decoder_free(records->decoder);
   records->decoder = decoder_new(encoding, records->strict);
@@ -203,8 +201,8 @@ static bool stage_reset(Stage *stage, const char *content_type, bool packed) {
   return records->decoder != NULL;
 }
 
-static bool stage_keep(Stage *stage) {
-  Records *records = (Records *)stage;
+static bool filter_keep(Filter *filter) {
+  Records *records = (Records *)filter;
   if (records->problem != NULL) return false;
   if (records->scanner.row < 0) return true; /* a body of no bytes has no header */
   records->kept = true;
@@ -243,23 +241,24 @@ static bool records_unpacked(void *context, const char *data, size_t length) {
 
 /* The coding of the body comes off first, and has to come to its end: a stream that breaks off is no
  * file, whatever the message around it says. */
-static bool stage_push(Stage *stage, const char *data, size_t length, Emit *emit, void *context) {
-  Records *records = (Records *)stage;
+static bool filter_push(Filter *filter, const char *data, size_t length, Emit *emit,
+                        void *context) {
+  Records *records = (Records *)filter;
   records->emit = emit;
   records->context = context;
   if (records->wire == NULL) return records_push(records, data, length);
   bool done = data == NULL || inflater_push(records->wire, data, length, records_unpacked, records);
-  stage->broken = data == NULL ? !inflater_ended(records->wire) : inflater_damaged(records->wire);
-  if (!done || stage->broken) return false;
+  filter->broken = data == NULL ? !inflater_ended(records->wire) : inflater_damaged(records->wire);
+  if (!done || filter->broken) return false;
   return data != NULL || records_push(records, NULL, 0);
 }
 
 static Records *records_peek(lua_State *L) {
-  return luaL_checkudata(L, 1, STAGE_CLASS);
+  return luaL_checkudata(L, 1, FILTER_CLASS);
 }
 
-/* stage:records() -> integer, without the header | nil, what is wrong with the text, row, byte */
-static int stage_records(lua_State *L) {
+/* filter:records() -> integer, without the header | nil, what is wrong with the text, row, byte */
+static int filter_records(lua_State *L) {
   const Records *records = records_peek(L);
   if (records->problem != NULL) {
     lua_pushnil(L);
@@ -273,58 +272,54 @@ static int stage_records(lua_State *L) {
   return 1;
 }
 
-/* stage:first() -> the first bytes of the newest body, as they came */
-static int stage_first(lua_State *L) {
+/* filter:first() -> the first bytes of the newest body, as they came */
+static int filter_first(lua_State *L) {
   const Records *records = records_peek(L);
   lua_pushlstring(L, records->first, records->first_length);
   return 1;
 }
 
-static int stage_close(lua_State *L) {
+static int filter_close(lua_State *L) {
   Records *records = records_peek(L);
   inflater_free(records->wire);
   records->wire = NULL;
   decoder_free(records->decoder);
   records->decoder = NULL;
   scanner_free(&records->scanner);
-  grown_free(&records->head);
-  grown_free(&records->out);
+  buffer_free(&records->head);
+  buffer_free(&records->out);
   return 0;
 }
 
-typedef struct StageOptions {
+typedef struct FilterOptions {
   bool exports, strict;
-} StageOptions;
+} FilterOptions;
 
-static const Option stage_options[] = {
-    {"export", OPTION_FLAG, offsetof(StageOptions, exports)},
-    {"strict", OPTION_FLAG, offsetof(StageOptions, strict)},
+static const Option filter_options[] = {
+    {"export", OPTION_FLAG, offsetof(FilterOptions, exports)},
+    {"strict", OPTION_FLAG, offsetof(FilterOptions, strict)},
     {NULL, OPTION_VALUE, 0},
 };
 
-/* core.stage { export = write anew (else: only count), strict = true } -> Stage, for core.sink { stage = } */
-int stage_new(lua_State *L) {
-  StageOptions options = {false, true};
-  options_read(L, 1, stage_options, &options);
+/* core.filter { export = write anew (else: only count), strict = true } -> Filter, for core.sink { filter = } */
+int filter_new(lua_State *L) {
+  FilterOptions options = {false, true};
+  options_read(L, 1, filter_options, &options);
   Records *records = lua_newuserdatauv(L, sizeof *records, 0);
   memset(records, 0, sizeof *records);
-  luaL_setmetatable(L, STAGE_CLASS);
-  records->stage.reset = stage_reset;
-  records->stage.keep = stage_keep;
-  records->stage.push = stage_push;
+  luaL_setmetatable(L, FILTER_CLASS);
+  records->filter.reset = filter_reset;
+  records->filter.keep = filter_keep;
+  records->filter.push = filter_push;
   records->exports = options.exports;
   records->strict = options.strict;
   scanner_new(&records->scanner, options.strict, RECORD_LIMIT);
   return 1;
 }
 
-Stage *stage_check(lua_State *L, int index) {
-  return luaL_checkudata(L, index, STAGE_CLASS);
-}
-
-void stages_open(lua_State *L) {
+void filters_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"records", stage_records}, {"first", stage_first}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", stage_close}, {NULL, NULL}};
-  class_new(L, STAGE_CLASS, methods, meta);
+      {"records", filter_records}, {"first", filter_first}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", filter_close}, {NULL, NULL}};
+  class_new(L, FILTER_CLASS, methods, meta);
 }

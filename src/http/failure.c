@@ -103,7 +103,7 @@ int failure_push_request(lua_State *L, const Request *request) {
   if (request->failure == FAILURE_TOO_LARGE)
     message =
         lua_pushfstring(L, "the answer is larger than the %I bytes that may be held in memory",
-                        (LUAI_UACINT)request->body.limit);
+                        (LUAI_UACINT)request->limit);
   int count = request->failure == FAILURE_NONE ? failure_push_code(L, request)
                                                : failure_push(L, request->failure, message);
   long status = 0;

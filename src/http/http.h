@@ -5,7 +5,7 @@
 #ifndef HTTP_H
 #define HTTP_H
 
-#include "../core.h"
+#include "../base/base.h"
 
 #include <curl/curl.h>
 #include <sys/stat.h>
@@ -143,15 +143,6 @@ typedef enum RequestFailure {
   FAILURE_CLOSED,
 } RequestFailure;
 
-typedef struct Buffer {
-  char *data;
-  size_t length, capacity, limit;
-} Buffer;
-
-/* FAILURE_TOO_LARGE beyond its limit, FAILURE_NO_MEMORY, or FAILURE_NONE. */
-RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length);
-void buffer_free(Buffer *buffer); /* wiped: a token may have been in it */
-
 /* --- headers.c: the headers of an answer ------------------------------------------------------ */
 
 typedef struct Headers {
@@ -199,6 +190,7 @@ struct Request {
   Bytes upload; /* what goes up piece by piece: see request_on_read */
   Headers head;
   Buffer body;
+  size_t limit; /* of what the body may hold in memory */
   bool sent;    /* the request has a connection, and goes out */
   bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
   bool to_sink; /* this body goes to the sink, not to memory */

@@ -109,8 +109,12 @@ int spool_open(lua_State *L, const char *directory) {
   UNINTERRUPTED(fd, open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (fd >= 0) return fd;
 #endif
-  char *name = lua_newuserdatauv(L, strlen(directory) + sizeof "/.spool-XXXXXX", 0);
-  UNINTERRUPTED(fd, mkostemp(strcat(strcpy(name, directory), "/.spool-XXXXXX"), O_CLOEXEC));
+  static const char suffix[] = "/.spool-XXXXXX";
+  size_t length = strlen(directory);
+  char *name = lua_newuserdatauv(L, length + sizeof suffix, 0);
+  memcpy(name, directory, length);
+  memcpy(name + length, suffix, sizeof suffix);
+  UNINTERRUPTED(fd, mkostemp(name, O_CLOEXEC));
   if (fd >= 0) (void)unlink(name);
   lua_pop(L, 1);
   return fd;

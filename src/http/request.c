@@ -149,7 +149,7 @@ int request_start(lua_State *L, int session, const Exchange *exchange, int stand
     lua_setiuservalue(L, self, REQUEST_SINK);
   }
   if (exchange_uploads_once(exchange)) request->upload = exchange->body;
-  request->body.limit = exchange->limit;
+  request->limit = exchange->limit;
   request->answer_timeout = exchange->timeout;
   request->stall_timeout = exchange->stall_timeout;
   request->ends_at = clock_now() + exchange->deadline;

@@ -16,35 +16,6 @@
 #define CURL_WRITEFUNC_ERROR 0xFFFFFFFF
 #endif
 
-/* --- a buffer with a ceiling ------------------------------------------------------------------ */
-
-RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length) {
-  if (length > buffer->limit - buffer->length) return FAILURE_TOO_LARGE;
-  if (length > buffer->capacity - buffer->length) {
-    size_t capacity = buffer->capacity > 0 ? buffer->capacity : 4096;
-    while (capacity - buffer->length < length) {
-      if (capacity > SIZE_MAX / 2) return FAILURE_NO_MEMORY;
-      capacity *= 2;
-    }
-    char *grown = malloc(capacity); /* realloc might leave a copy behind */
-    if (grown == NULL) return FAILURE_NO_MEMORY;
-    size_t kept = buffer->length;
-    if (kept > 0) memcpy(grown, buffer->data, kept);
-    buffer_free(buffer);
-    *buffer = (Buffer){grown, kept, capacity, buffer->limit};
-  }
-  memcpy(buffer->data + buffer->length, data, length);
-  buffer->length += length;
-  return FAILURE_NONE;
-}
-
-void buffer_free(Buffer *buffer) {
-  if (buffer->data != NULL) wipe(buffer->data, buffer->capacity);
-  free(buffer->data);
-  buffer->data = NULL;
-  buffer->length = buffer->capacity = 0;
-}
-
 /* --- callbacks and what they decide ----------------------------------------------------------- */
 
 /* NULL for a header that is not there. */
@@ -150,8 +121,10 @@ size_t response_on_body(char *data, size_t size, size_t count, void *context) {
   if (request->to_sink) {
     request->last_byte = clock_now();
     if (!sink_write(request->sink, data, length)) (void)response_file_failed(request);
-  } else {
-    request->failure = buffer_append(&request->body, data, length);
+  } else if (length > request->limit - request->body.length) {
+    request->failure = FAILURE_TOO_LARGE;
+  } else if (!buffer_append(&request->body, data, length)) {
+    request->failure = FAILURE_NO_MEMORY;
   }
   if (request->failure != FAILURE_NONE) return CURL_WRITEFUNC_ERROR;
   request->received += (curl_off_t)length;

@@ -33,8 +33,7 @@ struct Session {
   Process maker;
   Request *running, *finished;
   size_t running_count, finished_count;
-  HighSocket *high; /* sockets that an fd_set cannot hold */
-  size_t high_count, high_size;
+  Buffer high; /* HighSocket: sockets that an fd_set cannot hold */
 };
 
 /* --- lists ------------------------------------------------------------------------------------ */
@@ -75,30 +74,25 @@ bool session_is_inherited(const Session *session) {
 /* Is a socket that an fd_set cannot hold still open? (libcurl tells when it makes one, but not always
  * when it closes it.) */
 static bool session_has_high(Session *session) {
-  size_t kept = 0;
-  for (size_t i = 0; i < session->high_count; i++) {
-    const HighSocket *high = &session->high[i];
+  HighSocket *high = (void *)session->high.data;
+  size_t count = session->high.length / sizeof *high, kept = 0;
+  for (size_t i = 0; i < count; i++) {
     struct stat status;
-    if (fstat(high->fd, &status) == 0 && status.st_dev == high->device &&
-        status.st_ino == high->inode)
-      session->high[kept++] = *high;
+    if (fstat(high[i].fd, &status) == 0 && status.st_dev == high[i].device &&
+        status.st_ino == high[i].inode)
+      high[kept++] = high[i];
   }
-  session->high_count = kept;
+  session->high.length = kept * sizeof *high;
   return kept > 0;
 }
 
 void session_note_socket(Session *session, int fd) {
   struct stat status;
   if (fd < FD_SETSIZE || fstat(fd, &status) != 0) return;
-  if (session->high_count == session->high_size) (void)session_has_high(session);
-  if (session->high_count == session->high_size) {
-    size_t size = session->high_size * 2 + 16;
-    HighSocket *grown = realloc(session->high, size * sizeof *grown);
-    if (grown == NULL) return; /* fds may then leave one out, and step does not need it */
-    session->high = grown;
-    session->high_size = size;
-  }
-  session->high[session->high_count++] = (HighSocket){fd, status.st_dev, status.st_ino};
+  if (session->high.length == session->high.capacity) (void)session_has_high(session);
+  const HighSocket high = {fd, status.st_dev, status.st_ino};
+  /* Without memory fds may leave one out, and step does not need it. */
+  (void)buffer_append(&session->high, (const char *)&high, sizeof high);
 }
 
 void session_hold(lua_State *L, int at, int index, const Request *request) {
@@ -323,9 +317,7 @@ static int session_close(lua_State *L) {
   CURLM *multi = session->multi;
   session->multi = NULL;
   (void)curl_multi_cleanup(multi);
-  free(session->high);
-  session->high = NULL;
-  session->high_count = session->high_size = 0;
+  buffer_free(&session->high);
   /* Drop the references too, so that abandoned requests can be collected before their session. */
   lua_pushnil(L);
   lua_setiuservalue(L, 1, SESSION_IN_FLIGHT);
@@ -413,6 +405,16 @@ int session_new(lua_State *L) {
   return 1;
 }
 
+static void libcurl_open(lua_State *L) {
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    luaL_error(L, "libcurl cannot be initialised");
+  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  if (info->version_num < 0x075500)
+    luaL_error(L, "libcurl 7.85.0 or newer is needed, this is %s", info->version);
+  lua_pushfstring(L, "libcurl/%s", info->version);
+  lua_setfield(L, -2, "version");
+}
+
 void session_open(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"start", session_start},
@@ -429,5 +431,6 @@ void session_open(lua_State *L) {
       {"__tostring", session_tostring},
       {NULL, NULL},
   };
+  libcurl_open(L);
   class_new(L, SESSION_CLASS, methods, meta);
 }

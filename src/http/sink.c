@@ -27,7 +27,7 @@ enum {
   SINK_STATE,
   SINK_IDENTITY,
   SINK_REFUSE,
-  SINK_STAGE,
+  SINK_FILTER,
   SINK_USERVALUES = 6
 };
 
@@ -36,7 +36,7 @@ struct Sink {
   const char *path, *part, *state, *refuse;
   const char *identity; /* of a file that can be gone on with; NULL: this one cannot */
   bool resume;          /* what has come is left for a later call when this one fails */
-  Stage *stage;         /* NULL: the bytes go in as they come */
+  Filter *filter;       /* NULL: the bytes go in as they come */
   int fd;               /* -1: closed */
   Process maker;        /* a child made by fork has the same file, and no business with it */
   int error;
@@ -56,7 +56,7 @@ struct Sink {
 };
 
 bool sink_unpacks(const Sink *sink) {
-  return sink->stage != NULL;
+  return sink->filter != NULL;
 }
 
 bool sink_is_unpacking(const Sink *sink) {
@@ -64,7 +64,7 @@ bool sink_is_unpacking(const Sink *sink) {
 }
 
 bool sink_coding_broken(const Sink *sink) {
-  return sink->error == 0 && sink->stage != NULL && sink->stage->broken;
+  return sink->error == 0 && sink->filter != NULL && sink->filter->broken;
 }
 
 int sink_error(const Sink *sink) {
@@ -127,7 +127,7 @@ static bool sink_put(void *context, const char *data, size_t length);
 
 bool sink_complete(Sink *sink) {
   if (!sink_usable(sink)) return false;
-  if (sink->stage != NULL && !sink->stage->push(sink->stage, NULL, 0, sink_put, sink))
+  if (sink->filter != NULL && !sink->filter->push(sink->filter, NULL, 0, sink_put, sink))
     return sink_coding_broken(sink) ? false : sink_fail(sink);
   sink->whole = sink_flush(sink);
   return sink->whole;
@@ -192,9 +192,9 @@ bool sink_begin(Sink *sink, const BodyHead *head) {
   sink_forget_state(sink);
   if (sink->identity != NULL && sink->validator != NULL && sink->kept == 0 && sink_is_named(sink))
     (void)state_write(sink->state, sink->identity, head);
-  if (sink->stage != NULL &&
-      !sink->stage->reset(sink->stage, head->content_type != NULL ? head->content_type : "",
-                          head->packed)) {
+  if (sink->filter != NULL &&
+      !sink->filter->reset(sink->filter, head->content_type != NULL ? head->content_type : "",
+                           head->packed)) {
     errno = ENOMEM;
     return sink_fail(sink);
   }
@@ -204,8 +204,8 @@ bool sink_begin(Sink *sink, const BodyHead *head) {
 bool sink_write(Sink *sink, const char *data, size_t length) {
   if (!sink_usable(sink)) return false;
   sink->received += (curl_off_t)length;
-  if (sink->stage == NULL) return sink_put(sink, data, length);
-  if (sink->stage->push(sink->stage, data, length, sink_put, sink)) return true;
+  if (sink->filter == NULL) return sink_put(sink, data, length);
+  if (sink->filter->push(sink->filter, data, length, sink_put, sink)) return true;
   return sink_coding_broken(sink) ? false : sink_fail(sink);
 }
 
@@ -377,7 +377,7 @@ static int sink_keep(lua_State *L) {
   free(sink->validator);
   sink->validator = NULL;
   sink->whole = false;
-  if (sink->stage != NULL && !sink->stage->keep(sink->stage))
+  if (sink->filter != NULL && !sink->filter->keep(sink->filter))
     return luaL_error(L, "attempt to keep a body that is not as it should be");
   return 0;
 }
@@ -412,7 +412,7 @@ static const Option sink_options[] = {
     {"path", OPTION_TEXT, offsetof(SinkOptions, path)},
     {"directory", OPTION_TEXT, offsetof(SinkOptions, directory)},
     {"refuse", OPTION_TEXT, offsetof(SinkOptions, refuse)},
-    {"stage", OPTION_VALUE, 0},
+    {"filter", OPTION_VALUE, 0},
     {"resume", OPTION_FLAG, offsetof(SinkOptions, resume)},
     {"identity", OPTION_TEXT, offsetof(SinkOptions, identity)},
     {NULL, OPTION_VALUE, 0},
@@ -426,7 +426,7 @@ static bool emit_nowhere(void *context, const char *data, size_t length) {
   return true;
 }
 
-/* Takes what an earlier process has left: the stage goes through it once more. */
+/* Takes what an earlier process has left: the filter goes through it once more. */
 static bool sink_take_over(Sink *sink) {
   char room[STATE_ROOM];
   BodyHead head = BODY_HEAD_NONE;
@@ -435,14 +435,15 @@ static bool sink_take_over(Sink *sink) {
   if (head.total >= 0 && size > head.total) return false;
   if ((sink->gathered = malloc(GATHER_SIZE)) == NULL || !head_remember(sink, &head)) return false;
   sink->received = sink->bytes = size;
-  if (sink->stage == NULL) return true;
-  if (!sink->stage->reset(sink->stage, head.content_type != NULL ? head.content_type : "", false))
+  if (sink->filter == NULL) return true;
+  if (!sink->filter->reset(sink->filter, head.content_type != NULL ? head.content_type : "", false))
     return false;
   ssize_t got;
   if (lseek(sink->fd, 0, SEEK_SET) != 0) return false;
   do {
     UNINTERRUPTED(got, read(sink->fd, sink->gathered, GATHER_SIZE));
-    if (got > 0 && !sink->stage->push(sink->stage, sink->gathered, (size_t)got, emit_nowhere, NULL))
+    if (got > 0 &&
+        !sink->filter->push(sink->filter, sink->gathered, (size_t)got, emit_nowhere, NULL))
       return false;
   } while (got > 0);
   return got == 0 && lseek(sink->fd, 0, SEEK_CUR) == size;
@@ -458,7 +459,7 @@ static void sink_start_over(Sink *sink) {
   (void)unlink(sink->state);
 }
 
-/* core.sink { path = | directory =, refuse = "media types that are no files", stage =, identity =, resume = }
+/* core.sink { path = | directory =, refuse = "media types that are no files", filter =, identity =, resume = }
  *   -> Sink | nil, message, errno. With a directory the file has no name, and is read by sink:fd(). identity:
  * which file it is, for bytes that go in as they come: its .part can be gone on with; resume: it is, when
  * there is one. */
@@ -477,9 +478,9 @@ int sink_new(lua_State *L) {
   luaL_setmetatable(L, SINK_CLASS);
   sink->refuse = lua_pushstring(L, options.refuse);
   lua_setiuservalue(L, 2, SINK_REFUSE);
-  field_push(L, 1, "stage");
-  if (!lua_isnil(L, -1)) sink->stage = stage_check(L, -1);
-  lua_setiuservalue(L, 2, SINK_STAGE);
+  field_push(L, 1, "filter");
+  if (!lua_isnil(L, -1)) sink->filter = filter_check(L, -1);
+  lua_setiuservalue(L, 2, SINK_FILTER);
   if (options.directory != NULL) {
     sink->fd = spool_open(L, options.directory);
     return sink->fd >= 0 ? 1 : file_error_push(L, options.directory, errno);
