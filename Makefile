@@ -208,7 +208,7 @@ fuzz: check-deps
 
 $(BUILD)/fuzz/target: $(SOURCES) $(HEADERS) spec/fuzz/host.c
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(FUZZ_FLAGS) $(ASAN) -fsanitize=fuzzer -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(ASAN) -fsanitize=fuzzer -fno-sanitize-coverage=trace-cmp -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
 $(BUILD)/fuzz/replay: $(SOURCES) $(HEADERS) spec/fuzz/host.c spec/fuzz/replay.c
 	@mkdir -p $(@D)

@@ -49,9 +49,7 @@ describe("HTTP/2", function()
     support.write(server.directory .. "/access.log", "")
   end)
 
-  -- Before 8.5.0 libcurl cannot share connections without crossing answers (see crossing_spec.lua).
-  local major, minor = core.version:match "(%d+)%.(%d+)"
-  local shares = tonumber(major) * 100 + tonumber(minor) >= 805
+  local shares = support.multiplexes()
 
   it("carries many requests side by side on one connection; from a cold start on max_connections at most", function()
     local client <close> = client_new { username = sim.username, password = sim.password }

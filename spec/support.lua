@@ -152,6 +152,13 @@ function support.assert_linear(f, make, last)
   until size > last
 end
 
+--- Do requests share a connection of HTTP/2? Before 8.5.0 libcurl cannot do so without crossing answers: see
+-- crossing_spec.lua.
+function support.multiplexes()
+  local major, minor = core.version:match "(%d+)%.(%d+)"
+  return tonumber(major) * 100 + tonumber(minor) >= 805
+end
+
 --- Descriptors that this process has open. (By a file: of a pipe, the parent's other end may still be open.)
 function support.descriptors()
   local path, count = os.tmpname(), 0

@@ -93,13 +93,17 @@ local function coverage(name, aims, corpora)
     profile, profile, profile)
   if run(command) ~= 0 then return print("  the lines could not be counted") end
   for line in io.lines("build/fuzz/" .. name .. ".lines") do reached[line] = true end
+  local hits, lines = 0, 0
   for _, path in ipairs(aims) do
     local total, missing
     if path:find "%.lua$" then total, missing = lua_coverage(path, reached)
     else total, missing = c_coverage(path, profile) end
     print(("  %-24s %4d of %4d lines, %5.1f %%%s"):format(path, total - #missing, total,
       100 * (total - #missing) / math.max(total, 1), missing[1] and "; not: " .. ranges(missing) or ""))
+    hits, lines = hits + total - #missing, lines + total
   end
+  if not aims[1] then return end
+  print(("  %-24s %4d of %4d lines, %5.1f %%"):format("together", hits, lines, 100 * hits / math.max(lines, 1)))
 end
 
 -- --- targets ------------------------------------------------------------------------------------------
@@ -111,8 +115,8 @@ local function fuzz(target)
   write_words(target.words, words)
   assert(run(("mkdir -p %s %s"):format(found, corpus)) == 0)
   local status = run(("FUZZ_TARGET=%s build/fuzz/target -max_total_time=%d -max_len=1024 -timeout=20 -detect_leaks=0 "
-    .. "-dict=%s -artifact_prefix=%s -print_final_stats=1 %s %s >%s 2>&1"):format(name, SECONDS, words, found .. name .. "-",
-    corpus, seeds, log))
+    .. "-entropic_scale_per_exec_time=1 -print_final_stats=1 -dict=%s -artifact_prefix=%s%s- %s %s >%s 2>&1"):format(name,
+    SECONDS, words, found, name, corpus, seeds, log))
   local text = read(log)
   print(("%-8s %8s executions, %s"):format(name, text:match "number_of_executed_units: *(%d+)" or "?",
     status == 0 and "nothing found" or "FOUND: see " .. log))

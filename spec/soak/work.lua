@@ -146,7 +146,14 @@ end
 
 function KINDS.query_file(self, key)
   local query, path = query_of(self, key, { outputFormat = "JSON" }), path_of(self, ".jsonl")
-  local written = query and persist(self, "result", function() return query:download(path) end)
+  local written = query and persist(self, "result", function()
+    local done, err = query:download(path)
+    if not done then return nil, err end
+    -- JSON is taken as it is: who has to know that it is whole counts its lines.
+    local _, lines = support.read(path):gsub("\n", "")
+    if lines ~= query.outputRows then return nil, { kind = "not whole" } end
+    return done
+  end)
   if written then compare_file(self, "a data query", path, select(2, self.expected:query())) end
 end
 

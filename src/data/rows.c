@@ -186,7 +186,9 @@ static int rows_source(lua_State *L, int index, const char **problem) {
     if (fd < 0 || lseek(fd, 0, SEEK_SET) != 0) *problem = errno_push(L, errno);
     return fd;
   }
-  int fd = open(luaL_checkstring(L, index), O_RDONLY | O_CLOEXEC);
+  const char *path = luaL_checkstring(L, index);
+  int fd;
+  UNINTERRUPTED(fd, open(path, O_RDONLY | O_CLOEXEC));
   if (fd < 0) *problem = errno_push(L, errno);
   return fd;
 }
