@@ -122,7 +122,7 @@ function transfer.file(self, operation, options, target)
   options = self:shared(options)
   -- Several parts are one text only when each is written anew.
   target.export = target.export or #target.parts > 1 or nil
-  local filter = core.filter { export = target.export, strict = options.strict }
+  local filter = core.filter { rewrite = target.export, strict = options.strict }
   local identity = target.identity or self.bases[operation.base] .. " " .. target.parts[1].id
   local sink <close>, message = core.sink { path = target.path, filter = filter, refuse = target.refuse or NO_FILES,
     directory = not target.path and self.settings.tmpdir or nil,
