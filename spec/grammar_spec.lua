@@ -139,9 +139,9 @@ describe("the grammar of delimited text", function()
     return ok and seen or message, seen
   end
 
-  -- What a stage makes of the text as a server sends it: what it counts, or says; and the file. In chunks, each
+  -- What a filter makes of the text as a server sends it: what it counts, or says; and the file. In chunks, each
   -- of which libcurl hands on by itself.
-  local function staged(text, content_type, options, size)
+  local function filtered(text, content_type, options, size)
     local chunks = {}
     for at = 1, #text, size do
       local chunk = text:sub(at, at + size - 1)
@@ -149,11 +149,11 @@ describe("the grammar of delimited text", function()
     end
     sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nContent-Type: " .. content_type
       .. "\r\nTransfer-Encoding: chunked\r\n\r\n" .. table.concat(chunks) .. "0\r\n\r\n" }
-    local stage = core.stage(options)
-    local sink <close> = assert(core.sink { path = WRITTEN, stage = stage })
+    local filter = core.filter(options)
+    local sink <close> = assert(core.sink { path = WRITTEN, filter = filter })
     assert(support.finish(session, session:start { url = sim.url .. "/x", sink = sink }))
     assert(sink:finish())
-    local count, problem, row, byte = stage:records()
+    local count, problem, row, byte = filter:records()
     return count or ("row %d, byte %d: %s"):format(row, byte, problem)
   end
 
@@ -183,9 +183,9 @@ describe("the grammar of delimited text", function()
     local count = failed and wanted or math.max(#wanted - 1, 0)
     local content_type = "text/csv" .. (charset and "; charset=" .. charset or "")
     for _, size in ipairs { #text + 1, 1 } do
-      assert.equal(count, staged(text, content_type, { strict = strict }, size), about)
+      assert.equal(count, filtered(text, content_type, { strict = strict }, size), about)
       assert.equal(text, support.read(WRITTEN), about)
-      assert.equal(count, staged(text, content_type, { strict = strict, export = true }, size), about)
+      assert.equal(count, filtered(text, content_type, { strict = strict, rewrite = true }, size), about)
       -- What was written anew needs no more indulgence, but for what has no better spelling.
       if not failed then
         assert.same(wanted, (rows_of(WRITTEN, { strict = not needs_indulgence(wanted), charset = "utf-8" })), about)

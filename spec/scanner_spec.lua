@@ -62,7 +62,7 @@ describe("delimited text", function()
     for i, size in ipairs { 16 * 1024, 128 * 1024 } do
       sim:fault { kind = "status", status = 200, body = '"' .. ("\n"):rep(size), times = 5, headers = { ["Content-Type"] = "text/csv" } }
       costs[i] = cost(function()
-        local sink <close> = assert(core.sink { path = PATH .. "-counted", stage = core.stage {} })
+        local sink <close> = assert(core.sink { path = PATH .. "-counted", filter = core.filter {} })
         assert(support.finish(session, session:start { url = sim.url .. "/x", sink = sink }))
       end)
     end

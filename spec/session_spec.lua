@@ -88,23 +88,27 @@ describe("core.session", function()
     assert.equal(5000, assert(get { limit = 5000 }).bytes)
   end)
 
-  it("names what went wrong", function()
-    local function name_of(request) return select(3, support.finish(session, request)) end
-    assert.equal("COULDNT_CONNECT", name_of(session:start { url = "http://127.0.0.1:1/", proxy = "" }))
-    assert.equal("COULDNT_RESOLVE_HOST", name_of(session:start { url = "http://nowhere.invalid/", proxy = "" }))
-    assert.equal("UNSUPPORTED_PROTOCOL", name_of(session:start { url = "file:///etc/passwd" }))
-    assert.equal("UNSUPPORTED_PROTOCOL", name_of(session:start { url = "ftp://127.0.0.1/" }))
+  it("names what went wrong, and says of which class that is", function()
+    local function named(name, class, ...) assert.same({ name, class }, { (select(3, ...)), (select(4, ...)) }) end
+    local function ended(name, class, request) named(name, class, support.finish(session, request)) end
+    ended("COULDNT_CONNECT", "unsent", session:start { url = "http://127.0.0.1:1/", proxy = "" })
+    ended("COULDNT_RESOLVE_HOST", "unsent", session:start { url = "http://nowhere.invalid/", proxy = "" })
+    ended("UNSUPPORTED_PROTOCOL", "local", session:start { url = "file:///etc/passwd" })
+    ended("UNSUPPORTED_PROTOCOL", "local", session:start { url = "ftp://127.0.0.1/" })
     sim:fault { kind = "garbage" }
-    assert.equal("UNSUPPORTED_PROTOCOL", select(3, get {})) -- HTTP/0.9 is not taken
+    named("UNSUPPORTED_PROTOCOL", "local", get {}) -- HTTP/0.9 is not taken
     sim:fault { kind = "reset" }
-    local name = select(3, get {})
+    local name, class = select(3, get {})
     assert.is_true(name == "RECV_ERROR" or name == "GOT_NOTHING", name)
+    assert.equal("broken", class)
     sim:fault { kind = "cut" }
-    assert.equal("GOT_NOTHING", select(3, get {}))
+    named("GOT_NOTHING", "broken", get {})
     sim:fault { kind = "cut", after = 3 }
-    assert.equal("PARTIAL_FILE", select(3, get {}))
+    named("PARTIAL_FILE", "broken", get {})
     sim:fault { kind = "delay", seconds = 5 }
-    assert.equal("OPERATION_TIMEDOUT", select(3, get { timeout = 0.05 }))
+    named("OPERATION_TIMEDOUT", "timeout", get { timeout = 0.05 })
+    sim:fault { kind = "delay", seconds = 5 }
+    named("DEADLINE", "timeout", get { deadline = 0.05 })
   end)
 
   it("does not follow redirects", function()
@@ -147,9 +151,10 @@ describe("core.session", function()
 
   it("does not take headers that break off for headers that end", function()
     sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Le" }
-    local response, _, name, status = get {}
+    local response, _, name, class, status = get {}
     assert.is_nil(response)
     assert.equal("CUT_HEADERS", name)
+    assert.equal("broken", class)
     assert.equal(200, status)
   end)
 
@@ -218,7 +223,7 @@ describe("core.session", function()
 
   it("tells the status of an answer that broke off", function()
     sim:fault { kind = "cut", after = 3 }
-    assert.equal(401, select(4, get {}))
+    assert.equal(401, select(5, get {}))
   end)
 
   it("counts the time-out from when the request goes out, and the deadline from its start", function()

@@ -92,10 +92,11 @@ describe("core.sink", function()
     local first <close> = session:start { url = sim.url, sink = sink }
     first:cancel()
     collectgarbage "restart"
-    local request, message, name = session:start { url = sim.url .. "/" .. ("x"):rep(9000000), sink = sink }
+    local request, message, name, class = session:start { url = sim.url .. "/" .. ("x"):rep(9000000), sink = sink }
     assert.is_nil(request)
     assert.matches("bad argument", message)
     assert.equal("NOT_STARTED", name)
+    assert.equal("unsent", class)
     serve "whole"
     assert(fetch(sink))
     assert.is_true(sink:finish())

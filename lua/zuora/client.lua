@@ -234,7 +234,7 @@ function client.new(options, seams)
   local defaults = exchange_defaults(options, settings)
 
   local session = core.session { max_connections = settings.max_connections }
-  local connection = core.connection { session = session, bases = bases, defaults = defaults }
+  local connection = core.endpoints { session = session, bases = bases, defaults = defaults }
   if bases.oauth then connection:headers("oauth", standing.oauth) end
   local own_loop = loop.new(session, clock, options.log)
   local caller = call.new {

@@ -27,9 +27,9 @@ local function rows_of(bytes, charset, step)
 end
 
 local function filtered(bytes, charset, step, export)
-  local stage = core.stage { export = export }
-  local out = host.pass(stage, bytes, step, "text/csv; charset=" .. charset, false)
-  return assert(stage:records()), out
+  local filter = core.filter { rewrite = export }
+  local out = host.pass(filter, bytes, step, "text/csv; charset=" .. charset, false)
+  return assert(filter:records()), out
 end
 
 local cells = {}

@@ -2,7 +2,7 @@
  * What libFuzzer calls. The bytes it makes up go to a Lua function, that of spec/fuzz/<FUZZ_TARGET>.lua, in
  * a state that has the core linked in. What the target finds wrong it raises; then the process ends.
  */
-#include "../../src/core.h"
+#include "../../src/base/base.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -45,38 +45,38 @@ static bool gather(void *context, const char *data, size_t length) {
 }
 
 /* A piece in memory of its own, so that who reads beyond it is seen. */
-static bool push_piece(Stage *stage, const char *data, size_t length, luaL_Buffer *out) {
+static bool push_piece(Filter *filter, const char *data, size_t length, luaL_Buffer *out) {
   char *piece = malloc(length);
   if (piece == NULL) return false;
   memcpy(piece, data, length);
-  bool done = stage->push(stage, piece, length, gather, out);
+  bool done = filter->push(filter, piece, length, gather, out);
   free(piece);
   return done;
 }
 
-/* pass(stage, bytes, step, content_type, packed) -> what came out | nil: it said no. The bytes go through
+/* pass(filter, bytes, step, content_type, packed) -> what came out | nil: it said no. The bytes go through
  * in pieces of `step` bytes. */
 static int host_pass(lua_State *L) {
-  Stage *stage = stage_check(L, 1);
+  Filter *filter = filter_check(L, 1);
   size_t length, at = 0;
   const char *bytes = luaL_checklstring(L, 2, &length);
   size_t step = (size_t)luaL_checkinteger(L, 3);
   const char *type = luaL_checkstring(L, 4);
   luaL_Buffer out;
   luaL_buffinit(L, &out);
-  bool done = stage->reset(stage, type, lua_toboolean(L, 5));
+  bool done = filter->reset(filter, type, lua_toboolean(L, 5));
   for (; done && at < length; at += step)
-    done = push_piece(stage, bytes + at, step < length - at ? step : length - at, &out);
-  done = done && stage->push(stage, NULL, 0, gather, &out);
+    done = push_piece(filter, bytes + at, step < length - at ? step : length - at, &out);
+  done = done && filter->push(filter, NULL, 0, gather, &out);
   luaL_pushresult(&out);
   if (!done) lua_pushnil(L);
   return 1;
 }
 
-/* keep(stage) -> true: another segment of the same file follows */
+/* keep(filter) -> true: another segment of the same file follows */
 static int host_keep(lua_State *L) {
-  Stage *stage = stage_check(L, 1);
-  lua_pushboolean(L, stage->keep(stage));
+  Filter *filter = filter_check(L, 1);
+  lua_pushboolean(L, filter->keep(filter));
   return 1;
 }
 

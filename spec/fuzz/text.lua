@@ -103,13 +103,13 @@ end
 
 -- What the counter, or the rewriter, makes of the segments.
 local function filtered(segments, way, export, step)
-  local stage, out = core.stage { export = export, strict = way.strict }, {}
+  local filter, out = core.filter { rewrite = export, strict = way.strict }, {}
   for i, bytes in ipairs(segments) do
-    if i > 1 and not host.keep(stage) then break end
-    out[i] = host.pass(stage, way.packed and host.gzip(bytes) or bytes, step, "text/csv; charset=" .. way.charset, way.packed)
-    if not out[i] then return nil, stage:records() end
+    if i > 1 and not host.keep(filter) then break end
+    out[i] = host.pass(filter, way.packed and host.gzip(bytes) or bytes, step, "text/csv; charset=" .. way.charset, way.packed)
+    if not out[i] then return nil, filter:records() end
   end
-  return table.concat(out), stage:records()
+  return table.concat(out), filter:records()
 end
 
 -- What they have to say: as many records as rows gives, or a problem where rows has one.

@@ -15,14 +15,9 @@ static const char *cell_text(lua_State *L, Rows *rows, const Span *span, size_t 
   const char *record = rows->scanner.record;
   *length = span->length;
   if (!span->doubled) return record + span->start;
-  if (span->length > rows->scratch_capacity) {
-    char *grown = realloc(rows->scratch, span->length);
-    if (grown == NULL) rows_short(L, rows);
-    rows->scratch = grown;
-    rows->scratch_capacity = span->length;
-  }
-  *length = span_copy(span, record, rows->scratch);
-  return rows->scratch;
+  if (!buffer_reserve(&rows->scratch, span->length)) rows_short(L, rows);
+  *length = span_copy(span, record, rows->scratch.data);
+  return rows->scratch.data;
 }
 
 /* Bytes that are no UTF-8 are there only where they are to be replaced. */

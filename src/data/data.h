@@ -4,21 +4,11 @@
 #ifndef DATA_H
 #define DATA_H
 
-#include "../core.h"
+#include "../base/base.h"
 
 #if defined(__GNUC__)
 #pragma GCC visibility push(hidden)
 #endif
-
-/* --- grown.c: bytes that grow ---------------------------------------------------------------- */
-
-typedef struct Grown {
-  char *data; /* NULL: nothing has been put in */
-  size_t length, capacity;
-} Grown;
-
-bool grown_append(Grown *grown, const char *data, size_t length); /* false: no memory */
-void grown_free(Grown *grown);
 
 /* --- json.c ----------------------------------------------------------------------------------- */
 
@@ -87,10 +77,10 @@ size_t utf8_invalid(const char *text, size_t length);
 #define UTF8_REPLACEMENT "\xef\xbf\xbd"
 #define UTF8_MARK        "\xef\xbb\xbf"
 
-/* --- stages.c: counting and rewriting records as they pass ------------------------------------ */
+/* --- count.c: filters that count records, or write them anew --------------------------------- */
 
-void stages_open(lua_State *L);
-int stage_new(lua_State *L);
+void filters_open(lua_State *L);
+int filter_new(lua_State *L);
 
 /* --- values.c: typed values from the text of a cell ------------------------------------------- */
 
@@ -98,6 +88,8 @@ typedef enum Type { TYPE_STRING, TYPE_INTEGER, TYPE_NUMBER, TYPE_BOOLEAN, TYPE_T
 
 /* Pushes the value; false, and nothing, when the text is none of that type (a string never is). */
 bool typed_push(lua_State *L, Type type, const char *text, size_t length);
+
+int time_push(lua_State *L); /* core.time */
 
 /* --- rows.c: rows of a delimited file --------------------------------------------------------- */
 

@@ -28,9 +28,9 @@ void rows_release(Rows *rows) {
   free(rows->chunk);
   free(rows->columns);
   free(rows->null_text);
-  free(rows->scratch);
+  buffer_free(&rows->scratch);
   rows->decoder = NULL;
-  rows->chunk = rows->null_text = rows->scratch = NULL;
+  rows->chunk = rows->null_text = NULL;
   rows->columns = NULL;
   rows->column_count = 0;
   rows->valid = rows->busy = false;

@@ -45,8 +45,7 @@ typedef struct Rows {
   size_t column_count;
   char *null_text;
   size_t null_length;
-  char *scratch; /* for cells whose doubled quotes are made single */
-  size_t scratch_capacity;
+  Buffer scratch; /* for cells whose doubled quotes are made single */
 
   bool valid;  /* there is a record, for the lazy row */
   bool busy;   /* Lua values are being made of it: nothing may move, or go */

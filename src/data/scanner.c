@@ -48,9 +48,8 @@ void scanner_new(Scanner *scanner, bool strict, size_t limit) {
 }
 
 void scanner_free(Scanner *scanner) {
-  grown_free(&scanner->text);
-  free(scanner->spans);
-  scanner->spans = NULL;
+  buffer_free(&scanner->text);
+  buffer_free(&scanner->span_memory);
 }
 
 bool scanner_push(void *context, const char *data, size_t length) {
@@ -64,7 +63,7 @@ bool scanner_push(void *context, const char *data, size_t length) {
     scanner->begin = 0;
   }
   scanner->block = scanner->block_end = 0;
-  return grown_append(&scanner->text, data, length);
+  return buffer_append(&scanner->text, data, length);
 }
 
 void scanner_end(Scanner *scanner, const char *cause) {
@@ -102,12 +101,11 @@ static Scan record_wait(Scanner *scanner, size_t at) {
 }
 
 static bool spans_grow(Scanner *scanner) {
-  size_t capacity = scanner->span_capacity > 0 ? 2 * scanner->span_capacity : 32;
-  if (capacity > SIZE_MAX / sizeof(Span)) return false;
-  Span *grown = realloc(scanner->spans, capacity * sizeof(Span));
-  if (grown == NULL) return false;
-  scanner->spans = grown;
-  scanner->span_capacity = capacity;
+  Buffer *memory = &scanner->span_memory;
+  memory->length = scanner->span_capacity * sizeof(Span);
+  if (!buffer_reserve(memory, sizeof(Span))) return false;
+  scanner->spans = (void *)memory->data;
+  scanner->span_capacity = memory->capacity / sizeof(Span);
   return true;
 }
 

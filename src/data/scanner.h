@@ -16,8 +16,8 @@
 #endif
 
 /* Longer records are taken for a quote that is missing; of a header less is enough. */
-#define RECORD_LIMIT (64u * 1024u * 1024u)
-#define HEADER_LIMIT (1024u * 1024u)
+#define RECORD_LIMIT ((size_t)64 * 1024 * 1024)
+#define HEADER_LIMIT ((size_t)1024 * 1024)
 
 /* A cell of the present record. */
 typedef struct Span {
@@ -52,7 +52,7 @@ typedef struct Scanner {
   unsigned long long byte; /* of the text, from 0: where the record begins, or the problem is */
 
   /* The text: from `begin` on it is the record that is being looked at, and what follows. */
-  Grown text;
+  Buffer text;
   size_t begin;
   bool ended;        /* it is all here */
   const char *cause; /* why no more can be had, though it is not all here; NULL: it can */
@@ -61,7 +61,9 @@ typedef struct Scanner {
   size_t at, start;
   enum { CELL_BEGINS, CELL_BARE, CELL_QUOTED, CELL_CLOSED } state;
   bool doubled;
-  size_t commas, tabs, span_capacity;
+  size_t commas, tabs;
+  Buffer span_memory;
+  size_t span_capacity;
   size_t block, block_end;
   uint64_t marks[MARKS];
   char room[160]; /* for a problem in words of its own */

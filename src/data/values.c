@@ -119,3 +119,12 @@ bool typed_push(lua_State *L, Type type, const char *text, size_t length) {
   }
   return false;
 }
+
+/* core.time(text) -> seconds since the epoch (an integer unless the text has a fraction) | nil: no time.
+ * A text without a zone is taken for UTC. */
+int time_push(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  if (!typed_push(L, TYPE_TIME, text, length)) lua_pushnil(L);
+  return 1;
+}

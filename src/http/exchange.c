@@ -4,13 +4,12 @@
 #include "http.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 
 /* libcurl's largest receive buffer: a third of the CPU time of a big download off. */
 #define SINK_BUFFER_SIZE 524288L
 
-#define MEMORY_LIMIT (64u * 1024u * 1024u)
+#define MEMORY_LIMIT ((size_t)64 * 1024 * 1024)
 
 /* --- options ---------------------------------------------------------------------------------- */
 
@@ -72,13 +71,11 @@ static bool headers_have(const Request *request, const char *name, size_t length
 static void headers_put(lua_State *L, Request *request, const char *name, const char *value) {
   if (headers_have(request, name, strlen(name))) return;
   const char *const parts[] = {name, *value != '\0' ? ": " : ":", value};
-  Buffer line = {NULL, 0, 0, SIZE_MAX};
+  Buffer line = {NULL, 0, 0};
   struct curl_slist *grown = NULL;
-  RequestFailure failure = FAILURE_NONE;
-  for (size_t i = 0; i < 3 && failure == FAILURE_NONE; i++)
-    failure = buffer_append(&line, parts[i], strlen(parts[i]));
-  if (failure == FAILURE_NONE) failure = buffer_append(&line, "", 1);
-  if (failure == FAILURE_NONE) grown = curl_slist_append(request->headers, line.data);
+  bool done = true;
+  for (size_t i = 0; i < 3 && done; i++) done = buffer_append(&line, parts[i], strlen(parts[i]));
+  if (done && buffer_append(&line, "", 1)) grown = curl_slist_append(request->headers, line.data);
   buffer_free(&line);
   if (grown == NULL) luaL_error(L, "not enough memory for the headers");
   request->headers = grown;

@@ -4,11 +4,10 @@
  */
 #include "http.h"
 
-#include <stdint.h>
 #include <string.h>
 
 /* All lines, those of interim answers included. libcurl has this limit by itself, but not in all versions. */
-#define HEADERS_LIMIT (300u * 1024u)
+#define HEADERS_LIMIT ((size_t)300 * 1024)
 
 static bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -27,8 +26,8 @@ static const char *trimmed(const char *text, size_t *length) {
 /* A value, behind what is there, and its end. */
 static RequestFailure headers_append_value(Headers *headers, const char *value, size_t length) {
   value = trimmed(value, &length);
-  RequestFailure failure = buffer_append(&headers->text, value, length);
-  return failure != FAILURE_NONE ? failure : buffer_append(&headers->text, "", 1);
+  bool done = buffer_append(&headers->text, value, length) && buffer_append(&headers->text, "", 1);
+  return done ? FAILURE_NONE : FAILURE_NO_MEMORY;
 }
 
 /* A line that begins with a blank goes on with the value before it. */
@@ -44,8 +43,7 @@ static RequestFailure headers_add(Headers *headers, const char *line, size_t len
   const char *colon = memchr(line, ':', length);
   if (colon == NULL) return FAILURE_HEADERS;
   size_t name = (size_t)(colon - line), at = headers->text.length;
-  RequestFailure failure = buffer_append(&headers->text, line, name + 1);
-  if (failure != FAILURE_NONE) return failure;
+  if (!buffer_append(&headers->text, line, name + 1)) return FAILURE_NO_MEMORY;
   char *lower = headers->text.data + at;
   for (size_t i = 0; i < name; i++)
     if (lower[i] >= 'A' && lower[i] <= 'Z') lower[i] = (char)(lower[i] - 'A' + 'a');
@@ -56,7 +54,6 @@ static RequestFailure headers_add(Headers *headers, const char *line, size_t len
 RequestFailure headers_take(Headers *headers, const char *line, size_t length) {
   if (length > HEADERS_LIMIT - headers->seen) return FAILURE_HEADERS;
   headers->seen += length;
-  headers->text.limit = SIZE_MAX;
   if (headers->state != HEADERS_OPEN) {
     if (length < 5 || memcmp(line, "HTTP/", 5) != 0) return FAILURE_NONE; /* behind the body */
     headers->state = HEADERS_OPEN;
@@ -124,4 +121,15 @@ void headers_push(lua_State *L, const Headers *headers) {
     lua_insert(L, -2);
     lua_rawset(L, -4);
   }
+}
+
+bool media_type_is_in(const char *list, const char *media_type) {
+  size_t length = strcspn(media_type, "; \t,");
+  if (length == 0) return false;
+  for (const char *at = list; *at != '\0'; at += strspn(at, " ")) {
+    size_t word = strcspn(at, " ");
+    if (word == length && curl_strnequal(at, media_type, length)) return true;
+    at += word;
+  }
+  return false;
 }

@@ -5,7 +5,7 @@
 #ifndef HTTP_H
 #define HTTP_H
 
-#include "../core.h"
+#include "../base/base.h"
 
 #include <curl/curl.h>
 #include <sys/stat.h>
@@ -53,34 +53,6 @@ typedef struct BodyHead {
 
 #define BODY_HEAD_NONE ((BodyHead){NULL, NULL, 0, -1, -1, false})
 
-/* --- part.c: the names of a download ---------------------------------------------------------- */
-
-/* Pushes nil, "path: what is wrong" (without the path where it is NULL), errno. */
-int file_error_push(lua_State *L, const char *path, int number);
-
-/* May a file take the place of what is at `path`? 0, or an errno: never of what is no regular file. `mode`
- * is that of the file there, 0 when there is none. */
-int target_look(const char *path, mode_t *mode);
-
-/* Opens path.part for us alone; -1 and errno. Not through a symbolic link, not another user's, and not
- * while another download into the same path is going on. */
-int part_open(const char *part, mode_t mode, bool resume);
-
-/* Cuts the file off at that byte, where the next one goes. 0, or an errno. */
-int file_truncate(int fd, curl_off_t end);
-
-/* Does the name still stand for this file? */
-bool part_is_named(int fd, const char *part);
-
-/* Puts it in the place of `path`, whose mode it takes when a file is there. 0, or an errno. */
-int part_publish(int fd, const char *part, const char *path);
-
-/* The same where nothing is: EEXIST when something is there. */
-int part_publish_beside(int fd, const char *part, const char *path);
-
-/* A file without a name in `directory`: gone when it is closed, however that comes about. */
-int spool_open(lua_State *L, const char *directory);
-
 /* --- state.c: what a .part file needs to be gone on with -------------------------------------- */
 
 #define STATE_ROOM 4096
@@ -125,6 +97,7 @@ int sink_error(const Sink *sink);
 /* What went wrong on our side of libcurl; a CURLcode tells the rest. */
 typedef enum RequestFailure {
   FAILURE_NONE,
+  FAILURE_NOT_STARTED,
   FAILURE_TOO_LARGE,
   FAILURE_NO_MEMORY,
   FAILURE_FILE,
@@ -141,15 +114,6 @@ typedef enum RequestFailure {
   FAILURE_CANCELLED,
   FAILURE_CLOSED,
 } RequestFailure;
-
-typedef struct Buffer {
-  char *data;
-  size_t length, capacity, limit;
-} Buffer;
-
-/* FAILURE_TOO_LARGE beyond its limit, FAILURE_NO_MEMORY, or FAILURE_NONE. */
-RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length);
-void buffer_free(Buffer *buffer); /* wiped: a token may have been in it */
 
 /* --- headers.c: the headers of an answer ------------------------------------------------------ */
 
@@ -175,6 +139,9 @@ size_t headers_find(const Headers *headers, const char *name, const char **last)
 /* Pushes a table: values by name, those of a repeated one joined by ", ". */
 void headers_push(lua_State *L, const Headers *headers);
 
+/* Is it one of a list with blanks between? "text/html; charset=utf-8" is of type text/html. */
+bool media_type_is_in(const char *list, const char *media_type);
+
 /* --- request.c: one exchange ---------------------------------------------------------------------
  */
 
@@ -198,6 +165,7 @@ struct Request {
   Bytes upload; /* what goes up piece by piece: see request_on_read */
   Headers head;
   Buffer body;
+  size_t limit; /* of what the body may hold in memory */
   bool sent;    /* the request has a connection, and goes out */
   bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
   bool to_sink; /* this body goes to the sink, not to memory */
@@ -251,8 +219,8 @@ void request_open(lua_State *L);
 
 /* Starts the exchange on the session at `session`. `standing`, `own` (header tables; own wins over
  * standing, and false there leaves one out), `body` (the string that exchange->body points into) and
- * `sink` are stack positions, or 0. Pushes the request, or nil, message, name; returns how many values
- * it pushed. */
+ * `sink` are stack positions, or 0. Pushes the request, or nil, message, name, class; returns how many
+ * values it pushed. */
 int request_start(lua_State *L, int session, const Exchange *exchange, int standing, int own,
                   int body, int sink);
 
@@ -276,8 +244,12 @@ void response_settle(Request *request, CURLcode result);
 /* Pushes the response as a table. */
 CURLcode response_push(lua_State *L, Request *request);
 
-/* Pushes nil, message, name, and the status where there was one; returns how many values. */
-int response_push_failure(lua_State *L, const Request *request);
+/* --- failure.c: names and classes of what went wrong ------------------------------------------ */
+
+/* Push nil, message, name, class; the second, of a request that has failed, also the status where there was
+ * one. They return how many values. */
+int failure_push(lua_State *L, RequestFailure failure, const char *message);
+int failure_push_request(lua_State *L, const Request *request);
 
 /* --- session.c: the multi handle -------------------------------------------------------------- */
 
@@ -287,7 +259,7 @@ int session_new(lua_State *L);
 /* The open session at `index`; raises for anything else, and in a process that did not make it. */
 Session *session_check(lua_State *L, int index);
 
-/* Remembers a socket that is too high for an fd_set. */
+/* Remembers a socket that is too high for an fd_set (see fds.c). */
 void session_note_socket(Session *session, int fd);
 
 /* This is a child made by fork, and the session its parent's: not to be touched. */

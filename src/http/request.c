@@ -123,14 +123,10 @@ static CURLcode request_set_up(Request *request, const Exchange *exchange) {
   return code == CURLE_OK ? request_set_callbacks(request) : code;
 }
 
-/* Pushes nil, message, name. */
 static int request_not_started(lua_State *L, int self, Request *request, const char *problem) {
   session_drop(L, self, request);
   request_release(request);
-  lua_pushnil(L);
-  lua_pushstring(L, problem);
-  lua_pushliteral(L, "NOT_STARTED");
-  return 3;
+  return failure_push(L, FAILURE_NOT_STARTED, problem);
 }
 
 int request_start(lua_State *L, int session, const Exchange *exchange, int standing, int own,
@@ -153,7 +149,7 @@ int request_start(lua_State *L, int session, const Exchange *exchange, int stand
     lua_setiuservalue(L, self, REQUEST_SINK);
   }
   if (exchange_uploads_once(exchange)) request->upload = exchange->body;
-  request->body.limit = exchange->limit;
+  request->limit = exchange->limit;
   request->answer_timeout = exchange->timeout;
   request->stall_timeout = exchange->stall_timeout;
   request->ends_at = clock_now() + exchange->deadline;
@@ -201,7 +197,7 @@ static void request_let_go(lua_State *L) {
 }
 
 /* request:response() -> { status, headers, body | to_sink, bytes, framed, seconds, retry_after … }
- *                     | nil, message, name, status (of an answer that broke off)
+ *                     | nil, message, name, class, status (of an answer that broke off)
  * The first call gives the memory back; the table stays. */
 static int request_response(lua_State *L) {
   Request *request = request_check(L);
@@ -219,7 +215,7 @@ static int request_response(lua_State *L) {
       return 1;
     }
   }
-  return response_push_failure(L, request);
+  return failure_push_request(L, request);
 }
 
 /* request:finished() -> boolean */

@@ -16,35 +16,6 @@
 #define CURL_WRITEFUNC_ERROR 0xFFFFFFFF
 #endif
 
-/* --- a buffer with a ceiling ------------------------------------------------------------------ */
-
-RequestFailure buffer_append(Buffer *buffer, const char *data, size_t length) {
-  if (length > buffer->limit - buffer->length) return FAILURE_TOO_LARGE;
-  if (length > buffer->capacity - buffer->length) {
-    size_t capacity = buffer->capacity > 0 ? buffer->capacity : 4096;
-    while (capacity - buffer->length < length) {
-      if (capacity > SIZE_MAX / 2) return FAILURE_NO_MEMORY;
-      capacity *= 2;
-    }
-    char *grown = malloc(capacity); /* realloc might leave a copy behind */
-    if (grown == NULL) return FAILURE_NO_MEMORY;
-    size_t kept = buffer->length;
-    if (kept > 0) memcpy(grown, buffer->data, kept);
-    buffer_free(buffer);
-    *buffer = (Buffer){grown, kept, capacity, buffer->limit};
-  }
-  memcpy(buffer->data + buffer->length, data, length);
-  buffer->length += length;
-  return FAILURE_NONE;
-}
-
-void buffer_free(Buffer *buffer) {
-  if (buffer->data != NULL) wipe(buffer->data, buffer->capacity);
-  free(buffer->data);
-  buffer->data = NULL;
-  buffer->length = buffer->capacity = 0;
-}
-
 /* --- callbacks and what they decide ----------------------------------------------------------- */
 
 /* NULL for a header that is not there. */
@@ -150,8 +121,10 @@ size_t response_on_body(char *data, size_t size, size_t count, void *context) {
   if (request->to_sink) {
     request->last_byte = clock_now();
     if (!sink_write(request->sink, data, length)) (void)response_file_failed(request);
-  } else {
-    request->failure = buffer_append(&request->body, data, length);
+  } else if (length > request->limit - request->body.length) {
+    request->failure = FAILURE_TOO_LARGE;
+  } else if (!buffer_append(&request->body, data, length)) {
+    request->failure = FAILURE_NO_MEMORY;
   }
   if (request->failure != FAILURE_NONE) return CURL_WRITEFUNC_ERROR;
   request->received += (curl_off_t)length;
@@ -227,90 +200,6 @@ void response_settle(Request *request, CURLcode result) {
 }
 
 /* --- the response ----------------------------------------------------------------------------- */
-
-static const struct {
-  CURLcode code;
-  const char *name;
-} result_names[] = {
-    {CURLE_UNSUPPORTED_PROTOCOL, "UNSUPPORTED_PROTOCOL"},
-    {CURLE_URL_MALFORMAT, "URL_MALFORMAT"},
-    {CURLE_COULDNT_RESOLVE_PROXY, "COULDNT_RESOLVE_PROXY"},
-    {CURLE_COULDNT_RESOLVE_HOST, "COULDNT_RESOLVE_HOST"},
-    {CURLE_COULDNT_CONNECT, "COULDNT_CONNECT"},
-    {CURLE_WEIRD_SERVER_REPLY, "WEIRD_SERVER_REPLY"},
-    {CURLE_HTTP2, "HTTP2"},
-    {CURLE_PARTIAL_FILE, "PARTIAL_FILE"},
-    {CURLE_WRITE_ERROR, "WRITE_ERROR"},
-    {CURLE_OUT_OF_MEMORY, "OUT_OF_MEMORY"},
-    {CURLE_OPERATION_TIMEDOUT, "OPERATION_TIMEDOUT"},
-    {CURLE_SSL_CONNECT_ERROR, "SSL_CONNECT_ERROR"},
-    {CURLE_GOT_NOTHING, "GOT_NOTHING"},
-    {CURLE_SEND_ERROR, "SEND_ERROR"},
-    {CURLE_SEND_FAIL_REWIND, "SEND_ERROR"}, /* see request_on_read */
-    {CURLE_RECV_ERROR, "RECV_ERROR"},
-    {CURLE_PEER_FAILED_VERIFICATION, "PEER_FAILED_VERIFICATION"},
-    {CURLE_BAD_CONTENT_ENCODING, "BAD_CONTENT_ENCODING"},
-    {CURLE_SSL_CACERT_BADFILE, "SSL_CACERT_BADFILE"},
-    {CURLE_HTTP2_STREAM, "HTTP2_STREAM"},
-    {CURLE_PROXY, "PROXY"},
-};
-
-static const char *result_name(lua_State *L, CURLcode code) {
-  for (size_t i = 0; i < sizeof result_names / sizeof *result_names; i++)
-    if (result_names[i].code == code) return result_names[i].name;
-  return lua_pushfstring(L, "CURL_%d", (int)code);
-}
-
-static const struct {
-  RequestFailure failure;
-  const char *name, *message;
-} failure_names[] = {
-    {FAILURE_TOO_LARGE, "TOO_LARGE", NULL}, /* the message names the limit */
-    {FAILURE_NO_MEMORY, "OUT_OF_MEMORY", "not enough memory for the answer"},
-    {FAILURE_FILE, "FILE", NULL}, /* the message is errno's */
-    {FAILURE_CODED, "CODED", "the file came in a coding that was not asked for"},
-    {FAILURE_LENGTHS, "LENGTHS", "the answer has two different lengths"},
-    {FAILURE_UNFRAMED, "UNFRAMED", "the answer does not say where it ends, and may not be whole"},
-    {FAILURE_RANGE, "RANGE",
-     "the answer is another part of the file than the one that was asked for"},
-    {FAILURE_SHORT, "SHORT", "the file has another number of bytes than was announced"},
-    {FAILURE_PART, "PART", "the answer is a part of the file that does not prove to be its end"},
-    {FAILURE_CODING, "CODING", "the gzip coding of the answer is damaged, or ends too early"},
-    {FAILURE_CUT_HEADERS, "CUT_HEADERS", "the connection ended within the headers of the answer"},
-    {FAILURE_HEADERS, "WEIRD_SERVER_REPLY", "the headers of the answer are damaged, or too large"},
-    {FAILURE_DEADLINE, "DEADLINE", "the deadline has passed"},
-    {FAILURE_CANCELLED, "CANCELLED", "the request was cancelled"},
-    {FAILURE_CLOSED, "CLOSED", "the session was closed"},
-};
-
-int response_push_failure(lua_State *L, const Request *request) {
-  const char *name = NULL, *message = NULL;
-  for (size_t i = 0; i < sizeof failure_names / sizeof *failure_names; i++)
-    if (failure_names[i].failure == request->failure) {
-      name = failure_names[i].name;
-      message = failure_names[i].message;
-    }
-  if (request->failure == FAILURE_FILE) message = errno_push(L, request->file_error);
-  if (request->failure == FAILURE_TOO_LARGE)
-    message =
-        lua_pushfstring(L, "the answer is larger than the %I bytes that may be held in memory",
-                        (LUAI_UACINT)request->body.limit);
-  if (name == NULL) {
-    name = result_name(L, request->result);
-    message = request->error[0] != '\0' ? request->error : curl_easy_strerror(request->result);
-    if (request->result == CURLE_SEND_FAIL_REWIND)
-      message = "the connection ended before there was an answer";
-  }
-  long status = 0;
-  lua_pushnil(L);
-  lua_pushstring(L, message);
-  lua_pushstring(L, name);
-  if (request->easy == NULL ||
-      curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK || status == 0)
-    return 3;
-  lua_pushinteger(L, (lua_Integer)status); /* the answer had begun */
-  return 4;
-}
 
 static void set_string(lua_State *L, const char *key, const char *value, size_t length) {
   lua_pushlstring(L, value, length);

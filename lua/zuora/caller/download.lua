@@ -62,9 +62,9 @@ end
 -- Media types that are error pages where a file was asked for.
 local NO_FILES = "text/html application/json application/xml text/xml application/problem+json"
 
--- Are these all the records? `stage` has counted them.
-local function count_records(stage, target)
-  local records, problem, row, byte = stage:records()
+-- Are these all the records? `filter` has counted them.
+local function count_records(filter, target)
+  local records, problem, row, byte = filter:records()
   local broken = problem and problem:find("^the gzip data")
   if target.uncounted and not broken then return true end
   -- A zip archive is kept as it is; of all else that cannot be read it is not known whether it is whole.
@@ -82,17 +82,17 @@ local function count_records(stage, target)
   return true, nil, records
 end
 
--- Brings all parts into the sink, up to the first that is not as it should be: `stage` tells of it.
-local function bring(self, operation, options, target, sink, stage)
+-- Brings all parts into the sink, up to the first that is not as it should be: `filter` tells of it.
+local function bring(self, operation, options, target, sink, filter)
   local function read(response)
     target.disposition = response.headers["content-disposition"]
-    local done, err = answer.read_file(response, stage:first(), target.uncounted)
+    local done, err = answer.read_file(response, filter:first(), target.uncounted)
     if not done and response.to_sink then sink:restart() end -- what has come is no part of the file
     return done, err
   end
   for i, parameters in ipairs(target.parts) do
     if i > 1 then
-      if not stage:records() then break end
+      if not filter:records() then break end
       sink:keep()
     end
     local done, err = self:perform(operation, parameters, options, read, sink)
@@ -122,17 +122,17 @@ function transfer.file(self, operation, options, target)
   options = self:shared(options)
   -- Several parts are one text only when each is written anew.
   target.export = target.export or #target.parts > 1 or nil
-  local stage = core.stage { export = target.export, strict = options.strict }
+  local filter = core.filter { rewrite = target.export, strict = options.strict }
   local identity = target.identity or self.bases[operation.base] .. " " .. target.parts[1].id
-  local sink <close>, message = core.sink { path = target.path, stage = stage, refuse = target.refuse or NO_FILES,
+  local sink <close>, message = core.sink { path = target.path, filter = filter, refuse = target.refuse or NO_FILES,
     directory = not target.path and self.settings.tmpdir or nil,
     identity = target.path and not target.export and identity or nil,
     resume = target.path and options.resume }
   if not sink then return nil, error_value.new { kind = "file", message = message } end
-  local sound, err = bring(self, operation, options, target, sink, stage)
+  local sound, err = bring(self, operation, options, target, sink, filter)
   if not sound then return nil, err end
   local records
-  sound, err, records = count_records(stage, target)
+  sound, err, records = count_records(filter, target)
   if not sound then
     sink:discard() -- it is all there, and wrong
     return nil, err

@@ -130,8 +130,8 @@ function Caller:try(operation, exchange, read)
   self.loop:await(request, exchange.on_wait)
   guard.request = nil
   if slot then slot:give() end -- before the hooks, which may make calls of their own
-  local response, status
-  response, message, name, status = request:response()
+  local response, _, status
+  response, message, name, _, status = request:response()
   if not response then return nil, no_answer(self, operation, message, name, status) end
   if not operation.url then self.limits:note(response.headers) end
   local info = { operation = exchange.name, attempt = exchange.attempts, status = response.status,

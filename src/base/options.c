@@ -2,10 +2,8 @@
  * Option tables: a list of names and types on the C side, a Lua table on the other. A key that is
  * not in the list raises with its name, so that a typing error is never silently ignored.
  */
-#include "core.h"
+#include "base.h"
 
-#include <limits.h>
-#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -15,13 +13,6 @@ bool text_is_clean(const char *text, size_t length) {
     if (c < 0x20 || c == 0x7f) return false;
   }
   return true;
-}
-
-long seconds_to_ms(double seconds) {
-  double ms = ceil(seconds * 1000.0);
-  /* libcurl reads 0 as "no limit": the shortest real limit is 1 ms. */
-  if (ms < 1.0) return 1L;
-  return ms >= (double)INT_MAX ? (long)INT_MAX : (long)ms;
 }
 
 void field_push(lua_State *L, int table, const char *name) {
@@ -96,8 +87,10 @@ void options_read(lua_State *L, int index, const Option *list, void *into) {
     if (lua_type(L, -2) != LUA_TSTRING)
       luaL_error(L, "an option name must be a string, got %s", luaL_typename(L, -2));
     const Option *option = option_find(list, lua_tostring(L, -2));
-    if (option == NULL) luaL_error(L, "unknown option '%s'", lua_tostring(L, -2));
-    option_store(L, option, into);
+    if (option != NULL)
+      option_store(L, option, into);
+    else
+      luaL_error(L, "unknown option '%s'", lua_tostring(L, -2));
     lua_pop(L, 1); /* [name] */
   }
 }

@@ -1,0 +1,162 @@
+/*
+ * The ground that all of the core stands on; it knows neither HTTP nor what bytes mean. Include it first: the
+ * feature macros are here.
+ *
+ * Everything between the two visibility pragmas stays inside the shared object. The pragma is here,
+ * and not a compiler flag, because LuaRocks' builtin build passes no flags.
+ */
+#ifndef BASE_H
+#define BASE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* dladdr, RTLD_NODELETE, getentropy */
+#endif
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64
+#endif
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <lua.h>
+#include <lauxlib.h>
+
+/* Lua's header does not say that these never return: compilers and checkers would follow paths that are
+ * none. */
+extern _Noreturn int lua_error(lua_State *L);
+extern _Noreturn int luaL_error(lua_State *L, const char *format, ...);
+extern _Noreturn int luaL_argerror(lua_State *L, int argument, const char *message);
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#endif
+
+/* --- options.c: option tables with a closed set of keys --------------------------------------- */
+
+typedef enum OptionType {
+  OPTION_FLAG,    /* bool: any boolean */
+  OPTION_COUNT,   /* size_t: an integer >= 0 */
+  OPTION_SECONDS, /* double: a number >= 0, possibly infinite */
+  OPTION_TEXT,    /* const char *: a string without control bytes, safe in a header or a URL */
+  OPTION_BYTES,   /* Bytes: any string */
+  OPTION_VALUE,   /* nothing is stored: the caller fetches the field by itself */
+} OptionType;
+
+typedef struct Bytes {
+  const char *data;
+  size_t length;
+} Bytes;
+
+typedef struct Option {
+  const char *name;
+  OptionType type;
+  size_t offset; /* where in the caller's struct the value goes */
+} Option;
+
+/* Reads the table at `index` (nil and none count as empty) into `into`. Strings are not copied:
+ * they live as long as the table keeps them. Raises for an unknown key or an unfit value. */
+void options_read(lua_State *L, int index, const Option *list, void *into);
+
+/* Pushes table[name], without metamethods: no code of the user's runs while a call is put together. */
+void field_push(lua_State *L, int table, const char *name);
+
+/* True when the text holds no byte below 0x20 and no 0x7f: nothing that could end a header line. */
+bool text_is_clean(const char *text, size_t length);
+
+/* --- class.c: userdata classes ---------------------------------------------------------------- */
+
+/* Makes the metatable `name`: `__index` is a table of the methods, the rest are metamethods. Leaves
+ * nothing on the stack. Doing it again, as a second require does, changes nothing. */
+void class_new(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* --- buffer.c: bytes that grow, outside of Lua's memory ---------------------------------------- */
+
+typedef struct Buffer {
+  char *data; /* NULL: nothing has been put in */
+  size_t length, capacity;
+} Buffer;
+
+/* Makes room for so many bytes more. False: no memory; what is there stays. */
+bool buffer_reserve(Buffer *buffer, size_t length);
+bool buffer_append(Buffer *buffer, const char *data, size_t length);
+
+/* Wiped first, as all memory is that it leaves: a token may have been in it. */
+void buffer_free(Buffer *buffer);
+
+/* --- filter.c: what bytes go through on their way into a file --------------------------------- */
+
+#define FILTER_CLASS "zuora.filter"
+
+/* Takes what is ready; false stops it. */
+typedef bool Emit(void *context, const char *data, size_t length);
+
+/* Takes all, and does nothing with it. */
+bool emit_nothing(void *context, const char *data, size_t length);
+
+/* `push` with NULL as data is the end of the body. A filter is a userdata of a class of its own, which
+ * those who use it need not know. */
+typedef struct Filter Filter;
+struct Filter {
+  /* A body of this content type (never NULL) begins, from where the last `keep` was. `packed`: it comes
+   * in gzip coding, which the filter takes off. */
+  bool (*reset)(Filter *filter, const char *content_type, bool packed);
+  /* What has come so far stays; another body of the same kind follows. False: there is something wrong with it. */
+  bool (*keep)(Filter *filter);
+  bool (*push)(Filter *filter, const char *data, size_t length, Emit *emit, void *context);
+  bool broken; /* push said false because the gzip coding is damaged, or ends too early */
+};
+
+/* The filter at `index`; raises for anything else. */
+Filter *filter_check(lua_State *L, int index);
+
+/* --- clock.c ---------------------------------------------------------------------------------- */
+
+/* Seconds on a clock that nobody sets back. */
+double clock_now(void);
+int clock_push(lua_State *L); /* core.now */
+
+/* A number of seconds as the milliseconds that libcurl takes, clamped to what a long can hold. */
+long seconds_to_ms(double seconds);
+
+/* --- escape.c --------------------------------------------------------------------------------- */
+
+/* Appends `text`, percent-encoded but for the unreserved characters of RFC 3986. */
+void escape_append(luaL_Buffer *out, const char *text, size_t length);
+int escape_push(lua_State *L); /* core.escape */
+
+/* --- wipe.c ----------------------------------------------------------------------------------- */
+
+/* Zeros in the place of what may be a secret, before its memory is given back. */
+void wipe(void *data, size_t length);
+
+/* --- process.c -------------------------------------------------------------------------------- */
+
+/* Descriptors, and what stands behind them, are shared with a child made by fork; what owns one
+ * remembers which process made it. */
+typedef long Process;
+Process process_now(void);
+
+/* "<what> belongs to the process that made it: …" */
+int process_refuse(lua_State *L, const char *what);
+
+/* --- system.c --------------------------------------------------------------------------------- */
+
+/* A system call, again as long as a signal of the host's interrupts it; `done` is what it returned. */
+#define UNINTERRUPTED(done, call)                                                                  \
+  do {                                                                                             \
+    (done) = (call);                                                                               \
+  } while ((done) < 0 && errno == EINTR)
+
+/* Pushes what the system says of an errno, and returns it. (strerror may use a buffer that all threads
+ * share, and other threads may run other Lua states.) */
+const char *errno_push(lua_State *L, int number);
+
+int directories_make(lua_State *L); /* core.mkdir */
+int random_push(lua_State *L);      /* core.random */
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Bytes that grow, outside of Lua's memory: what fills them may be a callback of libcurl's.
+ */
+#include "base.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SMALLEST 256u
+
+bool buffer_reserve(Buffer *buffer, size_t length) {
+  if (length <= buffer->capacity - buffer->length) return true;
+  size_t capacity = buffer->capacity > 0 ? buffer->capacity : SMALLEST;
+  while (capacity - buffer->length < length) {
+    if (capacity > SIZE_MAX / 2) return false;
+    capacity *= 2;
+  }
+  char *data = malloc(capacity); /* realloc might leave a copy behind */
+  if (data == NULL) return false;
+  size_t kept = buffer->length;
+  if (kept > 0) memcpy(data, buffer->data, kept);
+  buffer_free(buffer);
+  *buffer = (Buffer){data, kept, capacity};
+  return true;
+}
+
+bool buffer_append(Buffer *buffer, const char *data, size_t length) {
+  if (!buffer_reserve(buffer, length)) return false;
+  if (length > 0) memcpy(buffer->data + buffer->length, data, length);
+  buffer->length += length;
+  return true;
+}
+
+void buffer_free(Buffer *buffer) {
+  if (buffer->data != NULL) wipe(buffer->data, buffer->capacity);
+  free(buffer->data);
+  *buffer = (Buffer){NULL, 0, 0};
+}

@@ -1,0 +1,72 @@
+/*
+ * What is asked of the system: its words for an errno, directories, random bytes.
+ */
+#include "base.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if !defined(_WIN32)
+#include <sys/random.h>
+#endif
+
+/* There are two functions of the name strerror_r: one returns the text, the other a number and puts the
+ * text into the room. */
+static const char *text_given(const char *text, const char *room) {
+  (void)room;
+  return text;
+}
+
+static const char *text_put(int failed, const char *room) {
+  return failed == 0 ? room : "unknown error";
+}
+
+const char *errno_push(lua_State *L, int number) {
+  char room[128] = "";
+  return lua_pushstring(L, _Generic(strerror_r(0, room, sizeof room),
+                                    char *: text_given,
+                                    int: text_put)(strerror_r(number, room, sizeof room), room));
+}
+
+/* 0, or an errno. It is well when it is there. */
+static int directory_make(const char *path) {
+  struct stat status;
+  if (mkdir(path, 0777) == 0) return 0;
+  int error = errno;
+  return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? 0 : error;
+}
+
+/* core.mkdir(path) -> true (also when it is there) | nil, message. Missing parents are made, too. */
+int directories_make(lua_State *L) {
+  size_t length;
+  const char *path = luaL_checklstring(L, 1, &length);
+  luaL_argcheck(L, length > 0 && strlen(path) == length, 1, "path expected");
+  char *part = lua_newuserdatauv(L, length + 1, 0);
+  memcpy(part, path, length + 1);
+  for (size_t i = 1; i <= length; i++) {
+    if (part[i] != '/' && part[i] != '\0') continue;
+    part[i] = '\0';
+    int error = directory_make(part);
+    if (error != 0) {
+      const char *text = errno_push(L, error);
+      lua_pushnil(L);
+      lua_pushfstring(L, "%s: %s", part, text);
+      return 2;
+    }
+    part[i] = path[i];
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* core.random(n) -> n bytes (at most 256) from the system's random source */
+int random_push(lua_State *L) {
+  unsigned char bytes[256];
+  lua_Integer count = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, count >= 1 && count <= (lua_Integer)sizeof bytes, 1, "1 to 256 expected");
+  if (getentropy(bytes, (size_t)count) != 0)
+    return luaL_error(L, "no random bytes from the system");
+  lua_pushlstring(L, (const char *)bytes, (size_t)count);
+  return 1;
+}
