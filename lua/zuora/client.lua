@@ -11,9 +11,9 @@ local describe = require "zuora.resources.describe"
 local files = require "zuora.resources.files"
 local hosts = require "zuora.caller.hosts"
 local jobs = require "zuora.resources.jobs"
-local limiter = require "zuora.caller.semaphore"
-local limits = require "zuora.caller.rate"
-local loop = require "zuora.tasks.scheduler"
+local scheduler = require "zuora.tasks.scheduler"
+local semaphore = require "zuora.caller.semaphore"
+local rate = require "zuora.caller.rate"
 local queries = require "zuora.resources.queries"
 local raw = require "zuora.resources.request"
 local reportruns = require "zuora.resources.reportruns"
@@ -230,18 +230,18 @@ function client.new(options, seams)
   local standing = standing_headers(options, kind)
   local settings = settings_of(options, kind)
   local random = seams.random or math.random
-  local clock = seams.clock or loop.clock(core)
+  local clock = seams.clock or scheduler.clock(core)
   local defaults = exchange_defaults(options, settings)
 
   local session = core.session { max_connections = settings.max_connections }
   local connection = core.connection { session = session, bases = bases, defaults = defaults }
   if bases.oauth then connection:headers("oauth", standing.oauth) end
-  local own_loop = loop.new(session, clock, options.log)
+  local loop = scheduler.new(session, clock, options.log)
   local caller = call.new {
     connection = connection, bases = bases, families = families, standing = standing, settings = settings,
-    loop = own_loop, clock = clock, random = random,
-    limits = limits.new(clock.now, settings.rate_reserve),
-    limiter = limiter.new(own_loop, settings.concurrency_limit),
+    loop = loop, clock = clock, random = random,
+    rate = rate.new(clock.now, settings.rate_reserve),
+    semaphore = semaphore.new(loop, settings.concurrency_limit),
     policy = retry.new { retry_after_limit = settings.retry_after_limit, random = random },
     entity_header = entity_header(kind),
   }
@@ -355,7 +355,7 @@ end
 --- concurrency = { limit, remaining, type }, authentication = { limit, remaining } (of the minute, by address);
 --- each with age (seconds since it was said), and nil as long as it was not
 function Client:limits()
-  return open_parts(self, "limits").caller.limits:view()
+  return open_parts(self, "limits").caller.rate:view()
 end
 
 --- What an event loop has to watch before the next client:step(0).
