@@ -102,6 +102,7 @@ build = {
     ["zuora.resources.request"] = "lua/zuora/resources/request.lua",
     ["zuora.resources.submit"] = "lua/zuora/resources/submit.lua",
     ["zuora.rows"] = "lua/zuora/rows.lua",
+    ["zuora.settings"] = "lua/zuora/settings.lua",
     ["zuora.simulator"] = "lua/zuora/simulator.lua",
     ["zuora.simulator.access"] = "lua/zuora/simulator/access.lua",
     ["zuora.simulator.app"] = "lua/zuora/simulator/app.lua",

@@ -190,16 +190,15 @@ end
 --- Raises when Zuora does not document the operation for the hosts of this client.
 ---@param where string the user's function
 ---@param operation table
----@param depth integer|nil how many functions are between the public one and the caller (0)
-function Caller:check_offered(where, operation, depth)
-  local base, level = operation.base, 3 + (depth or 0)
+function Caller:check_offered(where, operation)
+  local base = operation.base
   if not self.bases[base] then
-    error(("%s needs a REST host: give zuora.new an environment, or base_url"):format(where), level)
+    check.misuse(("%s needs a REST host: give zuora.new an environment, or base_url"):format(where))
   end
   -- Whoever gives a base URL of their own knows what is there.
   if operation.hosts == "both" or not self.families[base] or self.families[base] == operation.hosts then return end
-  error(("%s: Zuora documents this for the %s hosts only: zuora.new { legacy = %s }"):format(where,
-    operation.hosts == "legacy" and "older Reporting" or "REST", tostring(operation.hosts == "legacy")), level)
+  check.misuse(("%s: Zuora documents this for the %s hosts only: zuora.new { legacy = %s }"):format(where,
+    operation.hosts == "legacy" and "older Reporting" or "REST", tostring(operation.hosts == "legacy")))
 end
 
 --- What a call that needs several requests gives to each of them: all of its options, and what is left of its
