@@ -397,19 +397,19 @@ end
 --- Calls an operation whose answer is a file; see download.file.
 Caller.file = download.file
 
--- Seconds that a look gets at least: the one at the deadline, so that it can still be answered; and the
--- only one, when the user wants to look once.
-local LAST_LOOK, ONLY_LOOK = 2, 30
+-- Seconds that a poll gets at least: the one at the deadline, so that it can still be answered; and the
+-- only one, when the user wants to poll once.
+local LAST_POLL, ONLY_POLL = 2, 30
 
---- Waits for a record to settle; each look is a call of its own, with its own retries.
+--- Waits for a record to settle; each poll is a call of its own, with its own retries.
 ---@param subject table see wait.settle; its `look` takes per-call options
 ---@param options table wait.options and per-call options
 ---@return table|nil record, zuora.Error|nil err
 function Caller:wait(subject, options)
-  local look = subject.look
-  local shortest = options.timeout == 0 and ONLY_LOOK or LAST_LOOK
+  local poll = subject.look
+  local shortest = options.timeout == 0 and ONLY_POLL or LAST_POLL
   subject.look = function(left)
-    return look(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
+    return poll(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
       total_timeout = math.min(options.total_timeout or self.settings.total_timeout, math.max(left, shortest)) }))
   end
   subject.is_new = function() return self.made:has(subject.last and subject.last.id) end
