@@ -185,7 +185,7 @@ describe("a child made by fork", function()
         refused(finished.response, finished)
         refused(sink.finish, sink)
         refused(sink.position, sink)
-        refused(core.connection, { session = session, bases = {} })
+        refused(core.endpoints, { session = session, bases = {} })
         assert(before:response().status == 404) -- read before the fork: nothing but a table
         running:cancel()
         finished:close()

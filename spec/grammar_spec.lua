@@ -141,7 +141,7 @@ describe("the grammar of delimited text", function()
 
   -- What a filter makes of the text as a server sends it: what it counts, or says; and the file. In chunks, each
   -- of which libcurl hands on by itself.
-  local function staged(text, content_type, options, size)
+  local function filtered(text, content_type, options, size)
     local chunks = {}
     for at = 1, #text, size do
       local chunk = text:sub(at, at + size - 1)
@@ -183,9 +183,9 @@ describe("the grammar of delimited text", function()
     local count = failed and wanted or math.max(#wanted - 1, 0)
     local content_type = "text/csv" .. (charset and "; charset=" .. charset or "")
     for _, size in ipairs { #text + 1, 1 } do
-      assert.equal(count, staged(text, content_type, { strict = strict }, size), about)
+      assert.equal(count, filtered(text, content_type, { strict = strict }, size), about)
       assert.equal(text, support.read(WRITTEN), about)
-      assert.equal(count, staged(text, content_type, { strict = strict, export = true }, size), about)
+      assert.equal(count, filtered(text, content_type, { strict = strict, rewrite = true }, size), about)
       -- What was written anew needs no more indulgence, but for what has no better spelling.
       if not failed then
         assert.same(wanted, (rows_of(WRITTEN, { strict = not needs_indulgence(wanted), charset = "utf-8" })), about)

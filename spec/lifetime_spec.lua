@@ -237,7 +237,7 @@ int main(int argc, char **argv) {
       local core = require "zuora.core"
       function work()
         local session = core.session {}
-        local connection = core.connection { session = session, bases = { files = "http://127.0.0.1:1/f",
+        local connection = core.endpoints { session = session, bases = { files = "http://127.0.0.1:1/f",
           aqua = "http://127.0.0.1:1/a" }, defaults = { proxy = "" } }
         connection:headers("files", { A = "b" })
         core.files.get(connection, { id = "x" }, { headers = { C = "d" }, sink = core.sink { path = "%s/file" } })

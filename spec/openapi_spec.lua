@@ -141,9 +141,9 @@ describe("the description of the APIs", function()
     local seen = {}
     local bases = {}
     for base, path in pairs(BASES) do bases[base] = sim.url .. path end
-    local connection = core.connection { session = session, bases = bases }
+    local connection = core.endpoints { session = session, bases = bases }
     -- The older hosts answer to more.
-    local older = core.connection { session = session, bases = { reporting = sim.url .. "/api/rest/v1" } }
+    local older = core.endpoints { session = session, bases = { reporting = sim.url .. "/api/rest/v1" } }
     older:headers("reporting", { apiAccessKeyId = sim.username, apiSecretAccessKey = sim.password })
 
     local function call(group, name, parameters)

@@ -50,7 +50,7 @@ describe("a call of the core", function()
   teardown(function() sim:stop() end)
   before_each(function()
     session = core.session {}
-    connection = core.connection {
+    connection = core.endpoints {
       session = session,
       bases = { oauth = sim.url .. "/t", reporting = sim.url .. "/r", aqua = sim.url .. "/a", files = sim.url .. "/f" },
       defaults = { timeout = 10, user_agent = "spec" },
@@ -118,7 +118,7 @@ describe("a call of the core", function()
 
   it("keeps what was checked: changing the tables afterwards changes nothing", function()
     local bases = { files = sim.url .. "/f" }
-    local mine = core.connection { session = session, bases = bases }
+    local mine = core.endpoints { session = session, bases = bases }
     bases.files = sim.url .. "/a\0b"
     support.finish(session, core.files.get(mine, { id = "x" }))
     assert.equal("/f/x", sim:journal()[1].target)
@@ -165,13 +165,13 @@ describe("a call of the core", function()
   end)
 
   it("needs bases without control characters, and an open session", function()
-    assert.has_error(function() core.connection { session = session, bases = { a = "http://x\r\n" } } end)
-    assert.has_error(function() core.connection { session = session, bases = { a = 1 } } end)
-    assert.has_error(function() core.connection { session = session, bases = {}, defaults = { x = 1 } } end)
-    assert.has_error(function() core.connection { session = session, bases = {}, defaults = { headers = {} } } end)
-    assert.has_error(function() core.connection { session = session, bases = {}, base = {} } end)
+    assert.has_error(function() core.endpoints { session = session, bases = { a = "http://x\r\n" } } end)
+    assert.has_error(function() core.endpoints { session = session, bases = { a = 1 } } end)
+    assert.has_error(function() core.endpoints { session = session, bases = {}, defaults = { x = 1 } } end)
+    assert.has_error(function() core.endpoints { session = session, bases = {}, defaults = { headers = {} } } end)
+    assert.has_error(function() core.endpoints { session = session, bases = {}, base = {} } end)
     session:close()
-    assert.has_error(function() core.connection { session = session, bases = {} } end)
+    assert.has_error(function() core.endpoints { session = session, bases = {} } end)
     assert.has_error(function() core.files.get(connection, { id = "x" }) end)
   end)
 end)

@@ -193,7 +193,7 @@ describe("client:request", function()
 
   it("has the core keep credentials to the base, too", function()
     local session = core.session {}
-    local connection = core.connection { session = session, bases = { a = sim.url } }
+    local connection = core.endpoints { session = session, bases = { a = sim.url } }
     for words, target in pairs {
       ["either 'base' or 'url'"] = {}, ["'path' must begin with a slash"] = { base = "a", path = ".evil.example" },
       ["no base 'b'"] = { base = "b" }, ["'path' and 'query' go with 'base'"] = { url = sim.url, path = "/x" },

@@ -37,7 +37,7 @@ int luaopen_zuora_core(lua_State *L) {
       {"sink", sink_new},
       {"rows", rows_new},
       {"filter", filter_new},
-      {"connection", connection_new},
+      {"endpoints", endpoints_new},
       {"request", call_request},
       {"time", time_push},
       {"now", clock_push},
@@ -56,7 +56,7 @@ int luaopen_zuora_core(lua_State *L) {
   sink_open(L);
   rows_open(L);
   filters_open(L);
-  connection_open(L);
+  endpoints_open(L);
   operations_open(L);
   return 1;
 }

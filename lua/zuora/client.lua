@@ -63,11 +63,11 @@ function client.new(options, seams)
   local defaults = read.defaults
   defaults.user_agent = defaults.user_agent or ("lua-zuora/%s %s"):format(client.VERSION, core.version)
   local session = core.session { max_connections = values.max_connections }
-  local connection = core.connection { session = session, bases = read.bases, defaults = defaults }
-  if read.bases.oauth then connection:headers("oauth", read.standing.oauth) end
+  local endpoints = core.endpoints { session = session, bases = read.bases, defaults = defaults }
+  if read.bases.oauth then endpoints:headers("oauth", read.standing.oauth) end
   local loop = scheduler.new(session, clock, options.log)
   local caller = call.new {
-    connection = connection, bases = read.bases, families = read.families, standing = read.standing,
+    endpoints = endpoints, bases = read.bases, families = read.families, standing = read.standing,
     settings = values, loop = loop, clock = clock, random = random,
     rate = rate.new(clock.now, values.rate_reserve),
     semaphore = semaphore.new(loop, values.concurrency_limit),

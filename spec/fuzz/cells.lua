@@ -27,7 +27,7 @@ local function rows_of(bytes, charset, step)
 end
 
 local function filtered(bytes, charset, step, export)
-  local filter = core.filter { export = export }
+  local filter = core.filter { rewrite = export }
   local out = host.pass(filter, bytes, step, "text/csv; charset=" .. charset, false)
   return assert(filter:records()), out
 end

@@ -103,7 +103,7 @@ end
 
 -- What the counter, or the rewriter, makes of the segments.
 local function filtered(segments, way, export, step)
-  local filter, out = core.filter { export = export, strict = way.strict }, {}
+  local filter, out = core.filter { rewrite = export, strict = way.strict }, {}
   for i, bytes in ipairs(segments) do
     if i > 1 and not host.keep(filter) then break end
     out[i] = host.pass(filter, way.packed and host.gzip(bytes) or bytes, step, "text/csv; charset=" .. way.charset, way.packed)

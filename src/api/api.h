@@ -8,44 +8,48 @@
 #include "../base/base.h"
 #include "../http/http.h"
 
-#define CONNECTION_CLASS "zuora.connection"
+#define ENDPOINTS_CLASS "zuora.endpoints"
 
 #if defined(__GNUC__)
 #pragma GCC visibility push(hidden)
 #endif
 
-/* --- connection.c: base URLs and standing headers over a session ------------------------------ */
+/* --- endpoints.c: base URLs and standing headers over a session ------------------------------ */
 
 enum {
-  CONNECTION_SESSION = 1,
-  CONNECTION_BASES,    /* { [base] = url } */
-  CONNECTION_HEADERS,  /* { [base] = { [name] = value } } */
-  CONNECTION_DEFAULTS, /* options for every exchange */
-  CONNECTION_USERVALUES = 4
+  ENDPOINTS_SESSION = 1,
+  ENDPOINTS_BASES,    /* { [base] = url } */
+  ENDPOINTS_HEADERS,  /* { [base] = { [name] = value } } */
+  ENDPOINTS_DEFAULTS, /* their texts */
+  ENDPOINTS_USERVALUES = 4
 };
 
-void connection_open(lua_State *L);
-int connection_new(lua_State *L);
+typedef struct Endpoints {
+  Exchange defaults; /* of every exchange; the user value keeps its texts alive */
+} Endpoints;
 
-/* --- call.c: what all calls on a connection share, and the calls that no operation describes ---- */
+void endpoints_open(lua_State *L);
+int endpoints_new(lua_State *L);
 
-/* The arguments of every call: (connection, { parameters }, { options of the exchange }). */
-enum { ARG_CONNECTION = 1, ARG_PARAMETERS, ARG_OPTIONS };
+/* --- call.c: what all calls share, and the calls that no operation describes ---- */
+
+/* The arguments of every call: (endpoints, { parameters }, { options of the exchange }). */
+enum { ARG_ENDPOINTS = 1, ARG_PARAMETERS, ARG_OPTIONS };
 
 /* Checks them, and puts empty tables where there are none. */
 void call_arguments(lua_State *L);
 
-/* Fills an exchange with the connection's defaults, and the options of this call. */
+/* Fills an exchange with the endpoints' defaults, and the options of this call. */
 void call_exchange(lua_State *L, Exchange *exchange);
 
 /* Sends it: with the standing headers of `base` (NULL: none), and the body at index `body` kept alive.
  * Returns what the Lua function returns. */
 int call_send(lua_State *L, const Exchange *exchange, const char *base, int body);
 
-/* core.request(connection, { base =, path =, query = | url =, method =, body = … }, options) */
+/* core.request(endpoints, { base =, path =, query = | url =, method =, body = … }, options) */
 int call_request(lua_State *L);
 
-/* --- operations.c: one line for each operation ------------------------------------------------ */
+/* --- operation.c: what reads a line of operations.c ------------------------------------------- */
 
 /* Adds the tables of calls and `operations` to the module table on top of the stack. */
 void operations_open(lua_State *L);

@@ -1,5 +1,5 @@
 /*
- * What all calls on a connection share; and the calls that no operation describes: to a path below a
+ * What all calls share; and the calls that no operation describes: to a path below a
  * base, with its standing headers, or to a URL of somebody else's, which is shown none of them.
  */
 #include "api.h"
@@ -7,7 +7,7 @@
 #include <string.h>
 
 void call_arguments(lua_State *L) {
-  luaL_checkudata(L, ARG_CONNECTION, CONNECTION_CLASS);
+  luaL_checkudata(L, ARG_ENDPOINTS, ENDPOINTS_CLASS);
   lua_settop(L, ARG_OPTIONS);
   for (int at = ARG_PARAMETERS; at <= ARG_OPTIONS; at++) {
     if (lua_isnil(L, at)) {
@@ -19,18 +19,16 @@ void call_arguments(lua_State *L) {
 }
 
 void call_exchange(lua_State *L, Exchange *exchange) {
-  exchange_init(exchange);
-  lua_getiuservalue(L, ARG_CONNECTION, CONNECTION_DEFAULTS);
-  options_read(L, -1, transport_options, exchange);
-  lua_pop(L, 1);
+  const Endpoints *endpoints = lua_touserdata(L, ARG_ENDPOINTS); /* call_arguments has looked */
+  *exchange = endpoints->defaults;
   options_read(L, ARG_OPTIONS, call_options, exchange);
 }
 
 int call_send(lua_State *L, const Exchange *exchange, const char *base, int body) {
-  lua_getiuservalue(L, ARG_CONNECTION, CONNECTION_SESSION);
+  lua_getiuservalue(L, ARG_ENDPOINTS, ENDPOINTS_SESSION);
   int session = lua_gettop(L), standing = 0;
   if (base != NULL) {
-    lua_getiuservalue(L, ARG_CONNECTION, CONNECTION_HEADERS);
+    lua_getiuservalue(L, ARG_ENDPOINTS, ENDPOINTS_HEADERS);
     lua_getfield(L, -1, base);
     standing = lua_gettop(L);
   }
@@ -71,7 +69,7 @@ static void target_check(lua_State *L, const Target *target) {
     luaL_error(L, "core.request: 'path' must begin with a slash");
 }
 
-/* core.request(connection, { base =, path =, query = | url =, method =, body =, content_type =, accept =,
+/* core.request(endpoints, { base =, path =, query = | url =, method =, body =, content_type =, accept =,
  *   fresh = }, options) -> Request | nil, message, name, class. `query` is escaped already. */
 int call_request(lua_State *L) {
   Target target;
@@ -84,9 +82,9 @@ int call_request(lua_State *L) {
   call_exchange(L, &exchange);
   exchange.url = target.url;
   if (target.base != NULL) {
-    lua_getiuservalue(L, ARG_CONNECTION, CONNECTION_BASES);
+    lua_getiuservalue(L, ARG_ENDPOINTS, ENDPOINTS_BASES);
     if (lua_getfield(L, -1, target.base) != LUA_TSTRING)
-      return luaL_error(L, "core.request: the connection has no base '%s'", target.base);
+      return luaL_error(L, "core.request: there is no base '%s'", target.base);
     const char *path = target.path != NULL ? target.path : "";
     const char *query = target.query != NULL ? target.query : "";
     exchange.url =

@@ -91,6 +91,9 @@ void buffer_free(Buffer *buffer);
 /* Takes what is ready; false stops it. */
 typedef bool Emit(void *context, const char *data, size_t length);
 
+/* Takes all, and does nothing with it. */
+bool emit_nothing(void *context, const char *data, size_t length);
+
 /* `push` with NULL as data is the end of the body. A filter is a userdata of a class of its own, which
  * those who use it need not know. */
 typedef struct Filter Filter;

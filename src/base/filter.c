@@ -6,3 +6,10 @@
 Filter *filter_check(lua_State *L, int index) {
   return luaL_checkudata(L, index, FILTER_CLASS);
 }
+
+bool emit_nothing(void *context, const char *data, size_t length) {
+  (void)context;
+  (void)data;
+  (void)length;
+  return true;
+}

@@ -77,7 +77,7 @@ size_t utf8_invalid(const char *text, size_t length);
 #define UTF8_REPLACEMENT "\xef\xbf\xbd"
 #define UTF8_MARK        "\xef\xbb\xbf"
 
-/* --- filter.c: counting and rewriting records as they pass ------------------------------------ */
+/* --- count.c: filters that count records, or write them anew --------------------------------- */
 
 void filters_open(lua_State *L);
 int filter_new(lua_State *L);

@@ -122,3 +122,14 @@ void headers_push(lua_State *L, const Headers *headers) {
     lua_rawset(L, -4);
   }
 }
+
+bool media_type_is_in(const char *list, const char *media_type) {
+  size_t length = strcspn(media_type, "; \t,");
+  if (length == 0) return false;
+  for (const char *at = list; *at != '\0'; at += strspn(at, " ")) {
+    size_t word = strcspn(at, " ");
+    if (word == length && curl_strnequal(at, media_type, length)) return true;
+    at += word;
+  }
+  return false;
+}

@@ -53,34 +53,6 @@ typedef struct BodyHead {
 
 #define BODY_HEAD_NONE ((BodyHead){NULL, NULL, 0, -1, -1, false})
 
-/* --- part.c: the names of a download ---------------------------------------------------------- */
-
-/* Pushes nil, "path: what is wrong" (without the path where it is NULL), errno. */
-int file_error_push(lua_State *L, const char *path, int number);
-
-/* May a file take the place of what is at `path`? 0, or an errno: never of what is no regular file. `mode`
- * is that of the file there, 0 when there is none. */
-int target_look(const char *path, mode_t *mode);
-
-/* Opens path.part for us alone; -1 and errno. Not through a symbolic link, not another user's, and not
- * while another download into the same path is going on. */
-int part_open(const char *part, mode_t mode, bool resume);
-
-/* Cuts the file off at that byte, where the next one goes. 0, or an errno. */
-int file_truncate(int fd, curl_off_t end);
-
-/* Does the name still stand for this file? */
-bool part_is_named(int fd, const char *part);
-
-/* Puts it in the place of `path`, whose mode it takes when a file is there. 0, or an errno. */
-int part_publish(int fd, const char *part, const char *path);
-
-/* The same where nothing is: EEXIST when something is there. */
-int part_publish_beside(int fd, const char *part, const char *path);
-
-/* A file without a name in `directory`: gone when it is closed, however that comes about. */
-int spool_open(lua_State *L, const char *directory);
-
 /* --- state.c: what a .part file needs to be gone on with -------------------------------------- */
 
 #define STATE_ROOM 4096
@@ -166,6 +138,9 @@ size_t headers_find(const Headers *headers, const char *name, const char **last)
 
 /* Pushes a table: values by name, those of a repeated one joined by ", ". */
 void headers_push(lua_State *L, const Headers *headers);
+
+/* Is it one of a list with blanks between? "text/html; charset=utf-8" is of type text/html. */
+bool media_type_is_in(const char *list, const char *media_type);
 
 /* --- request.c: one exchange ---------------------------------------------------------------------
  */
@@ -284,7 +259,7 @@ int session_new(lua_State *L);
 /* The open session at `index`; raises for anything else, and in a process that did not make it. */
 Session *session_check(lua_State *L, int index);
 
-/* Remembers a socket that is too high for an fd_set. */
+/* Remembers a socket that is too high for an fd_set (see fds.c). */
 void session_note_socket(Session *session, int fd);
 
 /* This is a child made by fork, and the session its parent's: not to be touched. */

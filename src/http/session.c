@@ -11,30 +11,12 @@
  * thread that no child has. So a child leaves everything as it is: its copy of the memory goes with the
  * process, and costs nobody anything.
  */
-#include "http.h"
+#include "session.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/select.h>
-#include <sys/stat.h>
 
 enum { SESSION_IN_FLIGHT = 1, SESSION_USERVALUES = 1 };
-
-/* Descriptors are used again, so that a number alone says nothing. */
-typedef struct HighSocket {
-  int fd;
-  dev_t device;
-  ino_t inode;
-} HighSocket;
-
-struct Session {
-  CURLM *multi; /* NULL: closed */
-  Process maker;
-  Request *running, *finished;
-  size_t running_count, finished_count;
-  Buffer high; /* HighSocket: sockets that an fd_set cannot hold */
-};
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
@@ -69,30 +51,6 @@ Session *session_check(lua_State *L, int index) {
 
 bool session_is_inherited(const Session *session) {
   return session->maker != process_now();
-}
-
-/* Is a socket that an fd_set cannot hold still open? (libcurl tells when it makes one, but not always
- * when it closes it.) */
-static bool session_has_high(Session *session) {
-  HighSocket *high = (void *)session->high.data;
-  size_t count = session->high.length / sizeof *high, kept = 0;
-  for (size_t i = 0; i < count; i++) {
-    struct stat status;
-    if (fstat(high[i].fd, &status) == 0 && status.st_dev == high[i].device &&
-        status.st_ino == high[i].inode)
-      high[kept++] = high[i];
-  }
-  session->high.length = kept * sizeof *high;
-  return kept > 0;
-}
-
-void session_note_socket(Session *session, int fd) {
-  struct stat status;
-  if (fd < FD_SETSIZE || fstat(fd, &status) != 0) return;
-  if (session->high.length == session->high.capacity) (void)session_has_high(session);
-  const HighSocket high = {fd, status.st_dev, status.st_ino};
-  /* Without memory fds may leave one out, and step does not need it. */
-  (void)buffer_append(&session->high, (const char *)&high, sizeof high);
 }
 
 void session_hold(lua_State *L, int at, int index, const Request *request) {
@@ -176,8 +134,7 @@ static void session_perform(Session *session) {
   if (code != CURLM_OK) session_fail(session, code);
 }
 
-/* The first of our own deadlines, or infinity. */
-static double session_deadline(const Session *session) {
+double session_deadline(const Session *session) {
   double first = (double)INFINITY;
   for (const Request *request = session->running; request != NULL; request = request->next)
     first = fmin(first, request_deadline(request));
@@ -233,76 +190,6 @@ static int session_step(lua_State *L) {
   lua_pop(L, 1);
   return 2;
 }
-
-/* --- for event loops -------------------------------------------------------------------------- */
-
-static int fds_push_timeout(lua_State *L, Session *session) {
-  long ms = -1;
-  if (curl_multi_timeout(session->multi, &ms) != CURLM_OK) ms = 0;
-  double seconds = ms >= 0 ? (double)ms / 1000.0 : (double)INFINITY;
-  seconds = fmin(seconds, fmax(0.0, session_deadline(session) - clock_now()));
-  if (session->finished != NULL) seconds = 0;
-  if (isinf(seconds))
-    lua_pushnil(L);
-  else
-    lua_pushnumber(L, seconds);
-  return 2;
-}
-
-#if LIBCURL_VERSION_NUM >= 0x080800
-
-/* session:fds() -> { [fd] = "r"|"w"|"rw" }, seconds until step is due at the latest | nil */
-static int session_fds(lua_State *L) {
-  Session *session = session_check(L, 1);
-  unsigned int count = 0;
-  struct curl_waitfd *list = NULL;
-  CURLMcode code = CURLM_OUT_OF_MEMORY; /* also what a list that is too short is answered with */
-  size_t size = session->running_count * 2 + 16;
-  for (int tries = 0; code == CURLM_OUT_OF_MEMORY && tries < 8; tries++, size *= 2) {
-    list = lua_newuserdatauv(L, size * sizeof *list, 0);
-    code = curl_multi_waitfds(session->multi, list, (unsigned int)size, &count);
-  }
-  if (code != CURLM_OK) return luaL_error(L, "fds: %s", curl_multi_strerror(code));
-  lua_newtable(L);
-  for (unsigned int i = 0; i < count; i++) {
-    bool read = (list[i].events & CURL_WAIT_POLLIN) != 0;
-    bool write = (list[i].events & CURL_WAIT_POLLOUT) != 0;
-    if (!read && !write) continue;
-    lua_pushstring(L, read && write ? "rw" : read ? "r" : "w");
-    lua_rawseti(L, -2, (lua_Integer)list[i].fd);
-  }
-  return fds_push_timeout(L, session);
-}
-
-#else
-
-/* As above, by curl_multi_fdset, which cannot name a descriptor of FD_SETSIZE or more and leaves such
- * ones out without a word. */
-static int session_fds(lua_State *L) {
-  Session *session = session_check(L, 1);
-  fd_set readable, writable, failed;
-  int highest = -1;
-  FD_ZERO(&readable);
-  FD_ZERO(&writable);
-  FD_ZERO(&failed);
-  CURLMcode code = curl_multi_fdset(session->multi, &readable, &writable, &failed, &highest);
-  if (code != CURLM_OK) return luaL_error(L, "fds: %s", curl_multi_strerror(code));
-  if (session_has_high(session) && session->running_count > 0)
-    return luaL_error(L,
-                      "fds: a socket has a descriptor beyond the %d that this libcurl can list "
-                      "(8.8.0 has no such limit; step and blocking calls have none)",
-                      FD_SETSIZE);
-  lua_newtable(L);
-  for (int fd = 0; fd <= highest; fd++) {
-    bool read = FD_ISSET(fd, &readable) != 0, write = FD_ISSET(fd, &writable) != 0;
-    if (!read && !write) continue;
-    lua_pushstring(L, read && write ? "rw" : read ? "r" : "w");
-    lua_rawseti(L, -2, fd);
-  }
-  return fds_push_timeout(L, session);
-}
-
-#endif
 
 /* --- life and death --------------------------------------------------------------------------- */
 

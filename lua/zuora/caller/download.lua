@@ -163,7 +163,7 @@ function download.file(self, operation, options, target)
   options.ends_at = options.ends_at or math.huge -- a big file may take hours: a download ends by its own limits
   -- Several parts are one text only when each is written anew.
   target.export = target.export or #target.parts > 1 or nil
-  local filter = core.filter { export = target.export, strict = options.strict }
+  local filter = core.filter { rewrite = target.export, strict = options.strict }
   local sink <close>, err = open_sink(self, operation, options, target, filter)
   if not sink then return nil, err end
   local handler = setmetatable({ sink = sink, filter = filter, uncounted = target.uncounted, resume = options.resume,

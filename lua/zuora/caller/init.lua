@@ -86,13 +86,13 @@ function Caller:headers(operation, options)
   return headers
 end
 
--- Credentials are part of a connection's standing headers: put there again when they have changed.
+-- Credentials are part of a base's standing headers: put there again when they have changed.
 function Caller:refresh_headers()
   if self.header_version == self.credentials.version then return end
   for base in pairs(self.bases) do
     if base ~= "oauth" then
       local headers = self.credentials.header(base)
-      self.connection:headers(base, check.rules(self.standing[base] or {}, headers))
+      self.endpoints:headers(base, check.rules(self.standing[base] or {}, headers))
     end
   end
   self.header_version = self.credentials.version
@@ -119,7 +119,7 @@ function Caller:try(operation, call, attempt, handler)
   end
   attempt.request.deadline = math.max(0, call.ends_at - self.clock.now())
   local send = operation.send or core[operation.group][operation.name]
-  local request <close>, message, name, class = send(self.connection, call.parameters, attempt.request)
+  local request <close>, message, name, class = send(self.endpoints, call.parameters, attempt.request)
   if not request then return nil, no_answer(self, operation, attempt, message, name, class) end
   local guard = slot or setmetatable({}, DROPPED)
   guard.request = request
@@ -416,7 +416,7 @@ function Caller:wait(subject, options)
   return wait.settle(subject, options, self.waiting)
 end
 
----@param parts table connection, bases, families ("rest" or "legacy", of those bases that were not given by
+---@param parts table endpoints, bases, families ("rest" or "legacy", of those bases that were not given by
 --- themselves), standing (headers by base), loop, clock, semaphore, random, policy, rate, settings,
 --- entity_header(id); credentials are put in later, since OAuth makes a call by itself
 function caller.new(parts)

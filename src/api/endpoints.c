@@ -1,21 +1,21 @@
 /*
- * A connection: where the calls of one client go. It holds the session, a base URL for each family
+ * Endpoints: where the calls of one client go. They are the session, a base URL for each family
  * of paths, the headers that stand for each base (credentials, say; replaced when a token is
  * renewed), and defaults for every exchange.
  */
 #include "api.h"
 
-/* connection:headers(base, { [name] = value }) sets the standing headers of a base. */
-static int connection_set_headers(lua_State *L) {
-  luaL_checkudata(L, 1, CONNECTION_CLASS);
+/* endpoints:headers(base, { [name] = value }) sets the standing headers of a base. */
+static int endpoints_set_headers(lua_State *L) {
+  luaL_checkudata(L, 1, ENDPOINTS_CLASS);
   luaL_checktype(L, 2, LUA_TSTRING);
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_settop(L, 3);
-  lua_getiuservalue(L, 1, CONNECTION_BASES);
+  lua_getiuservalue(L, 1, ENDPOINTS_BASES);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, -2) == LUA_TNIL)
     return luaL_argerror(L, 2, lua_pushfstring(L, "no base '%s'", lua_tostring(L, 2)));
-  lua_getiuservalue(L, 1, CONNECTION_HEADERS);
+  lua_getiuservalue(L, 1, ENDPOINTS_HEADERS);
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 3);
   lua_rawset(L, -3);
@@ -48,50 +48,49 @@ static void bases_check(lua_State *L, int bases) {
   }
 }
 
-static const Option connection_options[] = {
+static const Option endpoints_options[] = {
     {"session", OPTION_VALUE, 0},
     {"bases", OPTION_VALUE, 0},
     {"defaults", OPTION_VALUE, 0},
     {NULL, OPTION_VALUE, 0},
 };
 
-/* core.connection { session =, bases = { [name] = url }, defaults = { options of session:start } }
+/* core.endpoints { session =, bases = { [name] = url }, defaults = { options of session:start } }
  */
-int connection_new(lua_State *L) {
+int endpoints_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   char nothing = 0;
-  options_read(L, 1, connection_options, &nothing);
-  lua_newuserdatauv(L, 0, CONNECTION_USERVALUES);
-  luaL_setmetatable(L, CONNECTION_CLASS);
+  options_read(L, 1, endpoints_options, &nothing);
+  Endpoints *endpoints = lua_newuserdatauv(L, sizeof *endpoints, ENDPOINTS_USERVALUES);
+  exchange_init(&endpoints->defaults);
+  luaL_setmetatable(L, ENDPOINTS_CLASS);
 
   lua_getfield(L, 1, "session");
   (void)session_check(L, -1);
-  lua_setiuservalue(L, 2, CONNECTION_SESSION);
+  lua_setiuservalue(L, 2, ENDPOINTS_SESSION);
 
   lua_getfield(L, 1, "bases");
   luaL_argcheck(L, lua_istable(L, -1), 1, "option 'bases': table expected");
   table_copy(L);
   bases_check(L, lua_gettop(L));
-  lua_setiuservalue(L, 2, CONNECTION_BASES);
+  lua_setiuservalue(L, 2, ENDPOINTS_BASES);
 
   lua_newtable(L);
-  lua_setiuservalue(L, 2, CONNECTION_HEADERS);
+  lua_setiuservalue(L, 2, ENDPOINTS_HEADERS);
 
   if (lua_getfield(L, 1, "defaults") == LUA_TNIL) {
     lua_pop(L, 1);
     lua_newtable(L);
   }
-  Exchange checked;
-  exchange_init(&checked);
-  options_read(L, -1, transport_options, &checked);
-  table_copy(L);
-  lua_setiuservalue(L, 2, CONNECTION_DEFAULTS);
+  table_copy(L); /* which keeps the texts alive */
+  options_read(L, -1, transport_options, &endpoints->defaults);
+  lua_setiuservalue(L, 2, ENDPOINTS_DEFAULTS);
   return 1;
 }
 
-void connection_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"headers", connection_set_headers}, {NULL, NULL}};
+void endpoints_open(lua_State *L) {
+  static const luaL_Reg methods[] = {{"headers", endpoints_set_headers}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{NULL, NULL}};
-  class_new(L, CONNECTION_CLASS, methods, meta);
+  class_new(L, ENDPOINTS_CLASS, methods, meta);
 }

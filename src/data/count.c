@@ -1,116 +1,16 @@
 /*
- * Filters: what the bytes of a file go through on their way into it.
- *
- * A counter lets them pass and counts records; an exporter writes them anew, as UTF-8 with commas,
- * quoted as RFC 4180 asks. What is written is what rows would have given.
+ * A filter that counts the records of a file as its bytes pass through, and lets them pass as they are. (Where
+ * they are to be written anew, rewrite.c does that with the records found here.)
  */
-#include "data.h"
-#include "scanner.h"
+#include "filter.h"
 
 #include <string.h>
 
-#define OUT_SIZE 65536u
-
-/* Bytes of each body that are kept as they came: enough to see what is no file. */
-#define FIRST_SIZE 4096u
-
-typedef struct Records {
-  Filter filter; /* first: a Filter * is a Records * */
-  bool exports, strict;
-  Inflater *wire; /* takes off the coding in which the body comes; NULL: it has none */
-  Decoder *decoder;
-  Scanner scanner;
-  char first[FIRST_SIZE]; /* of this body, without the coding in which it came */
-  size_t first_length;
-  Buffer head; /* the header line of the first body that had one */
-  Buffer out;
-
-  const char *problem;
-  long long row;           /* where it is */
-  unsigned long long byte; /* from 0 */
-
-  /* Bodies that came before, with the same header. */
-  bool kept;
-  long long kept_rows;
-
-  Emit *emit;
-  void *context;
-} Records;
-
-static bool records_fail(Records *records, const char *problem) {
+bool records_fail(Records *records, const char *problem) {
   records->problem = problem;
   records->row = records->scanner.row;
   records->byte = records->scanner.byte;
   return false;
-}
-
-/* --- writing ---------------------------------------------------------------------------------- */
-
-static bool out_flush(Records *records) {
-  size_t length = records->out.length;
-  records->out.length = 0;
-  return length == 0 || records->emit(records->context, records->out.data, length);
-}
-
-static bool out_put(Records *records, const char *data, size_t length) {
-  if (records->out.length >= OUT_SIZE && !out_flush(records)) return false;
-  return buffer_append(&records->out, data, length) || records_fail(records, "not enough memory");
-}
-
-/* Text within quotes, where they are to stand twice. */
-static bool out_double(Records *records, const char *text, size_t length) {
-  while (length > 0) {
-    const char *quote = memchr(text, '"', length);
-    size_t piece = quote != NULL ? (size_t)(quote + 1 - text) : length;
-    if (!out_put(records, text, piece) || (quote != NULL && !out_put(records, "\"", 1)))
-      return false;
-    text += piece;
-    length -= piece;
-  }
-  return true;
-}
-
-/* Bytes that are no UTF-8 come here only where they are to be replaced. */
-static bool out_text(Records *records, const char *text, size_t length, bool doubles) {
-  bool (*put)(Records *, const char *, size_t) = doubles ? out_double : out_put;
-  if (records->strict || !records->scanner.odd) return put(records, text, length);
-  while (length > 0) {
-    size_t valid = utf8_valid(text, length), bad = utf8_invalid(text + valid, length - valid);
-    if (!put(records, text, valid) || (bad > 0 && !out_put(records, UTF8_REPLACEMENT, 3)))
-      return false;
-    text += valid + bad;
-    length -= valid + bad;
-  }
-  return true;
-}
-
-/* Without quotes, would the header be read as something else? As separated by tabs, without what it begins
- * with, or as an archive. */
-static bool head_misleads(const char *text, size_t length) {
-  return memchr(text, '\t', length) != NULL || (length >= 3 && memcmp(text, UTF8_MARK, 3) == 0) ||
-         (length >= 4 && memcmp(text, "PK\3\4", 4) == 0);
-}
-
-/* An empty cell that stands alone is quoted, too: to many readers an empty line is no record. */
-static bool cell_write(Records *records, const Span *span) {
-  const Scanner *scanner = &records->scanner;
-  const char *text = scanner->record + span->start;
-  bool bare = !span->doubled && text_is_bare(text, span->length) &&
-              (scanner->columns > 1 || span->length > 0) &&
-              (scanner->row > 0 || !head_misleads(text, span->length));
-  if (bare) return out_text(records, text, span->length, false);
-  return out_put(records, "\"", 1) && out_text(records, text, span->length, !span->doubled) &&
-         out_put(records, "\"", 1);
-}
-
-/* The cells that rows would give: as many as the header has. */
-static bool record_write(Records *records) {
-  const Scanner *scanner = &records->scanner;
-  for (size_t i = 0; i < scanner->columns; i++) {
-    if (i > 0 && !out_put(records, ",", 1)) return false;
-    if (i < scanner->cells && !cell_write(records, &scanner->spans[i])) return false;
-  }
-  return out_put(records, "\n", 1);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -134,7 +34,7 @@ static bool head_take(Records *records) {
   records->head.length = 0;
   if (!buffer_append(&records->head, scanner->record, length))
     return records_fail(records, "not enough memory");
-  return !records->exports || record_write(records);
+  return !records->rewrites || record_write(records);
 }
 
 /* Takes the records that are there. */
@@ -143,7 +43,7 @@ static bool records_take(Records *records) {
   for (;;) {
     switch (scanner_next(scanner)) {
     case SCAN_RECORD:
-      if (scanner->row == 0 ? !head_take(records) : records->exports && !record_write(records))
+      if (scanner->row == 0 ? !head_take(records) : records->rewrites && !record_write(records))
         return false;
       break;
     case SCAN_PROBLEM:
@@ -230,9 +130,9 @@ static bool records_push(Records *records, const char *data, size_t length) {
     /* the file refused it: `emit` said so */
     if (!done && records->problem == NULL) return false;
   }
-  if (!records->exports) return data == NULL || records->emit(records->context, data, length);
+  if (!records->rewrites) return data == NULL || records->emit(records->context, data, length);
   if (records->problem != NULL) return true; /* told at the end; nothing of it is published */
-  return data != NULL || out_flush(records);
+  return data != NULL || rewrite_flush(records);
 }
 
 static bool records_unpacked(void *context, const char *data, size_t length) {
@@ -292,16 +192,16 @@ static int filter_close(lua_State *L) {
 }
 
 typedef struct FilterOptions {
-  bool exports, strict;
+  bool rewrites, strict;
 } FilterOptions;
 
 static const Option filter_options[] = {
-    {"export", OPTION_FLAG, offsetof(FilterOptions, exports)},
+    {"rewrite", OPTION_FLAG, offsetof(FilterOptions, rewrites)},
     {"strict", OPTION_FLAG, offsetof(FilterOptions, strict)},
     {NULL, OPTION_VALUE, 0},
 };
 
-/* core.filter { export = write anew (else: only count), strict = true } -> Filter, for core.sink { filter = } */
+/* core.filter { rewrite = (else: only count), strict = true } -> Filter, for core.sink { filter = } */
 int filter_new(lua_State *L) {
   FilterOptions options = {false, true};
   options_read(L, 1, filter_options, &options);
@@ -311,7 +211,7 @@ int filter_new(lua_State *L) {
   records->filter.reset = filter_reset;
   records->filter.keep = filter_keep;
   records->filter.push = filter_push;
-  records->exports = options.exports;
+  records->rewrites = options.rewrites;
   records->strict = options.strict;
   scanner_new(&records->scanner, options.strict, RECORD_LIMIT);
   return 1;
