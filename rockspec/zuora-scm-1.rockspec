@@ -81,6 +81,7 @@ build = {
     ["zuora"] = "lua/zuora/init.lua",
     ["zuora.caller"] = "lua/zuora/caller/init.lua",
     ["zuora.caller.admission"] = "lua/zuora/caller/admission.lua",
+    ["zuora.caller.calls"] = "lua/zuora/caller/calls.lua",
     ["zuora.caller.codes"] = "lua/zuora/caller/codes.lua",
     ["zuora.caller.credentials"] = "lua/zuora/caller/credentials.lua",
     ["zuora.caller.download"] = "lua/zuora/caller/download.lua",
