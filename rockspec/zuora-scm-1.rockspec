@@ -38,7 +38,6 @@ build = {
   modules = {
     ["zuora.core"] = {
       sources = {
-        "src/core.c",
         "src/api/call.c",
         "src/api/endpoints.c",
         "src/api/operation.c",
@@ -52,6 +51,7 @@ build = {
         "src/base/process.c",
         "src/base/system.c",
         "src/base/wipe.c",
+        "src/core.c",
         "src/data/cells.c",
         "src/data/columns.c",
         "src/data/count.c",
@@ -81,6 +81,7 @@ build = {
     ["zuora"] = "lua/zuora/init.lua",
     ["zuora.caller"] = "lua/zuora/caller/init.lua",
     ["zuora.caller.admission"] = "lua/zuora/caller/admission.lua",
+    ["zuora.caller.calls"] = "lua/zuora/caller/calls.lua",
     ["zuora.caller.codes"] = "lua/zuora/caller/codes.lua",
     ["zuora.caller.credentials"] = "lua/zuora/caller/credentials.lua",
     ["zuora.caller.download"] = "lua/zuora/caller/download.lua",
@@ -105,6 +106,7 @@ build = {
     ["zuora.resources.request"] = "lua/zuora/resources/request.lua",
     ["zuora.resources.submit"] = "lua/zuora/resources/submit.lua",
     ["zuora.rows"] = "lua/zuora/rows.lua",
+    ["zuora.settings"] = "lua/zuora/settings.lua",
     ["zuora.simulator"] = "lua/zuora/simulator/init.lua",
     ["zuora.simulator.engine.catalogue"] = "lua/zuora/simulator/engine/catalogue.lua",
     ["zuora.simulator.engine.conditions"] = "lua/zuora/simulator/engine/conditions.lua",

@@ -107,6 +107,23 @@ describe("a call", function()
     assert.equal(80, clock.total())
   end)
 
+  it("says in its error, and in the log, why it was not tried again", function()
+    local lines = {}
+    fresh { log = function(line) lines[#lines + 1] = line end }
+    sim:fault { on = GET, kind = "status", status = 503, times = 2 }
+    local _, err = client.jobs:get(job_id, { retries = 1 })
+    assert.equal("attempts", err.not_retried)
+    assert.matches("^jobs%.get: http: .*; not again: attempts$", lines[#lines])
+    sim:fault { on = GET, kind = "status", status = 503, headers = { ["Retry-After"] = "40" } }
+    assert.equal("deadline", select(2, client.jobs:get(job_id, { total_timeout = 30 })).not_retried)
+    sim:fault { on = GET, kind = "status", status = 404 }
+    assert.equal("final", select(2, client.jobs:get(job_id)).not_retried)
+    sim:fault { on = "POST /v1/batch-query", kind = "status", status = 503 }
+    _, err = client.jobs:submit { queries = { { name = "A", query = "select Id from Account" } } }
+    assert.equal("not repeatable", err.not_retried)
+    for _, flag in ipairs { "final", "timed_out", "range_total" } do assert.is_nil(err[flag]) end
+  end)
+
   it("tells its own deadline from a slow server", function()
     sim:fault { on = GET, kind = "delay", seconds = 3, times = 2 }
     local _, err = client.jobs:get(job_id, { total_timeout = 0.05 })

@@ -7,7 +7,7 @@ describe("zuora.caller.retry", function()
   end
 
   local function call(fields)
-    local all = { tries = 1, retries = 3, safe = true, remaining = 300, patience = 300 }
+    local all = { tries = 1, retries = 3, safe = true, remaining = 300, patience = 300, attempt = {} }
     for name, value in pairs(fields or {}) do all[name] = value end
     return all
   end
@@ -57,7 +57,7 @@ describe("zuora.caller.retry", function()
     assert.equal(60, calm:delay(pause, one))
     assert.equal(60, calm:delay(pause, one))
     assert.is_nil((calm:delay(pause, one)))
-    one.progressed = true
+    one.attempt.progressed = true
     assert.equal(60, calm:delay(pause, one))
     assert.is_nil((calm:delay(pause, call { retries = 0 })))
   end)
@@ -96,19 +96,35 @@ describe("zuora.caller.retry", function()
     local tired = policy()
     local granted = 0
     for _ = 1, 200 do
-      if tired:delay(err { kind = "transport", timed_out = true }, call()) then granted = granted + 1 end
+      if tired:delay(err { kind = "transport" }, call { attempt = { class = "timeout" } }) then granted = granted + 1 end
     end
     assert.equal(50, granted)
   end)
 
   it("knows which failures of a connection pass", function()
-    for _, name in ipairs { "COULDNT_CONNECT", "OPERATION_TIMEDOUT", "GOT_NOTHING", "RECV_ERROR", "PARTIAL_FILE", "NOT_STARTED" } do
-      assert.is_true(retry.is_transient(name))
+    for _, class in ipairs { "unsent", "broken", "incomplete", "timeout" } do
+      assert.is_true(retry.is_transient(class))
     end
-    for _, name in ipairs { "PEER_FAILED_VERIFICATION", "URL_MALFORMAT", "TOO_LARGE", "FILE", "CURL_99" } do
-      assert.is_false(retry.is_transient(name))
+    assert.is_false(retry.is_transient "local")
+  end)
+
+  it("sends again without a key only what was never sent", function()
+    local function granted(class)
+      return (policy():delay(err { kind = "transport" }, call { safe = false, unkeyed = true, attempt = { class = class } }))
     end
-    assert.is_true(retry.is_unsent "NOT_STARTED")
-    assert.is_false(retry.is_unsent "GOT_NOTHING")
+    assert.is_number(granted "unsent")
+    assert.is_nil(granted "broken")
+  end)
+
+  it("says why not", function()
+    local function reason(failure, fields) return select(2, policy():delay(err(failure), call(fields))) end
+    assert.equal("final", reason { status = 404, retryable = false })
+    assert.equal("not repeatable", reason({ status = 503 }, { safe = false }))
+    assert.equal("attempts", reason({ status = 503 }, { tries = 4 }))
+    assert.equal("deadline", reason({ status = 503 }, { remaining = 0.1 }))
+    assert.equal("pause", reason { status = 429, retry_after = 301 })
+    local tired = policy()
+    tired.tokens = 0
+    assert.equal("budget", select(2, tired:delay(err { status = 503 }, call())))
   end)
 end)

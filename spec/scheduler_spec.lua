@@ -108,7 +108,7 @@ describe("zuora.tasks.scheduler", function()
 
   it("names the place of an error", function()
     local _, err = pcall(loop.run, loop, { function() error "here" end })
-    assert.matches("loop_spec%.lua:%d+: here", err)
+    assert.matches("scheduler_spec%.lua:%d+: here", err)
   end)
 
   it("raises the error of a task that nobody joined, at the end of the run or in the step", function()

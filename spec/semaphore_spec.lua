@@ -1,42 +1,42 @@
 -- The limit of requests in flight for one tenant, by itself and over the wire.
 
 local core = require "zuora.core"
-local limiter_module = require "zuora.caller.semaphore"
+local semaphores = require "zuora.caller.semaphore"
 local loop_module = require "zuora.tasks.scheduler"
 local support = require "spec.support"
 
 describe("zuora.caller.semaphore", function()
-  local session, clock, loop, limiter
+  local session, clock, loop, semaphore
 
   before_each(function()
     session = core.session {}
     clock = support.clock()
     loop = loop_module.new(session, clock)
-    limiter = limiter_module.new(loop, 2)
+    semaphore = semaphores.new(loop, 2)
   end)
   after_each(function() session:close() end)
 
   -- Holds a slot for so long.
   local function hold(seconds, patience)
-    local slot <close> = limiter:slot()
+    local slot <close> = semaphore:slot()
     if not slot:take(patience or math.huge) then return false end
     loop:sleep(seconds)
     return true
   end
 
   local function is_empty()
-    assert.equal(0, limiter.held:size())
-    assert.is_nil(limiter.waiting:peek())
+    assert.equal(0, semaphore.held:size())
+    assert.is_nil(semaphore.waiting:peek())
   end
 
   it("lets in so many, first come, first served", function()
     local order, most, tasks = {}, 0, {}
     for i = 1, 10 do
       tasks[i] = function()
-        local slot <close> = limiter:slot()
+        local slot <close> = semaphore:slot()
         assert.is_true(slot:take(math.huge))
         order[#order + 1] = i
-        most = math.max(most, limiter.held:size())
+        most = math.max(most, semaphore.held:size())
         loop:sleep(1 + i % 3)
       end
     end
@@ -103,7 +103,7 @@ describe("zuora.caller.semaphore", function()
   it("loses no slot by errors", function()
     for _ = 1, 5 do
       pcall(loop.run, loop, { function()
-        local slot <close> = limiter:slot()
+        local slot <close> = semaphore:slot()
         slot:take(1)
         loop:sleep(1)
         error "x"
@@ -115,7 +115,7 @@ describe("zuora.caller.semaphore", function()
   it("lets code outside of tasks wait its turn while tasks hold everything", function()
     for _ = 1, 4 do loop:spawn(function() hold(3) end) end
     loop:sleep(0)
-    assert.equal(2, limiter.held:size())
+    assert.equal(2, semaphore.held:size())
     assert.is_true(hold(1))
     assert.equal(7, clock.total())
     is_empty()
@@ -129,7 +129,7 @@ describe("zuora.caller.semaphore", function()
     end }
     -- Who holds a slot, and asks for another.
     local function twice()
-      local slot <close> = limiter:slot()
+      local slot <close> = semaphore:slot()
       slot:take(1)
       loop:sleep(1)
       assert.is_true(hold(1))
@@ -141,12 +141,12 @@ describe("zuora.caller.semaphore", function()
 
   it("gives back what a dropped coroutine held", function()
     local generator = coroutine.wrap(function()
-      local slot <close> = limiter:slot()
+      local slot <close> = semaphore:slot()
       slot:take(1)
       coroutine.yield()
     end)
     generator()
-    assert.equal(1, limiter.held:size())
+    assert.equal(1, semaphore.held:size())
     generator = nil -- luacheck: ignore
     collectgarbage()
     collectgarbage()

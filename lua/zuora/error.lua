@@ -1,9 +1,9 @@
 --- The error values of this module: what the world did, as a table that prints as one line.
 --
 -- Fields: `kind`, `message`, and where they are known `status`, `code` (always a string), `category` and
--- `advice` (what the code says), `reasons`, `request_id`, `process_id`, `track_id`, `attempts`, `retry_after`
--- (seconds), `body` (the first 2 KiB, as they came), `retryable`, `unknown_outcome` (it may have been done all the
--- same), `record` (of a failed or cancelled run or job), `cause`.
+-- `advice` (what the code says), `reasons`, `request_id`, `process_id`, `track_id`, `attempts`, `not_retried`
+-- (why there was no further attempt), `retry_after` (seconds), `body` (the first 2 KiB, as they came), `retryable`,
+-- `unknown_outcome` (it may have been done all the same), `record` (of a failed or cancelled run or job), `cause`.
 -- No credential is ever put into one.
 
 local codes = require "zuora.caller.codes"

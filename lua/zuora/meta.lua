@@ -93,6 +93,7 @@
 ---@field request_id? string
 ---@field track_id? string
 ---@field attempts? integer
+---@field not_retried? "final"|"not repeatable"|"attempts"|"deadline"|"pause"|"budget" why it was not tried again: the answer would be the same, it might be done twice, all attempts or all of its time were used up, a longer pause is asked for than is waited for, or the client has failed too often of late
 ---@field retry_after? number seconds
 ---@field body? string the first 2 KiB of the answer
 ---@field retryable boolean

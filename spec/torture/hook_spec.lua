@@ -6,7 +6,7 @@
 
 local core = require "zuora.core"
 local credentials = require "zuora.caller.credentials"
-local limiter = require "zuora.caller.semaphore"
+local semaphore = require "zuora.caller.semaphore"
 local loop = require "zuora.tasks.scheduler"
 local support = require "spec.support"
 
@@ -59,20 +59,20 @@ local function of_its_own_time()
   function clock.now() return clock.at end
   function clock.step(_, seconds) return requests:step(seconds) end
   local own = loop.new(requests, clock)
-  local slots = limiter.new(own, 2)
+  local slots = semaphore.new(own, 2)
   local function answer(seconds)
     local request <close> = requests:start(seconds)
     own:await(request)
     return { access_token = "t", expires_in = 3 }
   end
   local tokens = credentials.oauth(own, { client_id = "id", client_secret = "secret" }, function() return answer(0.5) end)
-  local world = { loop = own, limiter = slots, second = 1, tasks = {} }
+  local world = { loop = own, semaphore = slots, second = 1, tasks = {} }
   function world.call(patience) -- as Caller:try
     assert(tokens.prepare { deadline = 100 })
     local slot <close> = slots:slot()
     local _ <close> = slot
     if slot:take(patience or 100) then answer(1) end
-    slot:give()
+    slot:release()
   end
   function world.run(...) return own:run { ... } end
   function world.map(items, f) return own:map(items, f, 3) end
@@ -198,7 +198,7 @@ local function damage(world)
   program(world)
   problem = drive(world)
   if problem or world.client then return problem end
-  if world.limiter.held:size() > 0 or world.limiter.waiting:peek() then return "a slot is lost" end
+  if world.semaphore.held:size() > 0 or world.semaphore.waiting:peek() then return "a slot is lost" end
   if #world.loop.timers > 0 or world.loop.ready:peek() or not world.loop.root:is_empty() then return "the loop is not empty" end
   return nil
 end

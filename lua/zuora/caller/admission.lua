@@ -11,44 +11,45 @@ function admission.is_tenants(operation)
   return operation.group ~= "oauth" and not operation.url
 end
 
-local function left(self, exchange) return exchange.ends_at - self.clock.now() end
+local function left(self, call) return call.ends_at - self.clock.now() end
 
-local function sleep(self, operation, exchange, seconds, why)
-  self:log("%s: %s; sent in %.2f s", exchange.name, why, seconds)
+local function sleep(self, operation, call, seconds, why)
+  self:log("%s: %s; sent in %.2f s", call.name, why, seconds)
   self.loop:sleep(seconds)
   self:check_open(operation)
 end
 
 -- A call whose time would be over before the pause is fails at once.
-local function wait_for_host(self, operation, exchange)
+local function wait_for_host(self, operation, call)
   local host = self:host(operation)
-  local pause = self.limits:held(host)
+  local pause = self.rate:held(host)
   while pause > 0 do
-    if pause >= left(self, exchange) or pause > self.settings.retry_after_limit then
+    if pause >= left(self, call) or pause > self.settings.retry_after_limit then
       return nil, error_value.new { kind = "timeout", curl = "QUEUED", retryable = true, retry_after = math.ceil(pause),
+        not_retried = pause >= left(self, call) and "deadline" or "pause",
         message = ("%s has asked for a pause, of which %.1f s are left"):format(host, pause) }
     end
-    sleep(self, operation, exchange, pause, host .. " has asked for a pause")
-    pause = self.limits:held(host)
+    sleep(self, operation, call, pause, host .. " has asked for a pause")
+    pause = self.rate:held(host)
   end
   return true
 end
 
 -- While the budget is nearly gone; a call whose time would be over by then takes its chance at once.
-local function wait_for_budget(self, operation, exchange)
-  local pause = self.limits:pause()
-  if pause > 0 and pause < left(self, exchange) then
-    sleep(self, operation, exchange, pause, "little is left of this minute's requests")
+local function wait_for_budget(self, operation, call)
+  local pause = self.rate:pause()
+  if pause > 0 and pause < left(self, call) then
+    sleep(self, operation, call, pause, "little is left of this minute's requests")
   end
 end
 
 -- The slot comes after the token: who waits for it holds none that its fetching, or another call, could need.
-local function wait_for_tenant(self, operation, exchange, slot)
-  wait_for_budget(self, operation, exchange)
-  local ready, err = self.credentials.prepare { deadline = left(self, exchange), retries = exchange.retries }
+local function wait_for_tenant(self, operation, call, slot)
+  wait_for_budget(self, operation, call)
+  local ready, err = self.credentials.prepare { deadline = left(self, call), retries = call.retries }
   if not ready then return nil, err end
-  if not slot:take(left(self, exchange)) then
-    return nil, error_value.new { kind = "timeout", curl = "QUEUED",
+  if not slot:take(left(self, call)) then
+    return nil, error_value.new { kind = "timeout", curl = "QUEUED", not_retried = "deadline",
       message = ("the deadline passed while %d other requests were in flight (concurrency_limit)"):format(
         self.settings.concurrency_limit) }
   end
@@ -60,17 +61,17 @@ end
 -- begins anew, so that of a thousand calls no more are refused than were in flight.
 ---@param self table the caller
 ---@param operation table
----@param exchange table name, ends_at, retries
+---@param call table name, ends_at, retries
 ---@param slot table|nil taken in the end; nil: it is no call to the tenant
 ---@return true|nil admitted, zuora.Error|nil err
-function admission.wait(self, operation, exchange, slot)
+function admission.wait(self, operation, call, slot)
   local host = self:host(operation)
   repeat
-    if slot then slot:give() end
-    local admitted, err = wait_for_host(self, operation, exchange)
-    if admitted and slot then admitted, err = wait_for_tenant(self, operation, exchange, slot) end
+    if slot then slot:release() end
+    local admitted, err = wait_for_host(self, operation, call)
+    if admitted and slot then admitted, err = wait_for_tenant(self, operation, call, slot) end
     if not admitted then return nil, err end
-  until self.limits:held(host) == 0
+  until self.rate:held(host) == 0
   return true
 end
 

@@ -152,7 +152,7 @@ function credentials.oauth(loop, options, fetch)
       latch:open()
     end
     local place <close> = setmetatable({}, { __close = over, __gc = over })
-    local _ <close> = place -- see the top of loop.lua
+    local _ <close> = place -- see the top of tasks/scheduler.lua
     renewing = latch
     local done, err = renew_now(limits)
     latch.done, latch.err = done, err

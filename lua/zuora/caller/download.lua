@@ -1,5 +1,5 @@
---- How a file comes: what is asked for, what to make of a break, whether all records are there, and where it
---- goes in the end. The tries themselves are the caller's.
+--- A call whose answer is a file: what is asked for, what to make of a break, whether all records are there, and
+--- where the file goes in the end. The attempts themselves are the caller's, to whom a download is a handler.
 
 local answer = require "zuora.caller.responses"
 local ascii = require "zuora.support.ascii"
@@ -7,54 +7,70 @@ local core = require "zuora.core"
 local error_value = require "zuora.error"
 local rows = require "zuora.rows"
 
-local transfer = {}
+local download = {}
 
--- --- one try after another ---------------------------------------------------------------------------
+-- --- the handler: one attempt after another ----------------------------------------------------------
 
 -- Bytes of a file after which a break is no failure of the call's, but of that connection's.
 local PROGRESS = 1024 * 1024
 
---- Tells of the bytes in the file so far, and where it is known how many there will be.
----@param sink userdata
----@param on_progress fun(bytes: integer, total: integer|nil)
-function transfer.tell_progress(sink, on_progress)
-  local received, _, total = sink:position()
-  local bytes = sink:bytes()
-  if bytes > 0 then on_progress(bytes, total and total - received + bytes or nil) end
+local Download = {}
+Download.__index = Download
+
+-- Tells of the bytes in the file so far, and where it is known how many there will be.
+local function tell_progress(self)
+  local received, _, total = self.sink:position()
+  local bytes = self.sink:bytes()
+  if bytes > 0 then self.on_progress(bytes, total and total - received + bytes or nil) end
 end
 
---- Puts into the headers of a try what it asks for: all of the file, or what is missing of it.
----@param exchange table see Caller:perform
-function transfer.ask(exchange)
-  local headers, sink = exchange.request.headers, exchange.sink
-  headers.Range, headers["If-Range"] = nil, nil
-  if not sink then return end
-  local received, validator = sink:position()
-  exchange.received = received
-  -- Packed at first: an export shrinks to a tenth. But of what is packed there are no parts.
-  headers["Accept-Encoding"] = exchange.plain and "identity" or "gzip"
-  if received == 0 or not (validator or exchange.unframed) then return end
-  headers.Range, headers["Accept-Encoding"] = ("bytes=%d-"):format(received), "identity"
+--- What an attempt asks for: all of the file, or what is missing of it.
+---@param attempt table see Caller:perform
+function Download:prepare(attempt)
+  local request, headers = attempt.request, attempt.request.headers
+  local received, validator = self.sink:position()
+  self.received, self.size = received, nil
+  request.sink, request.fresh = self.sink, request.fresh or self.fresh
+  attempt.on_wait = self.on_progress and function() tell_progress(self) end
+  -- Packed at first: an export shrinks to a tenth. But of what is packed there are no parts: not what is to be gone on
+  -- with later, or has come to nothing before.
+  headers["Accept-Encoding"] = (self.resume or attempt.tries > 0) and "identity" or "gzip"
+  if received == 0 or not (validator or self.unframed) then return end
   -- Of a file without a validator only the end can be asked for: 416 says that there is no more.
+  headers.Range, headers["Accept-Encoding"] = ("bytes=%d-"):format(received), "identity"
   headers["If-Range"] = validator
 end
 
---- A try has failed. Was it a break in a file that is getting on, or the proof that there is no more?
----@param exchange table
+---@return true|nil, zuora.Error|nil err
+function Download:read(response)
+  self.disposition = response.headers["content-disposition"]
+  -- "bytes */N": there is no such part, and this is the size of the whole.
+  local size = response.status == 416 and (response.headers["content-range"] or ""):match "^bytes %*/(%d+)$"
+  self.size = size and math.tointeger(tonumber(size))
+  local done, err = answer.read_file(response, self.filter:first(), self.uncounted)
+  if not done and response.to_sink then self.sink:restart() end -- what has come is no part of the file
+  return done, err
+end
+
+--- An attempt has failed. Was it a break in a file that is getting on, or the proof that there is no more?
+---@param attempt table
 ---@param err zuora.Error
----@return boolean proven there is no more
-function transfer.look_at_break(exchange, err)
-  local sink = exchange.sink
+---@return true|nil proven, zuora.Error|nil err
+function Download:recover(attempt, err)
+  local sink, failure = self.sink, attempt.failure
+  -- A file that had begun to come is not all there.
+  if err.kind == "transport" and (err.status == 200 or err.status == 206) then err.kind = "incomplete" end
   local received, _, total = sink:position()
-  exchange.unframed = err.curl == "UNFRAMED" or nil
-  if exchange.unframed then exchange.request.fresh = true end -- which is HTTP/1.1: its chunks have an end
+  self.unframed = failure == "UNFRAMED"
+  if self.unframed then self.fresh = true end -- which is HTTP/1.1: its chunks have an end
+  if self.size == received and (total or received) == received and attempt.request.headers.Range then
+    local done, message = sink:complete()
+    if not done then return nil, error_value.new { kind = "file", message = message } end
+    return self:read { status = 200, headers = {}, to_sink = true }
+  end
   -- A server may send less than was asked for.
-  exchange.progressed = err.curl == "PART" or received - exchange.received >= PROGRESS
-  local proven = err.status == 416 and err.range_total == received and (total or received) == received
-  if proven and exchange.request.headers.Range then return true end
-  if err.curl == "RANGE" or err.status == 416 or err.curl == "SHORT" then sink:restart() end
-  if exchange.progressed then exchange.tries = 0 end
-  return false
+  attempt.progressed = failure == "PART" or received - self.received >= PROGRESS
+  if failure == "RANGE" or err.status == 416 or failure == "SHORT" then sink:restart() end
 end
 
 -- --- the file as a whole -----------------------------------------------------------------------------
@@ -82,26 +98,50 @@ local function count_records(filter, target)
   return true, nil, records
 end
 
--- Brings all parts into the sink, up to the first that is not as it should be: `filter` tells of it.
-local function bring(self, operation, options, target, sink, filter)
-  local function read(response)
-    target.disposition = response.headers["content-disposition"]
-    local done, err = answer.read_file(response, filter:first(), target.uncounted)
-    if not done and response.to_sink then sink:restart() end -- what has come is no part of the file
-    return done, err
-  end
+-- Brings all parts into the sink, up to the first that is not as it should be: the filter tells of it.
+local function bring(self, operation, options, target, handler)
   for i, parameters in ipairs(target.parts) do
     if i > 1 then
-      if not filter:records() then break end
-      sink:keep()
+      if not handler.filter:records() then break end
+      handler.sink:keep()
     end
-    local done, err = self:perform(operation, parameters, options, read, sink)
+    local done, err = self:perform(operation, parameters, options, handler)
     if not done then
       if err.kind == "file" then err.message = (target.path or self.settings.tmpdir) .. ": " .. err.message end
       return nil, err
     end
   end
   return true
+end
+
+local function open_sink(self, operation, options, target, filter)
+  local identity = target.identity or self.bases[operation.base] .. " " .. target.parts[1].id
+  local sink, message = core.sink { path = target.path, filter = filter, refuse = target.refuse or NO_FILES,
+    directory = not target.path and self.settings.tmpdir or nil,
+    identity = target.path and not target.export and identity or nil,
+    resume = target.path and options.resume }
+  if not sink then return nil, error_value.new { kind = "file", message = message } end
+  return sink
+end
+
+local function open_rows(sink, options, target)
+  local content_type = ascii.lower(sink:content_type() or "")
+  local charset = not target.export and content_type:match 'charset="?([A-Za-z0-9-]+)'
+  return rows.open(sink:fd(), { form = options.form, columns = options.columns, types = options.types,
+    null = options.null, strict = options.strict, charset = charset or nil }, target.what)
+end
+
+-- Puts the file where it belongs; of several names, at the first that is free.
+local function place(sink, target, disposition)
+  local path, number = target.path, 0
+  local done, message
+  repeat
+    number = number + 1
+    if target.name then path = target.name(disposition, sink:content_type() or "", number) end
+    done, message = sink:finish(target.name and path)
+  until done ~= false
+  if not done then return nil, error_value.new { kind = "file", message = message } end
+  return path
 end
 
 --- Calls an operation whose answer is a file, once for each part of it, and puts the whole at a path, or
@@ -117,42 +157,32 @@ end
 --- JSON
 ---@return table|userdata|nil written `{ path, bytes, records }`, or the rows as rows.open gives them
 ---@return zuora.Error|nil err
-function transfer.file(self, operation, options, target)
+function download.file(self, operation, options, target)
   self:check_open(operation)
   options = self:shared(options)
+  options.ends_at = options.ends_at or math.huge -- a big file may take hours: a download ends by its own limits
   -- Several parts are one text only when each is written anew.
   target.export = target.export or #target.parts > 1 or nil
   local filter = core.filter { rewrite = target.export, strict = options.strict }
-  local identity = target.identity or self.bases[operation.base] .. " " .. target.parts[1].id
-  local sink <close>, message = core.sink { path = target.path, filter = filter, refuse = target.refuse or NO_FILES,
-    directory = not target.path and self.settings.tmpdir or nil,
-    identity = target.path and not target.export and identity or nil,
-    resume = target.path and options.resume }
-  if not sink then return nil, error_value.new { kind = "file", message = message } end
-  local sound, err = bring(self, operation, options, target, sink, filter)
+  local sink <close>, err = open_sink(self, operation, options, target, filter)
+  if not sink then return nil, err end
+  local handler = setmetatable({ sink = sink, filter = filter, uncounted = target.uncounted, resume = options.resume,
+    on_progress = options.on_progress }, Download)
+  local sound, records
+  sound, err = bring(self, operation, options, target, handler)
   if not sound then return nil, err end
-  local records
   sound, err, records = count_records(filter, target)
   if not sound then
     sink:discard() -- it is all there, and wrong
     return nil, err
   end
-  if not target.path then
-    local content_type = ascii.lower(sink:content_type() or "")
-    local charset = not target.export and content_type:match 'charset="?([A-Za-z0-9-]+)'
-    return rows.open(sink:fd(), { form = options.form, columns = options.columns, types = options.types,
-      null = options.null, strict = options.strict, charset = charset or nil }, target.what)
-  end
+  if not target.path then return open_rows(sink, options, target) end
   local bytes = sink:bytes()
   if options.on_progress then options.on_progress(bytes, bytes) end
-  local path, number, done = target.path, 0
-  repeat
-    number = number + 1
-    if target.name then path = target.name(target.disposition, sink:content_type() or "", number) end
-    done, message = sink:finish(target.name and path)
-  until done ~= false
-  if not done then return nil, error_value.new { kind = "file", message = message } end
+  local path
+  path, err = place(sink, target, handler.disposition)
+  if not path then return nil, err end
   return { path = path, bytes = bytes, records = records }
 end
 
-return transfer
+return download

@@ -1,29 +1,29 @@
 --- One call seen through: a token, the request, its answer; and again, where again is safe.
 
 local admission = require "zuora.caller.admission"
-local answer = require "zuora.caller.responses"
+local calls = require "zuora.caller.calls"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
+local download = require "zuora.caller.download"
 local error_value = require "zuora.error"
 local hosts = require "zuora.caller.hosts"
 local mask = require "zuora.caller.mask"
 local retry = require "zuora.caller.retry"
-local transfer = require "zuora.caller.download"
 local wait = require "zuora.tasks.wait"
 
-local call = {}
+local caller = {}
 
 --- The options that every public call takes in its last table, for check.options. Calls that create
 -- something take an idempotency key besides.
-call.options = {
+caller.options = {
   track_id = "track_id", entity_id = "entity_id", timeout = "seconds", total_timeout = "seconds", retries = "count",
 }
 --- Those of every call that brings a file, besides.
-call.file_options = check.rules(call.options, { on_progress = "function" })
-call.keyed_options = check.rules(call.options, { idempotency_key = "idempotency_key" })
+caller.file_options = check.rules(caller.options, { on_progress = "function" })
+caller.keyed_options = check.rules(caller.options, { idempotency_key = "idempotency_key" })
 
 --- What a child made by fork is told that uses its parent's client.
-call.INHERITED = "this client belongs to the process that made it: a child made by fork must make its own"
+caller.INHERITED = "this client belongs to the process that made it: a child made by fork must make its own"
 
 local Caller = {}
 Caller.__index = Caller
@@ -36,24 +36,20 @@ local function uuid()
   return (("%02x"):rep(4) .. ("-" .. ("%02x"):rep(2)):rep(3) .. "-" .. ("%02x"):rep(6)):format(table.unpack(b))
 end
 
--- Failures that are not the network's, by the names of request:response().
-local OWN_KIND = { TOO_LARGE = "too_large", FILE = "file", CODED = "http", LENGTHS = "incomplete",
-  UNFRAMED = "incomplete", RANGE = "incomplete", SHORT = "incomplete", PART = "incomplete", CODING = "incomplete",
-  DEADLINE = "timeout", CANCELLED = "cancelled", CLOSED = "cancelled" }
+-- What ended a request on our side of the wire, by the names of request:response(); all else is the network's.
+local OWN_KIND = { TOO_LARGE = "too_large", FILE = "file", CODED = "http", DEADLINE = "timeout",
+  CANCELLED = "cancelled", CLOSED = "cancelled" }
 
 -- No answer came, or none that is whole (then its status may be known).
-local function no_answer(self, operation, message, name, status)
-  local kind = OWN_KIND[name] or "transport"
-  -- A file that had begun to come is not all there.
-  local begun = operation.result == "file" and (status == 200 or status == 206)
-  if kind == "transport" and begun then kind = "incomplete" end
-  local from_network = kind == "timeout" or OWN_KIND[name] == nil
-  if from_network then
+local function no_answer(self, operation, attempt, message, name, class, status)
+  attempt.failure, attempt.class = name, class
+  local kind = OWN_KIND[name] or class == "incomplete" and "incomplete" or "transport"
+  if kind == "transport" or kind == "timeout" then
     -- libcurl may quote a proxy with its password.
     message = self:host(operation) .. ": " .. message:gsub("//[^/@%s]*@", "//***@")
   end
   return error_value.new { kind = kind, message = message, curl = name, status = status,
-    timed_out = name == "OPERATION_TIMEDOUT" or nil, retryable = retry.is_transient(name) }
+    retryable = OWN_KIND[name] == nil and retry.is_transient(class) }
 end
 
 --- The host and port that an operation goes to.
@@ -90,13 +86,13 @@ function Caller:headers(operation, options)
   return headers
 end
 
--- Credentials are part of a connection's standing headers: put there again when they have changed.
+-- Credentials are part of a base's standing headers: put there again when they have changed.
 function Caller:refresh_headers()
   if self.header_version == self.credentials.version then return end
   for base in pairs(self.bases) do
     if base ~= "oauth" then
       local headers = self.credentials.header(base)
-      self.connection:headers(base, check.rules(self.standing[base] or {}, headers))
+      self.endpoints:headers(base, check.rules(self.standing[base] or {}, headers))
     end
   end
   self.header_version = self.credentials.version
@@ -108,40 +104,44 @@ local DROPPED = { __gc = function(guard)
   if guard.request then guard.request:cancel() end
 end }
 
--- One try. Returns what `read` makes of the answer, or nil, err.
-function Caller:try(operation, exchange, read)
-  local slot <close> = admission.is_tenants(operation) and self.limiter:slot() or nil
-  local _ <close> = slot -- see the top of loop.lua
-  local admitted, err = admission.wait(self, operation, exchange, slot)
+-- One attempt. Returns what the handler makes of the answer, or nil, err.
+function Caller:try(operation, call, attempt, handler)
+  local slot <close> = admission.is_tenants(operation) and self.semaphore:slot() or nil
+  local _ <close> = slot -- see the top of tasks/scheduler.lua
+  local admitted, err = admission.wait(self, operation, call, slot)
   if not admitted then
-    err.final = true -- it has had its time, and its retries
+    attempt.refused = true -- it has had its time, and its retries
     return nil, err
   end
   if slot then
     self:refresh_headers()
-    exchange.credentials_version = self.credentials.version
+    attempt.credentials_version = self.credentials.version
   end
-  exchange.request.deadline = math.max(0, exchange.ends_at - self.clock.now())
+  attempt.request.deadline = math.max(0, call.ends_at - self.clock.now())
   local send = operation.send or core[operation.group][operation.name]
-  local request <close>, message, name = send(self.connection, exchange.parameters, exchange.request)
-  if not request then return nil, no_answer(self, operation, message, name) end
+  local request <close>, message, name, class = send(self.endpoints, call.parameters, attempt.request)
+  if not request then return nil, no_answer(self, operation, attempt, message, name, class) end
   local guard = slot or setmetatable({}, DROPPED)
   guard.request = request
-  self.loop:await(request, exchange.on_wait)
+  self.loop:await(request, attempt.on_wait)
   guard.request = nil
-  if slot then slot:give() end -- before the hooks, which may make calls of their own
-  local response, _, status
-  response, message, name, _, status = request:response()
-  if not response then return nil, no_answer(self, operation, message, name, status) end
-  if not operation.url then self.limits:note(response.headers) end
-  local info = { operation = exchange.name, attempt = exchange.attempts, status = response.status,
+  if slot then slot:release() end -- before the hooks, which may make calls of their own
+  local response, status
+  response, message, name, class, status = request:response()
+  if not response then return nil, no_answer(self, operation, attempt, message, name, class, status) end
+  self:note_response(operation, call, response)
+  response.mask = function(text) return self:masked(text) end
+  return handler:read(response)
+end
+
+function Caller:note_response(operation, call, response)
+  if not operation.url then self.rate:note(response.headers) end
+  local info = { operation = call.name, attempt = call.attempts, status = response.status,
     request_id = self:masked(response.headers["zuora-request-id"]),
     track_id = self:masked(response.headers["zuora-track-id"]),
     seconds = response.seconds, bytes = response.bytes }
-  self:log("%s: HTTP %d, %d bytes, %.3f s", exchange.name, info.status, info.bytes, info.seconds)
+  self:log("%s: HTTP %d, %d bytes, %.3f s", call.name, info.status, info.bytes, info.seconds)
   self:tell("on_response", info)
-  response.mask = function(text) return self:masked(text) end
-  return read(response)
 end
 
 -- Where passwords are refused today, say where they are taken.
@@ -169,10 +169,10 @@ function Caller:mask(err)
 end
 
 -- After a 401, once: is there another token?
-function Caller:may_renew(err, exchange)
-  if err.status ~= 401 or exchange.renewed or not exchange.credentials_version then return false end
-  exchange.renewed = true
-  return self.credentials.renew(exchange.credentials_version)
+function Caller:may_renew(err, call, attempt)
+  if err.status ~= 401 or call.renewed or not attempt.credentials_version then return false end
+  call.renewed = true
+  return self.credentials.renew(attempt.credentials_version)
 end
 
 -- What the user calls an operation that has no method of its own name.
@@ -181,7 +181,7 @@ local METHODS = { ["client.files:get"] = "client.files:download", ["client.queri
 
 function Caller:check_open(operation)
   local problem = self.closed and "attempt to use a closed client"
-    or self.loop.session:inherited() and call.INHERITED
+    or self.loop.session:inherited() and caller.INHERITED
   if not problem then return end
   local method = ("client.%s:%s"):format(operation.group, operation.name)
   check.misuse(("%s: %s"):format(METHODS[method] or method, problem))
@@ -190,16 +190,15 @@ end
 --- Raises when Zuora does not document the operation for the hosts of this client.
 ---@param where string the user's function
 ---@param operation table
----@param depth integer|nil how many functions are between the public one and the caller (0)
-function Caller:check_offered(where, operation, depth)
-  local base, level = operation.base, 3 + (depth or 0)
+function Caller:check_offered(where, operation)
+  local base = operation.base
   if not self.bases[base] then
-    error(("%s needs a REST host: give zuora.new an environment, or base_url"):format(where), level)
+    check.misuse(("%s needs a REST host: give zuora.new an environment, or base_url"):format(where))
   end
   -- Whoever gives a base URL of their own knows what is there.
   if operation.hosts == "both" or not self.families[base] or self.families[base] == operation.hosts then return end
-  error(("%s: Zuora documents this for the %s hosts only: zuora.new { legacy = %s }"):format(where,
-    operation.hosts == "legacy" and "older Reporting" or "REST", tostring(operation.hosts == "legacy")), level)
+  check.misuse(("%s: Zuora documents this for the %s hosts only: zuora.new { legacy = %s }"):format(where,
+    operation.hosts == "legacy" and "older Reporting" or "REST", tostring(operation.hosts == "legacy")))
 end
 
 --- What a call that needs several requests gives to each of them: all of its options, and what is left of its
@@ -213,185 +212,140 @@ function Caller:shared(options, more)
   return shared
 end
 
+-- What is known of a call over all of its attempts.
+local function begin(self, operation, parameters, options)
+  local settings = self.settings
+  local total = options.total_timeout or settings.total_timeout
+  return {
+    name = operation.group .. "." .. operation.name,
+    parameters = parameters,
+    headers = self:headers(operation, options),
+    timeout = options.timeout,
+    safe = operation.safe,
+    unkeyed = operation.unkeyed,
+    retries = options.retries or settings.retries,
+    attempts = 0, -- requests that were made
+    tries = 0,    -- of them, those that count against `retries`: neither before a new token, nor before a pause
+    patience = total, -- seconds of pauses in a row
+    ends_at = options.ends_at or self.clock.now() + total,
+  }
+end
+
+-- Makes the next attempt of a call, with whatever the handler wants of it.
+local function next_attempt(call, handler)
+  call.attempts = call.attempts + 1
+  call.attempt = { tries = call.tries,
+    request = { headers = check.rules(call.headers), timeout = call.timeout, fresh = call.fresh } }
+  if handler.prepare then handler:prepare(call.attempt) end
+  return call.attempt
+end
+
+-- What the caller adds to an error before anybody sees it.
+function Caller:annotate(err, operation, call)
+  err.attempts = call.attempts
+  err.operation = call.name
+  err.idempotency_key = call.headers["Idempotency-Key"]
+  if operation.url then err.body = nil end -- it may quote a signature
+  self:mask(err)
+  retry.note_outcome(err, call)
+end
+
+-- Seconds until the next attempt, or nil and why there is none.
+function Caller:next_delay(err, operation, call, attempt)
+  local is_pause = retry.is_pause(err) and not attempt.refused
+  if is_pause then self.rate:hold(self:host(operation), err.retry_after) end
+  -- The connection may be dead, and nobody has said so.
+  if attempt.class == "timeout" then call.fresh = true end
+  if self:may_renew(err, call, attempt) then return 0 end
+  if attempt.progressed then call.tries = 0 end
+  if not is_pause then call.tries = call.tries + 1 end
+  if attempt.refused then return nil, err.not_retried or "final" end
+  call.remaining = call.ends_at - self.clock.now()
+  local delay, reason = self.policy:delay(err, call)
+  if not delay then return nil, reason end
+  self:log("%s: %s: %s; again in %.2f s", call.name, err.kind, err.message, delay)
+  self:tell("on_retry", { operation = call.name, attempt = call.attempts, delay = delay, kind = err.kind,
+    status = err.status, code = err.code, request_id = err.request_id, track_id = err.track_id })
+  self:check_open(operation)
+  self.loop:sleep(delay)
+  return delay
+end
+
 --- Calls an operation, and sees it through.
 ---@param operation table as core.operations has it
 ---@param parameters table by their wire names
 ---@param options table the user's per-call options
----@param read fun(response: table): any|nil, zuora.Error|nil
----@param sink userdata|nil where the body of a file goes
+---@param handler table what to make of it. handler:read(response) gives a value, or nil, err. Where it is there,
+--- handler:prepare(attempt) comes before each attempt: attempt.request is what the core is given besides the
+--- parameters, attempt.tries counts what has failed before, attempt.on_wait is called while the answer comes. And
+--- handler:recover(attempt, err) comes after an attempt that failed (attempt.failure and .class say how, where there
+--- was no whole answer): it gives a value all the same, or nil and perhaps another error, and may set
+--- attempt.progressed, which is then no failure of the call's
 ---@return any|nil value, zuora.Error|nil err
-function Caller:perform(operation, parameters, options, read, sink)
-  local settings = self.settings
+function Caller:perform(operation, parameters, options, handler)
   self:check_open(operation)
-  local exchange = {
-    name = operation.group .. "." .. operation.name,
-    parameters = parameters,
-    request = { headers = self:headers(operation, options), sink = sink, timeout = options.timeout },
-    safe = operation.safe,
-    unkeyed = operation.unkeyed,
-    sink = sink,
-    on_wait = sink and options.on_progress and function() transfer.tell_progress(sink, options.on_progress) end,
-    plain = options.resume, -- not packed: what is to be gone on with later, or has come to nothing before
-    retries = options.retries or settings.retries,
-    attempts = 0, -- requests that were made
-    tries = 0,    -- of them, those that count against `retries`: neither before a new token, nor before a pause
-    patience = options.total_timeout or settings.total_timeout, -- seconds of pauses in a row
-  }
-  -- A big file may take hours: a download ends by its own limits, unless it was given one.
-  exchange.ends_at = options.ends_at
-    or self.clock.now() + (options.total_timeout or sink and math.huge or settings.total_timeout)
-  while true do
-    exchange.attempts = exchange.attempts + 1
-    transfer.ask(exchange)
-    local value, err = self:try(operation, exchange, read)
-    if err and sink and transfer.look_at_break(exchange, err) then
-      local done, message = sink:complete()
-      if not done then return nil, error_value.new { kind = "file", message = message } end
-      value, err = read { status = 200, headers = {}, to_sink = true }
+  local call = begin(self, operation, parameters, options)
+  local delay, reason
+  repeat
+    local attempt = next_attempt(call, handler)
+    local value, err = self:try(operation, call, attempt, handler)
+    if err and handler.recover then
+      local problem
+      value, problem = handler:recover(attempt, err)
+      err = problem or err
     end
     if value ~= nil then
-      if not exchange.safe and type(value) == "table" and value.id then self.made:note(value.id) end
-      self.policy:succeeded(exchange)
+      if not call.safe and type(value) == "table" and value.id then self.made:note(value.id) end
+      self.policy:succeeded(call)
       return value
     end
-    err.attempts = exchange.attempts
-    err.operation = exchange.name
-    err.idempotency_key = exchange.request.headers["Idempotency-Key"]
-    if operation.url then err.body = nil end -- it may quote a signature
-    self:mask(err)
-    retry.note_outcome(err, exchange)
-    local is_pause = retry.is_pause(err) and not err.final
-    if is_pause then self.limits:hold(self:host(operation), err.retry_after) end
-    -- The connection may be dead, and nobody has said so.
-    if err.timed_out then exchange.request.fresh = true end
-    if not self:may_renew(err, exchange) then
-      if not is_pause then exchange.tries, exchange.plain = exchange.tries + 1, true end
-      exchange.remaining = exchange.ends_at - self.clock.now()
-      local delay
-      if not err.final then delay = self.policy:delay(err, exchange) end
-      if not delay then
-        err.final = nil
-        self:explain(operation, err)
-        return nil, err
-      end
-      self:log("%s: %s: %s; again in %.2f s", exchange.name, err.kind, err.message, delay)
-      self:tell("on_retry", { operation = exchange.name, attempt = exchange.attempts, delay = delay, kind = err.kind,
-        status = err.status, code = err.code, request_id = err.request_id, track_id = err.track_id })
-      self:check_open(operation)
-      self.loop:sleep(delay)
+    self:annotate(err, operation, call)
+    delay, reason = self:next_delay(err, operation, call, attempt)
+    if not delay then
+      self:log("%s: %s: %s; not again: %s", call.name, err.kind, err.message, reason)
+      err.not_retried = reason
+      self:explain(operation, err)
+      return nil, err
     end
-  end
+  until false
 end
 
---- Calls an operation whose answer is JSON.
----@param shape fun(body: any): any|nil, string|nil what the call returns of it, or what is wrong with it
----@param read function|nil answer.read, or another of its kind
----@return any|nil value, zuora.Error|nil err
-function Caller:json(operation, parameters, options, shape, read)
-  return self:perform(operation, parameters, options, function(response)
-    local body, err = (read or answer.read)(response)
-    if body == nil then return nil, err end
-    local value, problem, kind = shape(body)
-    if value == nil then
-      return nil, answer.fault(response, { kind = kind or "json", message = problem, retryable = false })
-    end
-    return value
-  end)
-end
+-- Calls by what their answers are; `file` is a download.
+Caller.json = calls.json
+Caller.done = calls.done
+Caller.cancel = calls.cancel
+Caller.xml = calls.xml
+Caller.raw = calls.raw
+Caller.reporting = calls.reporting
+Caller.file = download.file
 
---- Calls an operation that answers that it is done, be it with words or with nothing at all.
----@return true|nil done, string|zuora.Error|nil message Zuora's words, or the error
-function Caller:done(operation, parameters, options)
-  local told, err = self:perform(operation, parameters, options, answer.read_done)
-  if told == nil then return nil, err end
-  local words = type(told) == "table" and told.response
-  if type(words) == "table" then words = words.message end
-  return true, type(words) == "string" and error_value.clean(words) or nil
-end
+-- Seconds that a poll gets at least: the one at the deadline, so that it can still be answered; and the
+-- only one, when the user wants to poll once.
+local LAST_POLL, ONLY_POLL = 2, 30
 
---- Cancels a job, and gives what it is then. An answer that says nothing of the job, and is a success by its
---- status, means that it is done: the job itself is asked.
----@param group table the job's operations: cancel and get
----@return any|nil value, zuora.Error|nil err
-function Caller:cancel(group, id, options, shape)
-  options = self:shared(options)
-  local told, err = self:json(group.cancel, { id = id }, options, function(body)
-    if type(body) == "table" and (next(body) == nil or body.success == true) then return {} end
-    return shape(body)
-  end, answer.read_done)
-  if told and next(told) == nil then return self:json(group.get, { id = id }, options, shape) end
-  return told, err
-end
-
---- Calls an operation whose answer is XML; `parse` is given the text of it.
----@return any|nil value, zuora.Error|nil err
-function Caller:xml(operation, parameters, options, parse)
-  return self:perform(operation, parameters, options, function(response)
-    local text, err = answer.read_text(response, "xml")
-    if not text then return nil, err end
-    local value, problem = parse(text)
-    if value == nil then return nil, answer.fault(response, { kind = "text", message = problem, retryable = false }) end
-    return value
-  end)
-end
-
---- Calls what is no operation, and gives whatever comes, with the answer it came in.
----@param operation table method, send, safe, unkeyed
----@return any|nil value, table|zuora.Error|nil answered
-function Caller:raw(operation, parameters, options)
-  local done, err = self:perform(operation, parameters, options, function(response)
-    local value, problem = answer.read_any(response)
-    if value == nil then return nil, problem end
-    return { value = value, response = response }
-  end)
-  if not done then return nil, err end
-  return done.value, { status = done.response.status, headers = done.response.headers }
-end
-
---- Calls an operation of the Reporting API; `shape` is given what is inside its envelope.
----@return any|nil value, zuora.Error|nil err
-function Caller:reporting(operation, parameters, options, shape)
-  return self:json(operation, parameters, options, function(body)
-    if type(body) ~= "table" or body.response == nil then return nil, "the answer has no 'response'" end
-    local value, problem = shape(body.response)
-    -- A success with words in the place of what was asked for: they say why it is not there.
-    if value == nil and type(body.response) == "string" and body.response ~= "" then
-      return nil, body.response, "api"
-    end
-    return value, problem
-  end)
-end
-
---- Calls an operation whose answer is a file; see transfer.file.
-Caller.file = transfer.file
-
--- Seconds that a look gets at least: the one at the deadline, so that it can still be answered; and the
--- only one, when the user wants to look once.
-local LAST_LOOK, ONLY_LOOK = 2, 30
-
---- Waits for a record to settle; each look is a call of its own, with its own retries.
+--- Waits for a record to settle; each poll is a call of its own, with its own retries.
 ---@param subject table see wait.settle; its `look` takes per-call options
 ---@param options table wait.options and per-call options
 ---@return table|nil record, zuora.Error|nil err
 function Caller:wait(subject, options)
-  local look = subject.look
-  local shortest = options.timeout == 0 and ONLY_LOOK or LAST_LOOK
+  local poll = subject.look
+  local shortest = options.timeout == 0 and ONLY_POLL or LAST_POLL
   subject.look = function(left)
-    return look(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
+    return poll(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
       total_timeout = math.min(options.total_timeout or self.settings.total_timeout, math.max(left, shortest)) }))
   end
   subject.is_new = function() return self.made:has(subject.last and subject.last.id) end
   return wait.settle(subject, options, self.waiting)
 end
 
----@param parts table connection, bases, families ("rest" or "legacy", of those bases that were not given by
---- themselves), standing (headers by base), loop, clock, limiter, random, policy, limits, settings,
+---@param parts table endpoints, bases, families ("rest" or "legacy", of those bases that were not given by
+--- themselves), standing (headers by base), loop, clock, semaphore, random, policy, rate, settings,
 --- entity_header(id); credentials are put in later, since OAuth makes a call by itself
-function call.new(parts)
+function caller.new(parts)
   parts.made = wait.nursery(parts.clock.now)
   parts.waiting = { now = parts.clock.now, random = parts.random,
     sleep = function(seconds) return parts.loop:sleep(seconds) end }
   return setmetatable(parts, Caller)
 end
 
-return call
+return caller

@@ -1,10 +1,10 @@
 --- What Zuora says of its limits with each answer, slowing down before they are reached, and pausing when they have
 --- been. Pure: the clock is given, nobody sleeps here.
 
-local limits = {}
+local rate = {}
 
-local Limits = {}
-Limits.__index = Limits
+local Rate = {}
+Rate.__index = Rate
 
 local MINUTE = 60
 
@@ -19,17 +19,17 @@ local function read_rate(headers, now)
   local text = headers["ratelimit-limit"]
   local limit, remaining = number(text and text:match "^%s*(%d+)"), number(headers["ratelimit-remaining"])
   if not (limit and remaining) then return nil end
-  local rate = { limit = limit, remaining = remaining, reset = number(headers["ratelimit-reset"]), quotas = {},
+  local budget = { limit = limit, remaining = remaining, reset = number(headers["ratelimit-reset"]), quotas = {},
     at = now }
   for part in text:gmatch "[^,]+" do -- one by one, and from their beginning: work that grows with the length alone
     local quota, seconds = part:match "^%s*(%d+)%s*;%s*w%s*=%s*(%d+)"
     local window = number(seconds)
     if window then
-      rate.quotas[window] = number(quota)
-      if rate.quotas[window] == limit and window < (rate.window or math.huge) then rate.window = window end
+      budget.quotas[window] = number(quota)
+      if budget.quotas[window] == limit and window < (budget.window or math.huge) then budget.window = window end
     end
   end
-  return rate
+  return budget
 end
 
 local function read_pair(limit, remaining, now)
@@ -39,7 +39,7 @@ end
 
 --- Takes note of an answer's headers.
 ---@param headers table<string, string> names in lower case
-function Limits:note(headers)
+function Rate:note(headers)
   local now = self.now()
   self.rate = read_rate(headers, now) or self.rate
   local concurrency = read_pair(headers["concurrency-limit-limit"], headers["concurrency-limit-remaining"], now)
@@ -52,29 +52,29 @@ end
 --- Seconds that the next request should wait. When less than the reserve of the minute's budget is left,
 -- the requests share what is left of the minute; each call takes its place in that row.
 ---@return number
-function Limits:pause()
-  local rate, now = self.rate, self.now()
-  if self.reserve == 0 or not rate or not rate.reset or rate.window ~= MINUTE then return 0 end
-  local ends_at = rate.at + math.min(rate.reset, MINUTE)
-  if now >= ends_at or rate.remaining > rate.limit * self.reserve then return 0 end
-  if rate.remaining == 0 then return ends_at - now end
+function Rate:pause()
+  local budget, now = self.rate, self.now()
+  if self.reserve == 0 or not budget or not budget.reset or budget.window ~= MINUTE then return 0 end
+  local ends_at = budget.at + math.min(budget.reset, MINUTE)
+  if now >= ends_at or budget.remaining > budget.limit * self.reserve then return 0 end
+  if budget.remaining == 0 then return ends_at - now end
   if self.next_at > ends_at then self.next_at = now end -- a row of another minute's
   local at = math.max(now, self.next_at)
-  self.next_at = math.min(ends_at, at + (ends_at - at) / rate.remaining)
+  self.next_at = math.min(ends_at, at + (ends_at - at) / budget.remaining)
   return at - now
 end
 
 --- A host has asked for a pause (Retry-After).
 ---@param host string
 ---@param seconds number
-function Limits:hold(host, seconds)
+function Rate:hold(host, seconds)
   self.holds[host] = math.max(self.holds[host] or 0, self.now() + math.min(seconds, LONGEST_PAUSE))
 end
 
 --- Seconds for which nothing is to go to a host.
 ---@param host string
 ---@return number
-function Limits:held(host)
+function Rate:held(host)
   return math.max(0, (self.holds[host] or 0) - self.now())
 end
 
@@ -89,7 +89,7 @@ local function view(part, now)
 end
 
 --- What was seen last; see client:limits.
-function Limits:view()
+function Rate:view()
   local now = self.now()
   return { rate = view(self.rate, now), concurrency = view(self.concurrency, now),
     authentication = view(self.authentication, now) }
@@ -97,8 +97,8 @@ end
 
 ---@param now fun(): number seconds
 ---@param reserve number the part of the minute's budget below which requests are spread; 0: never
-function limits.new(now, reserve)
-  return setmetatable({ now = now, reserve = reserve, next_at = 0, holds = {} }, Limits)
+function rate.new(now, reserve)
+  return setmetatable({ now = now, reserve = reserve, next_at = 0, holds = {} }, Rate)
 end
 
-return limits
+return rate

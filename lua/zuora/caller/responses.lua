@@ -45,11 +45,6 @@ function answer.fault(response, fields)
   fields.request_id = response.headers["zuora-request-id"] or fields.request_id
   fields.track_id = response.headers["zuora-track-id"]
   fields.retry_after = fields.retry_after or response.retry_after
-  -- "bytes */N": there is no such part, and this is the size of the whole.
-  if response.status == 416 then
-    local total = (response.headers["content-range"] or ""):match "^bytes %*/(%d+)$"
-    fields.range_total = math.tointeger(tonumber(total))
-  end
   fields.message = masked(response, fields.message)
   if response.body and response.body ~= "" then fields.body = masked(response, response.body) end
   if fields.retryable == nil then

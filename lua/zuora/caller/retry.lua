@@ -11,30 +11,14 @@ local COST, COST_AFTER_TIMEOUT = 5, 10
 -- Seconds: the pause before retry i is drawn from 0 to min(CAP, base * 2^(i-1)).
 local BASE, BASE_AFTER_LIMIT, CAP = 0.5, 1, 20
 
--- Failures of libcurl's (or of the peer's) after which a try may be better. A certificate that does not
--- fit, a name in the wrong form or a full disk will be no better next time.
-local TRANSIENT = {
-  COULDNT_RESOLVE_PROXY = true, COULDNT_RESOLVE_HOST = true, COULDNT_CONNECT = true, WEIRD_SERVER_REPLY = true,
-  HTTP2 = true, PARTIAL_FILE = true, OPERATION_TIMEDOUT = true, SSL_CONNECT_ERROR = true, GOT_NOTHING = true,
-  SEND_ERROR = true, RECV_ERROR = true, HTTP2_STREAM = true, PROXY = true, CUT_HEADERS = true,
-  UNFRAMED = true, RANGE = true, SHORT = true, PART = true, CODING = true, NOT_STARTED = true,
-}
+-- Failures of the transport, by class, after which another try may be better. What is "local" (a certificate that
+-- does not fit, a full disk) will be no better next time.
+local TRANSIENT = { unsent = true, broken = true, incomplete = true, timeout = true }
 
--- Of these, the ones that end a call before any of it was sent.
-local UNSENT = { COULDNT_RESOLVE_PROXY = true, COULDNT_RESOLVE_HOST = true, COULDNT_CONNECT = true,
-  SSL_CONNECT_ERROR = true, QUEUED = true, NOT_STARTED = true }
-
----@param name string as request:response() names it
+---@param class string as request:response() gives it
 ---@return boolean
-function retry.is_transient(name)
-  return TRANSIENT[name] == true
-end
-
---- Did this failure end the call before any of it was sent?
----@param name string|nil
----@return boolean
-function retry.is_unsent(name)
-  return UNSENT[name] == true
+function retry.is_transient(class)
+  return TRANSIENT[class] == true
 end
 
 --- Does the server ask for a pause? That is no failure: it costs neither a retry nor a token, since nothing goes to
@@ -49,11 +33,11 @@ end
 --- Of a call that creates something: has one of its tries gone out, and nobody knows what became of it? Under
 -- one key the answers are the same, so that a refusal settles it.
 ---@param err zuora.Error gets unknown_outcome
----@param call { safe: boolean } remembers it
+---@param call { safe: boolean, attempt: table } remembers it
 function retry.note_outcome(err, call)
   if call.safe then return end
-  local status = err.status
-  local is_lost = not status and not err.final and not retry.is_unsent(err.curl)
+  local status, attempt = err.status, call.attempt
+  local is_lost = not status and not attempt.refused and attempt.class ~= "unsent"
   if is_lost or status and (status >= 500 or err.kind == "json") then
     call.unknown = true
   elseif status and status ~= 401 and status ~= 409 and status ~= 429 then
@@ -71,7 +55,7 @@ Policy.__index = Policy
 -- that key. What has no key (a PUT) is sent again only when it was never taken.
 local function may_repeat(err, call)
   if call.safe then return err.retryable end
-  if call.unkeyed then return err.status == 429 or retry.is_unsent(err.curl) end
+  if call.unkeyed then return err.status == 429 or call.attempt.class == "unsent" end
   if err.kind == "transport" then return err.retryable and (err.status or 0) < 500 end
   -- What cannot be read may be read when it comes again: under the same key it is the same answer.
   return err.status == 409 or err.status == 429 or err.kind == "json" and err.status == 200
@@ -80,26 +64,29 @@ end
 --- Seconds to wait before trying again, or nil when the error is final.
 ---@param err zuora.Error
 ---@param call { tries: integer, retries: integer, safe: boolean, unkeyed: boolean|nil, remaining: number,
---- patience: number } so far; patience: seconds of pauses in a row
----@return number|nil delay, string|nil reason why not
+--- patience: number, attempt: { class: string|nil, progressed: boolean|nil } } so far; patience: seconds of pauses in
+--- a row; attempt: the last one
+---@return number|nil delay, string|nil reason why not: "final" (the answer would be the same), "not repeatable" (it
+--- might be done twice), "attempts", "deadline", "pause" (a longer one is asked for than is waited for), "budget"
 function Policy:delay(err, call)
-  if not may_repeat(err, call) then return nil, "final" end
+  if not may_repeat(err, call) then return nil, err.retryable and "not repeatable" or "final" end
+  local attempt = call.attempt
   local wanted = err.retry_after or 0
-  if wanted > self.retry_after_limit then return nil, "retry_after" end
-  if call.progressed then call.paused = 0 end
+  if wanted > self.retry_after_limit then return nil, "pause" end
+  if attempt.progressed then call.paused = 0 end
   if retry.is_pause(err) then
     call.paused = (call.paused or 0) + wanted
-    if call.retries == 0 then return nil, "retries" end
+    if call.retries == 0 then return nil, "attempts" end
     if wanted >= call.remaining or call.paused > call.patience then return nil, "deadline" end
     return wanted
   end
-  if call.tries > call.retries then return nil, "retries" end
+  if call.tries > call.retries then return nil, "attempts" end
   local base = err.status == 429 and BASE_AFTER_LIMIT or BASE
   local delay = math.max(wanted, self.random() * math.min(CAP, base * 2 ^ (call.tries - 1)))
   if delay >= call.remaining then return nil, "deadline" end
-  local cost = err.timed_out and COST_AFTER_TIMEOUT or COST
-  if call.progressed then cost = 0 end -- a file that gets on is no outage
-  if cost > self.tokens then return nil, "bucket" end
+  local cost = attempt.class == "timeout" and COST_AFTER_TIMEOUT or COST
+  if attempt.progressed then cost = 0 end -- a file that gets on is no outage
+  if cost > self.tokens then return nil, "budget" end
   self.tokens = self.tokens - cost
   call.cost = cost
   return delay

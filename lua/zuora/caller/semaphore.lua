@@ -7,17 +7,17 @@
 local line = require "zuora.tasks.line"
 local set = require "zuora.tasks.set"
 
-local limiter = {}
+local semaphore = {}
 
-local Limiter = {}
-Limiter.__index = Limiter
+local Semaphore = {}
+Semaphore.__index = Semaphore
 
 local Slot = {}
 Slot.__index = Slot
 
 --- A slot that is not taken yet.
-function Limiter:slot()
-  return setmetatable({ limiter = self, holder = self.loop:context() }, Slot)
+function Semaphore:slot()
+  return setmetatable({ semaphore = self, holder = self.loop:context() }, Slot)
 end
 
 local function hold(self, slot)
@@ -55,7 +55,7 @@ end
 ---@param seconds number
 ---@return boolean taken false: time is up
 function Slot:take(seconds)
-  local all, loop = self.limiter, self.limiter.loop
+  local all, loop = self.semaphore, self.semaphore.loop
   local ends_at = loop.clock.now() + seconds
   self.task = loop:in_task()
   self.place = all.waiting:push(self)
@@ -74,27 +74,27 @@ function Slot:take(seconds)
 end
 
 --- Gives the slot back, or leaves the queue. Twice is fine.
-function Slot:give()
-  local all = self.limiter
+function Slot:release()
+  local all = self.semaphore
   all.waiting:remove(self.place, self)
   all.held:put(self, nil)
   self.request = nil
   pass_on(all)
 end
 
-Slot.__close = Slot.give
+Slot.__close = Slot.release
 
 -- A coroutine of the user's own may be dropped in the midst of a call: its request ends, too.
 function Slot:__gc()
   if self.request then self.request:cancel() end
-  self:give()
+  self:release()
 end
 
 ---@param loop table
 ---@param limit integer
-function limiter.new(loop, limit)
+function semaphore.new(loop, limit)
   return setmetatable({ loop = loop, limit = limit, waiting = line.new(),
-    held = set.new "k" }, Limiter) -- slot -> when it was taken
+    held = set.new "k" }, Semaphore) -- slot -> when it was taken
 end
 
-return limiter
+return semaphore

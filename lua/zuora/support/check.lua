@@ -5,20 +5,6 @@ local core = require "zuora.core"
 
 local check = {}
 
--- `level` counts up from here to the line that called the public function.
-local function raise(level, where, argument, problem)
-  error(("bad argument '%s' to %s (%s)"):format(argument, where, problem), level + 1)
-end
-
---- Raises as the checks do.
----@param where string
----@param argument string
----@param problem string
----@param depth integer|nil how many functions are between the public one and the caller (0)
-function check.fail(where, argument, problem, depth)
-  raise(3 + (depth or 0), where, argument, problem)
-end
-
 -- Where the files of this module are, as Lua names them.
 local OURS = debug.getinfo(1, "S").source:match "^(.*[/\\])support[/\\]" or "="
 
@@ -32,6 +18,14 @@ function check.misuse(message)
     info = debug.getinfo(level, "S")
   end
   error(message, info and level or 0)
+end
+
+--- Raises as the checks do.
+---@param where string the user's function
+---@param argument string
+---@param problem string
+function check.fail(where, argument, problem)
+  check.misuse(("bad argument '%s' to %s (%s)"):format(argument, where, problem))
 end
 
 -- A value for a message: short, printable.
@@ -118,7 +112,7 @@ function check.hyphenated(id)
   return (id:gsub(UUID, "%1-%2-%3-%4-%5"))
 end
 
-local function test(depth, where, argument, value, kind, secret)
+local function test(where, argument, value, kind, secret)
   local rule = kinds[kind]
   local wanted
   if rule then
@@ -131,7 +125,7 @@ local function test(depth, where, argument, value, kind, secret)
     end
     wanted = "one of " .. kind:gsub("|", ", ")
   end
-  raise(4 + depth, where, argument, ("%s expected, got %s"):format(wanted, secret and type(value) or shown(value)))
+  check.fail(where, argument, ("%s expected, got %s"):format(wanted, secret and type(value) or shown(value)))
 end
 
 --- Does the value fit? For what comes from outside.
@@ -147,9 +141,8 @@ end
 ---@param argument string
 ---@param value any
 ---@param kind string
----@param depth integer|nil how many functions are between the public one and the caller (0)
-function check.value(where, argument, value, kind, depth)
-  test(depth or 0, where, argument, value, kind)
+function check.value(where, argument, value, kind)
+  test(where, argument, value, kind)
   return value
 end
 
@@ -158,21 +151,17 @@ end
 ---@param where string
 ---@param options table|nil
 ---@param rules table<string, string>
----@param depth integer|nil how many functions are between the public one and the caller (0)
 ---@return table options
-function check.options(where, options, rules, depth)
+function check.options(where, options, rules)
   if options == nil then options = {} end
-  depth = depth or 0
-  if type(options) ~= "table" then
-    raise(3 + depth, where, "options", "table expected, got " .. type(options))
-  end
+  if type(options) ~= "table" then check.fail(where, "options", "table expected, got " .. type(options)) end
   for name, value in pairs(options) do
     local rule = rules[name]
-    if not rule then raise(3 + depth, where, shown(name):gsub('^"(.*)"$', "%1"), "unknown option") end
-    test(depth, where, name, value, rule:gsub("[!#]", ""), rule:find("#", 1, true))
+    if not rule then check.fail(where, shown(name):gsub('^"(.*)"$', "%1"), "unknown option") end
+    test(where, name, value, rule:gsub("[!#]", ""), rule:find("#", 1, true))
   end
   for name, rule in pairs(rules) do
-    if rule:find("!", 1, true) and options[name] == nil then raise(3 + depth, where, name, "missing") end
+    if rule:find("!", 1, true) and options[name] == nil then check.fail(where, name, "missing") end
   end
   return options
 end

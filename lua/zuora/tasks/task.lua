@@ -4,7 +4,7 @@ local error_value = require "zuora.error"
 local line = require "zuora.tasks.line"
 local set = require "zuora.tasks.set"
 
-local task = {}
+local tasks = {}
 
 local Task = {}
 Task.__index = Task
@@ -14,7 +14,7 @@ local WEAK = { __mode = "k" }
 local NOTHING = { n = 0 }
 
 ---@return zuora.Error
-function task.cancelled_error()
+function tasks.cancelled_error()
   return error_value.new { kind = "cancelled", message = "the task was cancelled" }
 end
 
@@ -26,10 +26,10 @@ Group.__index = Group
 
 -- What runs in a task's coroutine. The results are put down in there, where no interruption of the loop can
 -- lose them.
-local function body(one)
-  local f = one.f
-  one.f, one.status = nil, "running"
-  one.outcome = table.pack(f())
+local function body(task)
+  local f = task.f
+  task.f, task.status = nil, "running"
+  task.outcome = table.pack(f())
 end
 
 --- Have all tasks ended?
@@ -42,17 +42,17 @@ function Group:is_empty() return self.tasks:size() == 0 end
 ---@return zuora.Task
 function Group:start(f, is_main)
   local loop = self.loop
-  -- Who started it, and when: see Loop:lineage.
-  local one = setmetatable({ thread = coroutine.create(body), f = f, loop = loop, group = self, is_main = is_main,
+  -- Who started it, and when: see Scheduler:lineage.
+  local task = setmetatable({ thread = coroutine.create(body), f = f, loop = loop, group = self, is_main = is_main,
     status = "ready", parent = loop:context(), born = loop:tick(), raised = false, problem = false, cancelled = false,
     trace = false, results = false }, Task)
   if self.closing then
-    one.f, one.status, one.results = nil, "cancelled", NOTHING
-    return one
+    task.f, task.status, task.results = nil, "cancelled", NOTHING
+    return task
   end
-  loop:make_ready(one)
-  self.tasks:put(one, true) -- from here on it is a task
-  return one
+  loop:make_ready(task)
+  self.tasks:put(task, true) -- from here on it is a task
+  return task
 end
 
 --- Ends the group before its time: who waits for it goes on.
@@ -61,70 +61,70 @@ function Group:stop()
   self.loop:wake_all(self.waiters)
 end
 
--- The failed tasks of a group whose error nobody has been told, in order.
-local function remember_failure(group, one)
-  if not one.failed_at then one.failed_at = group.failed:push(one) end
+-- The failed tasks of a group whose error has been reported to nobody, in order.
+local function remember_failure(group, task)
+  if not task.failed_at then task.failed_at = group.failed:push(task) end
 end
 
-local function forget_failure(group, one)
-  group.failed:remove(one.failed_at, one)
+local function forget_failure(group, task)
+  group.failed:remove(task.failed_at, task)
 end
 
---- Is there an error that nobody has been told, and nobody waits for?
+--- Is there an error that has been reported to nobody, and nobody waits for?
 ---@return zuora.Task|nil
-function Group:untold()
+function Group:unreported()
   local failed = self.failed
   local _, first = failed:peek()
   for place = first or math.huge, failed.last do
-    local one = failed[place]
-    if one and one.failed_at == place and not (one.joins and next(one.joins)) then return one end
+    local task = failed[place]
+    if task and task.failed_at == place and not (task.joins and next(task.joins)) then return task end
   end
   return nil
 end
 
--- One line of what went wrong, and where. An error in the telling must not take the place of this one.
-local function tell(group, one)
+-- One line of what went wrong, and where. An error in the report must not take the place of this one.
+local function report(group, task)
   local log = group.loop.log
   if not log then return end
-  local problem = one.problem
+  local problem = task.problem
   local known, text = pcall(tostring, problem)
-  pcall(log, error_value.clean(("a task failed: %s; %s"):format(known and text or type(problem), one.trace)))
+  pcall(log, error_value.clean(("a task failed: %s; %s"):format(known and text or type(problem), task.trace)))
 end
 
 -- Raises a task's error, unchanged, in whoever waited for it. A task that fails by it knows whence it came.
-local function raise(one)
-  forget_failure(one.group, one)
-  local outer = one.loop:active()
+local function raise(task)
+  forget_failure(task.group, task)
+  local outer = task.loop:active()
   if outer then
-    outer.inner = one
+    outer.inner = task
   else
-    tell(one.group, one)
+    report(task.group, task)
   end
-  error(one.problem, 0)
+  error(task.problem, 0)
 end
 
 --- Raises the error of the group: of one of its functions, or else of a task that nobody joined.
 function Group:raise_failure()
-  local one = self.failure or self:untold()
-  if one then raise(one) end
+  local task = self.failure or self:unreported()
+  if task then raise(task) end
 end
 
 --- Cancels what is left, when the group is left by an error (or is itself cancelled). Where memory is short no task
--- is left out for it: what fails is told in the end.
+-- is left out for it: what fails is raised in the end.
 function Group:close()
   self.closing = true -- from now on nothing comes to `tasks`
   local sound, problem = true, nil
-  for one in next, self.tasks.members do -- `pairs` may need memory
-    local cancelled, why = pcall(one.cancel, one)
+  for task in next, self.tasks.members do -- `pairs` may need memory
+    local cancelled, why = pcall(task.cancel, task)
     if sound and not cancelled then sound, problem = false, why end
   end
   self.closed = true
   -- Only one error can be raised.
-  local one, place = self.failed:peek()
-  while one do
-    tell(self, one)
-    self.failed:remove(place, one)
-    one, place = self.failed:peek()
+  local task, place = self.failed:peek()
+  while task do
+    report(self, task)
+    self.failed:remove(place, task)
+    task, place = self.failed:peek()
   end
   if not sound then error(problem, 0) end
 end
@@ -132,7 +132,7 @@ end
 Group.__close = Group.close
 
 ---@param loop table
-function task.group(loop)
+function tasks.group(loop)
   return setmetatable({ loop = loop, tasks = set.new(), closing = false, failed = line.new() }, Group)
 end
 
@@ -140,60 +140,60 @@ end
 
 -- What follows from the end comes first, and `results`, by which others know it, last: when Ctrl-C comes in
 -- between, the whole is done again.
-local function task_end(one, status, results)
-  local loop, group = one.loop, one.group
-  one.inner = nil
-  loop:unpark(one)
-  group.tasks:put(one, nil)
+local function task_end(task, status, results)
+  local loop, group = task.loop, task.group
+  task.inner = nil
+  loop:unpark(task)
+  group.tasks:put(task, nil)
   if status == "failed" then
-    remember_failure(group, one) -- until somebody is told
-    if one.is_main then group.failure = group.failure or one end
+    remember_failure(group, task) -- until it is reported
+    if task.is_main then group.failure = group.failure or task end
   end
-  loop:wake_all(one.waiters)
+  loop:wake_all(task.waiters)
   if group:is_empty() or group.failure then loop:wake_all(group.waiters) end
-  one.status = status
-  one.results = results
+  task.status = status
+  task.results = results
 end
 
 -- Where an error was raised. `trace` is made before the stack is closed; when the error came from another
 -- task, that one's place is first.
-local function trace_of(one, problem, trace)
-  local inner = one.inner
+local function trace_of(task, problem, trace)
+  local inner = task.inner
   if inner and rawequal(inner.problem, problem) then trace = inner.trace .. "\n" .. trace end
   return trace
 end
 
 -- A task's error. (Its fields are there from the start: memory may be short by now.)
-local function note_error(one, problem)
-  one.problem = problem
-  one.raised = true
+local function note_error(task, problem)
+  task.problem = problem
+  task.raised = true
 end
 
 -- Closes a task's coroutine: its `<close>` variables run, and an error in one of them takes the place of the one
 -- before. What they start belongs to the task's group.
-local function close_thread(one)
-  local loop = one.loop
+local function close_thread(task)
+  local loop = task.loop
   local before = loop.closing
-  loop.closing = one
-  local closed, problem = coroutine.close(one.thread)
+  loop.closing = task
+  local closed, problem = coroutine.close(task.thread)
   loop.closing = before
-  if not closed then note_error(one, problem) end
+  if not closed then note_error(task, problem) end
 end
 
 -- A task has ended, or must.
-local function finish(one)
-  if one.outcome then return task_end(one, "done", one.outcome) end
+local function finish(task)
+  if task.outcome then return task_end(task, "done", task.outcome) end
   local trace = "stack traceback: in a variable that was closed when the task was cancelled"
-  if not one.cancelled then
-    local traced, text = pcall(debug.traceback, one.thread)
+  if not task.cancelled then
+    local traced, text = pcall(debug.traceback, task.thread)
     trace = traced and text or "stack traceback: there was not enough memory for it"
   end
-  close_thread(one)
-  if one.cancelled and (not one.raised or rawequal(one.problem, one.cancelled)) then
-    return task_end(one, "cancelled", NOTHING)
+  close_thread(task)
+  if task.cancelled and (not task.raised or rawequal(task.problem, task.cancelled)) then
+    return task_end(task, "cancelled", NOTHING)
   end
-  one.trace = one.trace or trace_of(one, one.problem, trace)
-  task_end(one, "failed", NOTHING)
+  task.trace = task.trace or trace_of(task, task.problem, trace)
+  task_end(task, "failed", NOTHING)
 end
 
 local BY_ITSELF = "a task may not yield by itself: coroutine.yield was called outside a coroutine of its own "
@@ -201,39 +201,39 @@ local BY_ITSELF = "a task may not yield by itself: coroutine.yield was called ou
 
 -- A task has yielded, or ended. It is all read from the task itself: Ctrl-C may have kept the loop from
 -- hearing what coroutine.resume returned.
-local function settle(one)
-  local suspended = coroutine.status(one.thread) == "suspended"
-  if suspended and not one.cancelled then -- whatever pcall a cancelled one is in
-    if one.status ~= "running" then return end
-    note_error(one, BY_ITSELF)
+local function after_turn(task)
+  local suspended = coroutine.status(task.thread) == "suspended"
+  if suspended and not task.cancelled then -- whatever pcall a cancelled one is in
+    if task.status ~= "running" then return end
+    note_error(task, BY_ITSELF)
   end
-  finish(one)
+  finish(task)
 end
 
 --- Lets a task run until it waits again. Once too often is no matter: who waits looks whether it is over.
----@param one zuora.Task
-function task.resume(one)
-  local loop, thread = one.loop, one.thread
-  if one.results then return end -- it has ended meanwhile
-  if one.f and not one.group.tasks.members[one] then return end -- an error came in the midst of its start
+---@param task zuora.Task
+function tasks.resume(task)
+  local loop, thread = task.loop, task.thread
+  if task.results then return end -- it has ended meanwhile
+  if task.f and not task.group.tasks.members[task] then return end -- an error came in the midst of its start
   -- What was cancelled, or was part of a group that was left, is to be ended: an error came in the midst of that.
-  if one.group.closing then one.cancelled = loop.cancelled end
-  if one.status ~= "running" and not one.cancelled and coroutine.status(thread) == "suspended" then
-    loop:unpark(one)
-    loop.current = one
-    local alive, problem = coroutine.resume(thread, one)
-    if not alive then note_error(one, problem) end
+  if task.group.closing then task.cancelled = loop.cancelled end
+  if task.status ~= "running" and not task.cancelled and coroutine.status(thread) == "suspended" then
+    loop:unpark(task)
+    loop.current = task
+    local alive, problem = coroutine.resume(thread, task)
+    if not alive then note_error(task, problem) end
     loop.current = nil
   end
-  settle(one)
+  after_turn(task)
 end
 
 --- Gives the others their turn, from inside a task. For one that was cancelled that is the end.
----@param one zuora.Task
-function task.park(one)
-  one.status = "parked"
+---@param task zuora.Task
+function tasks.park(task)
+  task.status = "parked"
   coroutine.yield()
-  one.status = "running"
+  task.status = "running"
 end
 
 -- --- what users hold ---------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ function Task:join()
     self.joins[join] = true
     while not self.results do loop:park(self) end
   end
-  if self.status == "cancelled" then error(task.cancelled_error(), 0) end
+  if self.status == "cancelled" then error(tasks.cancelled_error(), 0) end
   if self.status == "failed" then
     forget_failure(self.group, self)
     local outer = loop:active()
@@ -292,4 +292,4 @@ function Task:traceback()
   return self.status == "failed" and self.trace or nil
 end
 
-return task
+return tasks

@@ -1,7 +1,7 @@
---- Time and verdicts: looking at a record again and again until it has settled.
+--- Polling: asking for a record again and again until its status is final.
 --
 -- Pure: `look` asks, `judge` says what the record means, `clock` tells the time and sleeps. How one
--- look is retried is none of its business; how long to wait between looks is, and which failed ones to live with.
+-- poll is retried is none of its business; how long to wait between polls is, and which failures to live with.
 
 local error_value = require "zuora.error"
 
@@ -25,7 +25,7 @@ local function setting(options, name)
 end
 
 -- A delay grows from `min` by `factor` to `max`; jitter draws it from the upper part of that, never
--- below `min`, so that many waits do not look all at once.
+-- below `min`, so that many waits do not poll all at once.
 local function next_delay(options, attempt, random)
   local min, max = setting(options, "min"), setting(options, "max")
   local delay = math.min(max, min * setting(options, "factor") ^ (attempt - 1))
@@ -33,11 +33,11 @@ local function next_delay(options, attempt, random)
   return math.max(FLOOR, delay)
 end
 
--- --- looks that fail ---------------------------------------------------------------------------------
+-- --- polls that fail ---------------------------------------------------------------------------------
 
--- What has just been made need not be known everywhere at once: so many seconds, and looks in a row, may pass before it
+-- What has just been made need not be known everywhere at once: so many seconds, and polls in a row, may pass before it
 -- is believed that there is no such thing.
-local GRACE, GRACE_LOOKS = 60, 10
+local GRACE, GRACE_POLLS = 60, 10
 
 local Nursery = {}
 Nursery.__index = Nursery
@@ -77,7 +77,7 @@ local function is_final(err, subject, last, misses)
   if status == 401 or status == 403 then return true end
   local names_reason = err.code ~= nil and err.category ~= "internal" or status >= 400 and err.kind == "api"
   if not is_missing(err) then return names_reason end
-  if subject.is_new and subject.is_new() then return misses > GRACE_LOOKS end
+  if subject.is_new and subject.is_new() then return misses > GRACE_POLLS end
   return names_reason or not (last and last[subject.status or "status"])
 end
 
@@ -91,7 +91,7 @@ local function timed_out(subject, options, last, cause)
       setting(options, "timeout"), status, cause and " (the last look failed: " .. cause.message .. ")" or "") }
 end
 
---- Looks until the record has settled.
+--- Polls until the record's status is final.
 ---@param subject { what: string, look: function, judge: function, last: table|nil, status: string|nil }
 --- what: "report run 2c92…", for messages; look(seconds left) -> record | nil, err; judge(record) ->
 --- nil while pending, "completed", or "failed"|"cancelled" and a message; last: the record so far; status: the
