@@ -150,7 +150,7 @@ end
 -- The head of a method: the parts, the checked options, and the name for messages.
 local function enter(self, name, options)
   local where = "client.reports:" .. name
-  local parts = record.parts(self, Reports, where, 1)
+  local parts = record.parts(self, Reports, where)
   local rules = options_of[name] or operations[name].safe and call.options or call.keyed_options
   options = check.options(where, options, rules, 1)
   parts.caller:check_offered(where, operations[name], 1)
