@@ -96,6 +96,7 @@ build = {
     ["zuora.error"] = "lua/zuora/error.lua",
     ["zuora.meta"] = "lua/zuora/meta.lua",
     ["zuora.resources.describe"] = "lua/zuora/resources/describe.lua",
+    ["zuora.resources.fetch"] = "lua/zuora/resources/fetch.lua",
     ["zuora.resources.files"] = "lua/zuora/resources/files.lua",
     ["zuora.resources.jobs"] = "lua/zuora/resources/jobs.lua",
     ["zuora.resources.pages"] = "lua/zuora/resources/pages.lua",

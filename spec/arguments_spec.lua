@@ -41,11 +41,12 @@ describe("misuse", function()
     ["client.reportruns:cancel"] = { "run_id", function(id) client.reportruns:cancel(id) end },
     ["client.reportruns:last"] = { "report_id", function(id) client.reportruns:last(id) end },
     ["client.reportruns:data"] = { "run_id", function(id) client.reportruns:data(id) end },
-    ["client.reportruns:export"] = { "run_id", function(id) client.reportruns:export(id, "build/x") end },
+    ["client.reportruns:download"] = { "run_id", function(id) client.reportruns:download(id, "build/x") end },
     ["client.reportruns:wait"] = { "run_id", function(id) client.reportruns:wait(id) end },
     ["client.jobs:get"] = { "job_id", function(id) client.jobs:get(id) end },
     ["client.jobs:cancel"] = { "job_id", function(id) client.jobs:cancel(id) end },
     ["client.jobs:wait"] = { "job_id", function(id) client.jobs:wait(id) end },
+    ["client.jobs:download"] = { "job_id", function(id) client.jobs:download(id, "build/x") end },
     ["client.files:download"] = { "file_id", function(id) client.files:download(id, "build/x") end },
     ["client.files:status"] = { "file_id", function(id) client.files:status(id) end },
     ["client.files:rows"] = { "file_id", function(id) client.files:rows(id) end },
@@ -79,7 +80,7 @@ describe("misuse", function()
     ["client.reportruns:cancel"] = function(o) client.reportruns:cancel("x", o) end,
     ["client.reportruns:last"] = function(o) client.reportruns:last("x", o) end,
     ["client.reportruns:data"] = function(o) client.reportruns:data("x", o) end,
-    ["client.reportruns:export"] = function(o) client.reportruns:export("x", "build/x", o) end,
+    ["client.reportruns:download"] = function(o) client.reportruns:download("x", "build/x", o) end,
     ["client.reportruns:wait"] = function(o) client.reportruns:wait("x", o) end,
     ["client.reportruns:list"] = function(o) client.reportruns:list(o) end,
     ["client.jobs:submit"] = function(o) o.queries = { { query = "q" } } client.jobs:submit(o) end,
@@ -123,7 +124,7 @@ describe("misuse", function()
     ["run:wait"] = function(o) run:wait(o) end,
     ["run:cancel"] = function(o) run:cancel(o) end,
     ["run:data"] = function(o) run:data(o) end,
-    ["run:export"] = function(o) run:export("build/x", o) end,
+    ["run:download"] = function(o) run:download("build/x", o) end,
     ["job:refresh"] = function(o) job:refresh(o) end,
     ["job:wait"] = function(o) job:wait(o) end,
     ["job:cancel"] = function(o) job:cancel(o) end,
@@ -185,10 +186,10 @@ describe("misuse", function()
   it("in pages of data, and in exports", function()
     raises("run:data", "offset", function() run:data { offset = -1 } end)
     raises("run:data", "page_size", function() run:data { page_size = 0 } end)
-    raises("run:export", "pivoted", function() run:export("build/x", { pivoted = "yes" }) end)
+    raises("run:download", "pivoted", function() run:download("build/x", { pivoted = "yes" }) end)
     for _, bad in ipairs(BAD_TEXTS) do
-      raises("run:export", "path", function() run:export(bad) end)
-      raises("client.reportruns:export", "path", function() client.reportruns:export("x", bad) end)
+      raises("run:download", "path", function() run:download(bad) end)
+      raises("client.reportruns:download", "path", function() client.reportruns:download("x", bad) end)
       raises("client.files:download", "path", function() client.files:download("x", bad) end)
     end
   end)

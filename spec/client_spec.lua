@@ -303,4 +303,21 @@ END
     assert.matches("ready", text)
     assert.is_true(tonumber(text:match("took (%d+)")) < 400, text)
   end)
+
+  it("collects the errors of ours that a function raises in map, as iterators do, and raises all others", function()
+    local other <close> = support.simulator()
+    local own <close> = support.client(other)
+    other:fault { on = "GET *search*", kind = "status", status = 403, body = "{}" }
+    local results, errors = own:map({ "a", "b" }, function(text)
+      local count = 0
+      for _ in own.reports:each(text) do count = count + 1 end
+      return text .. count
+    end, { concurrency = 1, on_error = "collect" })
+    assert.equal("auth", errors[1].kind)
+    assert.equal("b0", results[2])
+    local thrown = {}
+    local ok, problem = pcall(own.map, own, { 1 }, function() error(thrown) end, { on_error = "collect" })
+    assert.is_false(ok)
+    assert.equal(thrown, problem)
+  end)
 end)

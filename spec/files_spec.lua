@@ -52,8 +52,8 @@ describe("client.files", function()
     assert.same({}, support.listing(directory))
   end)
 
-  it("gives a file the name that the server gives it, made safe, when the path is a directory", function()
-    local written = assert(client.files:download(file_id, directory .. "/"))
+  it("gives a file the name that the server gives it, made safe, in a directory", function()
+    local written = assert(client.files:download(file_id, { directory = directory .. "/" }))
     assert.equal(directory .. "/a.csv", written.path)
     assert.same({ "a.csv" }, support.listing(directory))
     for disposition, name in pairs {
@@ -63,15 +63,15 @@ describe("client.files", function()
     } do
       sim:fault { on = "GET /v1/files/*", kind = "status", status = 200, body = "a,b\n1,2\n",
         headers = { ["Content-Type"] = "text/csv", ["Content-Disposition"] = disposition } }
-      assert.equal(directory .. "/" .. name, assert(client.files:download(file_id, directory .. "/")).path)
+      assert.equal(directory .. "/" .. name, assert(client.files:download(file_id, { directory = directory })).path)
     end
     -- What is there under that name may be another file.
-    assert.equal(directory .. "/a-2.csv", assert(client.files:download(file_id, directory .. "/")).path)
-    assert.equal(directory .. "/a-3.csv", assert(client.files:download(file_id, directory .. "/")).path)
+    assert.equal(directory .. "/a-2.csv", assert(client.files:download(file_id, { directory = directory })).path)
+    assert.equal(directory .. "/a-3.csv", assert(client.files:download(file_id, { directory = directory })).path)
     support.shell(("cd %s && mkfifo a-4.csv && ln -s nowhere a-5.csv && mkdir a-6.csv"):format(directory))
-    assert.equal(directory .. "/a-7.csv", assert(client.files:download(file_id, directory .. "/")).path)
+    assert.equal(directory .. "/a-7.csv", assert(client.files:download(file_id, { directory = directory })).path)
     assert.equal(whole, support.read(directory .. "/a-7.csv"))
-    assert.equal("file", select(2, client.files:download(file_id, directory .. "/missing/")).kind)
+    assert.equal("file", select(2, client.files:download(file_id, { directory = directory .. "/missing" })).kind)
   end)
 
   it("says whether a file can be had", function()

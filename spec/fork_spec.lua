@@ -39,7 +39,7 @@ local sim = support.simulator { tls = true, objects = { Account = { generate = {
 local client = support.client(sim, { ca_file = sim.ca_file, retries = 0 })
 local job = assert(client.jobs:submit { queries = { { name = "Account", query = "select Id, Name from Account" } } })
 assert(job:wait(support.soon))
-local id = job:batch "Account":files()[1]
+local id = job:batch "Account":file_ids()[1]
 local whole = assert(client.files:download(id, directory .. "/whole")).bytes
 sim:forget()
 sim:fault { on = "GET /v1/files/*", kind = "trickle", size = RESUME and 4000 or 400, seconds = 0.02 }

@@ -37,7 +37,7 @@ describe("HTTP/2", function()
     local client <close> = client_new()
     job = assert(client.jobs:submit { queries = { { name = "Account", query = "select Id, Name from Account" } } })
     assert(job:wait(support.soon))
-    job = { id = job.id, file = job:batch "Account":files()[1] }
+    job = { id = job.id, file = job:batch "Account":file_ids()[1] }
   end)
   teardown(function()
     server:stop()

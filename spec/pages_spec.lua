@@ -6,9 +6,9 @@ local function walk(size, list, count)
   local given = {}
   for item in pages.each("the list", size, function(received, page)
     asked[#asked + 1] = received .. "/" .. page
-    local items = { count = count }
+    local items = {}
     for i, id in ipairs(list[page] or {}) do items[i] = { id = id } end
-    return items
+    return items, count
   end) do
     given[#given + 1] = item.id
   end

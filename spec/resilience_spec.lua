@@ -12,7 +12,7 @@ describe("a loop", function()
     local client <close> = support.client(sim)
     job = assert(client.jobs:submit { queries = { { name = "a", query = "select * from Account" } } })
     assert(job:wait(support.soon))
-    job = { id = job.id, file = job:batch "a":files()[1] }
+    job = { id = job.id, file = job:batch "a":file_ids()[1] }
     file_id = job.file
   end)
   teardown(function() sim:stop() end)

@@ -201,9 +201,9 @@ describe("ruling", function()
     assert.equal("1.1", submitted({ partner = "p", project = "q" }).version)
     assert.equal("1.2", submitted({ partner = "p", project = "q", version = 1.2 }).version)
     for _, version in ipairs { "1.1", 1.1 } do
-      assert.is_true(job_of({ version = version, partner = "p", project = "q" }):stateful())
+      assert.is_true(job_of({ version = version, partner = "p", project = "q" }):is_stateful())
     end
-    assert.is_false(job_of({ version = "1.0" }):stateful())
+    assert.is_false(job_of({ version = "1.0" }):is_stateful())
   end)
 
   it("25: recordCount is a number or text", function()
@@ -265,10 +265,10 @@ describe("ruling", function()
 
   it("35: segments when there are any, else fileId", function()
     local job = job_of { batches = { { segments = { "s1", "s2" }, fileId = "f" }, { fileId = "f" } } }
-    assert.same({ "s1", "s2" }, job.batches[1]:files())
-    assert.same({ "f" }, job.batches[2]:files())
+    assert.same({ "s1", "s2" }, job.batches[1]:file_ids())
+    assert.same({ "f" }, job.batches[2]:file_ids())
     answer '{"id":"j","status":"completed","batches":[{"segments":[],"fileId":"f"}]}'
-    assert.same({ "f" }, assert(client.jobs:get "j").batches[1]:files())
+    assert.same({ "f" }, assert(client.jobs:get "j").batches[1]:file_ids())
   end)
 
   it("36: a file that is gone after three days is an error, whatever the job says", function()

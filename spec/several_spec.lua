@@ -36,17 +36,30 @@ describe("a call of several requests", function()
 
   -- Each with the two requests that it makes at least.
   local CALLS = {
-    ["client.reportruns:export"] = { "GET *reportdata*", "GET *export*", function(options)
-      return client.reportruns:export(run_id, directory .. "/x.csv", with(options, { verify = "total" }))
+    ["client.reportruns:download"] = { "GET *reportdata*", "GET *export*", function(options)
+      return client.reportruns:download(run_id, directory .. "/x.csv", with(options, { verify = true }))
     end },
     ["client.reportruns:rows"] = { "GET *reportdata*", "GET *export*", function(options)
-      return client.reportruns:rows(run_id, with(options, { verify = "total" }))
+      return client.reportruns:rows(run_id, with(options, { verify = true }))
     end },
     ["client.queries:download"] = { "GET /query/jobs/*", "GET /_bucket/*", function(options)
       return client.queries:download(query_id, directory .. "/x.csv", options)
     end },
     ["batch:download of segments"] = { "GET /v1/files/*", "GET /v1/files/*", function(options)
       return job.batches[1]:download(directory .. "/x.csv", options)
+    end },
+    ["client.jobs:download"] = { "GET /v1/batch-query/jobs/*", "GET /v1/files/*", function(options)
+      return client.jobs:download(job.id, directory, options)
+    end },
+    ["client.reports:fetch"] = { "POST *reportrun*", "GET *export*", function(options)
+      local own = with(options, { view = "Detail", request_timeout = options.timeout, min = 0.01 })
+      own.timeout = nil
+      return client.reports:fetch(support.REPORT, directory .. "/x.csv", own)
+    end },
+    ["client.jobs:fetch"] = { "POST /v1/batch-query", "GET /v1/files/*", function(options)
+      local own = with(options, { request_timeout = options.timeout, min = 0.01 })
+      own.timeout = nil
+      return client.jobs:fetch({ queries = { "select Id from Account" } }, directory, own)
     end },
     ["client.jobs:recover"] = { "GET /v1/batch-query/jobs/*", "GET /v1/batch-query/jobs/partner/*", function(options)
       local own = with(options, { since = job.id, partner = SESSION.partner, project = SESSION.project })

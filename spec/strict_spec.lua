@@ -15,7 +15,7 @@ describe("strictness", function()
       queries = { { name = "a", query = "select Id, Name from Account" } } }):wait(support.soon)).batches[1]
     one = assert(assert(client.jobs:submit { queries = { { name = "a", query = "select Id, Name from Account" } } })
       :wait(support.soon)).batches[1]
-    assert(#one:files() == 1 and #two:files() == 2)
+    assert(#one:file_ids() == 1 and #two:file_ids() == 2)
   end)
   teardown(function()
     client:close()

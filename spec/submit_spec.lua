@@ -130,10 +130,10 @@ describe("client.jobs:submit", function()
     end
     for _, version in ipairs { 1.1, "1.1", 1.2, "1.2" } do
       local job = assert(client.jobs:submit(with { partner = "p", project = "q", version = version }))
-      assert.is_true(job:stateful())
+      assert.is_true(job:is_stateful())
     end
-    assert.is_false(assert(client.jobs:submit(with { version = 1.1 })):stateful())
-    assert.is_false(assert(client.jobs:submit(with {})):stateful())
+    assert.is_false(assert(client.jobs:submit(with { version = 1.1 })):is_stateful())
+    assert.is_false(assert(client.jobs:submit(with {})):is_stateful())
   end)
 
   it("wants queries, unless a stateful job can run its last ones again", function()

@@ -8,6 +8,7 @@ local check = require "zuora.support.check"
 local core = require "zuora.core"
 local credentials = require "zuora.caller.credentials"
 local describe = require "zuora.resources.describe"
+local error_value = require "zuora.error"
 local files = require "zuora.resources.files"
 local hosts = require "zuora.caller.hosts"
 local jobs = require "zuora.resources.jobs"
@@ -128,10 +129,19 @@ function Client:spawn(f)
   return parts.loop:spawn(f)
 end
 
+-- What f gives, or the error of ours that it raises (as an iterator does), as one that it returns. That its task was
+-- cancelled is no failure of the item.
+local function collected(ok, value, ...)
+  if ok then return value, ... end
+  if error_value.is(value) and value.kind ~= "cancelled" then return nil, value end
+  error(value, 0)
+end
+
 local MAP_OPTIONS = { concurrency = "positive", on_error = "stop|collect" }
 
 --- Calls f(item, index) for each item of a list, several at a time. f fails by returning nil and an error;
---- what it raises is raised here, unchanged, after the others have been cancelled.
+--- what it raises is raised here, unchanged, after the others have been cancelled ("collect": but for errors of this
+--- module, as an iterator raises them).
 ---@param items any[] a list without holes; may be empty
 ---@param f fun(item: any, index: integer): any, any
 ---@param options { concurrency: integer|nil, on_error: "stop"|"collect"|nil }|nil concurrency: items at a time
@@ -145,7 +155,9 @@ function Client:map(items, f, options)
   check.value("client:map", "items", items, "array")
   check.value("client:map", "f", f, "function")
   options = check.options("client:map", options, MAP_OPTIONS)
-  return parts.loop:map(items, f, options.concurrency or 8, options.on_error == "collect")
+  local collect = options.on_error == "collect"
+  local work = collect and function(item, index) return collected(pcall(f, item, index)) end or f
+  return parts.loop:map(items, work, options.concurrency or 8, collect)
 end
 
 --- A pause that lets other tasks run.

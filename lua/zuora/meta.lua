@@ -43,7 +43,7 @@
 ---@field fileId? string
 ---@field segments? string[]
 
----@alias zuora.ErrorKind "transport"|"auth"|"api"|"http"|"json"|"text"|"file"|"incomplete"|"too_large"|"timeout"|"stopped"|"failed"|"cancelled"
+---@alias zuora.ErrorKind "transport"|"auth"|"api"|"http"|"json"|"text"|"file"|"incomplete"|"too_large"|"timeout"|"stopped"|"failed"|"cancelled"|"not_found"|"ambiguous"
 
 --- A report, by Zuora's own names.
 ---@class zuora.Report

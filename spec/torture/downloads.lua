@@ -14,7 +14,7 @@ function downloads.prepare(client)
   local job = assert(assert(client.jobs:submit { partner = "p", project = "q",
     queries = { { name = "Account", query = "select Id, Name from Account" } } }):wait(support.soon))
   local run = assert(assert(client.reportruns:start(support.REPORT, { view = "Detail" })):wait(support.soon))
-  return { job = job.id, segment = job:batch "Account":files()[1], run = run.id }
+  return { job = job.id, segment = job:batch "Account":file_ids()[1], run = run.id }
 end
 
 local function cells_of(rows, err)

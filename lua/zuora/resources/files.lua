@@ -25,16 +25,16 @@ local function named_in(directory, file_id)
   return function(disposition, content_type, number)
     local name = names.of_disposition(disposition)
     name = names.safe(name or file_id .. names.ending(content_type), file_id)
-    if number == 1 then return directory .. name end
+    if number == 1 then return directory .. "/" .. name end
     local stem, ending = name:match "^(.-)(%..*)$"
-    return ("%s%s-%d%s"):format(directory, stem or name, number, ending or "")
+    return ("%s/%s-%d%s"):format(directory, stem or name, number, ending or "")
   end
 end
 
 --- Fetches a result file, as it is. GET /v1/files/{file_id}
----@param file_id string as batch:files() lists them
----@param path string replaced when all has been received, and left alone otherwise; with a slash at its end: the
---- directory for it, where it gets the name that the server gives it, and a number when that is taken
+---@param file_id string as batch:file_ids() lists them
+---@param path string|{ directory: string } replaced when all has been received, and left alone otherwise; in the
+--- directory it gets the name that the server gives it, and a number when that is taken
 ---@param options table|nil resume = true: after a failure, or the end of the process, what has come stays in
 --- path.part, and the same call goes on with it; strict = false: count records though they are not as rows would
 --- have them (see zuora.rows); on_progress(bytes, total|nil); and the per-call options
@@ -45,11 +45,18 @@ function Files:download(file_id, path, options)
   local where = "client.files:download"
   local parts = record.parts(self, Files, where)
   check.value(where, "file_id", file_id, "id")
-  check.value(where, "path", path, "line")
+  local directory
+  if type(path) == "table" and next(path) ~= nil then
+    directory = check.options(where, path, { directory = "line!" }).directory
+  end
+  if not directory and check.value(where, "path", path, "line"):sub(-1) == "/" then
+    check.fail(where, "path", "the path of a file expected, or { directory = … }")
+  end
   options = check.options(where, options, options_of.download)
   local target = { what = "file " .. file_id, path = path, parts = { { id = file_id } } }
-  if path:sub(-1) == "/" then
-    target.path, target.name = path .. file_id, named_in(path, file_id)
+  if directory then
+    directory = directory:gsub("(.)/+$", "%1")
+    target.path, target.name = directory .. "/" .. file_id, named_in(directory, file_id)
   end
   return parts.caller:file(operations.get, options, target)
 end

@@ -5,6 +5,7 @@ local call = require "zuora.caller"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
+local fetch = require "zuora.resources.fetch"
 local names = require "zuora.support.names"
 local record = require "zuora.resources.record"
 local rows = require "zuora.rows"
@@ -32,6 +33,7 @@ local options_of = {
     request_timeout = "seconds" }),
   wait = check.rules(call.options, wait.options),
   download = check.rules(call.file_options, { verify = "boolean", resume = "boolean", strict = "boolean" }),
+  fetch = check.rules(call.file_options, wait.options, { verify = "boolean", resume = "boolean", strict = "boolean" }),
   rows = check.rules(call.file_options, rows.options, { verify = "boolean" }),
 }
 
@@ -325,8 +327,8 @@ end
 
 --- Is it a stateful job, one that brings what has changed since its last run?
 ---@return boolean
-function Job:stateful()
-  record.parts(self, Job, "job:stateful")
+function Job:is_stateful()
+  record.parts(self, Job, "job:is_stateful")
   return self.partner ~= nil and self.project ~= nil and (tonumber(self.version) or 1.1) >= 1.1
 end
 
@@ -345,19 +347,22 @@ end
 
 --- The ids of the batch's result files: its segments when there are any, else the one file.
 ---@return string[] ids empty while there is no result
-function Batch:files()
-  record.parts(self, Batch, "batch:files")
+function Batch:file_ids()
+  record.parts(self, Batch, "batch:file_ids")
   local ids = {}
   for i, id in ipairs(type(self.segments) == "table" and self.segments or {}) do ids[i] = id end
   if #ids == 0 and self.fileId ~= nil then ids[1] = self.fileId end
   return ids
 end
 
+-- Its older name.
+Batch.files = Batch.file_ids
+
 -- All files of the batch as one, to a path or (without one) as rows. The records in them are held against
 -- what AQuA says that there are.
 local function batch_file(parts, batch, path, options)
   local name = tostring(batch.name or batch.batchId or "?")
-  local ids = Batch.files(batch)
+  local ids = Batch.file_ids(batch)
   if record.status(batch.status) ~= "completed" or #ids == 0 then
     local told = type(batch.message) == "string" and batch.message ~= "" and ": " .. batch.message or ""
     return nil, error_value.new { kind = "failed", record = batch,
@@ -408,6 +413,70 @@ local function file_names(job)
   return names.unique(list, ENDINGS[ascii.lower(tostring(job.format))] or ".csv")
 end
 
+local function job_download(parts, job, dir, options)
+  local made, message = core.mkdir(dir)
+  if not made then return nil, error_value.new { kind = "file", message = message } end
+  local results, failures, tasks, failed = {}, {}, {}, nil
+  for i, name in ipairs(file_names(job)) do
+    tasks[i] = function()
+      local batch = job.batches[i]
+      local written, err = batch_file(parts, batch, dir .. "/" .. name, options)
+      if written then written.name = batch.name end
+      results[i], failures[i] = written, err
+    end
+  end
+  if #tasks == 0 then
+    return nil, error_value.new { kind = "failed", record = job,
+      message = ("job %s has no batches, it is %s"):format(tostring(job.id), tostring(job.status)) }
+  end
+  parts.caller.loop:run(tasks)
+  for i = 1, #tasks do failed = failed or failures[i] end
+  if not failed then return results end
+  local err = error_value.copy(failed)
+  err.results, err.failures, err.record = results, failures, job
+  return nil, err
+end
+
+--- Fetches the results of all batches of a job; see job:download. GET /v1/batch-query/jobs/{job_id}, and its files
+---@param job_id string
+---@param dir string made when it is missing
+---@param options table|nil as for batch:download
+---@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written, zuora.Error|nil err
+function Jobs:download(job_id, dir, options)
+  local where = "client.jobs:download"
+  local parts = record.parts(self, Jobs, where)
+  check.value(where, "job_id", job_id, "id")
+  check.value(where, "dir", dir, "line")
+  options = parts.caller:shared(check.options(where, options, options_of.download))
+  local job, err = job_new(parts, job_get(parts, job_id, options))
+  if not job then return nil, err end
+  return job_download(parts, job, dir, options)
+end
+
+--- Submits a job, waits for it, and downloads the results of all batches. POST /v1/batch-query, and what the wait and
+--- the downloads need
+---@param fields table see client.jobs:submit; per-call options in it are for the submit
+---@param dir string made when it is missing
+---@param options table|nil those of client.jobs:wait and of batch:download. timeout is the whole wait, request_timeout
+--- one request, total_timeout over everything
+---@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written
+---@return zuora.Error|nil err
+function Jobs:fetch(fields, dir, options)
+  local where = "client.jobs:fetch"
+  local parts = record.parts(self, Jobs, where)
+  check.value(where, "fields", fields, "table")
+  fields = check.options(where, fields, options_of.submit)
+  check.value(where, "dir", dir, "line")
+  options = check.options(where, options, options_of.fetch)
+  local body = submit.body(fields, function(...) parts.caller:log(...) end)
+  local request, waiting = fetch.options(parts.caller, options)
+  local job, err = job_new(parts, job_call(parts, operations.submit, body, check.rules(request, fields)))
+  if not job then return nil, err end
+  job, err = job_wait(parts, job, job.id, waiting())
+  if not job then return nil, err end
+  return job_download(parts, job, dir, request)
+end
+
 --- Fetches the results of all batches, side by side, into a directory: Name.csv for each. GET /v1/files/{id}
 ---@param dir string made when it is missing
 ---@param options table|nil as for batch:download
@@ -419,27 +488,7 @@ function Job:download(dir, options)
   local where = "job:download"
   local parts = record.parts(self, Job, where)
   check.value(where, "dir", dir, "line")
-  options = check.options(where, options, options_of.download)
-  local made, message = core.mkdir(dir)
-  if not made then return nil, error_value.new { kind = "file", message = message } end
-  local results, failures, tasks, failed = {}, {}, {}, nil
-  for i, name in ipairs(file_names(self)) do
-    tasks[i] = function()
-      local batch = self.batches[i]
-      local written, err = batch_file(parts, batch, dir .. "/" .. name, options)
-      if written then written.name = batch.name end
-      results[i], failures[i] = written, err
-    end
-  end
-  if #tasks == 0 then
-    return nil, error_value.new { kind = "failed", record = self,
-      message = ("job %s has no batches, it is %s"):format(tostring(self.id), tostring(self.status)) }
-  end
-  parts.caller.loop:run(tasks)
-  for i = 1, #tasks do failed = failed or failures[i] end
-  if not failed then return results end
-  return nil, error_value.new { kind = failed.kind, message = failed.message, results = results, failures = failures,
-    record = self }
+  return job_download(parts, self, dir, check.options(where, options, options_of.download))
 end
 
 ---@param caller table

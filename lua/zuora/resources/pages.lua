@@ -13,15 +13,20 @@ function pages.fail_short(what, received, count)
     message = ("%s ended after %d, and there should be %d"):format(what, received, count) }, 0)
 end
 
+--- How many there are in all, as Zuora says it.
+---@param value any
+---@return integer|nil
+function pages.total(value) return math.tointeger(tonumber(value)) end
+
 --- An iterator over the items of all pages. Nothing is given twice, though pages overlap when the list
--- changes meanwhile. It ends with an empty page, or with a short one when Zuora's count says that it is the
--- last: without a count a short page may be one that the server cut. Where it ends before the count is
+-- changes meanwhile. It ends with an empty page, or with a short one when Zuora's total says that it is the
+-- last: without a total a short page may be one that the server cut. Where it ends before the total is
 -- reached, and where a full page comes twice, so that the rest cannot be had, an error is raised; a nil
 -- would look like the end.
 ---@param what string "the search for reports", for messages
 ---@param size integer items of a full page
----@param fetch fun(received: integer, page: integer): table|nil, zuora.Error|nil the next page: a list of items
---- with `id`, and `count`, where Zuora says how many there are in all
+---@param fetch fun(received: integer, page: integer): table|nil, integer|zuora.Error|nil the next page: a list of
+--- items with `id`, and where Zuora says so, how many there are in all; or nil and an error
 ---@return fun(): table|nil
 function pages.each(what, size, fetch)
   local seen, page, at, number, received, over = {}, {}, 0, 0, 0, false
@@ -33,8 +38,8 @@ function pages.each(what, size, fetch)
 
   local function turn()
     number = number + 1
-    local items, err = fetch(received, number)
-    if not items then fail(err) end
+    local items, total = fetch(received, number)
+    if not items then fail(total) end
     page, at = {}, 0
     for _, item in ipairs(items) do
       if not seen[item.id] then
@@ -46,9 +51,8 @@ function pages.each(what, size, fetch)
       fail(error_value.new { kind = "incomplete", message = what .. " gave the same page twice" })
     end
     received = received + #items
-    local count = tonumber(items.count)
-    over = #page == 0 or #items < size and count ~= nil and received >= count
-    if over and count and received < count then pages.fail_short(what, received, math.tointeger(count) or count) end
+    over = #page == 0 or #items < size and total ~= nil and received >= total
+    if over and total and received < total then pages.fail_short(what, received, total) end
   end
 
   return function()

@@ -4,6 +4,7 @@
 -- API data only. What the verbs need of the client is in that metatable, too.
 
 local ascii = require "zuora.support.ascii"
+local check = require "zuora.support.check"
 
 local record = {}
 
@@ -27,12 +28,11 @@ end
 ---@param self any
 ---@param verbs table
 ---@param where string
----@param depth integer|nil how many functions are between the public one and the caller (0)
 ---@return table parts
-function record.parts(self, verbs, where, depth)
+function record.parts(self, verbs, where)
   local kind = type(self) == "table" and metatable(self)
   if not kind or kind.__index ~= verbs then
-    error(("%s was called without its object: write it with a colon"):format(where), 3 + (depth or 0))
+    check.misuse(("%s was called without its object: write it with a colon"):format(where))
   end
   return kind
 end

@@ -33,9 +33,9 @@ local options_of = {
   each = check.rules(call.options, { status = "list", columns = "list", sort = "list", page_size = "positive" }),
   pages = check.rules(call.options, { page_size = "positive" }),
   data = check.rules(call.options, { offset = "count", page_size = "positive" }),
-  export = check.rules(call.file_options, { pivoted = "boolean", raw = "boolean", verify = "total",
+  download = check.rules(call.file_options, { pivoted = "boolean", raw = "boolean", verify = "boolean",
     strict = "boolean" }),
-  rows = check.rules(call.file_options, rows.options, { pivoted = "boolean", verify = "total" }),
+  rows = check.rules(call.file_options, rows.options, { pivoted = "boolean", verify = "boolean" }),
   wait = check.rules(call.options, wait.options),
 }
 
@@ -117,18 +117,34 @@ local function run_pages(parts, run_id, options)
   end
 end
 
--- The export, to a path or (without one) as rows. With `verify = "total"` its records are held against
+-- The export, to a path or (without one) as rows. With `verify = true` its records are held against
 -- what report data says that there are.
 local function run_export(parts, run_id, path, options)
   local target = { what = "report run " .. run_id, path = path, export = path and not options.raw,
     parts = { { id = run_id, pivoted = options.pivoted or false } } }
   options = parts.caller:shared(options)
-  if options.verify == "total" then
+  if options.verify then
     local data, err = run_data(parts, run_id, check.rules(options, { page_size = 1 }))
     if not data then return nil, err end
     target.expected = math.tointeger(tonumber(data.total))
   end
   return parts.caller:file(operations.export, options, target)
+end
+
+local function run_start(parts, report_id, options)
+  local filters = options.filters
+  if filters and next(filters) == nil then filters = "[]" end -- no filters, in place of the report's own
+  local parameters = { reportId = report_id, viewType = options.view, body = filters }
+  return parts.caller:reporting(operations.start, parameters, options, function(response)
+    local run_id = type(response) == "table" and (response.reportRunId or response.id)
+    if not check.is(run_id, "id") then
+      return nil, "the answer to the start of report " .. report_id .. " has no 'reportRunId'"
+    end
+    response.id = run_id
+    response.reportId = response.reportId or report_id
+    response.reportType = response.reportType or options.view
+    return run_new(parts, response)
+  end)
 end
 
 -- Whatever a success says besides, the run is cancelled.
@@ -150,20 +166,8 @@ function ReportRuns:start(report_id, options)
   local parts = record.parts(self, ReportRuns, where)
   check.value(where, "report_id", report_id, "id")
   options = check.options(where, options, options_of.start)
-  local filters = options.filters
-  check.value(where, "filters", filters, "json")
-  if filters and next(filters) == nil then filters = "[]" end -- no filters, in place of the report's own
-  local parameters = { reportId = report_id, viewType = options.view, body = filters }
-  return parts.caller:reporting(operations.start, parameters, options, function(response)
-    local run_id = type(response) == "table" and (response.reportRunId or response.id)
-    if not check.is(run_id, "id") then
-      return nil, "the answer to the start of report " .. report_id .. " has no 'reportRunId'"
-    end
-    response.id = run_id
-    response.reportId = response.reportId or report_id
-    response.reportType = response.reportType or options.view
-    return run_new(parts, response)
-  end)
+  check.value(where, "filters", options.filters, "json")
+  return run_start(parts, report_id, options)
 end
 
 --- A run as it is now. GET /reportruns/{run_id}
@@ -213,8 +217,8 @@ local function find_list(response)
   end
   if not found and several then return nil end
   found = found or empty
-  if found then found.count = response.totalCount or response.total or response.count end
-  return found
+  if not found then return nil end
+  return found, pages.total(response.totalCount or response.total or response.count)
 end
 
 -- What a search sends, but for the page.
@@ -229,8 +233,11 @@ end
 
 local function list_page(parts, search, page, size, options)
   local body = { columns = search.columns, pagination = { currentPage = page, pageSize = size }, sort = search.sort }
-  return parts.caller:reporting(operations.list, { status = search.status, body = body }, options, function(response)
-    local runs = find_list(response)
+  local total
+  local parameters = { status = search.status, body = body }
+  local list, err = parts.caller:reporting(operations.list, parameters, options, function(response)
+    local runs
+    runs, total = find_list(response)
     if not runs then return nil, "the answer to the search for report runs has no list of runs" end
     for i, run in ipairs(runs) do
       if type(run) ~= "table" or not check.is(run.id, "id") then
@@ -240,12 +247,15 @@ local function list_page(parts, search, page, size, options)
     end
     return runs
   end)
+  if not list then return nil, err end
+  return list, total
 end
 
 --- Searches runs. POST /reportruns?status=…
 ---@param options table|nil status: string[] (by default the three in progress), columns: string[], page: integer
 --- (1), page_size: integer (250), sort: table (the newest first); and the per-call options
----@return zuora.ReportRun[]|nil runs, zuora.Error|nil err
+---@return zuora.ReportRun[]|nil runs
+---@return integer|zuora.Error|nil total how many there are in all, where Zuora says so; or the error
 function ReportRuns:list(options)
   local where = "client.reportruns:list"
   local parts = record.parts(self, ReportRuns, where)
@@ -306,17 +316,20 @@ end
 --- Writes a run's result into a file: UTF-8, comma-separated. GET /reportruns/export/{run_id}
 ---@param run_id string
 ---@param path string replaced when all has been received, and left alone otherwise
----@param options { pivoted: boolean|nil, raw: boolean|nil, verify: "total"|nil, strict: boolean|nil }|nil raw: the
+---@param options { pivoted: boolean|nil, raw: boolean|nil, verify: boolean|nil, strict: boolean|nil }|nil raw: the
 --- server's bytes (UTF-16, tabs); verify: hold the number of records against the total that report data names (one
 --- more call); strict = false: pad, keep or replace what is not as it should be (see zuora.rows)
 ---@return { path: string, bytes: integer, records: integer }|nil written, zuora.Error|nil err
-function ReportRuns:export(run_id, path, options)
-  local where = "client.reportruns:export"
+function ReportRuns:download(run_id, path, options)
+  local where = "client.reportruns:download"
   local parts = record.parts(self, ReportRuns, where)
   check.value(where, "run_id", run_id, "id")
   check.value(where, "path", path, "line")
-  return run_export(parts, run_id, path, check.options(where, options, options_of.export))
+  return run_export(parts, run_id, path, check.options(where, options, options_of.download))
 end
+
+-- Zuora's word for it.
+ReportRuns.export = ReportRuns.download
 
 --- The export read as rows, once all of it is here. GET /reportruns/export/{run_id}
 ---@param run_id string
@@ -375,13 +388,21 @@ function ReportRun:wait(options)
   return run_wait(parts, self, run_id, options)
 end
 
---- Cancels the run. DELETE /reportruns/{id}
+--- Cancels the run, and takes over what it is then. DELETE /reportruns/{id}, and GET
 ---@param options table|nil per-call options
----@return true|nil done, string|zuora.Error|nil message
+---@return zuora.ReportRun|nil self
+---@return string|zuora.Error|nil message Zuora's words, or the error
 function ReportRun:cancel(options)
   local where = "run:cancel"
   local parts = record.parts(self, ReportRun, where)
-  return run_cancel(parts, run_id_of(self, where), check.options(where, options, options_of.one))
+  local run_id = run_id_of(self, where)
+  options = parts.caller:shared(check.options(where, options, options_of.one))
+  local done, words = run_cancel(parts, run_id, options)
+  if not done then return nil, words end
+  local known, err = run_refresh(parts, self, run_id, options)
+  if known then return self, words end
+  err.message = "the run was cancelled, but what it is now could not be learnt: " .. err.message
+  return nil, err
 end
 
 --- The run's result as rows; see client.reportruns:rows.
@@ -395,16 +416,19 @@ function ReportRun:rows(options)
   return run_export(parts, run_id_of(self, where), nil, options)
 end
 
---- Writes the run's result into a file; see client.reportruns:export.
+--- Writes the run's result into a file; see client.reportruns:download.
 ---@param path string
 ---@param options table|nil
 ---@return { path: string, bytes: integer, records: integer }|nil written, zuora.Error|nil err
-function ReportRun:export(path, options)
-  local where = "run:export"
+function ReportRun:download(path, options)
+  local where = "run:download"
   local parts = record.parts(self, ReportRun, where)
   check.value(where, "path", path, "line")
-  return run_export(parts, run_id_of(self, where), path, check.options(where, options, options_of.export))
+  return run_export(parts, run_id_of(self, where), path, check.options(where, options, options_of.download))
 end
+
+-- Zuora's word for it.
+ReportRun.export = ReportRun.download
 
 --- All pages of the run's rows; see client.reportruns:pages.
 ---@param options table|nil
@@ -422,6 +446,25 @@ function ReportRun:data(options)
   local where = "run:data"
   local parts = record.parts(self, ReportRun, where)
   return run_data(parts, run_id_of(self, where), check.options(where, options, options_of.data))
+end
+
+--- The options of reportruns.fetch, for check.options.
+reportruns.fetch_options = check.rules(options_of.start, options_of.wait, options_of.download)
+
+--- Runs a report, waits for the run and downloads its result; see client.reports:fetch.
+---@param collection zuora.ReportRuns
+---@param report_id string
+---@param path string
+---@param options table for each request
+---@param waiting fun(): table for the wait
+---@return table|nil written, zuora.Error|nil err
+function reportruns.fetch(collection, report_id, path, options, waiting)
+  local parts = record.parts(collection, ReportRuns, "client.reports:fetch")
+  local run, err = run_start(parts, report_id, options)
+  if not run then return nil, err end
+  run, err = run_wait(parts, run, run.id, waiting())
+  if not run then return nil, err end
+  return run_export(parts, run.id, path, options)
 end
 
 ---@param caller table

@@ -5,8 +5,10 @@ local call = require "zuora.caller"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
+local fetch = require "zuora.resources.fetch"
 local pages = require "zuora.resources.pages"
 local record = require "zuora.resources.record"
+local reportruns = require "zuora.resources.reportruns"
 
 local operations = core.operations.reports
 
@@ -21,11 +23,15 @@ local Report = {}
 -- Fixed by Zuora.
 local PAGE = 50
 
+-- What is taken for an id, and not for a name.
+local REPORT_ID = "^" .. ("%x"):rep(32) .. "$"
+
 local options_of = {
   search = check.rules(call.options, { order_by = "name|updated_on", ascending = "boolean", start = "count",
     namespace = "text" }),
   each = check.rules(call.options, { order_by = "name|updated_on", ascending = "boolean", namespace = "text" }),
   find = check.rules(call.options, { namespace = "text" }),
+  fetch = check.rules(reportruns.fetch_options, { namespace = "text" }),
   labelled = check.rules(call.options, { page = "count", page_size = "positive", order_by = "name|updated_on",
     ascending = "boolean" }),
   copy = check.rules(call.keyed_options, { name = "text", label_ids = "list" }),
@@ -76,18 +82,44 @@ end
 
 local function search(parts, text, start, options)
   local parameters = { query = text, orderBy = order_text(options), searchStart = start, namespace = options.namespace }
-  return parts.caller:reporting(operations.search, parameters, options, function(response)
+  local total
+  local list, err = parts.caller:reporting(operations.search, parameters, options, function(response)
     if type(response) ~= "table" then return nil, "the answer to the search has no list of reports" end
-    local list, problem = report_list(parts, response.reports)
-    if list then list.count = math.tointeger(tonumber(response.count)) end
-    return list, problem
+    total = pages.total(response.count)
+    return report_list(parts, response.reports)
   end)
+  if not list then return nil, err end
+  return list, total
 end
 
 local function each(parts, text, options)
   return pages.each("the search for reports", PAGE, function(received)
     return search(parts, text, received > 0 and received or nil, options)
   end)
+end
+
+local function find(parts, name, options)
+  local found, others = {}, 0
+  local ok, problem = pcall(function()
+    for report in each(parts, name, parts.caller:shared(options)) do
+      if report.name == name then found[#found + 1] = report else others = others + 1 end
+    end
+  end)
+  if not ok then
+    if error_value.is(problem) then return nil, problem end
+    error(problem, 0)
+  end
+  if #found == 1 then return found[1] end
+  if #found == 0 then
+    local hint = name:find(("[A-Za-z0-9]"):rep(3)) and ""
+      or "; Zuora's search ignores words of less than three letters"
+    return nil, error_value.new { kind = "not_found", reports = found,
+      message = ("no report has the name \"%s\" (%d others were found%s)"):format(name, others, hint) }
+  end
+  local ids = {}
+  for i, report in ipairs(found) do ids[i] = report.id end
+  return nil, error_value.new { kind = "ambiguous", reports = found,
+    message = ("%d reports have the name \"%s\": %s"):format(#found, name, table.concat(ids, ", ")) }
 end
 
 -- Ids for the address or the body of a call, as Zuora's ids are.
@@ -106,10 +138,19 @@ local function check_definition(where, definition)
   return sent
 end
 
+local function save(parts, report_id, sent, options)
+  local parameters = { id = report_id, body = sent }
+  return parts.caller:reporting(operations.save, parameters, options, function(response)
+    if is_report(response) then return response end
+    sent.id = report_id -- a success in words
+    return sent
+  end)
+end
+
 -- The head of a method: the parts, the checked options, and the name for messages.
 local function enter(self, name, options)
   local where = "client.reports:" .. name
-  local parts = record.parts(self, Reports, where, 1)
+  local parts = record.parts(self, Reports, where)
   local rules = options_of[name] or operations[name].safe and call.options or call.keyed_options
   options = check.options(where, options, rules, 1)
   parts.caller:check_offered(where, operations[name], 1)
@@ -123,8 +164,8 @@ end
 ---@param text string
 ---@param options table|nil order_by ("name" or "updated_on"; `ascending` alone stands for the latter), ascending
 --- (true), start (how many to skip), namespace ("ADVANCED"); and the per-call options
----@return zuora.Report[]|nil reports at most 50, with `count` as Zuora gives it
----@return zuora.Error|nil err
+---@return zuora.Report[]|nil reports at most 50
+---@return integer|zuora.Error|nil total how many there are in all, where Zuora says so; or the error
 function Reports:search(text, options)
   local where = "client.reports:search"
   local parts = record.parts(self, Reports, where)
@@ -149,33 +190,38 @@ end
 ---@param name string
 ---@param options table|nil namespace, and the per-call options
 ---@return zuora.Report|nil report
----@return zuora.Error|nil err kind `api` when there is none of that name, or several (err.reports)
+---@return zuora.Error|nil err kind `not_found` when there is none of that name, `ambiguous` when there are several
+--- (err.reports)
 function Reports:find(name, options)
   local where = "client.reports:find"
   local parts = record.parts(self, Reports, where)
   check.value(where, "name", name, "text")
   options = check.options(where, options, options_of.find)
-  local found, others = {}, 0
-  local ok, problem = pcall(function()
-    for report in each(parts, name, parts.caller:shared(options)) do
-      if report.name == name then found[#found + 1] = report else others = others + 1 end
-    end
-  end)
-  if not ok then
-    if error_value.is(problem) then return nil, problem end
-    error(problem, 0)
+  return find(parts, name, options)
+end
+
+--- Runs a report, waits for the run, and downloads its result. POST /reports/{id}/reportrun, and what the wait and the
+--- download need
+---@param report string its id (32 hexadecimal digits), or its name: see find
+---@param path string replaced when all has been received, and left alone otherwise
+---@param options table view ("Detail" or "Summary"), filters; those of client.reportruns:wait and :download; namespace
+--- (of a name). timeout is the whole wait, request_timeout one request, total_timeout over everything
+---@return { path: string, bytes: integer, records: integer }|nil written, zuora.Error|nil err
+function Reports:fetch(report, path, options)
+  local where = "client.reports:fetch"
+  local parts = record.parts(self, Reports, where)
+  check.value(where, "report", report, "text")
+  check.value(where, "path", path, "line")
+  options = check.options(where, options, options_of.fetch)
+  check.value(where, "filters", options.filters, "json")
+  local request, waiting = fetch.options(parts.caller, options)
+  local report_id = report:match(REPORT_ID)
+  if not report_id then
+    local found, err = find(parts, report, request)
+    if not found then return nil, err end
+    report_id = found.id
   end
-  if #found == 1 then return found[1] end
-  if #found == 0 then
-    local hint = name:find(("[A-Za-z0-9]"):rep(3)) and ""
-      or "; Zuora's search ignores words of less than three letters"
-    return nil, error_value.new { kind = "api", reports = found,
-      message = ("no report has the name \"%s\" (%d others were found%s)"):format(name, others, hint) }
-  end
-  local ids = {}
-  for i, report in ipairs(found) do ids[i] = report.id end
-  return nil, error_value.new { kind = "api", reports = found,
-    message = ("%d reports have the name \"%s\": %s"):format(#found, name, table.concat(ids, ", ")) }
+  return reportruns.fetch(parts.report.reportruns, report_id, path, request, waiting)
 end
 
 --- The reports in this user's "My Reports". GET /reports (older hosts)
@@ -218,8 +264,8 @@ end
 ---@param label_id string
 ---@param options { page: integer|nil, page_size: integer|nil, order_by: string|nil, ascending: boolean|nil }|nil
 --- page: from 0, page_size: 20 by default; without either Zuora chooses; and the per-call options
----@return zuora.Report[]|nil reports with totalCount, totalPage, pageNo and pageSize where Zuora gives them
----@return zuora.Error|nil err
+---@return zuora.Report[]|nil reports
+---@return integer|zuora.Error|nil total how many there are in all, where Zuora says so; or the error
 function Reports:labelled(label_id, options)
   local parts, where
   parts, options, where = enter(self, "labelled", options)
@@ -229,13 +275,14 @@ function Reports:labelled(label_id, options)
     paging = ('{"pageNo":%d,"pageSize":%d}'):format(options.page or 0, options.page_size or 20)
   end
   local parameters = { labelId = label_id, paging = paging, orderBy = order_text(options) }
-  return parts.caller:reporting(operations.labelled, parameters, options, function(response)
+  local total
+  local list, err = parts.caller:reporting(operations.labelled, parameters, options, function(response)
     if type(response) ~= "table" then return nil, "the answer has no list of reports" end
-    local list, problem = report_list(parts, response.elements or response)
-    if not list then return nil, problem end
-    for _, name in ipairs { "totalCount", "totalPage", "pageNo", "pageSize" } do list[name] = response[name] end
-    return list
+    total = pages.total(response.totalCount)
+    return report_list(parts, response.elements or response)
   end)
+  if not list then return nil, err end
+  return list, total
 end
 
 local function label_list(parts, operation, parameters, options)
@@ -317,13 +364,7 @@ function Reports:save(report_id, report, options)
   local parts, where
   parts, options, where = enter(self, "save", options)
   check.value(where, "report_id", report_id, "id")
-  local sent = check_definition(where, report)
-  local parameters = { id = report_id, body = sent }
-  local saved, err = parts.caller:reporting(operations.save, parameters, options, function(response)
-    if is_report(response) then return response end
-    sent.id = report_id -- a success in words
-    return sent
-  end)
+  local saved, err = save(parts, report_id, check_definition(where, report), options)
   if not saved then return nil, err end
   return report_new(parts, saved)
 end
@@ -408,12 +449,71 @@ function Report:last(options)
   return parts.reportruns:last(self.id, options)
 end
 
+--- What there is to know of it besides; see client.reports:details.
+---@param options table|nil per-call options
+---@return table|nil details, zuora.Error|nil err
+function Report:details(options)
+  return record.parts(self, Report, "report:details").reports:details(self.id, options)
+end
+
+--- Saves the report as this record is now, and takes over what Zuora says of it; see client.reports:save.
+---@param options table|nil per-call options
+---@return zuora.Report|nil self, zuora.Error|nil err
+function Report:save(options)
+  local where = "report:save"
+  local parts = record.parts(self, Report, where)
+  check.value(where, "id", self.id, "id")
+  options = check.options(where, options, call.keyed_options)
+  parts.caller:check_offered(where, operations.save)
+  local saved, err = save(parts, self.id, check_definition(where, self), options)
+  if not saved then return nil, err end
+  return record.replace(self, saved)
+end
+
+--- Copies it; see client.reports:copy.
+---@param options { name: string|nil, label_ids: string[]|nil }|nil and the per-call options
+---@return zuora.Report|nil copy, zuora.Error|nil err
+function Report:copy(options)
+  return record.parts(self, Report, "report:copy").reports:copy(self.id, options)
+end
+
+--- Deletes it; see client.reports:delete.
+---@param options table|nil per-call options
+---@return true|nil done, string|zuora.Error|nil message
+function Report:delete(options)
+  return record.parts(self, Report, "report:delete").reports:delete(self.id, options)
+end
+
+--- Its labels; see client.reports:labels_of.
+---@param options table|nil per-call options
+---@return table[]|nil labels, zuora.Error|nil err
+function Report:labels(options)
+  return record.parts(self, Report, "report:labels").reports:labels_of(self.id, options)
+end
+
+--- Gives it more labels; see client.reports:attach.
+---@param label_ids string[]
+---@param options table|nil per-call options
+---@return true|nil done, string|zuora.Error|nil message
+function Report:attach(label_ids, options)
+  return record.parts(self, Report, "report:attach").reports:attach(self.id, label_ids, options)
+end
+
+--- Takes labels from it; see client.reports:detach.
+---@param label_ids string[]
+---@param options table|nil per-call options
+---@return true|nil done, string|zuora.Error|nil message
+function Report:detach(label_ids, options)
+  return record.parts(self, Report, "report:detach").reports:detach(self.id, label_ids, options)
+end
+
 ---@param caller table
----@param reportruns zuora.ReportRuns
+---@param runs zuora.ReportRuns
 ---@return zuora.Reports
-function reports.new(caller, reportruns)
-  local report = record.kind("zuora.Report", Report, { caller = caller, reportruns = reportruns })
-  return setmetatable({}, record.kind("zuora.Reports", Reports, { caller = caller, report = report }))
+function reports.new(caller, runs)
+  local report = record.kind("zuora.Report", Report, { caller = caller, reportruns = runs })
+  report.reports = setmetatable({}, record.kind("zuora.Reports", Reports, { caller = caller, report = report }))
+  return report.reports
 end
 
 return reports

@@ -1,0 +1,44 @@
+-- A report or a job from its start to its file, in one call.
+
+local support = require "spec.support"
+
+describe("fetch", function()
+  local sim, client, directory
+
+  setup(function()
+    sim = support.simulator { reports = {
+      [support.REPORT] = { name = "Fetched report", columns = { "A" }, rows = { { "1" }, { "2" } } } } }
+    client = support.client(sim)
+  end)
+  teardown(function()
+    client:close()
+    sim:stop()
+  end)
+  before_each(function()
+    sim:heal()
+    directory = support.scratch "fetch"
+  end)
+
+  it("fetches a report by its name, and a job, in one call each", function()
+    local name = "Fetched report"
+    local options = { view = "Detail", verify = true, min = 0.01, timeout = 20 }
+    local written = assert(client.reports:fetch(name, directory .. "/a.csv", options))
+    assert.equal(directory .. "/a.csv", written.path)
+    assert.is_true(written.records > 0)
+    assert.equal("not_found", select(2, client.reports:fetch("nonesuch", directory .. "/b.csv", options)).kind)
+    assert.is_false((pcall(client.reports.fetch, client.reports, name, "x", { view = "Detail", verfy = true })))
+    local files = assert(client.jobs:fetch({ queries = { A = "select Id from Account" } }, directory, { min = 0.01, timeout = 20 }))
+    assert.equal(directory .. "/A.csv", files[1].path)
+    assert.is_false((pcall(client.jobs.fetch, client.jobs, { queries = { A = "x" } }, directory, { verfy = true })))
+  end)
+
+  it("ends a wait with the deadline over everything", function()
+    sim:fault { on = "GET */jobs/*", kind = "status", status = 200, times = "always",
+      body = '{"id":"J","status":"executing"}' }
+    sim:fault { on = "POST /v1/batch-query", kind = "status", status = 200, body = '{"id":"J","status":"submitted"}' }
+    local found, err = client.jobs:fetch({ queries = { "select Id from Account" } }, directory,
+      { total_timeout = 0.3, min = 0.05 })
+    assert.is_nil(found)
+    assert.equal("timeout", err.kind)
+  end)
+end)
