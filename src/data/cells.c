@@ -3,7 +3,6 @@
  */
 #include "rows.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define LAZY_CLASS "zuora.row"

@@ -8,7 +8,6 @@
 #include "../base/base.h"
 
 #include <curl/curl.h>
-#include <sys/stat.h>
 
 #if LIBCURL_VERSION_NUM < 0x075500
 #error "libcurl 7.85.0 or newer is needed (CURLOPT_PROTOCOLS_STR)"

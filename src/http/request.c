@@ -6,9 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/select.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* The connection is there and the request goes out: from now on the answer is waited for. */
 static int request_on_send(void *context, char *remote_ip, char *local_ip, int remote_port,
