@@ -21,6 +21,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <link.h>
 #include <malloc.h>
 #include <stdatomic.h>
@@ -107,7 +108,9 @@ static bool plan_counts(void) {
 }
 
 static bool plan_strikes_library(const void *caller) {
-  return plan.armed && !plan.lua && code_holds(&plan.code, caller) && plan_counts();
+  if (!plan.armed || plan.lua || !code_holds(&plan.code, caller) || !plan_counts()) return false;
+  errno = ENOMEM; /* as malloc says it */
+  return true;
 }
 
 static bool plan_strikes_lua(const void *block, size_t size) {
