@@ -402,6 +402,26 @@ describe("zuora.tasks.scheduler", function()
     }
   end)
 
+  it("looks in a step for what a failed one has lost, though nothing else goes on", function()
+    local request, events, close = { finished = function(self) return self.over end }, {}, coroutine.close
+    local own_clock = { now = clock.now }
+    local own = loop_module.new({ running = function() return request.over and 0 or 1 end }, own_clock)
+    local function fail() error("not enough memory", 0) end
+    function own_clock.step()
+      request.over, own.make_ready, coroutine.close = true, fail, fail -- luacheck: ignore
+      fail()
+    end
+    assert.is_false((pcall(own.run, own, { function()
+      local _ <close> = scope(events, "closed")
+      own:await(request)
+    end })))
+    own.make_ready, coroutine.close = nil, close -- luacheck: ignore
+    function own_clock.step() return 0, {} end
+    assert.same({}, events)
+    own:step(0)
+    assert.same({ "closed" }, events)
+  end)
+
   it("does not sleep in a step when there is nothing to do", function()
     assert.is_false(loop:step(10))
     assert.equal(0, clock.total())

@@ -232,7 +232,8 @@ end
 ---@return boolean busy true while anything is left to do
 function Scheduler:step(seconds)
   if self.root:unreported() then seconds = 0 end
-  if not self.root:is_empty() or self.session:running() > 0 or self:active() then self:turn(seconds) end
+  local is_busy = not self.root:is_empty() or self.session:running() > 0
+  if is_busy or self.stepping or self:active() then self:turn(seconds) end
   if not self:active() then
     self:fire_timers()
     self:run_ready()
