@@ -13,6 +13,7 @@ local files = require "zuora.resources.files"
 local hosts = require "zuora.caller.hosts"
 local jobs = require "zuora.resources.jobs"
 local queries = require "zuora.resources.queries"
+local mask = require "zuora.caller.mask"
 local rate = require "zuora.caller.rate"
 local raw = require "zuora.resources.request"
 local reportruns = require "zuora.resources.reportruns"
@@ -73,7 +74,7 @@ function client.new(options, seams)
     rate = rate.new(clock.now, values.rate_reserve),
     semaphore = semaphore.new(loop, values.concurrency_limit),
     policy = retry.new { retry_after_limit = values.retry_after_limit, random = random },
-    entity_header = read.entity_header,
+    entity_header = read.entity_header, proxy_secrets = mask.of_proxies(defaults.proxy),
   }
   caller.credentials = credentials_of(options, read.kind, caller)
 

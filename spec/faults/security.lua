@@ -215,7 +215,7 @@ return {
         os.execute("mkdir " .. directory)
         support.write(directory .. "/evil", "before")
         local client = w:played { csv("a\n1\n", { ["Content-Disposition"] = ('attachment; filename="%s"'):format(name) }) }
-        local written = assert(client.files:download("f", directory .. "/"))
+        local written = assert(client.files:download("f", { directory = directory }))
         assert(written.path:sub(1, #directory + 1) == directory .. "/" and not written.path:sub(#directory + 2):find "/")
         assert(#support.listing(directory) == 2 and support.read(directory .. "/evil") == "before")
       end

@@ -129,7 +129,7 @@ return {
         if c.plain or request.headers["proxy-authorization"] == "Basic cGxhbnRlZC51c2VyOnBsYW50ZWQtcHJveHk=" then
           w:serve(c, request)
         else
-          c:send(reply("planted-proxy?", { ["Proxy-Authenticate"] = "Basic realm=x" }, "407 Who are you"))
+          c:send(reply("no", { ["Proxy-Authenticate"] = "Basic realm=x" }, "407 Who are you"))
         end
       end
       local proxy = w:wire { always = asks }

@@ -158,7 +158,7 @@ local FROM_OUTSIDE = { "message", "body", "code", "process_id", "request_id", "t
 
 -- Should a server have sent a secret back, it goes no further; nor does a link that bears its own signature.
 function Caller:masked(text)
-  return text and mask.links(self.credentials.mask(text))
+  return text and mask.links(mask.text(self.credentials.mask(text), self.proxy_secrets))
 end
 
 function Caller:mask(err)

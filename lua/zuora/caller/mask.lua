@@ -91,6 +91,21 @@ function mask.text(text, secrets)
   return text
 end
 
+--- User names and passwords of the proxies that requests may go through: the option's, and the environment's.
+---@param proxy string|nil the option
+---@return string[] secrets
+function mask.of_proxies(proxy)
+  local secrets = {}
+  local function add(url)
+    for secret in ((url or ""):match "^[^@]*//([^/]*)@" or ""):gmatch "[^:]+" do secrets[#secrets + 1] = secret end
+  end
+  add(proxy)
+  for _, name in ipairs { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" } do
+    add(os.getenv(name))
+  end
+  return secrets
+end
+
 --- The text without links that bear parameters: whoever has one with a signature can use it.
 ---@param text string
 ---@return string
