@@ -23,10 +23,10 @@ end
 ---@param options table
 function rows.check(where, options)
   for name, kind in pairs(options.types or {}) do
-    check.value(where, "types", name, "string", 1)
-    check.value(where, ("types[%q]"):format(name), kind, TYPES, 1)
+    check.value(where, "types", name, "string")
+    check.value(where, ("types[%q]"):format(name), kind, TYPES)
   end
-  for _, name in ipairs(options.columns or {}) do check.value(where, "columns", name, "string_or_empty", 1) end
+  for _, name in ipairs(options.columns or {}) do check.value(where, "columns", name, "string_or_empty") end
 end
 
 --- Opens a file for reading rows.

@@ -214,9 +214,9 @@ end
 local function check_since(where, since)
   if since == nil or type(since) == "string" and since:match(START_TIME) then return end
   if type(since) == "table" then
-    check.value(where, "since.id", since.id, "id", 1)
+    check.value(where, "since.id", since.id, "id")
   elseif not check.is(since, "id") then
-    check.fail(where, "since", "a job, its id, or a startTime expected", 1)
+    check.fail(where, "since", "a job, its id, or a startTime expected")
   end
 end
 

@@ -224,10 +224,10 @@ end
 -- What a search sends, but for the page.
 local function search_of(where, options)
   local status = options.status or IN_PROGRESS
-  for _, one in ipairs(status) do check.value(where, "status", one, "text", 1) end
+  for _, one in ipairs(status) do check.value(where, "status", one, "text") end
   local search = { status = status, columns = options.columns or COLUMNS, sort = options.sort or NEWEST_FIRST }
-  check.value(where, "columns", search.columns, "json", 1)
-  check.value(where, "sort", search.sort, "json", 1)
+  check.value(where, "columns", search.columns, "json")
+  check.value(where, "sort", search.sort, "json")
   return search
 end
 
@@ -362,7 +362,7 @@ end
 
 local function run_id_of(run, where)
   local id = run.id or run.reportRunId
-  check.value(where, "id", id, "id", 1)
+  check.value(where, "id", id, "id")
   return id
 end
 

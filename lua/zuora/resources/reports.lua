@@ -124,17 +124,17 @@ end
 
 -- Ids for the address or the body of a call, as Zuora's ids are.
 local function check_ids(where, argument, ids)
-  check.value(where, argument, ids, "list", 1)
-  for _, id in ipairs(ids) do check.value(where, argument, id, "id", 1) end
+  check.value(where, argument, ids, "list")
+  for _, id in ipairs(ids) do check.value(where, argument, id, "id") end
   return ids
 end
 
 -- What is sent of a report: its data, whatever record it came from.
 local function check_definition(where, definition)
-  check.value(where, "report", definition, "table", 1)
+  check.value(where, "report", definition, "table")
   local sent = {}
   for name, value in pairs(definition) do sent[name] = value end
-  check.value(where, "report", sent, "json", 1)
+  check.value(where, "report", sent, "json")
   return sent
 end
 
@@ -152,8 +152,8 @@ local function enter(self, name, options)
   local where = "client.reports:" .. name
   local parts = record.parts(self, Reports, where)
   local rules = options_of[name] or operations[name].safe and call.options or call.keyed_options
-  options = check.options(where, options, rules, 1)
-  parts.caller:check_offered(where, operations[name], 1)
+  options = check.options(where, options, rules)
+  parts.caller:check_offered(where, operations[name])
   return parts, options, where
 end
 

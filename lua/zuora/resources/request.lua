@@ -26,32 +26,32 @@ for name in ("authorization apiaccesskeyid apisecretaccesskey cookie host idempo
 end
 
 local function check_path(path)
-  if path:sub(1, 1) ~= "/" then check.fail(WHERE, "path", "must begin with a slash", 1) end
+  if path:sub(1, 1) ~= "/" then check.fail(WHERE, "path", "must begin with a slash") end
   if path:find "[?#%s\\]" then
-    check.fail(WHERE, "path", "has no blanks and no ? # \\: parameters go into query, names through zuora.escape", 1)
+    check.fail(WHERE, "path", "has no blanks and no ? # \\: parameters go into query, names through zuora.escape")
   end
   for segment in path:gmatch "[^/]+" do
     local plain = segment:gsub("%%2[eE]", ".")
-    if plain == "." or plain == ".." then check.fail(WHERE, "path", "has no '.' or '..'", 1) end
+    if plain == "." or plain == ".." then check.fail(WHERE, "path", "has no '.' or '..'") end
   end
 end
 
 local function check_headers(headers)
   for name, value in pairs(headers or {}) do
     local argument = "headers." .. tostring(name)
-    check.value(WHERE, argument, name, "text", 1)
-    check.value(WHERE, argument, value, "line", 1)
-    if not value:find "%S" then check.fail(WHERE, argument, "is blank", 1) end
-    if not name:find "^[A-Za-z0-9-]+$" then check.fail(WHERE, argument, "the name of a header expected", 1) end
+    check.value(WHERE, argument, name, "text")
+    check.value(WHERE, argument, value, "line")
+    if not value:find "%S" then check.fail(WHERE, argument, "is blank") end
+    if not name:find "^[A-Za-z0-9-]+$" then check.fail(WHERE, argument, "the name of a header expected") end
     if RESERVED[ascii.lower(name)] then
-      check.fail(WHERE, argument, "is the client's own business, or has an option of its own", 1)
+      check.fail(WHERE, argument, "is the client's own business, or has an option of its own")
     end
   end
 end
 
 local function add_pair(pairs_of, name, value)
   if type(value) == "boolean" or math.type(value) == "integer" then value = tostring(value) end
-  check.value(WHERE, "query." .. name, value, "string_or_empty", 2)
+  check.value(WHERE, "query." .. name, value, "string_or_empty")
   pairs_of[#pairs_of + 1] = core.escape(name) .. "=" .. core.escape(value)
 end
 
@@ -59,14 +59,14 @@ end
 local function query_text(query)
   local names, pairs_of = {}, {}
   for name in pairs(query or {}) do
-    check.value(WHERE, "query", name, "string", 1)
+    check.value(WHERE, "query", name, "string")
     names[#names + 1] = name
   end
   table.sort(names)
   for _, name in ipairs(names) do
     local value = query[name]
     if type(value) ~= "table" then value = { value } end
-    check.value(WHERE, "query." .. name, value, "list", 1)
+    check.value(WHERE, "query." .. name, value, "list")
     for _, one in ipairs(value) do add_pair(pairs_of, name, one) end
   end
   return table.concat(pairs_of, "&")
@@ -74,7 +74,7 @@ end
 
 local function body_text(body)
   if body == nil or type(body) == "string" then return body end
-  check.value(WHERE, "body", body, "json", 1)
+  check.value(WHERE, "body", body, "json")
   return core.encode(body)
 end
 

@@ -26,22 +26,21 @@ local QUERY_FIELDS = { name = "text", query = "string!", type = "zoql|zoqlexport
   convertToCurrencies = "any", deleted = "table" }
 local DELETED_FIELDS = { column = "text!", format = "Numeric|Boolean!", forceExport = "boolean" }
 
--- Every check below is `depth` functions away from submit.body, which the public function calls.
-local function fail(argument, problem, depth) check.fail(WHERE, argument, problem, depth + 2) end
+local function fail(argument, problem) check.fail(WHERE, argument, problem) end
 
-local function check_value(argument, value, kind, depth) check.value(WHERE, argument, value, kind, depth + 2) end
+local function check_value(argument, value, kind) check.value(WHERE, argument, value, kind) end
 
 -- A table with a closed set of fields, somewhere inside the arguments.
-local function check_table(argument, value, rules, depth)
-  check_value(argument, value, "table", depth + 1)
+local function check_table(argument, value, rules)
+  check_value(argument, value, "table")
   for name, part in pairs(value) do
     local rule = rules[name]
     local place = argument .. "." .. tostring(name)
-    if not rule then fail(place, "unknown field", depth + 1) end
-    check_value(place, part, (rule:gsub("!", "")), depth + 1)
+    if not rule then fail(place, "unknown field") end
+    check_value(place, part, (rule:gsub("!", "")))
   end
   for name, rule in pairs(rules) do
-    if rule:find("!", 1, true) and value[name] == nil then fail(argument .. "." .. name, "missing", depth + 1) end
+    if rule:find("!", 1, true) and value[name] == nil then fail(argument .. "." .. name, "missing") end
   end
 end
 
@@ -76,25 +75,25 @@ end
 
 -- One query as it is sent; the type is Export ZOQL unless it says otherwise.
 local function query_of(argument, given, stateful)
-  check_table(argument, given, QUERY_FIELDS, 2)
+  check_table(argument, given, QUERY_FIELDS)
   local query = {}
   for name, value in pairs(given) do query[name] = value end
   query.type = query.type or "zoqlexport"
   query.apiVersion = version_text(query.apiVersion)
-  if query.apiVersion ~= nil then check_value(argument .. ".apiVersion", query.apiVersion, "text", 2) end
+  if query.apiVersion ~= nil then check_value(argument .. ".apiVersion", query.apiVersion, "text") end
   local currencies = query.convertToCurrencies
   if type(currencies) == "table" then
-    check_value(argument .. ".convertToCurrencies", currencies, "list", 2)
-    for _, currency in ipairs(currencies) do check_value(argument .. ".convertToCurrencies", currency, "text", 2) end
+    check_value(argument .. ".convertToCurrencies", currencies, "list")
+    for _, currency in ipairs(currencies) do check_value(argument .. ".convertToCurrencies", currency, "text") end
     query.convertToCurrencies = table.concat(currencies, ",")
   end
   if currencies ~= nil then
-    check_value(argument .. ".convertToCurrencies", query.convertToCurrencies, "text", 2)
+    check_value(argument .. ".convertToCurrencies", query.convertToCurrencies, "text")
   end
   if query.deleted then
-    check_table(argument .. ".deleted", query.deleted, DELETED_FIELDS, 2)
+    check_table(argument .. ".deleted", query.deleted, DELETED_FIELDS)
     if not stateful and not query.deleted.forceExport then
-      fail(argument .. ".deleted.forceExport", "must be true in a stateless job", 2)
+      fail(argument .. ".deleted.forceExport", "must be true in a stateless job")
     end
   end
   return query
@@ -104,12 +103,12 @@ end
 -- names of their places.
 local function listed(queries)
   if #queries > 0 or next(queries) == nil then
-    check_value("queries", queries, "list", 2)
+    check_value("queries", queries, "list")
     return queries, {}
   end
   local names, list, places = {}, {}, {}
   for name in pairs(queries) do
-    check_value("queries", name, "text", 2)
+    check_value("queries", name, "text")
     names[#names + 1] = name
   end
   table.sort(names)
@@ -118,7 +117,7 @@ local function listed(queries)
     if type(given) == "table" then
       local named = {}
       for field, value in pairs(given) do named[field] = value end
-      if named.name ~= nil and named.name ~= name then fail(("queries.%s.name"):format(name), "is another name", 2) end
+      if named.name ~= nil and named.name ~= name then fail(("queries.%s.name"):format(name), "is another name") end
       named.name = name
       given = named
     elseif type(given) == "string" then
@@ -152,16 +151,16 @@ local function name_texts(list)
 end
 
 local function queries_of(queries, stateful)
-  check_value("queries", queries, "table", 1)
+  check_value("queries", queries, "table")
   local list, places = listed(queries)
   list = name_texts(list)
-  if #list > QUERY_LIMIT then fail("queries", ("at most %d expected, got %d"):format(QUERY_LIMIT, #list), 1) end
+  if #list > QUERY_LIMIT then fail("queries", ("at most %d expected, got %d"):format(QUERY_LIMIT, #list)) end
   local sent, names = {}, {}
   for i, given in ipairs(list) do
     local argument = places[i] or ("queries[%d]"):format(i)
     sent[i] = query_of(argument, given, stateful)
     local name = sent[i].name
-    if name and names[name] then fail(argument .. ".name", ("is that of queries[%d], too"):format(names[name]), 1) end
+    if name and names[name] then fail(argument .. ".name", ("is that of queries[%d], too"):format(names[name])) end
     if name then names[name] = i end
   end
   return sent
@@ -175,44 +174,43 @@ local function version_of(fields)
   local version = version_text(fields.version)
   if version == nil then return stateful and "1.1" or "1.0" end
   if type(version) ~= "string" or not version:match "^%d+%.%d+$" then
-    fail("version", "a number such as 1.1 expected", 1)
+    fail("version", "a number such as 1.1 expected")
   end
   if stateful and tonumber(version) < 1.1 then
-    fail("version", "1.0 is stateless: leave version out, or partner and project", 1)
+    fail("version", "1.0 is stateless: leave version out, or partner and project")
   end
   return version
 end
 
 local function check_format(format)
   local known = { csv = true, zip = true, gzip = true }
-  if not known[ascii.lower(format)] then fail("format", "one of csv, zip, gzip expected", 1) end
+  if not known[ascii.lower(format)] then fail("format", "one of csv, zip, gzip expected") end
 end
 
 local function check_fields(fields, stateful)
   if (fields.partner == nil) ~= (fields.project == nil) then
-    fail(fields.partner == nil and "partner" or "project", "partner and project go together", 1)
+    fail(fields.partner == nil and "partner" or "project", "partner and project go together")
   end
   if fields.name and (utf8.len(fields.name) or #fields.name) > NAME_LIMIT then
-    fail("name", ("at most %d characters expected"):format(NAME_LIMIT), 1)
+    fail("name", ("at most %d characters expected"):format(NAME_LIMIT))
   end
   local offset = fields.offset
   if offset and (offset < 0 or offset > OFFSET_LIMIT) then
-    fail("offset", ("seconds from 0 to %d expected"):format(OFFSET_LIMIT), 1)
+    fail("offset", ("seconds from 0 to %d expected"):format(OFFSET_LIMIT))
   end
   local url = fields.notifyUrl
-  if url and #url >= URL_LIMIT then fail("notifyUrl", ("less than %d characters expected"):format(URL_LIMIT), 1) end
+  if url and #url >= URL_LIMIT then fail("notifyUrl", ("less than %d characters expected"):format(URL_LIMIT)) end
   if url and not (url:find("${JOBID}", 1, true) and url:find("${STATUS}", 1, true)) then
-    fail("notifyUrl", "must hold ${JOBID} and ${STATUS}", 1)
+    fail("notifyUrl", "must hold ${JOBID} and ${STATUS}")
   end
   local time = fields.incrementalTime
   if time and not (time:match "^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$" and core.time(time)) then
-    fail("incrementalTime", "yyyy-MM-dd HH:mm:ss expected", 1)
+    fail("incrementalTime", "yyyy-MM-dd HH:mm:ss expected")
   end
-  if time and not stateful then fail("incrementalTime", "goes with partner and project", 1) end
+  if time and not stateful then fail("incrementalTime", "goes with partner and project") end
 end
 
---- The body of a submit, from what the user gives. Called by the public function itself, so that misuse raises
--- at the user's line.
+--- The body of a submit, from what the user gives.
 ---@param fields table checked by check.options with submit.fields
 ---@param log fun(format: string, ...): nil for warnings
 ---@return table body
@@ -228,7 +226,7 @@ function submit.body(fields, log)
     sent.queries = queries_of(fields.queries, stateful)
     for _, query in ipairs(sent.queries) do warn_of_traps(query, log) end
   elseif not stateful then
-    fail("queries", "missing: only a stateful job (partner, project) can run its last queries again", 0)
+    fail("queries", "missing: only a stateful job (partner, project) can run its last queries again")
   end
   return sent
 end
