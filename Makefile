@@ -1,6 +1,6 @@
 # make            build the module into build/
 # make demo       install what is missing, build, run the main job against a local simulator
-# make test       the same, then lint, a part of each check, and all specs
+# make test       the same, then lint, a part of the checks, and all specs
 # make test-big   results of 2 GiB in a few MiB of memory
 # make check      all that watches: check-static, -asan, -tsan, -valgrind, -gc, -api, -clang, -cjson
 # make torture    every allocation and every system call fails once, under sanitizers
@@ -115,15 +115,11 @@ check-deps: NEEDED += $(DEBIAN_PACKAGES_FOR_CHECKS)
 check-deps: deps
 CHECK_DEPS = check-deps
 
-# A part of each, for `test`: where its tool is installed.
+# A part of what the compilers can watch, for `test`.
 SMOKE = $(MAKE) --no-print-directory CHECK_DEPS=
 smoke: lint
-	$(SMOKE) check-asan SPECS="spec/session_spec.lua spec/sink_spec.lua spec/rows_spec.lua"
+	$(SMOKE) check-asan SPECS="spec/session_spec.lua spec/sink_spec.lua"
 	$(SMOKE) check-tsan
-	$(SMOKE) check-gc SPECS="spec/scheduler_spec.lua spec/task_spec.lua spec/files_spec.lua"
-	if command -v valgrind >/dev/null; then $(SMOKE) check-valgrind UNDER_VALGRIND="sink"; fi
-	if command -v clang >/dev/null; then $(SMOKE) check-clang SPECS="spec/session_spec.lua spec/rows_spec.lua"; fi
-	if command -v cppcheck >/dev/null; then $(SMOKE) check-cppcheck; fi
 
 # What SPECS= names, or all but what measures memory or time, has its own memory counted, or watches by itself.
 SPECS ?= spec
