@@ -45,7 +45,7 @@ function downloads.ways(client, ids, directory)
     { name = "plain", bring = fetch(path, resume), keeps = true },
     { name = "resumed", bring = fetch(path, resume), keeps = true, left = 300000 },
     { name = "over-another", bring = fetch(path), before = "before" },
-    { name = "named", bring = fetch(directory .. "/") },
+    { name = "named", bring = fetch { directory = directory } },
     { name = "segments", bring = function() return written(batch():download(path)) end },
     { name = "export", bring = function() return written(client.reportruns:export(ids.run, path)) end },
     { name = "rows", bring = function() return cells_of(batch():rows { form = "array" }) end, read = itself },
