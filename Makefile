@@ -208,6 +208,7 @@ torture: check-deps
 # with a main that replays files (gcc can, too), and the same once more to count the lines that were reached.
 SECONDS     ?= 60
 FUZZ_CC     ?= clang-14
+FUZZ_HOST    = spec/fuzz/host.c spec/fuzz/portable.c
 FUZZ_FLAGS   = $(ALL_CFLAGS) -g -Wno-unused-command-line-argument
 FUZZ_LIBS    = $(shell $(PKG) --libs $(LUA_PC)) $(CURL_LIBS) -lz -lm
 CAN_SANITIZE = $(shell echo 'int main(void) { return 0; }' | \
@@ -217,15 +218,15 @@ fuzz: check-deps
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz/target $(BUILD)/fuzz/lines $(BUILD)/fuzz/replay
 	FUZZ_SECONDS=$(SECONDS) $(LUA) spec/fuzz/main.lua
 
-$(BUILD)/fuzz/target: $(SOURCES) $(HEADERS) spec/fuzz/host.c
+$(BUILD)/fuzz/target: $(SOURCES) $(HEADERS) $(FUZZ_HOST)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_FLAGS) $(ASAN) -fsanitize=fuzzer -fno-sanitize-coverage=trace-cmp -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
-$(BUILD)/fuzz/replay: $(SOURCES) $(HEADERS) spec/fuzz/host.c spec/fuzz/replay.c
+$(BUILD)/fuzz/replay: $(SOURCES) $(HEADERS) $(FUZZ_HOST) spec/fuzz/replay.c
 	@mkdir -p $(@D)
 	$(CC) $(FUZZ_FLAGS) $(CAN_SANITIZE) -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
-$(BUILD)/fuzz/lines: $(SOURCES) $(HEADERS) spec/fuzz/host.c spec/fuzz/replay.c
+$(BUILD)/fuzz/lines: $(SOURCES) $(HEADERS) $(FUZZ_HOST) spec/fuzz/replay.c
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_FLAGS) -fprofile-instr-generate -fcoverage-mapping -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 

@@ -3,6 +3,7 @@
  * a state that has the core linked in. What the target finds wrong it raises; then the process ends.
  */
 #include "../../src/base/base.h"
+#include "../../src/data/marks.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <lualib.h>
 #include <zlib.h>
 
+void portable_mark(const char *text, char delimiter, uint64_t marks[MARKS]);
 int luaopen_zuora_core(lua_State *L);
 int LLVMFuzzerInitialize(int *count, char ***arguments);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -101,6 +103,21 @@ static int host_gzip(lua_State *L) {
   return code == Z_STREAM_END ? 1 : luaL_error(L, "deflate failed");
 }
 
+/* marks(bytes): raises where this processor's way of marking blocks and the portable one differ */
+static int host_marks(lua_State *L) {
+  size_t length;
+  const char *bytes = luaL_checklstring(L, 1, &length);
+  for (size_t at = 0; at + BLOCK_SIZE <= length; at++)
+    for (const char *delimiter = ",\t"; *delimiter != '\0'; delimiter++) {
+      uint64_t here[MARKS], anywhere[MARKS];
+      block_mark(bytes + at, *delimiter, here);
+      portable_mark(bytes + at, *delimiter, anywhere);
+      if (memcmp(here, anywhere, sizeof here) != 0)
+        return luaL_error(L, "other marks at byte %I", (LUAI_UACINT)at + 1);
+    }
+  return 0;
+}
+
 /* --- the lines of Lua that were reached ------------------------------------------------------- */
 
 /* libFuzzer takes what changes here for coverage, as it does edges of instrumented C. */
@@ -142,6 +159,7 @@ static int open_host(lua_State *L) {
   static const luaL_Reg functions[] = {{"pass", host_pass},
                                        {"keep", host_keep},
                                        {"gzip", host_gzip},
+                                       {"marks", host_marks},
                                        {"watch_lines", host_watch_lines},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);

@@ -1,5 +1,5 @@
 --- Rows, the counter and the rewriter of delimited text against each other: one grammar, however the bytes
--- are cut and coded, strict or not.
+-- are cut and coded, strict or not; and whatever the processor can.
 --
 -- Of an input the first four bytes choose what is done to the rest, which is the text.
 
@@ -226,6 +226,7 @@ function text.run(data)
   local cut = read(bytes, { form = "array", strict = way.strict, charset = way.charset, chunk = way.step })
   same("whole and cut", whole, cut)
   same_fault("whole and cut", whole, cut)
+  host.marks(bytes)
   local segments, joined = { bytes }, whole
   if flags & 2 ~= 0 then
     segments[2] = coding & 128 ~= 0 and bytes:sub(2) or bytes
