@@ -3,8 +3,9 @@
 
 return {
   { name = "text",
-    aims = { "src/data/rows.c", "src/data/columns.c", "src/data/cells.c", "src/data/scanner.c", "src/data/marks.h",
-      "src/data/count.c", "src/data/rewrite.c", "src/data/decoder.c", "src/data/gzip.c", "src/data/utf8.c", "src/data/values.c", "src/base/buffer.c" },
+    aims = { "src/data/rows.c", "src/data/columns.c", "src/data/cells.c", "src/data/scanner.c",
+      "src/data/marks.h", "src/data/count.c", "src/data/rewrite.c", "src/data/decoder.c",
+      "src/data/gzip.c", "src/data/utf8.c", "src/data/values.c", "src/base/buffer.c" },
     words = { '"', '""', ",", "\t", "\r\n", "\n", "\r", '",', '"\r\n', '"\n"', ',"', "a,b\n", "\239\187\191", "\255\254",
       "\254\255", "\0", "a\0,\0", "\0a\0,", "\31\139\8", "PK\3\4", "\237\160\128", "\0\216\0\220", "-9223372036854775808",
       "9007199254740993", "1e308", "0x10", "true", "FALSE", "2024-02-29", "T23:59:60", ".123456789Z", "+14:00" },
