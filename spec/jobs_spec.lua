@@ -427,6 +427,11 @@ describe("client.jobs", function()
       local nowhere <close> = require "zuora".new { base_url = "http://127.0.0.1:1", token = "t", retries = 0 }
       assert.is_nil(select(2, nowhere.jobs:submit { queries = fields.queries }).unknown_outcome)
       assert.is_nil(select(2, quick.jobs:get "nonesuch").unknown_outcome)
+      local stranger <close> = support.quick_client(sim, { retries = 1 })
+      sim:fault { on = "POST /oauth/token", kind = "status", status = 500, times = "always" }
+      local _, tokenless = stranger.jobs:submit { queries = fields.queries }
+      assert.equal(500, tokenless.status)
+      assert.is_nil(tokenless.unknown_outcome)
     end)
 
     it("takes a job, its id or its startTime for what is known", function()

@@ -39,6 +39,20 @@ describe("zuora.caller.retry", function()
     assert.is_nil((policy():delay(err { status = 429, retry_after = 301 }, call { remaining = 1000 })))
   end)
 
+  it("learns nothing of a call from a try that could not go out", function()
+    local function noted(fields, error_fields)
+      fields.safe = false
+      local noticed, one = err(error_fields), call(fields)
+      retry.note_outcome(noticed, one)
+      return noticed.unknown_outcome
+    end
+    assert.is_true(noted({}, { status = 500 }))
+    assert.is_nil(noted({ attempt = { refused = true } }, { status = 500 }))
+    assert.is_nil(noted({ attempt = { refused = true } }, {}))
+    assert.is_true(noted({ unknown = true, attempt = { refused = true } }, { status = 400 }))
+    assert.is_nil(noted({ unknown = true }, { status = 400 }))
+  end)
+
   it("takes a pause that the server asks for for no failure: it costs nothing", function()
     local calm, one = policy(), call { tries = 4, patience = 1e6, remaining = 1e6 }
     for _ = 1, 1000 do assert.equal(60, calm:delay(err { status = 429, retry_after = 60 }, one)) end

@@ -22,7 +22,7 @@ function retry.is_transient(class)
 end
 
 --- Does the server ask for a pause? That is no failure: it costs neither a retry nor a token, since nothing goes to
--- that host meanwhile (see zuora.admission), and what was in flight when it began is all that is refused.
+-- that host meanwhile (see caller/admission.lua), and what was in flight when it began is all that is refused.
 -- (Retry-After counts whole seconds; 0 names no pause.)
 ---@param err zuora.Error
 ---@return boolean
@@ -37,11 +37,14 @@ end
 function retry.note_outcome(err, call)
   if call.safe then return end
   local status, attempt = err.status, call.attempt
-  local is_lost = not status and not attempt.refused and attempt.class ~= "unsent"
-  if is_lost or status and (status >= 500 or err.kind == "json") then
-    call.unknown = true
-  elseif status and status ~= 401 and status ~= 409 and status ~= 429 then
-    call.unknown = nil
+  -- What was refused has not gone out (a status is its token's): what is known of the others stays.
+  if not attempt.refused then
+    local is_lost = not status and attempt.class ~= "unsent"
+    if is_lost or status and (status >= 500 or err.kind == "json") then
+      call.unknown = true
+    elseif status and status ~= 401 and status ~= 409 and status ~= 429 then
+      call.unknown = nil
+    end
   end
   err.unknown_outcome = call.unknown
 end
