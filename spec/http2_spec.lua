@@ -56,14 +56,14 @@ describe("HTTP/2", function()
     gets(client, 1)
     sim:fault { on = "GET /v1/batch-query/*", kind = "delay", seconds = 0.05, times = "always" }
     gets(client, 40)
-    local connections, protocols = server:connections "/"
+    local connections, protocols = server:connections("/", 42)
     assert.equal(shares and 1 or 8, connections)
     assert.equal("HTTP/2.0", protocols)
-    assert.equal(41, #server:logged "/v1/batch-query/")
+    assert.equal(41, #server:logged("/v1/batch-query/", 41))
     support.write(server.directory .. "/access.log", "")
     local cold <close> = client_new { username = sim.username, password = sim.password, max_connections = 3 }
     gets(cold, 40)
-    assert.is_true(server:connections "/" <= 3)
+    assert.is_true(server:connections("/", 41) <= 3)
   end)
 
   it("leaves a connection on which nothing comes any more", function()
@@ -133,8 +133,8 @@ describe("HTTP/2", function()
     local client <close> = client_new({ max_connections = 3 }, narrow)
     sim:fault { on = "GET /v1/batch-query/*", kind = "delay", seconds = 0.05, times = "always" }
     gets(client, 40)
-    assert.is_true(narrow:connections "/v1/batch-query/" <= 3)
-    assert.equal(40, #narrow:logged "/v1/batch-query/")
+    assert.is_true(narrow:connections("/v1/batch-query/", 40) <= 3)
+    assert.equal(40, #narrow:logged("/v1/batch-query/", 40))
   end)
 
   it("is not spoken without TLS", function()
@@ -187,7 +187,7 @@ describe("HTTP/2", function()
     sim:fault { on = "GET /v1/batch-query/*", kind = "cut", after = 5 }
     assert(client.jobs:get(job.id))
     assert.equal(2, #support.sent(sim, "GET", "/v1/batch-query/"))
-    assert.equal(1, (server:connections "/v1/batch-query/"))
+    assert.equal(1, (server:connections("/v1/batch-query/", 2)))
     local once <close> = client_new { retries = 0 }
     sim:fault { on = "GET /v1/batch-query/*", kind = "cut", after = 5 }
     local _, err = once.jobs:get(job.id)
@@ -224,7 +224,7 @@ describe("HTTP/2", function()
     local client <close> = client_new({}, short)
     for _ = 1, 10 do assert(client.jobs:get(job.id)) end
     gets(client, 30)
-    assert.is_true(short:connections "/v1/batch-query/" >= 10)
+    assert.is_true(short:connections("/v1/batch-query/", 40) >= 10)
     assert.equal(1, #support.sent(sim, "POST", "/oauth"))
   end)
 
@@ -275,9 +275,9 @@ describe("HTTP/2", function()
           proxy = "", method = "POST", body = body, fresh = fresh }))
       end
     end
-    assert.equal(2, (server:connections "/v1/yx"))
-    assert.equal("HTTP/2.0", select(2, server:connections "/v1/yx"))
+    assert.equal(2, (server:connections("/v1/yx", 2)))
+    assert.equal("HTTP/2.0", select(2, server:connections("/v1/yx", 2)))
     assert.equal("x", support.sent(sim, "POST", "/v1/yx")[2].body)
-    assert.equal("HTTP/1.1 HTTP/2.0", select(2, server:connections "/v1/y"))
+    assert.equal("HTTP/1.1 HTTP/2.0", select(2, server:connections("/v1/y", 4)))
   end)
 end)

@@ -81,8 +81,7 @@ function nginx.start(name, upstream, options)
   error("nginx did not start: " .. tostring(support.read(directory .. "/error.log")))
 end
 
---- What it has logged of requests whose path begins so: { connection, protocol, status, method, path }.
-function nginx:logged(path)
+local function read_log(self, path)
   local found = {}
   for line in (support.read(self.directory .. "/access.log") or ""):gmatch("[^\n]+") do
     local connection, protocol, status, method, uri = line:match("^(%d+) (%S+) (%d+) (%S+) (.*)")
@@ -94,10 +93,24 @@ function nginx:logged(path)
   return found
 end
 
+--- What it has logged of requests whose path begins so: { connection, protocol, status, method, path }. A line is
+--- written after the answer: there shall be so many (1 where nothing is said), and it waits for them.
+---@param path string
+---@param expected integer|nil
+function nginx:logged(path, expected)
+  local ends_at = core.now() + 5
+  local found = read_log(self, path)
+  while #found < (expected or 1) and core.now() < ends_at do
+    socket.sleep(0.01)
+    found = read_log(self, path)
+  end
+  return found
+end
+
 --- How many connections, and which protocols, those requests had.
-function nginx:connections(path)
+function nginx:connections(path, expected)
   local seen, count, protocols, names = {}, 0, {}, {}
-  for _, entry in ipairs(self:logged(path)) do
+  for _, entry in ipairs(self:logged(path, expected)) do
     if not seen[entry.connection] then count = count + 1 end
     seen[entry.connection] = true
     protocols[entry.protocol] = true
