@@ -3,11 +3,9 @@
 --- `total_timeout` is over everything.
 
 local check = require "zuora.support.check"
+local wait = require "zuora.tasks.wait"
 
 local fetch = {}
-
--- Seconds of a wait that is given no limit, as zuora.tasks.wait has it.
-local WAIT = 900
 
 --- The options of each request, and a function that gives those of the wait when it begins.
 ---@param caller table
@@ -18,7 +16,7 @@ function fetch.options(caller, options)
   request.timeout = options.request_timeout
   return request, function()
     local left = request.ends_at and math.max(0, request.ends_at - caller.clock.now()) or math.huge
-    return check.rules(request, { timeout = math.min(options.timeout or WAIT, left) })
+    return check.rules(request, { timeout = math.min(options.timeout or wait.TIMEOUT, left) })
   end
 end
 

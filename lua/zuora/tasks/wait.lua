@@ -16,7 +16,10 @@ wait.options = {
   on_poll = "function", request_timeout = "seconds",
 }
 
-local DEFAULTS = { timeout = 900, min = 1, max = 20, factor = 1.5, jitter = true }
+--- Seconds of a wait that is given no limit.
+wait.TIMEOUT = 900
+
+local DEFAULTS = { timeout = wait.TIMEOUT, min = 1, max = 20, factor = 1.5, jitter = true }
 
 local function setting(options, name)
   local value = options[name]
