@@ -27,6 +27,9 @@ local LUA_ROOMS = {
   settings = { "support", "caller" },
   client = { "support", "error", "rows", "tasks", "caller", "resources", "settings" },
   init = { "support", "error", "rows", "time", "caller", "client" },
+  -- (It stands on the public face: a client is what it is given.)
+  extract = { "support", "error", "rows", "extract/sources" },
+  ["extract/sources"] = { "support", "error" },
   meta = {}, -- comments only
   -- A local Zuora has its facts by itself: it and the client are each other's oracle.
   ["simulator/engine"] = {},
@@ -38,6 +41,7 @@ local LUA_ROOMS = {
 local CORE_USERS = [[
   caller/download caller/envelopes caller/init caller/responses
   client init rows time support/check
+  extract/disk extract/json extract/plan extract/run extract/times
   resources/describe resources/files resources/jobs resources/queries resources/reportruns resources/reports
   resources/request resources/submit
   simulator/engine/json simulator/engine/objects simulator/engine/queries

@@ -45,6 +45,7 @@ int luaopen_zuora_core(lua_State *L) {
       {"gunzip", gunzip},
       {"random", random_push},
       {"mkdir", directories_make},
+      {"sync", path_sync},
       {NULL, NULL},
   };
   luaL_checkversion(L);

@@ -153,6 +153,7 @@ int process_refuse(lua_State *L, const char *what);
 const char *errno_push(lua_State *L, int number);
 
 int directories_make(lua_State *L); /* core.mkdir */
+int path_sync(lua_State *L);        /* core.sync */
 int random_push(lua_State *L);      /* core.random */
 
 #if defined(__GNUC__)

@@ -1,0 +1,115 @@
+--- A database, by LuaDBI: SQL with texts in the place of question marks.
+--
+-- LuaDBI cuts integers to 32 bits and binds numbers as doubles, so everything here is text. What goes wrong is raised
+-- as an error value.
+
+local error_value = require "zuora.error"
+
+local store = {}
+
+local Store = {}
+Store.__index = Store
+
+local function fail(self, words)
+  error(error_value.new { kind = "file", message = ("%s: %s"):format(self.name, tostring(words)) }, 0)
+end
+
+local function bound(...)
+  local values = table.pack(...)
+  for i = 1, values.n do values[i] = tostring(values[i]) end
+  return table.unpack(values, 1, values.n)
+end
+
+local function executed(self, sql, ...)
+  local statement, problem = self.database:prepare(sql)
+  if not statement then fail(self, problem) end
+  local ok, wrong = statement:execute(bound(...))
+  if not ok then
+    statement:close()
+    fail(self, wrong)
+  end
+  return statement
+end
+
+--- Runs a statement.
+---@param sql string
+---@param ... string|number what the question marks stand for
+---@return integer count of the rows that it changed
+function Store:run(sql, ...)
+  local statement = executed(self, sql, ...)
+  local count = statement:affected()
+  statement:close()
+  return count
+end
+
+--- All rows of a query, by the names of their columns.
+---@return table<string, string>[]
+function Store:rows(sql, ...)
+  local statement, list = executed(self, sql, ...), {}
+  for row in statement:rows(true) do
+    local copy = {}
+    for name, value in pairs(row) do copy[name] = value end
+    list[#list + 1] = copy
+  end
+  statement:close()
+  return list
+end
+
+--- The first row, or nil.
+function Store:row(sql, ...) return self:rows(sql, ...)[1] end
+
+--- Runs f in a transaction of its own: all of it, or nothing.
+---@param f function
+---@return any ... what f gives
+function Store:transaction(f)
+  self:run "BEGIN IMMEDIATE"
+  local results = table.pack(pcall(f))
+  if not results[1] then
+    pcall(self.run, self, "ROLLBACK")
+    error(results[2], 0)
+  end
+  self:run "COMMIT"
+  return table.unpack(results, 2, results.n)
+end
+
+function Store:close()
+  if self.database then self.database:close() end
+  self.database = nil
+end
+
+Store.__close = Store.close
+
+local function driver()
+  local ok, dbi = pcall(require, "DBI")
+  if not ok then
+    error(error_value.new { kind = "plan",
+      message = "an extraction needs LuaDBI (Debian: lua-dbi-sqlite3, LuaRocks: luadbi-sqlite3)" }, 0)
+  end
+  return dbi
+end
+
+--- Opens a database of SQLite; it is made when it is not there.
+---@param path string
+---@return table store
+function store.open(path)
+  local ok, database, problem = pcall(driver().Connect, "SQLite3", path)
+  if not ok or not database then
+    error(error_value.new { kind = "file",
+      message = ("%s: cannot be opened: %s"):format(path, tostring(not ok and database or problem)) }, 0)
+  end
+  database:autocommit(true)
+  local self = setmetatable({ database = database, name = path }, Store)
+  return self
+end
+
+--- The lock of a store: one run holds it, and the kernel takes it from a process that ends.
+---@param path string the store's
+---@return table|nil lock to be closed; nil: another run has it
+function store.lock(path)
+  local self = store.open(path .. ".lock")
+  if pcall(self.run, self, "BEGIN EXCLUSIVE") then return self end
+  self:close()
+  return nil
+end
+
+return store

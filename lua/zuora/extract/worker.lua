@@ -1,0 +1,231 @@
+--- Takes a read from one state to the next, until it is done. Each state is written down before the next step is
+--- taken, so that a run that was killed goes on where it was.
+
+local columns = require "zuora.extract.columns"
+local digest = require "zuora.extract.digest"
+local disk = require "zuora.extract.disk"
+local error_value = require "zuora.error"
+local json = require "zuora.extract.json"
+local manifest = require "zuora.extract.manifest"
+local marks = require "zuora.extract.marks"
+local planner = require "zuora.extract.planner"
+local reads = require "zuora.extract.reads"
+local rows = require "zuora.rows"
+local totals = require "zuora.extract.totals"
+
+local worker = {}
+
+local DAY = 24 * 3600
+
+-- How often a read is asked for anew before it counts as failed.
+local ATTEMPTS = 3
+
+local SOURCES = {
+  object = require "zuora.extract.sources.aqua", query = require "zuora.extract.sources.aqua",
+  report = require "zuora.extract.sources.report", data_query = require "zuora.extract.sources.data_query",
+}
+
+local DELETED = SOURCES.object.DELETED
+
+local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
+
+local function options_of(ctx, read, more)
+  local options = more or {}
+  options.entity_id = read.entity ~= "" and read.entity or ctx.options.entity_id
+  return options
+end
+
+-- --- failures -----------------------------------------------------------------------------------------
+
+local function try_again(ctx, read, err, changes)
+  changes = changes or {}
+  changes.attempt, changes.planned_at, changes.job_id = read.attempt + 1, os.time(), ""
+  changes.error = tostring(err)
+  ctx.journal:move(read, "planned", changes)
+end
+
+-- A field that the engine refuses, though it was described as one that can be had, is left out.
+local function leave_out(ctx, item, read, field)
+  local kept = {}
+  for _, column in ipairs(item.columns) do
+    if column ~= field then kept[#kept + 1] = column end
+  end
+  if item.fields ~= "*" or #kept == #item.columns or #kept == 0 then return false end
+  item.columns = kept
+  item.refused[#item.refused + 1] = field
+  ctx.journal:event(read.plan, read.item, "field refused", field)
+  local piece = read.extra ~= "" and planner.piece(read) or nil
+  local planned = planner.with_query(item, reads.new(read, read), piece)
+  try_again(ctx, read, "the field " .. field .. " was refused", { query = planned.query, totals = planned.totals,
+    extra = planned.extra })
+  return true
+end
+
+-- The read is too large at once: its pieces are planned in its place.
+local function split(ctx, item, read)
+  local pieces = planner.halves(item, read)
+  if not pieces and planner.has_pages(item) and read.piece:sub(1, 3) ~= "id:" then
+    pieces = { planner.page(item, read) }
+  end
+  if not pieces then return false end
+  ctx.journal:transaction(function()
+    ctx.journal:move(read, "split")
+    for _, piece in ipairs(pieces) do ctx.journal:plan(piece) end
+  end)
+  ctx.journal:event(read.plan, read.item, "split", reads.name(read))
+  return true
+end
+
+-- What is to be done about an error; true: the read goes on. Else it is raised.
+local function recover(ctx, item, read, source, err)
+  if not error_value.is(err) then error(err, 0) end
+  local field = source.refused_field(err)
+  if field and leave_out(ctx, item, read, field) then return true end
+  local verdict = source.verdict(err)
+  if verdict == "smaller" and split(ctx, item, read) then return true end
+  if verdict == "again" and read.attempt - #item.refused < ATTEMPTS then
+    try_again(ctx, read, err)
+    ctx.journal:event(read.plan, read.item, "asked for anew", tostring(err))
+    return true
+  end
+  if verdict ~= "later" then
+    ctx.journal:move(read, "failed", { error = tostring(err) })
+    ctx.journal:event(read.plan, read.item, "failed", tostring(err))
+  end
+  error(err, 0)
+end
+
+-- --- steps --------------------------------------------------------------------------------------------
+
+local steps = {}
+
+-- The same read has the same key, whoever computes it: within a day the same job comes of it.
+local function key_of(read)
+  return digest.text(table.concat({ reads.identity(read), tostring(read.attempt), read.query, read.totals }, "\31"))
+end
+
+function steps.planned(ctx, item, read, source)
+  if os.time() - tonumber(read.planned_at) > DAY - 3600 then
+    -- The key may be forgotten, and what was asked for under it be there twice.
+    ctx.journal:move(read, "planned", { attempt = read.attempt + 1, planned_at = os.time() })
+  end
+  local key = key_of(read)
+  read.idempotency_key = key
+  local id, err = source.submit(ctx.client, item, read, options_of(ctx, read))
+  if not id then return recover(ctx, item, read, source, err) end
+  ctx.journal:move(read, "submitted", { job_id = id, idempotency_key = key })
+end
+
+function steps.submitted(ctx, item, read, source)
+  local done, err = source.wait(ctx.client, read, options_of(ctx, read, { timeout = ctx.wait }))
+  if not done then return recover(ctx, item, read, source, err) end
+  ctx.journal:move(read, "completed")
+end
+
+-- Is what has come what was asked for?
+local function prove(item, path, written)
+  if written.record_count and written.record_count ~= written.records then
+    fail("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
+  end
+  if written.totals then
+    local ok, err = totals.agree(item, path, written.totals, DELETED)
+    if not ok then error(err, 0) end
+  end
+end
+
+-- The last Id of a page: they must come in order, or the next page would leave some out.
+local function last_of_page(item, path)
+  local it <close>, problem = rows.of_file(path, { form = "lazy" })
+  if not it then error(problem, 0) end
+  local _, name = columns.find(it.columns, item.object, item.key)
+  if not name then fail("incomplete", "%s: a page has no column %s", item.name, item.key) end
+  local last
+  for row in it do
+    local id = row[name]
+    if last and id <= last then
+      fail("incomplete", "%s: row %d of a page: %s is not behind %s", item.name, it.row, id, last)
+    end
+    last = id
+  end
+  return last
+end
+
+function steps.completed(ctx, item, read, source)
+  local path = reads.path(read)
+  local whole = ctx.output .. "/" .. path
+  disk.folder(ctx.output .. "/" .. read.item)
+  local written, err = source.fetch(ctx.client, read, whole, options_of(ctx, read))
+  if not written then return recover(ctx, item, read, source, err) end
+  prove(item, whole, written)
+  local sum, problem = digest.file(whole)
+  if not sum then fail("file", "%s", problem) end
+  disk.sync(ctx.output .. "/" .. read.item)
+  local changes = { path = path, bytes = written.bytes, records = written.records, sha256 = sum, error = "",
+    record_count = written.record_count or "", chain = (ctx.journal:chain(read)) }
+  local piece = planner.piece(read)
+  -- (One that is read again has its end, and the next is there.)
+  local last = piece.limit and not piece.up_to and written.records > 0 and last_of_page(item, whole)
+  if last then changes.query, changes.extra = planner.closed_page(item, read, last) end
+  ctx.journal:transaction(function()
+    if last and written.records >= piece.limit then ctx.journal:plan(planner.page(item, read, last)) end
+    ctx.journal:move(read, "fetched", changes)
+  end)
+end
+
+-- A state holds only with its file.
+local function is_there(ctx, read)
+  if disk.size(ctx.output .. "/" .. read.path) == tonumber(read.bytes) then return true end
+  ctx.journal:event(read.plan, read.item, "file gone", read.path)
+  ctx.journal:move(read, "completed")
+  return false
+end
+
+function steps.fetched(ctx, item, read)
+  if not is_there(ctx, read) then return end
+  local whole = ctx.output .. "/" .. read.path
+  local it <close> = assert(rows.of_file(whole, { form = "lazy" }))
+  local path = manifest.write(ctx.journal, ctx.output, read, { tenant = ctx.tenant, key = item.key,
+    hash = planner.hash(item), columns = item.columns,
+    cursor = item.cursor or nil, object = item.object, header = it.columns, types = item.types,
+    refused = item.refused[1] and item.refused or nil, lost = item.lost and item.lost[1] and item.lost or nil })
+  if ctx.publish then
+    for _, file in ipairs { read.path, path } do ctx.publish(ctx.output .. "/" .. file, item) end
+  end
+  ctx.journal:move(read, "published")
+end
+
+local function mark_after(ctx, item, read)
+  local root = read.parent == "" and read or ctx.journal:parent_of(read)
+  marks.advance(ctx.marks, item.of, root, { hash = planner.hash(item), columns = json.encode(item.columns or {}),
+    tenant = ctx.tenant, looked_back = item.lookback and planner.lookback_due(ctx, item) })
+end
+
+local function finish(ctx, item, read)
+  ctx.journal:transaction(function()
+    ctx.journal:move(read, "done")
+    if read.parent == "" or ctx.journal:pieces_left(read) == 0 then mark_after(ctx, item, read) end
+  end)
+end
+
+function steps.published(ctx, item, read)
+  if not ctx.load then return finish(ctx, item, read) end
+  if not is_there(ctx, read) then return end
+  ctx.load(item, read)
+  ctx.journal:move(read, "loaded")
+end
+
+function steps.loaded(ctx, item, read) finish(ctx, item, read) end
+
+--- Brings a read to its end. Raises what stands in the way: a later run goes on from the state that it is in.
+---@param ctx table client, journal, marks, output, tenant, b, wait, options, publish, load
+---@param item table
+---@param read table
+function worker.advance(ctx, item, read)
+  local source = SOURCES[item.kind]
+  while steps[read.state] do
+    if ctx.on_step then ctx.on_step(item, read) end
+    steps[read.state](ctx, item, read, source)
+  end
+end
+
+return worker
