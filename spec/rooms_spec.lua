@@ -28,7 +28,8 @@ local LUA_ROOMS = {
   client = { "support", "error", "rows", "tasks", "caller", "resources", "settings" },
   init = { "support", "error", "rows", "time", "caller", "client" },
   -- (It stands on the public face: a client is what it is given.)
-  extract = { "support", "error", "rows", "extract/sources" },
+  extract = { "support", "error", "rows", "extract/sources", "load" },
+  load = { "support", "error", "rows", "extract" },
   ["extract/sources"] = { "support", "error" },
   meta = {}, -- comments only
   -- A local Zuora has its facts by itself: it and the client are each other's oracle.

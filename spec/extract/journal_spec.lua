@@ -1,4 +1,4 @@
--- zuora.extract.store, zuora.extract.journal and zuora.extract.marks: every change is a compare-and-set.
+-- zuora.extract.store, zuora.extract.journal, zuora.extract.mark_table and zuora.extract.marks: every change is a compare-and-set.
 
 local journal = require "zuora.extract.journal"
 local marks = require "zuora.extract.marks"

@@ -1,4 +1,6 @@
--- Plans that are run again and again: each case is a sequence of events that has lost or doubled rows somewhere.
+-- Plans that are run again and again: each case is a sequence of events that has lost or doubled rows somewhere. They go
+-- through zuora.extract.run, zuora.extract.planner, zuora.extract.worker and zuora.extract.sources.aqua, .report, .data_query
+-- (zuora.extract.sources.report, zuora.extract.sources.data_query).
 
 local extract = require "zuora.extract"
 local json = require "zuora.extract.json"

@@ -2,6 +2,7 @@
 --- compare-and-set: it holds only as long as nobody else has changed it.
 
 local error_value = require "zuora.error"
+local mark_table = require "zuora.extract.mark_table"
 local reads = require "zuora.extract.reads"
 local store = require "zuora.extract.store"
 
@@ -19,8 +20,7 @@ local STATEMENTS = {
   -- One open read for each item; the pieces of one that was split are not counted.
   [[CREATE UNIQUE INDEX IF NOT EXISTS zuora_read_open ON zuora_read (plan, item, entity)
     WHERE parent = '' AND state NOT IN ('done', 'split', 'failed')]],
-  [[CREATE TABLE IF NOT EXISTS zuora_mark (plan TEXT, item TEXT, entity TEXT, mark TEXT, hash TEXT, columns TEXT,
-    tenant TEXT, looked_back TEXT, resets TEXT, pending TEXT, PRIMARY KEY (plan, item, entity))]],
+  mark_table.CREATE:format "",
   [[CREATE TABLE IF NOT EXISTS zuora_event (at TEXT, plan TEXT, item TEXT, what TEXT, detail TEXT)]],
 }
 
@@ -127,6 +127,14 @@ function Journal:failed_piece(read)
     state = 'failed']], read.plan, read.item, read.entity, reads.name(read))
 end
 
+--- The pieces of the same whole, in their order, but for those that were split themselves.
+function Journal:pieces_of(read)
+  local list = self.store:rows([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND parent = ? AND
+    state <> 'split' ORDER BY read_from, piece]], read.plan, read.item, read.entity, read.parent)
+  for _, one in ipairs(list) do with_numbers(one) end
+  return list
+end
+
 --- The read that another one is a piece of.
 function Journal:parent_of(read)
   for _, one in ipairs(self.store:rows([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND
@@ -160,44 +168,10 @@ end
 
 -- --- marks --------------------------------------------------------------------------------------------
 
---- How far an item has been read: mark ("": not at all), hash, columns, tenant, looked_back, resets, pending (it was
---- set back, and has not been read since); nil before the first time.
-function Journal:mark(of)
-  return self.store:row("SELECT * FROM zuora_mark WHERE plan = ? AND item = ? AND entity = ?", of.plan, of.item,
-    of.entity)
-end
-
---- Sets it forward: from what it was (nil: there was none). Raises when somebody else has done so.
----@param of table
----@param before string|nil
----@param after { mark: string, hash: string, columns: string, tenant: string, looked_back: string|nil }
-function Journal:set_mark(of, before, after)
-  local values = { after.mark, after.hash, after.columns, after.tenant, after.looked_back or "" }
-  local key = { of.plan, of.item, of.entity }
-  local count
-  if before then
-    table.move(key, 1, 3, 6, values)
-    values[9] = before
-    count = self.store:run([[UPDATE zuora_mark SET mark = ?, hash = ?, columns = ?, tenant = ?, looked_back = ?,
-      pending = '' WHERE plan = ? AND item = ? AND entity = ? AND mark = ?]], table.unpack(values))
-  else
-    table.move(values, 1, 5, 4, key)
-    count = self.store:run([[INSERT INTO zuora_mark (plan, item, entity, mark, hash, columns, tenant, looked_back,
-      resets, pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '0', '') ON CONFLICT DO NOTHING]], table.unpack(key))
-  end
-  if count ~= 1 then
-    error(error_value.new { kind = "busy", message = ("the mark of %s was set by another run"):format(of.item) }, 0)
-  end
-end
-
---- Sets an item back: what comes is read again from there, by reads of their own.
----@param of table
----@param mark string a stamp; "": from the beginning
----@return boolean known false: the item has no mark
-function Journal:reset(of, mark)
-  return self.store:run([[UPDATE zuora_mark SET mark = ?, resets = resets + 1, pending = '1' WHERE plan = ? AND item = ?
-    AND entity = ?]], mark, of.plan, of.item, of.entity) == 1
-end
+function Journal:mark(of) return mark_table.get(self.store, of) end
+function Journal:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
+function Journal:copy_mark(of, mark) mark_table.copy(self.store, of, mark) end
+function Journal:reset(of, mark) return mark_table.reset(self.store, of, mark) end
 
 -- --- history ------------------------------------------------------------------------------------------
 

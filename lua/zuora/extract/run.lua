@@ -5,6 +5,7 @@ local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
 local json = require "zuora.extract.json"
+local load = require "zuora.load"
 local marks = require "zuora.extract.marks"
 local planner = require "zuora.extract.planner"
 local times = require "zuora.extract.times"
@@ -200,8 +201,12 @@ function run.context(client, plan, options, owner)
   disk.folder(plan.store:match "^(.*)/[^/]*$" or ".")
   local ctx = { client = client, plan = plan, options = options, output = plan.output, wait = options.wait or plan.wait,
     journal = journal.open(plan.store, owner), on_item = options.on_item, on_step = options.on_step }
-  ctx.marks = ctx.journal
-  return setmetatable(ctx, { __close = function(self) self.journal:close() end })
+  if plan.load then ctx.target = load.open(plan.load) end
+  ctx.marks = ctx.target or ctx.journal
+  return setmetatable(ctx, { __close = function(self)
+    self.journal:close()
+    if self.target then self.target:close() end
+  end })
 end
 
 --- Brings all items of a plan up to date.
@@ -214,6 +219,7 @@ function run.all(client, plan, options)
   local ctx <close> = run.context(client, plan, options, owner)
   ctx.tenant = tostring(client):match "%((.-)[,)]"
   ctx.journal:belong_to(plan.plan, ctx.tenant)
+  if ctx.target then ctx.target:belong_to(plan.plan, ctx.tenant) end
   ctx.now = run.server_time(client, options)
   ctx.b = times.grid(ctx.now, plan.settle, plan.every)
   local work = {}

@@ -55,6 +55,19 @@ function Store:rows(sql, ...)
   return list
 end
 
+--- A statement for many rows: add(cells) runs it with them; finish() gives it back.
+---@param sql string
+---@return fun(cells: string[]) add, fun() finish
+function Store:many(sql)
+  local statement, problem = self.database:prepare(sql)
+  if not statement then fail(self, problem) end
+  local function add(cells)
+    local ok, wrong = statement:execute(table.unpack(cells))
+    if not ok then fail(self, wrong) end
+  end
+  return add, function() statement:close() end
+end
+
 --- The first row, or nil.
 function Store:row(sql, ...) return self:rows(sql, ...)[1] end
 
@@ -98,7 +111,7 @@ function store.open(path)
       message = ("%s: cannot be opened: %s"):format(path, tostring(not ok and database or problem)) }, 0)
   end
   database:autocommit(true)
-  local self = setmetatable({ database = database, name = path }, Store)
+  local self = setmetatable({ database = database, name = path, prefix = "" }, Store)
   return self
 end
 

@@ -3,6 +3,7 @@
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
+local load = require "zuora.load"
 local manifest = require "zuora.extract.manifest"
 local planner = require "zuora.extract.planner"
 local reads = require "zuora.extract.reads"
@@ -64,6 +65,7 @@ end
 ---@return { item: string, from: string }[] what will be read again
 function tend.reset(plan, name, from)
   local book <close> = journal.open(plan.store, "reset")
+  local target <close> = plan.load and load.open(plan.load) or nil
   local found, list = false, {}
   for _, one in ipairs(each_item(plan)) do
     local item, entity = one[1], one[2]
@@ -72,7 +74,9 @@ function tend.reset(plan, name, from)
       if #book:open_reads(of(plan, item, entity)) > 0 then
         fail("%s: a read of it is not done: run the plan first", name)
       end
-      if book:reset(of(plan, item, entity), from and times.stamp(from) or "") then
+      local known = book:reset(of(plan, item, entity), from and times.stamp(from) or "")
+      if target then known = target:reset(of(plan, item, entity), from and times.stamp(from) or "") end
+      if known then
         list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
         book:event(plan.plan, name, "reset", list[#list].from)
       end

@@ -194,23 +194,40 @@ function steps.fetched(ctx, item, read)
   ctx.journal:move(read, "published")
 end
 
-local function mark_after(ctx, item, read)
-  local root = read.parent == "" and read or ctx.journal:parent_of(read)
-  marks.advance(ctx.marks, item.of, root, { hash = planner.hash(item), columns = json.encode(item.columns or {}),
+-- The mark goes to the end of a read when all of its pieces are done.
+local function advance(ctx, item, root, book)
+  marks.advance(book, item.of, root, { hash = planner.hash(item), columns = json.encode(item.columns or {}),
     tenant = ctx.tenant, looked_back = item.lookback and planner.lookback_due(ctx, item) })
 end
+
+local function root_of(ctx, read) return read.parent == "" and read or ctx.journal:parent_of(read) end
 
 local function finish(ctx, item, read)
   ctx.journal:transaction(function()
     ctx.journal:move(read, "done")
-    if read.parent == "" or ctx.journal:pieces_left(read) == 0 then mark_after(ctx, item, read) end
+    if read.parent ~= "" and ctx.journal:pieces_left(read) > 0 then return end
+    if ctx.target then
+      ctx.journal:copy_mark(item.of, ctx.target:mark(item.of))
+    else
+      advance(ctx, item, root_of(ctx, read), ctx.journal)
+    end
   end)
 end
 
 function steps.published(ctx, item, read)
-  if not ctx.load then return finish(ctx, item, read) end
+  if not ctx.target then return finish(ctx, item, read) end
   if not is_there(ctx, read) then return end
-  ctx.load(item, read)
+  local is_last = read.parent == "" or ctx.journal:pieces_left(read) == 1
+  local replaces = (item.mode or item.cursor and "merge" or "replace") == "replace"
+  -- What replaces all is loaded when all of it is there.
+  local list = replaces and read.parent ~= "" and (is_last and ctx.journal:pieces_of(read) or {}) or { read }
+  if #list > 0 then
+    local root = root_of(ctx, read)
+    local added = ctx.target:load(item, list, ctx.output, DELETED, is_last and function(book)
+      advance(ctx, item, root, book)
+    end or nil)
+    for _, name in ipairs(added) do ctx.journal:event(read.plan, read.item, "column added", name) end
+  end
   ctx.journal:move(read, "loaded")
 end
 

@@ -1,0 +1,22 @@
+--- Where extracted files are loaded into: a database that has every row once, and the marks.
+
+local error_value = require "zuora.error"
+
+local load = {}
+
+local SCHEMES = { sqlite = "zuora.load.sqlite" }
+
+--- Opens the target of a plan.
+---@param spec { to: string, schema: string|nil, columns: "evolve"|"freeze", deletes: "flag"|"remove" }
+---@return table target mark(of), set_mark(of, before, after), reset(of, mark),
+--- belong_to(plan, tenant), load(…), close()
+function load.open(spec)
+  local scheme, rest = spec.to:match "^(%l+):(.*)$"
+  if not SCHEMES[scheme or ""] then
+    error(error_value.new { kind = "plan",
+      message = ("load.to: '%s' is no target: sqlite:PATH, or postgresql://… expected"):format(spec.to) }, 0)
+  end
+  return require(SCHEMES[scheme]).open(scheme == "sqlite" and rest:gsub("^//", "") or spec.to, spec)
+end
+
+return load

@@ -1,0 +1,202 @@
+-- zuora.load, zuora.load.sqlite, zuora.load.merge, zuora.load.tables and zuora.load.dialects: every row once, whatever
+-- comes in whatever order.
+
+local extract = require "zuora.extract"
+local store = require "zuora.extract.store"
+local support = require "spec.support"
+local world = require "spec.extract.world"
+
+local HOUR = 3600
+
+describe("a plan that loads into SQLite", function()
+  local here
+  after_each(function() here:close() end)
+
+  local function target() return here.folder .. "/dw.db" end
+
+  local function plan(items, more)
+    local spec = { to = "sqlite:" .. target() }
+    for name, value in pairs(more or {}) do spec[name] = value end
+    return here:plan(items, { load = spec })
+  end
+
+  local function run(items, more, options)
+    local results, err = extract.run(here.client, plan(items, more), options)
+    return results and results[1] or { err = err }
+  end
+
+  local function good(...)
+    local result = run(...)
+    assert.is_nil(result.err, tostring(result.err))
+    return result
+  end
+
+  local function rows(sql)
+    local one <close> = store.open(target())
+    return one:rows(sql)
+  end
+
+  -- The table has every row of the tenant once, as it is there.
+  local function assert_loaded(name)
+    local held, count = here:held(), 0
+    for _, row in ipairs(rows(("SELECT * FROM %s WHERE NOT _zuora_deleted"):format(name or "Thing"))) do
+      count = count + 1
+      local other = assert(held[row.Id], row.Id)
+      for field, value in pairs(other) do assert.equal(value ~= "" and value or nil, row[field], field) end
+    end
+    local expected = 0
+    for _ in pairs(held) do expected = expected + 1 end
+    assert.equal(expected, count)
+  end
+
+  it("has every row once: first all, then what changed and what was deleted", function()
+    here = world.new { simulator = { turn_columns = true } }
+    local items = { { object = "Thing", deleted = true } }
+    good(items)
+    assert_loaded()
+    assert.equal("up to date", good(items).outcome)
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00003", "it's; \"new\"\\.\n\\N", "7.50", "" }, { "id90000", "more", "", "" } })
+    here.sim:delete("Thing", { "id00001" })
+    good(items)
+    assert_loaded()
+    assert.equal(1, #rows "SELECT * FROM Thing WHERE Id = 'id00001' AND _zuora_deleted")
+    assert.equal(2, #rows "SELECT * FROM zuora_loads")
+  end)
+
+  it("removes what was deleted, where that is wished for, and brings nothing back", function()
+    here = world.new {}
+    local items = { { object = "Thing", deleted = true } }
+    good(items, { deletes = "remove" })
+    here.sim:forward(HOUR)
+    here.sim:delete("Thing", { "id00001", "id00002" })
+    good(items, { deletes = "remove" })
+    assert_loaded()
+    assert.equal(18, #rows "SELECT * FROM Thing")
+    assert.equal(2, #rows "SELECT * FROM zuora_deleted")
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00001", "back", "1", "" } })
+    good(items, { deletes = "remove" })
+    assert_loaded()
+  end)
+
+  it("has the mark alone: a target that was restored gets what it lacks", function()
+    here = world.new {}
+    good()
+    support.shell(("cp %s %s.old"):format(target(), target()))
+    for i = 1, 2 do
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id0000" .. i, "changed " .. i, "1", "" } })
+      good()
+    end
+    assert_loaded()
+    support.shell(("cp %s.old %s"):format(target(), target()))
+    assert.equal("done", good().outcome)
+    assert_loaded()
+    support.shell("rm " .. target()) -- another target: it has nothing so far
+    assert.equal("done", good(nil, nil, { again = true }).outcome)
+    assert_loaded()
+  end)
+
+  it("finds the mark in the target when the store is gone", function()
+    here = world.new {}
+    good()
+    support.shell(("rm -r %s/out"):format(here.folder))
+    assert.equal("up to date", good().outcome)
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00002", "changed", "1", "" } })
+    assert.equal(1, good().records)
+    assert_loaded()
+  end)
+
+  it("loads what was loaded, and not written down, once", function()
+    here = world.new {}
+    local stopped
+    local items = { { object = "Thing" } }
+    local ok = pcall(extract.run, here.client, plan(items), { on_step = function(_, read)
+      if read.state == "loaded" and not stopped then
+        stopped = true
+        error "killed"
+      end
+    end })
+    assert.is_false(ok)
+    local book <close> = store.open(here.folder .. "/out/.zuora.db")
+    book:run "UPDATE zuora_read SET state = 'published'"
+    assert.equal("done", good().outcome)
+    assert_loaded()
+    assert.equal(1, #rows "SELECT * FROM zuora_loads")
+  end)
+
+  it("replaces what is read whole, in one transaction", function()
+    here = world.new {}
+    local items = { { object = "Thing", cursor = false, split = nil, name = "Thing" } }
+    good(items)
+    here.sim:forward(HOUR)
+    here.sim:delete("Thing", { "id00005" })
+    good(items)
+    assert_loaded()
+    assert.equal(19, #rows "SELECT * FROM Thing")
+  end)
+
+  it("loads the pieces of a first load", function()
+    here = world.new {}
+    good { { object = "Thing", split = "id:6" } }
+    assert_loaded()
+    assert.equal(4, #rows "SELECT * FROM zuora_loads")
+  end)
+
+  it("adds columns that are new, or refuses them", function()
+    here = world.new {}
+    good { { object = "Thing", fields = { "Id", "Name", "UpdatedDate" } } }
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00001", "x", "9", "" } })
+    local wider = { { object = "Thing" } }
+    assert.matches("freeze", tostring(run(wider, { columns = "freeze" }, { keep_mark = true }).err))
+    good(wider, nil, { keep_mark = true })
+    assert.equal("9", rows "SELECT Amount FROM Thing WHERE Id = 'id00001'"[1].Amount)
+    local history = assert(extract.history(plan(wider)))
+    assert.equal("Amount", history[#history].detail)
+  end)
+
+  it("refuses a key that is there twice in one file, and loses nothing", function()
+    local twice = world.rows(3)
+    twice[3][1] = twice[2][1]
+    here = world.new { rows = twice }
+    local err = run { { query = "select Name from Thing", name = "Thing", cursor = "UpdatedDate" } }.err
+    assert.equal("incomplete", err.kind)
+    assert.matches("'id00002' is there twice", err.message)
+    assert.equal(0, #rows "SELECT * FROM zuora_loads")
+    assert.is_nil(rows "SELECT * FROM zuora_mark"[1])
+  end)
+
+  it("refuses the target of another plan or tenant, and a table that is not its own", function()
+    here = world.new {}
+    good()
+    local other = plan()
+    other.plan, other.output, other.store = "weekly", here.folder .. "/weekly", nil
+    assert.matches("belongs to the plan 'nightly'", select(2, extract.run(here.client, other)).message)
+    do
+      local one <close> = store.open(target())
+      one:run "CREATE TABLE mine (Id TEXT)"
+    end
+    assert.matches("was not made by a plan", tostring(run { { object = "Thing", name = "mine" } }.err))
+    assert.matches("is no target", select(2, extract.run(here.client, here:plan(nil,
+      { load = { to = "mysql:x" } }))).message)
+  end)
+
+  it("loads windows in any order to the same end, deletes too", function()
+    here = world.new {}
+    local items = { { object = "Thing", deleted = true, lookback = { days = 1, every = "1h" } } }
+    good(items)
+    for i = 1, 3 do
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id0000" .. i, "n" .. i, "1", "" } })
+      here.sim:delete("Thing", { "id0001" .. i })
+      good(items)
+      assert_loaded()
+    end
+    assert(extract.reset(plan(items), { item = "Thing" }))
+    good(items)
+    assert_loaded()
+  end)
+end)
