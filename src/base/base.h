@@ -155,6 +155,10 @@ const char *errno_push(lua_State *L, int number);
 int directories_make(lua_State *L); /* core.mkdir */
 int random_push(lua_State *L);      /* core.random */
 
+/* --- terminal.c ------------------------------------------------------------------------------- */
+
+int terminal_push(lua_State *L); /* core.terminal */
+
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif
