@@ -28,6 +28,7 @@ local LUA_ROOMS = {
   client = { "support", "error", "rows", "tasks", "caller", "resources", "settings" },
   init = { "support", "error", "rows", "time", "caller", "client" },
   meta = {}, -- comments only
+  cli = { "init" }, -- the command line stands on the public face alone
   -- A local Zuora has its facts by itself: it and the client are each other's oracle.
   ["simulator/engine"] = {},
   ["simulator/http"] = { "simulator/engine" },
@@ -36,7 +37,7 @@ local LUA_ROOMS = {
 
 -- The files that may require zuora.core.
 local CORE_USERS = [[
-  caller/download caller/envelopes caller/init caller/responses
+  caller/download caller/envelopes caller/init caller/responses cli/terminal
   client init rows time support/check
   resources/describe resources/files resources/jobs resources/queries resources/reportruns resources/reports
   resources/request resources/submit
@@ -59,6 +60,7 @@ local SYSTEM = {
   ["stdio.h"] = "%a*printf fileno FILE rename remove fopen fdopen fclose fread fwrite fgets fflush EOF %a*scanf",
   ["stdlib.h"] = "malloc calloc realloc free strto%a+ getenv abort qsort mkstemp mkostemp abs llabs bsearch realpath",
   ["string.h"] = "mem%a+ str%a+ explicit_bzero", ["strings.h"] = "str%a*casecmp", ["sys/file.h"] = "flock LOCK_%u+",
+  ["sys/ioctl.h"] = "ioctl TIOC%u+ winsize",
   ["sys/random.h"] = "getentropy getrandom", ["sys/select.h"] = "fd_set FD_%u+ select",
   ["sys/socket.h"] = "socket[%w_]* getsockopt setsockopt getsockname AF_%u+ SO_%u+ SOL_%u+ sockaddr[%w_]* recv MSG_%u+",
   ["sys/stat.h"] = "stat fstat lstat S_%u+ fchmod mode_t umask chmod mkdir fchmodat", ["time.h"] = "clock_gettime timespec time_t time",

@@ -161,6 +161,10 @@ int directories_make(lua_State *L); /* core.mkdir */
 int mode_push(lua_State *L);        /* core.mode */
 int random_push(lua_State *L);      /* core.random */
 
+/* --- terminal.c ------------------------------------------------------------------------------- */
+
+int terminal_push(lua_State *L); /* core.terminal */
+
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif

@@ -4,7 +4,7 @@ local core = require "zuora.core"
 
 local trace = {}
 
--- More than a hook is told of a text, by more than a secret is long: what is cut before it is masked could be half of one.
+-- More than a hook is told of a text, by more than a secret is long: half of one would not be known for it.
 local ENOUGH = 16384
 
 -- The address, with what stands in its path.

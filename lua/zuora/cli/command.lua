@@ -68,8 +68,8 @@ end
 -- --- what runs in Zuora ------------------------------------------------------------------------------
 
 -- Flags that belong to the line that goes on with what a command has left.
-local KEPT = { "profile", "environment", "base_url", "legacy", "entity", "track_id", "ca_file", "format", "json", "output",
-  "directory", "pivoted", "raw", "verify" }
+local KEPT = { "profile", "environment", "base_url", "legacy", "entity", "track_id", "ca_file", "format", "json",
+  "output", "directory", "pivoted", "raw", "verify" }
 
 local function shell_quoted(word)
   if word:find "^[%w_./:=@,+-]+$" then return word end
@@ -99,6 +99,12 @@ function Command:holds(name, thing, words)
   self.subject = { name = name, thing = thing, words = words, item = self.progress:item(name) }
   return self.subject
 end
+
+--- Something that is fetched, with a line of progress; nothing of it goes on in Zuora.
+---@param name string
+---@param thing table
+---@return table subject
+function Command:shows(name, thing) return { name = name, thing = thing, item = self.progress:item(name) } end
 
 --- Waits until it has settled, as --wait and --poll say.
 ---@param subject table
@@ -138,6 +144,23 @@ function Command:print_record(record) return printed(standard_output(self):recor
 ---@param columns string[]|nil of a table, and of CSV
 ---@return true|nil done, table|nil err
 function Command:print_records(list, columns) return printed(standard_output(self):records(list, columns)) end
+
+--- Prints a text as it came.
+---@param text string
+---@return true|nil done, table|nil err
+function Command:print_text(text)
+  self.progress:close()
+  local done, message, number = io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
+  if done then done, message, number = io.stdout:flush() end
+  return printed(done, message, number == 32) -- EPIPE
+end
+
+--- Is what is printed a table?
+---@return boolean
+function Command:shows_table()
+  local format = self:format()
+  return format == "table" or not format and terminal.new(io.stdout, 1, self.environment).is_terminal
+end
 
 -- Rows in another format than Zuora's, into a file: that replaces what was there when all of it is written. What is no
 -- regular file (a pipe, a device) is written to.

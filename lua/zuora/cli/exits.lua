@@ -11,7 +11,8 @@ exits.table = {
   { code = 1, name = "failure", meaning = "another failure",
     kinds = "api http json file too_large stopped not_found ambiguous" },
   { code = 2, name = "usage", meaning = "usage, plan or configuration" },
-  { code = 3, name = "failed", meaning = "a run or job failed, or was cancelled, in Zuora", kinds = "failed cancelled" },
+  { code = 3, name = "failed", meaning = "a run or job failed, or was cancelled, in Zuora",
+    kinds = "failed cancelled" },
   { code = 4, name = "auth", meaning = "credentials or permission", kinds = "auth" },
   { code = 5, name = "incomplete", meaning = "not proven complete: bytes, records, totals or hash",
     kinds = "incomplete text" },
@@ -33,6 +34,9 @@ end
 local CODE_OF_CATEGORY = { permission = exits.auth, authentication = exits.auth, over_limit = exits.later,
   temporary = exits.later, lock = exits.later }
 
+-- Kinds that say enough, whatever else there is in an error.
+local FINAL = { failed = true, cancelled = true, auth = true, incomplete = true }
+
 --- The code for one error.
 ---@param err zuora.Error|any
 ---@return integer
@@ -42,7 +46,7 @@ function exits.of(err)
   local kind = err.kind
   -- A limit of ours that a single call did not keep; what was waited for is not known to be at fault.
   if kind == "timeout" and err.operation then return exits.later end
-  if kind == "failed" or kind == "cancelled" or kind == "auth" or kind == "incomplete" then return code_of_kind[kind] end
+  if FINAL[kind] then return code_of_kind[kind] end
   if err.retryable then return exits.later end
   return CODE_OF_CATEGORY[err.category] or code_of_kind[kind] or exits.failure
 end

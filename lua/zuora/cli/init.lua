@@ -31,8 +31,9 @@ local function summary()
   local lines = { "Usage: zuora COMMAND [VERB] [options]", "", "Reports and queries of Zuora, from a shell.", "",
     "Commands:" }
   for _, noun in ipairs(NOUNS) do lines[#lines + 1] = ("   %-12s %s"):format(noun[1], noun[2]) end
-  lines[#lines + 1] = "\nzuora help COMMAND and zuora COMMAND VERB --help say more. Data goes to standard output, talk to\n"
-    .. "standard error; zuora help exit-codes has what the numbers at the end mean."
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = "zuora help COMMAND and zuora COMMAND VERB --help say more. Data goes to standard output,"
+  lines[#lines + 1] = "talk to standard error; zuora help exit-codes has what the numbers at the end mean."
   return table.concat(lines, "\n")
 end
 

@@ -5,13 +5,16 @@ local argparse = require "argparse"
 
 local parser = {}
 
+-- Columns of a help text.
+local WIDTH = 90
+
 -- --- options that many verbs have --------------------------------------------------------------------
 
 local function number_of(least)
   return function(text)
     local number = tonumber(text)
-    if not number or not (number >= least) then return nil, ("'%s' is no number of %g or more"):format(text, least) end
-    return number
+    if number and number >= least then return number end
+    return nil, ("'%s' is no number of %g or more"):format(text, least)
   end
 end
 
@@ -80,6 +83,13 @@ end
 
 -- --- nouns and verbs ---------------------------------------------------------------------------------
 
+--- Adds what stands in a verb's line without a flag.
+---@param verb table of argparse's
+---@param name string as the help shows it
+---@param target string as args has it
+---@return table argument
+function parser.argument(verb, name, target) return verb:argument(name):target(target):argname(name) end
+
 --- Adds a verb to a noun.
 ---@param noun table of argparse's
 ---@param name string|nil nil: the noun is a command by itself
@@ -98,7 +108,7 @@ end
 -- A parser of the one noun that is wanted, or of all; and all verbs in it. What a verb has by itself comes before what
 -- it shares with others.
 local function root_of(nouns, wanted)
-  local root, verbs = argparse("zuora", "Reports and queries of Zuora, from a shell."), {}
+  local root, verbs = argparse("zuora", "Reports and queries of Zuora, from a shell."):help_max_width(WIDTH), {}
   for _, noun in ipairs(nouns) do
     local name, words, has_file = table.unpack(noun)
     if wanted == nil or name == wanted then

@@ -100,12 +100,12 @@ local function ask(name, words)
   if not ok then usage(name .. ": " .. tostring(child)) end
   if not child then usage(("%s: %s"):format(name, problem), 4) end
   local running <close> = child
-  local pause, status = core.session {}, nil
-  repeat
+  local pause <close> = core.session {}
+  local status = running:poll()
+  while not status do
+    pause:step(LOOK)
     status = running:poll()
-    if not status then pause:step(LOOK) end
-  until status
-  pause:close()
+  end
   if status ~= 0 then usage(("%s: %s ended with %d"):format(name, words[1], status), 4) end
   told:seek "set"
   local secret = (told:read "a" or ""):gsub("[\r\n]+$", "")

@@ -109,12 +109,12 @@ function report.define(noun, parser)
   local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs[name]) end
   local function of_run(name, summary, shared)
     local one = verb(name, summary, shared)
-    one:argument "run_id":argname "RUN-ID"
+    parser.argument(one, "RUN-ID", "run_id")
     return one
   end
   local function of_report(name, summary, shared)
     local one = verb(name, summary, shared)
-    one:argument "report":argname "NAME-OR-ID":description "Its id (32 hexadecimal digits), or its exact name."
+    parser.argument(one, "NAME-OR-ID", "report"):description "Its id (32 hexadecimal digits), or its exact name."
     return one
   end
   local function with_result(one)
@@ -123,12 +123,12 @@ function report.define(noun, parser)
     one:flag "--raw":description "Keep the server's bytes (with -o)."
   end
   local search = verb("search", "search reports by name, data source and description", "format settings")
-  search:argument "text":argname "TEXT"
+  parser.argument(search, "TEXT", "text")
   search:option "--limit":argname "N":convert(parser.count):description "No more than so many."
   local run = of_report("run", "run a report, wait for it, and write its rows", "rows waiting settings")
   run:option "--view":choices { "Detail", "Summary" }:default "Detail"
   run:option "--filter":argname "JSON":count "*"
-    :description "A group of filters, or a list of them, as Zuora has them (@FILE: what is in it), instead of the report's."
+    :description "Zuora's filters, a group or a list of them (@FILE: what is in it), instead of the report's."
   with_result(run)
   with_result(of_run("download", "wait for a run, and write its rows", "rows waiting settings"))
   of_run("wait", "wait for a run (and write its rows, with -o)", "rows time polling settings")

@@ -4,7 +4,11 @@ local zuora = require "zuora"
 
 local texts = {}
 
-local function usage(message) error({ exit = 2, message = message }, 0) end
+--- Raises what the user is told of a mistake in the command's words: exit code 2.
+---@param message string
+function texts.usage(message) error({ exit = 2, message = message }, 0) end
+
+local usage = texts.usage
 
 --- What is in a file; "-" is standard input.
 ---@param path string
