@@ -145,14 +145,18 @@ function Command:print_record(record) return printed(standard_output(self):recor
 ---@return true|nil done, table|nil err
 function Command:print_records(list, columns) return printed(standard_output(self):records(list, columns)) end
 
---- Prints a text as it came.
+-- EPIPE: whoever reads has seen enough.
+local EPIPE = 32
+
+--- Prints a text as it came; on a terminal, without what steers it.
 ---@param text string
 ---@return true|nil done, table|nil err
 function Command:print_text(text)
   self.progress:close()
+  if terminal.new(io.stdout, 1, self.environment).is_terminal then text = text:gsub("[^\n]+", terminal.safe) end
   local done, message, number = io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
   if done then done, message, number = io.stdout:flush() end
-  return printed(done, message, number == 32) -- EPIPE
+  return printed(done, message, number == EPIPE)
 end
 
 --- Is what is printed a table?
@@ -265,7 +269,8 @@ local function interrupted(self)
 end
 
 local function failed(self, err)
-  if self.subject then self.subject.item:failed(type(err) == "table" and (err.kind or err.message) or nil) end
+  -- (In plain lines, the line that follows says it.)
+  if self.subject and self.progress.mode ~= "plain" then self.subject.item:failed(err.kind or err.message) end
   self.progress:line(line_of(err), true)
   local code = exits.of(err)
   tell_rest(self, code)
@@ -287,8 +292,8 @@ local function carry_out(self)
     return problem
   end, self, self.args)
   if not ok and type(done) == "string" then return broken(self, done, trace) end
-  if not ok or done == nil and err ~= nil then return failed(self, err or done) end
-  return exits.ok
+  if not ok or done == nil then return failed(self, ok and err or done) end
+  return done == true and exits.ok or done
 end
 
 ---@param args table
