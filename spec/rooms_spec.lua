@@ -28,7 +28,9 @@ local LUA_ROOMS = {
   client = { "support", "error", "rows", "tasks", "caller", "resources", "settings" },
   init = { "support", "error", "rows", "time", "caller", "client" },
   meta = {}, -- comments only
-  cli = { "init" }, -- the command line stands on the public face alone
+  -- The command line stands on the public face alone.
+  cli = { "init", "cli/doctor" },
+  ["cli/doctor"] = { "init" },
   -- A local Zuora has its facts by itself: it and the client are each other's oracle.
   ["simulator/engine"] = {},
   ["simulator/http"] = { "simulator/engine" },
@@ -37,7 +39,7 @@ local LUA_ROOMS = {
 
 -- The files that may require zuora.core.
 local CORE_USERS = [[
-  caller/download caller/envelopes caller/init caller/responses cli/terminal
+  caller/download caller/envelopes caller/init caller/responses cli/terminal cli/doctor/machine cli/doctor/network
   client init rows time support/check
   resources/describe resources/files resources/jobs resources/queries resources/reportruns resources/reports
   resources/request resources/submit
@@ -63,6 +65,7 @@ local SYSTEM = {
   ["sys/ioctl.h"] = "ioctl TIOC%u+ winsize",
   ["sys/random.h"] = "getentropy getrandom", ["sys/select.h"] = "fd_set FD_%u+ select",
   ["sys/socket.h"] = "socket[%w_]* getsockopt setsockopt getsockname AF_%u+ SO_%u+ SOL_%u+ sockaddr[%w_]* recv MSG_%u+",
+  ["sys/statvfs.h"] = "statvfs",
   ["sys/stat.h"] = "stat fstat lstat S_%u+ fchmod mode_t umask chmod mkdir fchmodat", ["time.h"] = "clock_gettime timespec time_t time",
   ["sys/types.h"] = "off_t ssize_t pid_t mode_t", ["sys/wait.h"] = "wait%a* W%u+",
   ["unistd.h"] = "read write close lseek fsync getpid unlink ftruncate dup2? fork access pread isatty fdatasync link fchown "

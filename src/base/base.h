@@ -154,6 +154,7 @@ const char *errno_push(lua_State *L, int number);
 
 int directories_make(lua_State *L); /* core.mkdir */
 int random_push(lua_State *L);      /* core.random */
+int space_push(lua_State *L);       /* core.space */
 
 /* --- terminal.c ------------------------------------------------------------------------------- */
 
