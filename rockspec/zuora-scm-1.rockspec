@@ -49,6 +49,7 @@ build = {
         "src/base/filter.c",
         "src/base/options.c",
         "src/base/process.c",
+        "src/base/spawn.c",
         "src/base/system.c",
         "src/base/terminal.c",
         "src/base/wipe.c",

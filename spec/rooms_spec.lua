@@ -59,7 +59,7 @@ local SYSTEM = {
   ["pthread.h"] = "pthread_[%w_]+", ["signal.h"] = "sig[%w_]+ SIG%u+ kill", ["spawn.h"] = "posix_spawn[%w_]*",
   ["stdbool.h"] = "bool", ["stddef.h"] = "size_t NULL ptrdiff_t",
   ["stdint.h"] = "u?int%d+_t SIZE_MAX u?intptr_t U?INT%d+_MAX U?INT%d+_C u?intmax_t",
-  ["stdio.h"] = "%a*printf FILE rename remove fopen fdopen fclose fread fwrite fgets fflush EOF %a*scanf",
+  ["stdio.h"] = "%a*printf fileno FILE rename remove fopen fdopen fclose fread fwrite fgets fflush EOF %a*scanf",
   ["stdlib.h"] = "malloc calloc realloc free strto%a+ getenv abort qsort mkstemp mkostemp abs llabs bsearch realpath",
   ["string.h"] = "mem%a+ str%a+ explicit_bzero", ["strings.h"] = "str%a*casecmp", ["sys/file.h"] = "flock LOCK_%u+",
   ["sys/ioctl.h"] = "ioctl TIOC%u+ winsize",

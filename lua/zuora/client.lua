@@ -25,7 +25,7 @@ local settings = require "zuora.settings"
 
 local client = {}
 
-client.VERSION = "0.1.0"
+client.VERSION = require "zuora.version"
 
 ---@class zuora.Client
 local Client = {}

@@ -1,8 +1,10 @@
 /*
- * What is asked of the system: its words for an errno, directories, room on a disk, random bytes.
+ * What is asked of the system: its words for an errno, directories, who may read a file, room on a disk, random
+ * bytes.
  */
 #include "base.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -59,6 +61,24 @@ int directories_make(lua_State *L) {
   }
   lua_pushboolean(L, 1);
   return 1;
+}
+
+/* core.mode(file) -> permission bits, is it this user's or root's, is it a regular file | nil, message. Of an open file:
+ * what is learnt is about what is read. */
+int mode_push(lua_State *L) {
+  luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  struct stat status;
+  luaL_argcheck(L, stream->closef != NULL, 1, "an open file expected");
+  if (fstat(fileno(stream->f), &status) != 0) {
+    const char *text = errno_push(L, errno);
+    lua_pushnil(L);
+    lua_pushstring(L, text);
+    return 2;
+  }
+  lua_pushinteger(L, (lua_Integer)(status.st_mode & 07777));
+  lua_pushboolean(L, status.st_uid == geteuid() || status.st_uid == 0);
+  lua_pushboolean(L, S_ISREG(status.st_mode));
+  return 3;
 }
 
 /* core.random(n) -> n bytes (at most 256) from the system's random source */
