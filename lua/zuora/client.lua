@@ -191,6 +191,14 @@ function Client:request(call_of)
   return raw.request(open_parts(self, "request").caller, call_of)
 end
 
+--- Makes sure that there is a token, as the first call does by itself: are the credentials taken? With a token that was
+--- given, or user name and password, there is nothing to ask before a call.
+---@return true|nil done, zuora.Error|nil err
+function Client:authenticate()
+  local caller = open_parts(self, "authenticate").caller
+  return caller.credentials.prepare { deadline = caller.settings.total_timeout, retries = caller.settings.retries }
+end
+
 --- What Zuora said last of this tenant's limits: with how many requests left it is nearly reached.
 ---@return { rate: table|nil, concurrency: table|nil, authentication: table|nil } limits
 --- rate = { limit, remaining, reset (seconds from then), window (seconds), quotas = { [seconds] = limit } },

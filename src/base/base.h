@@ -160,6 +160,7 @@ const char *errno_push(lua_State *L, int number);
 int directories_make(lua_State *L); /* core.mkdir */
 int mode_push(lua_State *L);        /* core.mode */
 int random_push(lua_State *L);      /* core.random */
+int space_push(lua_State *L);       /* core.space */
 
 /* --- terminal.c ------------------------------------------------------------------------------- */
 

@@ -1,11 +1,13 @@
 /*
- * What is asked of the system: its words for an errno, directories, who may read a file, random bytes.
+ * What is asked of the system: its words for an errno, directories, who may read a file, room on a disk, random
+ * bytes.
  */
 #include "base.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #if !defined(_WIN32)
@@ -87,5 +89,21 @@ int random_push(lua_State *L) {
   if (getentropy(bytes, (size_t)count) != 0)
     return luaL_error(L, "no random bytes from the system");
   lua_pushlstring(L, (const char *)bytes, (size_t)count);
+  return 1;
+}
+
+/* core.space(path) -> bytes that this user can still write on its disk | nil, message */
+int space_push(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct statvfs disk;
+  int done;
+  UNINTERRUPTED(done, statvfs(path, &disk));
+  if (done != 0) {
+    const char *text = errno_push(L, errno);
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: %s", path, text);
+    return 2;
+  }
+  lua_pushnumber(L, (lua_Number)disk.f_bavail * (lua_Number)disk.f_frsize);
   return 1;
 }

@@ -137,7 +137,8 @@ function report.define(noun, parser)
   of_run("data", "a run's rows as report data has them: formatted text", "format settings")
   of_report("last", "the last completed run of a report (and its rows, with -o)", "rows settings")
   local list = verb("list", "runs, by default those in progress", "format settings")
-  list:option "--status":argname "STATUS":count "*":description "STARTED, QUERYDATA, PROCESSINGDATA, COMPLETED and the like."
+  list:option "--status":argname "STATUS":count "*"
+    :description "STARTED, QUERYDATA, PROCESSINGDATA, COMPLETED and the like."
   list:option "--limit":argname "N":convert(parser.count):description "No more than so many (250)."
 end
 
