@@ -90,6 +90,11 @@ local function resume_line(self, words)
   return table.concat(line, " ")
 end
 
+--- Something is about to be started in Zuora: should this command end before the answer, it is said that it may be.
+---@param name string
+---@param look string how to see whether it is
+function Command:begins(name, look) self.begun = { name = name, look = look } end
+
 --- Something in Zuora is this command's from now on: however it ends, it is said how to go on with it.
 ---@param name string what to call it
 ---@param thing table a run or a job
@@ -166,6 +171,8 @@ function Command:shows_table()
   return format == "table" or not format and terminal.new(io.stdout, 1, self.environment).is_terminal
 end
 
+local NO_TERMINAL = { is_terminal = false, paint = function(_, _, text) return text end }
+
 -- Rows in another format than Zuora's, into a file: that replaces what was there when all of it is written. What is no
 -- regular file (a pipe, a device) is written to.
 local function write_rows(self, rows, path)
@@ -177,8 +184,7 @@ local function write_rows(self, rows, path)
   if not file then return nil, { kind = "file", message = problem } end
   local open <close> = file
   local ok, done, message = pcall(function()
-    return output.new { format = self:format() or "csv", stream = open,
-      terminal = terminal.new(open, -1, self.environment) }:rows(rows)
+    return output.new { format = self:format() or "csv", stream = open, terminal = NO_TERMINAL }:rows(rows)
   end)
   if ok and done then
     local closed
@@ -248,7 +254,10 @@ end
 
 -- The line that goes on with what was left, unless Zuora itself has ended it.
 local function tell_rest(self, code)
-  local subject = self.subject
+  local subject, begun = self.subject, self.begun
+  if not subject and begun and code == exits.interrupted then
+    self.progress:line(("%s may have been started in Zuora all the same; see %s"):format(begun.name, begun.look), true)
+  end
   if not subject or code == exits.ok or code == exits.failed then return end
   self.progress:line(("%s %s in Zuora; to go on with it: %s"):format(subject.name,
     subject.settled and "is done" or "goes on", resume_line(self, subject.words)), true)

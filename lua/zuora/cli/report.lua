@@ -33,6 +33,7 @@ function verbs.run(command, args)
   local client = command:client()
   local report_id, err = client.reports:id_of(args.report)
   if not report_id then return nil, err end
+  command:begins("a run of " .. args.report, "zuora report list")
   local run
   run, err = client.reportruns:start(report_id, { view = args.view, filters = texts.filters(args.filter) })
   if not run then return nil, err end
