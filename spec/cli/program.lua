@@ -15,6 +15,11 @@ end
 --- What a home without anything in it is.
 program.HOME = support.scratch "cli-home"
 
+--- Where no call is tried twice: specs need not wait for that.
+program.IMPATIENT = { XDG_CONFIG_HOME = support.scratch "cli-impatient" }
+assert(os.execute("mkdir " .. program.IMPATIENT.XDG_CONFIG_HOME .. "/zuora"))
+support.write(program.IMPATIENT.XDG_CONFIG_HOME .. "/zuora/config.json", '{"profiles":{"default":{"retries":0}}}')
+
 local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 
 program.quoted = quoted
