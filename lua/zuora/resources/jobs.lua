@@ -419,8 +419,11 @@ local function job_download(parts, job, dir, options)
   local results, failures, tasks, failed = {}, {}, {}, nil
   for i, name in ipairs(file_names(job)) do
     tasks[i] = function()
-      local batch = job.batches[i]
-      local written, err = batch_file(parts, batch, dir .. "/" .. name, options)
+      local batch, own, tell = job.batches[i], options, options.on_progress
+      if tell then
+        own = check.rules(options, { on_progress = function(bytes, total) tell(bytes, total, batch.name) end })
+      end
+      local written, err = batch_file(parts, batch, dir .. "/" .. name, own)
       if written then written.name = batch.name end
       results[i], failures[i] = written, err
     end
@@ -479,7 +482,7 @@ end
 
 --- Fetches the results of all batches, side by side, into a directory: Name.csv for each. GET /v1/files/{id}
 ---@param dir string made when it is missing
----@param options table|nil as for batch:download
+---@param options table|nil as for batch:download; on_progress(bytes, total|nil, name of the batch)
 ---@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written in the order of the
 --- batches
 ---@return zuora.Error|nil err with err.results and err.failures, both by the place of the batch: what could be

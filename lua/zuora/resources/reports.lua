@@ -122,6 +122,13 @@ local function find(parts, name, options)
     message = ("%d reports have the name \"%s\": %s"):format(#found, name, table.concat(ids, ", ")) }
 end
 
+local function id_of(parts, report, options)
+  local id = report:match(REPORT_ID)
+  if id then return id end
+  local found, err = find(parts, report, options)
+  return found and found.id, err
+end
+
 -- Ids for the address or the body of a call, as Zuora's ids are.
 local function check_ids(where, argument, ids)
   check.value(where, argument, ids, "list")
@@ -200,6 +207,18 @@ function Reports:find(name, options)
   return find(parts, name, options)
 end
 
+--- The id of a report by its name, as find has it; an id (32 hexadecimal digits) is itself, and nothing is asked.
+---@param report string
+---@param options table|nil namespace, and the per-call options
+---@return string|nil report_id, zuora.Error|nil err
+function Reports:id_of(report, options)
+  local where = "client.reports:id_of"
+  local parts = record.parts(self, Reports, where)
+  check.value(where, "report", report, "text")
+  options = check.options(where, options, options_of.find)
+  return id_of(parts, report, options)
+end
+
 --- Runs a report, waits for the run, and downloads its result. POST /reports/{id}/reportrun, and what the wait and the
 --- download need
 ---@param report string its id (32 hexadecimal digits), or its name: see find
@@ -215,12 +234,8 @@ function Reports:fetch(report, path, options)
   options = check.options(where, options, options_of.fetch)
   check.value(where, "filters", options.filters, "json")
   local request, waiting = fetch.options(parts.caller, options)
-  local report_id = report:match(REPORT_ID)
-  if not report_id then
-    local found, err = find(parts, report, request)
-    if not found then return nil, err end
-    report_id = found.id
-  end
+  local report_id, err = id_of(parts, report, request)
+  if not report_id then return nil, err end
   return reportruns.fetch(parts.report.reportruns, report_id, path, request, waiting)
 end
 
