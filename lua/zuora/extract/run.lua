@@ -201,7 +201,7 @@ function run.context(client, plan, options, owner)
   disk.folder(plan.store:match "^(.*)/[^/]*$" or ".")
   local ctx = { client = client, plan = plan, options = options, output = plan.output, wait = options.wait or plan.wait,
     journal = journal.open(plan.store, owner), on_item = options.on_item, on_step = options.on_step }
-  if plan.load then ctx.target = load.open(plan.load) end
+  if plan.load then ctx.target = load.open(plan.load, function(seconds) client:sleep(seconds) end) end
   ctx.marks = ctx.target or ctx.journal
   return setmetatable(ctx, { __close = function(self)
     self.journal:close()

@@ -1,21 +1,75 @@
--- zuora.load, zuora.load.sqlite, zuora.load.merge, zuora.load.tables and zuora.load.dialects: every row once, whatever
--- comes in whatever order.
+-- zuora.load, zuora.load.sqlite, zuora.load.postgresql, zuora.load.psql, zuora.load.merge, zuora.load.tables and
+-- zuora.load.dialects: every row once, whatever comes in whatever order.
 
+local cluster = require "spec.load.cluster"
 local extract = require "zuora.extract"
 local store = require "zuora.extract.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 
+local psql = require "zuora.load.psql"
+
 local HOUR = 3600
 
-describe("a plan that loads into SQLite", function()
-  local here
-  after_each(function() here:close() end)
+-- --- the two kinds of targets -------------------------------------------------------------------------
 
-  local function target() return here.folder .. "/dw.db" end
+local kinds = {}
+
+kinds.SQLite = {
+  to = function(folder) return "sqlite:" .. folder .. "/dw.db" end,
+  rows = function(folder, sql)
+    local one <close> = store.open(folder .. "/dw.db")
+    return one:rows(sql)
+  end,
+  run = function(folder, sql)
+    local one <close> = store.open(folder .. "/dw.db")
+    one:run(sql)
+  end,
+  save = function(folder) support.shell(("cp %s/dw.db %s/dw.db.old"):format(folder, folder)) end,
+  restore = function(folder) support.shell(("cp %s/dw.db.old %s/dw.db"):format(folder, folder)) end,
+  forget = function(folder) support.shell(("rm -f %s/dw.db"):format(folder)) end,
+}
+
+local database
+local function pg() return psql.open(database.uri, function() support.shell "sleep 0.005" end) end
+
+kinds.PostgreSQL = {
+  missing = cluster.missing(),
+  to = function() return database.uri end,
+  rows = function(_, sql) return pg():rows(sql) end,
+  run = function(_, sql) pg():script(sql .. ";") end,
+  save = function(folder)
+    database:run(("pg_dump --clean --if-exists -f %s/dump %s"):format(database.folder, ("'%s'"):format(database.uri)))
+    local _ = folder
+  end,
+  restore = function()
+    kinds.PostgreSQL.forget()
+    database:run(("psql -X -q -d '%s' -f %s/dump"):format(database.uri, database.folder))
+  end,
+  forget = function() pg():script "DROP SCHEMA public CASCADE; CREATE SCHEMA public;" end,
+}
+
+for kind, target in pairs(kinds) do
+describe("a plan that loads into " .. kind, function()
+  if target.missing then
+    pending("cannot be tried here: " .. target.missing)
+    return
+  end
+
+  local here
+  setup(function()
+    if kind == "PostgreSQL" then database = cluster.start() end
+  end)
+  teardown(function()
+    if kind == "PostgreSQL" then database:stop() end
+  end)
+  after_each(function()
+    here:close()
+    target.forget(here.folder)
+  end)
 
   local function plan(items, more)
-    local spec = { to = "sqlite:" .. target() }
+    local spec = { to = target.to(here.folder) }
     for name, value in pairs(more or {}) do spec[name] = value end
     return here:plan(items, { load = spec })
   end
@@ -31,18 +85,18 @@ describe("a plan that loads into SQLite", function()
     return result
   end
 
-  local function rows(sql)
-    local one <close> = store.open(target())
-    return one:rows(sql)
-  end
+  local function rows(sql) return target.rows(here.folder, sql) end
 
   -- The table has every row of the tenant once, as it is there.
   local function assert_loaded(name)
     local held, count = here:held(), 0
-    for _, row in ipairs(rows(("SELECT * FROM %s WHERE NOT _zuora_deleted"):format(name or "Thing"))) do
+    for _, row in ipairs(rows(('SELECT * FROM "%s" WHERE NOT _zuora_deleted'):format(name or "Thing"))) do
       count = count + 1
       local other = assert(held[row.Id], row.Id)
-      for field, value in pairs(other) do assert.equal(value ~= "" and value or nil, row[field], field) end
+      for field, value in pairs(other) do
+        local loaded = row[field] and row[field]:gsub("^([%d-]+) ([%d:]+)%+00$", "%1T%2+0000") -- as PostgreSQL shows it
+        assert.equal(value ~= "" and value or nil, loaded, field)
+      end
     end
     local expected = 0
     for _ in pairs(held) do expected = expected + 1 end
@@ -60,7 +114,7 @@ describe("a plan that loads into SQLite", function()
     here.sim:delete("Thing", { "id00001" })
     good(items)
     assert_loaded()
-    assert.equal(1, #rows "SELECT * FROM Thing WHERE Id = 'id00001' AND _zuora_deleted")
+    assert.equal(1, #rows 'SELECT * FROM "Thing" WHERE "Id" = \'id00001\' AND _zuora_deleted')
     assert.equal(2, #rows "SELECT * FROM zuora_loads")
   end)
 
@@ -72,7 +126,7 @@ describe("a plan that loads into SQLite", function()
     here.sim:delete("Thing", { "id00001", "id00002" })
     good(items, { deletes = "remove" })
     assert_loaded()
-    assert.equal(18, #rows "SELECT * FROM Thing")
+    assert.equal(18, #rows 'SELECT * FROM "Thing"')
     assert.equal(2, #rows "SELECT * FROM zuora_deleted")
     here.sim:forward(HOUR)
     here.sim:update("Thing", { { "id00001", "back", "1", "" } })
@@ -83,17 +137,17 @@ describe("a plan that loads into SQLite", function()
   it("has the mark alone: a target that was restored gets what it lacks", function()
     here = world.new {}
     good()
-    support.shell(("cp %s %s.old"):format(target(), target()))
+    target.save(here.folder)
     for i = 1, 2 do
       here.sim:forward(HOUR)
       here.sim:update("Thing", { { "id0000" .. i, "changed " .. i, "1", "" } })
       good()
     end
     assert_loaded()
-    support.shell(("cp %s.old %s"):format(target(), target()))
+    target.restore(here.folder)
     assert.equal("done", good().outcome)
     assert_loaded()
-    support.shell("rm " .. target()) -- another target: it has nothing so far
+    target.forget(here.folder) -- another target: it has nothing so far
     assert.equal("done", good(nil, nil, { again = true }).outcome)
     assert_loaded()
   end)
@@ -135,7 +189,7 @@ describe("a plan that loads into SQLite", function()
     here.sim:delete("Thing", { "id00005" })
     good(items)
     assert_loaded()
-    assert.equal(19, #rows "SELECT * FROM Thing")
+    assert.equal(19, #rows 'SELECT * FROM "Thing"')
   end)
 
   it("loads the pieces of a first load", function()
@@ -153,7 +207,7 @@ describe("a plan that loads into SQLite", function()
     local wider = { { object = "Thing" } }
     assert.matches("freeze", tostring(run(wider, { columns = "freeze" }, { keep_mark = true }).err))
     good(wider, nil, { keep_mark = true })
-    assert.equal("9", rows "SELECT Amount FROM Thing WHERE Id = 'id00001'"[1].Amount)
+    assert.equal("9", rows 'SELECT "Amount" FROM "Thing" WHERE "Id" = \'id00001\''[1].Amount)
     local history = assert(extract.history(plan(wider)))
     assert.equal("Amount", history[#history].detail)
   end)
@@ -164,7 +218,7 @@ describe("a plan that loads into SQLite", function()
     here = world.new { rows = twice }
     local err = run { { query = "select Name from Thing", name = "Thing", cursor = "UpdatedDate" } }.err
     assert.equal("incomplete", err.kind)
-    assert.matches("'id00002' is there twice", err.message)
+    assert.matches("is there twice", err.message)
     assert.equal(0, #rows "SELECT * FROM zuora_loads")
     assert.is_nil(rows "SELECT * FROM zuora_mark"[1])
   end)
@@ -175,10 +229,7 @@ describe("a plan that loads into SQLite", function()
     local other = plan()
     other.plan, other.output, other.store = "weekly", here.folder .. "/weekly", nil
     assert.matches("belongs to the plan 'nightly'", select(2, extract.run(here.client, other)).message)
-    do
-      local one <close> = store.open(target())
-      one:run "CREATE TABLE mine (Id TEXT)"
-    end
+    target.run(here.folder, "CREATE TABLE mine (Id TEXT)")
     assert.matches("was not made by a plan", tostring(run { { object = "Thing", name = "mine" } }.err))
     assert.matches("is no target", select(2, extract.run(here.client, here:plan(nil,
       { load = { to = "mysql:x" } }))).message)
@@ -200,3 +251,4 @@ describe("a plan that loads into SQLite", function()
     assert_loaded()
   end)
 end)
+end

@@ -1,0 +1,218 @@
+--- Loads files into PostgreSQL, by psql: one script, and in it one transaction.
+
+local dialects = require "zuora.load.dialects"
+local error_value = require "zuora.error"
+local mark_table = require "zuora.extract.mark_table"
+local merge = require "zuora.load.merge"
+local psql = require "zuora.load.psql"
+local reads = require "zuora.extract.reads"
+local rows = require "zuora.rows"
+local tables = require "zuora.load.tables"
+
+local postgresql = {}
+
+local Target = {}
+Target.__index = Target
+
+local STAGE = "zuora_stage"
+
+local quoted, literal = dialects.quoted, dialects.literal
+
+-- --- marks, as the text of a transaction --------------------------------------------------------------
+
+-- A statement with literals in the place of its question marks.
+local function filled(sql, ...)
+  local values, i = table.pack(...), 0
+  return (sql:gsub("%?", function()
+    i = i + 1
+    return (literal(tostring(values[i])))
+  end))
+end
+
+-- Writes statements down, in the place of running them; what each must change is checked where it runs.
+local function recorder(self)
+  return { prefix = self.prefix, lines = {}, row = function(_, sql, ...) return self.psql:row(filled(sql, ...)) end,
+    run = function(book, sql, ...)
+      table.insert(book.lines, ("DO $zuora$ DECLARE n bigint; BEGIN %s; GET DIAGNOSTICS n = ROW_COUNT; IF n <> 1 THEN "
+        .. "RAISE EXCEPTION 'zuora: mark'; END IF; END $zuora$;"):format(filled(sql, ...)))
+      return 1
+    end }
+end
+
+function Target:mark(of) return mark_table.get(recorder(self), of) end
+
+function Target:set_mark(of, before, after)
+  local book = recorder(self)
+  mark_table.set(book, of, before, after)
+  self.psql:script(table.concat(book.lines, "\n"))
+end
+
+function Target:reset(of, mark)
+  if not self:mark(of) then return false end
+  local book = recorder(self)
+  mark_table.reset(book, of, mark)
+  self.psql:script(table.concat(book.lines, "\n"))
+  return true
+end
+
+function Target:belong_to(plan, tenant)
+  for name, value in pairs { plan = plan, tenant = tenant } do
+    self.psql:script(filled(("INSERT INTO %szuora_target (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING;"):format(
+      self.prefix), name, value))
+    local known = self.psql:row(filled(("SELECT value FROM %szuora_target WHERE name = ?"):format(self.prefix),
+      name)).value
+    if known ~= value then
+      error(error_value.new { kind = "plan", message = ("the target %s belongs to the %s '%s', not '%s'"):format(
+        self.psql.name, name, known, value) }, 0)
+    end
+  end
+end
+
+-- --- staging ------------------------------------------------------------------------------------------
+
+local ESCAPES = { ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+-- Writes the rows of files as PostgreSQL's COPY reads them; the header, and the path.
+local function write_stage(paths)
+  local path, header = os.tmpname(), nil
+  local out = assert(io.open(path, "wb"))
+  out:setvbuf("full", 1 << 18)
+  for _, of in ipairs(paths) do
+    local it <close>, problem = rows.of_file(of, { form = "array" })
+    if not it then error(problem, 0) end
+    if header and table.concat(header, "\31") ~= table.concat(it.columns, "\31") then
+      error(error_value.new { kind = "incomplete",
+        message = of .. ": its header is not that of the piece before it" }, 0)
+    end
+    header = it.columns
+    for row in it do
+      for i, cell in ipairs(row) do
+        if cell:find "[\\\n\r\t]" then row[i] = cell:gsub("[\\\n\r\t]", ESCAPES) end
+      end
+      assert(out:write(table.concat(row, "\t"), "\n"))
+    end
+  end
+  assert(out:close())
+  return header, path
+end
+
+-- --- loading ------------------------------------------------------------------------------------------
+
+local function columns_there(self, name)
+  local there
+  for _, column in ipairs(self.psql:rows(("SELECT column_name AS name FROM information_schema.columns "
+    .. "WHERE table_name = %s AND table_schema = %s"):format(literal(name), literal(self.schema)))) do
+    there = there or {}
+    there[column.name:lower()] = true
+  end
+  return there
+end
+
+local function table_lines(self, load)
+  local there = columns_there(self, load.item)
+  if not there then return { tables.create(load) .. ";", load.key and tables.index(load) .. ";" or nil }, {} end
+  local statements, names = tables.additions(load, there, self.spec.columns)
+  for i, statement in ipairs(statements) do statements[i] = statement .. ";" end
+  return statements, names
+end
+
+local function loads_line(self, read)
+  return filled(([[INSERT INTO %szuora_loads (plan, item, entity, kind, read_from, read_to, generation, piece, records,
+    sha256, loaded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);]]):format(self.prefix), read.plan, read.item,
+    read.entity, read.kind, read.read_from, read.read_to, read.generation, read.piece, read.records, read.sha256,
+    os.date "!%Y-%m-%dT%H:%M:%SZ")
+end
+
+local function is_loaded(self, read)
+  local wheres = {}
+  for i, name in ipairs(reads.KEY) do wheres[i] = ("%s = %s"):format(name, literal(tostring(read[name]))) end
+  return self.psql:row(("SELECT 1 AS there FROM %szuora_loads WHERE %s"):format(self.prefix,
+    table.concat(wheres, " AND "))) ~= nil
+end
+
+local function step_line(step)
+  if not step.check then return step.sql .. ";" end
+  return ("DO $zuora$ BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s'; END IF; END $zuora$;"):format(step.sql,
+    step.check, step.problem)
+end
+
+-- What a check of ours has found, in words of ours.
+local function explain(load, err)
+  local problem = err.message:match "zuora: (%l+)"
+  if problem == "count" then
+    err.kind, err.message = "incomplete", load.item .. ": not all rows of the file were staged"
+  elseif problem == "twice" then
+    err.kind, err.message = "incomplete", ("%s: a %s is there twice in one file"):format(load.item, load.key.name)
+  elseif problem == "mark" then
+    err.kind, err.message = "busy", ("the mark of %s was set by another run"):format(load.item)
+  end
+  return err
+end
+
+local function script_of(self, load, list, stage_path, header, advance)
+  local lines = { "BEGIN;", "SET LOCAL lock_timeout = '30s';", "SET LOCAL TimeZone = 'UTC';", "\\encoding UTF8" }
+  local function add(line) lines[#lines + 1] = line end
+  for _, read in ipairs(list) do add(loads_line(self, read)) end
+  local columns = {}
+  for i, name in ipairs(header) do columns[i] = quoted(name) .. " text" end
+  add(("CREATE TEMP TABLE %s (%s) ON COMMIT DROP;"):format(STAGE, table.concat(columns, ", ")))
+  add(("\\copy %s from '%s'"):format(STAGE, stage_path))
+  local made, added = table_lines(self, load)
+  for _, line in ipairs(made) do add(line) end
+  for _, step in ipairs(merge.statements(load)) do add(step_line(step)) end
+  if advance then
+    local book = recorder(self)
+    advance { mark = function(_, of) return self:mark(of) end,
+      set_mark = function(_, of, before, after) mark_table.set(book, of, before, after) end }
+    for _, line in ipairs(book.lines) do add(line) end
+  end
+  add "COMMIT;"
+  return table.concat(lines, "\n") .. "\n", added
+end
+
+--- Brings the files of reads into their table; see zuora.load.sqlite.
+function Target:load(item, list, output, deleted, advance)
+  if is_loaded(self, list[1]) then return {} end
+  local paths, records = {}, 0
+  for i, read in ipairs(list) do
+    paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
+  end
+  local header, stage_path = write_stage(paths)
+  local ok, result = pcall(function()
+    local load = tables.of_file(item, header, deleted)
+    load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.prefix
+    load.item, load.table, load.deletes = item.name, self.prefix .. quoted(item.name), self.spec.deletes
+    load.read, load.records = reads.name(list[1]), records
+    local script, added = script_of(self, load, list, stage_path, header, advance)
+    local done, err = pcall(self.psql.script, self.psql, script)
+    -- Whatever was said of a COMMIT: what is loaded is written down in the target.
+    if not done and not is_loaded(self, list[1]) then
+      error(error_value.is(err) and explain(load, err) or err, 0)
+    end
+    return added
+  end)
+  os.remove(stage_path)
+  if not ok then error(result, 0) end
+  return result
+end
+
+function Target:close() self.closed = true end
+
+Target.__close = Target.close
+
+--- Opens a target.
+---@param uri string
+---@param spec table of the plan
+---@param sleep fun(seconds: number)
+function postgresql.open(uri, spec, sleep)
+  local schema = spec.schema or "public"
+  local self = setmetatable({ psql = psql.open(uri, sleep), spec = spec, schema = schema,
+    prefix = quoted(schema) .. "." }, Target)
+  local lines = { "SET client_min_messages = warning;", ("CREATE SCHEMA IF NOT EXISTS %s;"):format(quoted(schema)) }
+  for _, statement in ipairs(tables.OWN) do lines[#lines + 1] = statement:format(self.prefix) .. ";" end
+  lines[#lines + 1] = mark_table.CREATE:format(self.prefix) .. ";"
+  self.psql:script(table.concat(lines, "\n"))
+  return self
+end
+
+return postgresql

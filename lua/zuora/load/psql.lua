@@ -1,0 +1,92 @@
+--- PostgreSQL by its own program: services, passwords and TLS are as they are for psql. Each call is a process, on
+--- files; while it works, other tasks do.
+
+local core = require "zuora.core"
+local error_value = require "zuora.error"
+local rows = require "zuora.rows"
+
+local psql = {}
+
+local Psql = {}
+Psql.__index = Psql
+
+-- Seconds between two looks at a process.
+local PAUSE = 0.01
+
+local function read(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read "a" or ""
+  if file then file:close() end
+  os.remove(path)
+  return text
+end
+
+local function fail(self, words)
+  local line = words:match "([^\n]*[Ee][Rr][Rr][Oo][Rr][^\n]*)" or words:match "[^\n]+" or "psql has failed"
+  local is_busy = words:find("lock timeout", 1, true) ~= nil
+  error(error_value.new { kind = is_busy and "busy" or "file", retryable = true,
+    message = ("%s: %s"):format(self.name, error_value.clean(line, 300)) }, 0)
+end
+
+--- Runs a script; raises what PostgreSQL says of it.
+---@param script string SQL, and what psql knows besides
+---@return string output
+function Psql:script(script)
+  local base = os.tmpname()
+  local file = assert(io.open(base, "wb"))
+  assert(file:write("\\set ON_ERROR_STOP 1\n\\set VERBOSITY terse\n", script))
+  assert(file:close())
+  local nothing <close> = assert(io.open "/dev/null")
+  local out <close> = assert(io.open(base .. ".out", "wb"))
+  local err <close> = assert(io.open(base .. ".err", "wb"))
+  local child <close>, problem = core.spawn({ "psql", "-X", "-q", "-A", "-t", "-d", self.uri, "-f", base },
+    { stdin = nothing, stdout = out, stderr = err })
+  if not child then
+    os.remove(base)
+    error(error_value.new { kind = "plan",
+      message = tostring(problem) .. ": loading into PostgreSQL needs psql (Debian: postgresql-client)" }, 0)
+  end
+  local status = child:poll()
+  while not status do
+    self.sleep(PAUSE)
+    status = child:poll()
+  end
+  os.remove(base)
+  local output, words = read(base .. ".out"), read(base .. ".err")
+  if status ~= 0 then fail(self, words) end
+  return output
+end
+
+--- The rows of a query, by the names of their columns; NULL is nil.
+---@param sql string one that can stand in COPY ( … )
+---@return table<string, string>[]
+function Psql:rows(sql)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(self:script(("\\encoding UTF8\nCOPY (%s) TO STDOUT WITH (FORMAT csv, HEADER, NULL '\\N');\n")
+    :format(sql))))
+  assert(file:close())
+  local list = {}
+  local it <close> = assert(rows.of_file(path, { form = "keyed", strict = true }))
+  for row in it do
+    for name, value in pairs(row) do
+      if value == "\\N" then row[name] = nil end
+    end
+    list[#list + 1] = row
+  end
+  os.remove(path)
+  return list
+end
+
+--- The first row, or nil.
+function Psql:row(sql) return self:rows(sql)[1] end
+
+---@param uri string "postgresql://…"
+---@param sleep fun(seconds: number) lets other tasks go on
+function psql.open(uri, sleep)
+  -- A password in it is nobody's business.
+  local name = uri:gsub("(//[^/@:]*):[^/@]*@", "%1:***@"):gsub("(password=)[^&]*", "%1***")
+  return setmetatable({ uri = uri, name = name, sleep = sleep }, Psql)
+end
+
+return psql
