@@ -18,7 +18,8 @@ DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev 
   lua-argparse lua-expat lua-socket lua-sec lua-zlib openssl
 DEBIAN_PACKAGES_FOR_DOC = help2man
 DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv \
-  lua-cqueues lua-copas locales lua-dbi-sqlite3 lua-luaossl lua-filesystem sqlite3
+  lua-cqueues lua-copas locales lua-dbi-sqlite3 lua-dbi-postgresql lua-luaossl lua-filesystem sqlite3 \
+  postgresql postgresql-client
 DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev cppcheck valgrind \
   dpkg-dev python3
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, argparse, \

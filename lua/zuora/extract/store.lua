@@ -75,7 +75,7 @@ function Store:row(sql, ...) return self:rows(sql, ...)[1] end
 ---@param f function
 ---@return any ... what f gives
 function Store:transaction(f)
-  self:run "BEGIN IMMEDIATE"
+  self:run(self.begin)
   local results = table.pack(pcall(f))
   if not results[1] then
     pcall(self.run, self, "ROLLBACK")
@@ -92,27 +92,40 @@ end
 
 Store.__close = Store.close
 
-local function driver()
-  local ok, dbi = pcall(require, "DBI")
-  if not ok then
-    error(error_value.new { kind = "plan",
-      message = "an extraction needs LuaDBI (Debian: lua-dbi-sqlite3, LuaRocks: luadbi-sqlite3)" }, 0)
+local function fail_without(name)
+  error(error_value.new { kind = "plan",
+    message = ("this needs LuaDBI (Debian: lua-dbi-%s, LuaRocks: luadbi-%s)"):format(name, name) }, 0)
+end
+
+local function connect(driver, package, where, name)
+  local found, dbi = pcall(require, "DBI")
+  if not found or not pcall(require, "dbd." .. package) then fail_without(package) end
+  local ok, database, problem = pcall(dbi.Connect, driver, where)
+  if not ok or not database then
+    error(error_value.new { kind = "file", message = ("%s: cannot be opened: %s"):format(name,
+      error_value.clean(tostring(not ok and database or problem), 300)) }, 0)
   end
-  return dbi
+  database:autocommit(true)
+  return database
 end
 
 --- Opens a database of SQLite; it is made when it is not there.
 ---@param path string
 ---@return table store
 function store.open(path)
-  local ok, database, problem = pcall(driver().Connect, "SQLite3", path)
-  if not ok or not database then
-    error(error_value.new { kind = "file",
-      message = ("%s: cannot be opened: %s"):format(path, tostring(not ok and database or problem)) }, 0)
-  end
-  database:autocommit(true)
-  local self = setmetatable({ database = database, name = path, prefix = "" }, Store)
-  return self
+  return setmetatable({ database = connect("SQLite3", "sqlite3", path, path), name = path, prefix = "",
+    begin = "BEGIN IMMEDIATE" }, Store)
+end
+
+--- Opens a database of PostgreSQL.
+---@param uri string "postgresql://…", or what else libpq understands
+---@param schema string that our tables are in
+---@return table store
+function store.connect(uri, schema)
+  -- A password in it is nobody's business.
+  local name = uri:gsub("(//[^/@:]*):[^/@]*@", "%1:***@"):gsub("(password=)[^&]*", "%1***")
+  return setmetatable({ database = connect("PostgreSQL", "postgresql", uri, name), name = name, begin = "BEGIN",
+    prefix = '"' .. schema:gsub('"', '""') .. '".' }, Store)
 end
 
 --- The lock of a store: one run holds it, and the kernel takes it from a process that ends.

@@ -7,6 +7,7 @@ local merge = require "zuora.load.merge"
 local psql = require "zuora.load.psql"
 local reads = require "zuora.extract.reads"
 local rows = require "zuora.rows"
+local store = require "zuora.extract.store"
 local tables = require "zuora.load.tables"
 
 local postgresql = {}
@@ -18,7 +19,7 @@ local STAGE = "zuora_stage"
 
 local quoted, literal = dialects.quoted, dialects.literal
 
--- --- marks, as the text of a transaction --------------------------------------------------------------
+-- --- marks --------------------------------------------------------------------------------------------
 
 -- A statement with literals in the place of its question marks.
 local function filled(sql, ...)
@@ -31,42 +32,17 @@ end
 
 -- Writes statements down, in the place of running them; what each must change is checked where it runs.
 local function recorder(self)
-  return { prefix = self.prefix, lines = {}, row = function(_, sql, ...) return self.psql:row(filled(sql, ...)) end,
-    run = function(book, sql, ...)
-      table.insert(book.lines, ("DO $zuora$ DECLARE n bigint; BEGIN %s; GET DIAGNOSTICS n = ROW_COUNT; IF n <> 1 THEN "
-        .. "RAISE EXCEPTION 'zuora: mark'; END IF; END $zuora$;"):format(filled(sql, ...)))
-      return 1
-    end }
+  return { prefix = self.store.prefix, lines = {}, run = function(book, sql, ...)
+    table.insert(book.lines, ("DO $zuora$ DECLARE n bigint; BEGIN %s; GET DIAGNOSTICS n = ROW_COUNT; IF n <> 1 THEN "
+      .. "RAISE EXCEPTION 'zuora: mark'; END IF; END $zuora$;"):format(filled(sql, ...)))
+    return 1
+  end }
 end
 
-function Target:mark(of) return mark_table.get(recorder(self), of) end
-
-function Target:set_mark(of, before, after)
-  local book = recorder(self)
-  mark_table.set(book, of, before, after)
-  self.psql:script(table.concat(book.lines, "\n"))
-end
-
-function Target:reset(of, mark)
-  if not self:mark(of) then return false end
-  local book = recorder(self)
-  mark_table.reset(book, of, mark)
-  self.psql:script(table.concat(book.lines, "\n"))
-  return true
-end
-
-function Target:belong_to(plan, tenant)
-  for name, value in pairs { plan = plan, tenant = tenant } do
-    self.psql:script(filled(("INSERT INTO %szuora_target (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING;"):format(
-      self.prefix), name, value))
-    local known = self.psql:row(filled(("SELECT value FROM %szuora_target WHERE name = ?"):format(self.prefix),
-      name)).value
-    if known ~= value then
-      error(error_value.new { kind = "plan", message = ("the target %s belongs to the %s '%s', not '%s'"):format(
-        self.psql.name, name, known, value) }, 0)
-    end
-  end
-end
+function Target:mark(of) return mark_table.get(self.store, of) end
+function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
+function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
+function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
 
 -- --- staging ------------------------------------------------------------------------------------------
 
@@ -100,8 +76,8 @@ end
 
 local function columns_there(self, name)
   local there
-  for _, column in ipairs(self.psql:rows(("SELECT column_name AS name FROM information_schema.columns "
-    .. "WHERE table_name = %s AND table_schema = %s"):format(literal(name), literal(self.schema)))) do
+  for _, column in ipairs(self.store:rows([[SELECT column_name AS name FROM information_schema.columns
+    WHERE table_name = ? AND table_schema = ?]], name, self.schema)) do
     there = there or {}
     there[column.name:lower()] = true
   end
@@ -118,16 +94,16 @@ end
 
 local function loads_line(self, read)
   return filled(([[INSERT INTO %szuora_loads (plan, item, entity, kind, read_from, read_to, generation, piece, records,
-    sha256, loaded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);]]):format(self.prefix), read.plan, read.item,
+    sha256, loaded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);]]):format(self.store.prefix), read.plan, read.item,
     read.entity, read.kind, read.read_from, read.read_to, read.generation, read.piece, read.records, read.sha256,
     os.date "!%Y-%m-%dT%H:%M:%SZ")
 end
 
 local function is_loaded(self, read)
-  local wheres = {}
-  for i, name in ipairs(reads.KEY) do wheres[i] = ("%s = %s"):format(name, literal(tostring(read[name]))) end
-  return self.psql:row(("SELECT 1 AS there FROM %szuora_loads WHERE %s"):format(self.prefix,
-    table.concat(wheres, " AND "))) ~= nil
+  local wheres, values = {}, {}
+  for i, name in ipairs(reads.KEY) do wheres[i], values[i] = name .. " = ?", read[name] end
+  return self.store:row(("SELECT 1 AS there FROM %szuora_loads WHERE %s"):format(self.store.prefix,
+    table.concat(wheres, " AND ")), table.unpack(values)) ~= nil
 end
 
 local function step_line(step)
@@ -180,8 +156,8 @@ function Target:load(item, list, output, deleted, advance)
   local header, stage_path = write_stage(paths)
   local ok, result = pcall(function()
     local load = tables.of_file(item, header, deleted)
-    load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.prefix
-    load.item, load.table, load.deletes = item.name, self.prefix .. quoted(item.name), self.spec.deletes
+    load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
+    load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
     load.read, load.records = reads.name(list[1]), records
     local script, added = script_of(self, load, list, stage_path, header, advance)
     local done, err = pcall(self.psql.script, self.psql, script)
@@ -196,7 +172,7 @@ function Target:load(item, list, output, deleted, advance)
   return result
 end
 
-function Target:close() self.closed = true end
+function Target:close() self.store:close() end
 
 Target.__close = Target.close
 
@@ -206,12 +182,11 @@ Target.__close = Target.close
 ---@param sleep fun(seconds: number)
 function postgresql.open(uri, spec, sleep)
   local schema = spec.schema or "public"
-  local self = setmetatable({ psql = psql.open(uri, sleep), spec = spec, schema = schema,
-    prefix = quoted(schema) .. "." }, Target)
-  local lines = { "SET client_min_messages = warning;", ("CREATE SCHEMA IF NOT EXISTS %s;"):format(quoted(schema)) }
-  for _, statement in ipairs(tables.OWN) do lines[#lines + 1] = statement:format(self.prefix) .. ";" end
-  lines[#lines + 1] = mark_table.CREATE:format(self.prefix) .. ";"
-  self.psql:script(table.concat(lines, "\n"))
+  local self = setmetatable({ store = store.connect(uri, schema), psql = psql.open(uri, sleep), spec = spec,
+    schema = schema }, Target)
+  self.store:run "SET client_min_messages = warning"
+  self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))
+  tables.make_own(self.store)
   return self
 end
 

@@ -1,9 +1,8 @@
---- PostgreSQL by its own program: services, passwords and TLS are as they are for psql. Each call is a process, on
---- files; while it works, other tasks do.
+--- psql, PostgreSQL's own program: what no binding has, it has, COPY from a file of the client's. Each call is a
+--- process, on files; while it works, other tasks do.
 
 local core = require "zuora.core"
 local error_value = require "zuora.error"
-local rows = require "zuora.rows"
 
 local psql = {}
 
@@ -56,30 +55,6 @@ function Psql:script(script)
   if status ~= 0 then fail(self, words) end
   return output
 end
-
---- The rows of a query, by the names of their columns; NULL is nil.
----@param sql string one that can stand in COPY ( … )
----@return table<string, string>[]
-function Psql:rows(sql)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "wb"))
-  assert(file:write(self:script(("\\encoding UTF8\nCOPY (%s) TO STDOUT WITH (FORMAT csv, HEADER, NULL '\\N');\n")
-    :format(sql))))
-  assert(file:close())
-  local list = {}
-  local it <close> = assert(rows.of_file(path, { form = "keyed", strict = true }))
-  for row in it do
-    for name, value in pairs(row) do
-      if value == "\\N" then row[name] = nil end
-    end
-    list[#list + 1] = row
-  end
-  os.remove(path)
-  return list
-end
-
---- The first row, or nil.
-function Psql:row(sql) return self:rows(sql)[1] end
 
 ---@param uri string "postgresql://…"
 ---@param sleep fun(seconds: number) lets other tasks go on

@@ -20,17 +20,7 @@ function Target:mark(of) return mark_table.get(self.store, of) end
 function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
 function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
 
--- Whose target it is: it is refused for anything else.
-function Target:belong_to(plan, tenant)
-  for name, value in pairs { plan = plan, tenant = tenant } do
-    self.store:run("INSERT INTO zuora_target (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", name, value)
-    local known = self.store:row("SELECT value FROM zuora_target WHERE name = ?", name).value
-    if known ~= value then
-      error(error_value.new { kind = "plan", message = ("the target %s belongs to the %s '%s', not '%s'"):format(
-        self.store.name, name, known, value) }, 0)
-    end
-  end
-end
+function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
 
 -- --- staging ------------------------------------------------------------------------------------------
 
@@ -156,8 +146,7 @@ function sqlite.open(path, spec)
   local self = setmetatable({ store = store.open(path), spec = spec }, Target)
   self.store:run "PRAGMA busy_timeout = 30000"
   self.store:run "PRAGMA synchronous = FULL"
-  for _, statement in ipairs(tables.OWN) do self.store:run(statement:format "") end
-  self.store:run(mark_table.CREATE:format "")
+  tables.make_own(self.store)
   return self
 end
 

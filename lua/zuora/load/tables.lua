@@ -3,6 +3,7 @@
 local columns = require "zuora.extract.columns"
 local dialects = require "zuora.load.dialects"
 local error_value = require "zuora.error"
+local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
 
 local tables = {}
@@ -15,6 +16,25 @@ tables.OWN = {
     PRIMARY KEY (plan, item, entity, kind, read_from, read_to, generation, piece))]],
   [[CREATE TABLE IF NOT EXISTS %szuora_deleted (item TEXT, id TEXT, at TEXT, PRIMARY KEY (item, id))]],
 }
+
+--- Makes the tables that every target has.
+function tables.make_own(store)
+  for _, statement in ipairs(tables.OWN) do store:run(statement:format(store.prefix)) end
+  store:run(mark_table.CREATE:format(store.prefix))
+end
+
+--- Says whose target it is from now on, or raises when it is another's.
+function tables.belong_to(store, plan, tenant)
+  for name, value in pairs { plan = plan, tenant = tenant } do
+    store:run(("INSERT INTO %szuora_target (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"):format(store.prefix),
+      name, value)
+    local known = store:row(("SELECT value FROM %szuora_target WHERE name = ?"):format(store.prefix), name).value
+    if known ~= value then
+      error(error_value.new { kind = "plan", message = ("the target %s belongs to the %s '%s', not '%s'"):format(
+        store.name, name, known, value) }, 0)
+    end
+  end
+end
 
 local function fail(words, ...)
   error(error_value.new { kind = "plan", message = words:format(...) }, 0)
