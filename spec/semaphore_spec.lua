@@ -263,7 +263,7 @@ describe("concurrency_limit", function()
     quick:fault { on = "GET /v1/files/*", kind = "trickle", size = 10, seconds = 0.03 }
     local events = {}
     other:run(function()
-      assert(job.batches[1]:download(support.scratch "limiter" .. "/file"))
+      assert(job.batches[1]:download(support.scratch "slots" .. "/file"))
       events[#events + 1] = "file"
     end, function()
       other:sleep(0.05)

@@ -15,7 +15,7 @@ local function left(self, call) return call.ends_at - self.clock.now() end
 
 local function sleep(self, operation, call, seconds, why)
   self:log("%s: %s; sent in %.2f s", call.name, why, seconds)
-  self.loop:sleep(seconds)
+  self.scheduler:sleep(seconds)
   self:check_open(operation)
 end
 
@@ -46,7 +46,7 @@ end
 -- The slot comes after the token: who waits for it holds none that its fetching, or another call, could need.
 local function wait_for_tenant(self, operation, call, slot)
   wait_for_budget(self, operation, call)
-  local ready, err = self.credentials.prepare { deadline = left(self, call), retries = call.retries }
+  local ready, err = self.credentials:prepare(left(self, call), call.retries)
   if not ready then return nil, err end
   if not slot:take(left(self, call)) then
     return nil, error_value.new { kind = "timeout", curl = "QUEUED", not_retried = "deadline",

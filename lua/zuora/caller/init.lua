@@ -22,8 +22,8 @@ caller.options = {
 caller.file_options = check.rules(caller.options, { on_progress = "function" })
 caller.keyed_options = check.rules(caller.options, { idempotency_key = "idempotency_key" })
 
---- What a child made by fork is told that uses its parent's client.
-caller.INHERITED = "this client belongs to the process that made it: a child made by fork must make its own"
+-- What a child made by fork is told that uses its parent's client.
+local INHERITED = "this client belongs to the process that made it: a child made by fork must make its own"
 
 local Caller = {}
 Caller.__index = Caller
@@ -69,7 +69,7 @@ function Caller:log(...)
   if self.settings.log then self.settings.log(error_value.clean((...):format(select(2, ...)))) end
 end
 
--- The headers of this call alone; false: without the standing one. A host that is not Zuora's gets none.
+-- The headers of this call alone; false: without the default one. A host that is not Zuora's gets none.
 function Caller:headers(operation, options)
   local headers = {}
   if operation.url then return headers end
@@ -86,13 +86,13 @@ function Caller:headers(operation, options)
   return headers
 end
 
--- Credentials are part of a base's standing headers: put there again when they have changed.
+-- Credentials are among the default headers of a base: put there again when they have changed.
 function Caller:refresh_headers()
   if self.header_version == self.credentials.version then return end
   for base in pairs(self.bases) do
     if base ~= "oauth" then
-      local headers = self.credentials.header(base)
-      self.endpoints:headers(base, check.rules(self.standing[base] or {}, headers))
+      local headers = self.credentials:headers(base)
+      self.endpoints:headers(base, check.rules(self.default_headers[base] or {}, headers))
     end
   end
   self.header_version = self.credentials.version
@@ -123,7 +123,7 @@ function Caller:try(operation, call, attempt, handler)
   if not request then return nil, no_answer(self, operation, attempt, message, name, class) end
   local guard = slot or setmetatable({}, DROPPED)
   guard.request = request
-  self.loop:await(request, attempt.on_wait)
+  self.scheduler:await(request, attempt.on_wait)
   guard.request = nil
   if slot then slot:release() end -- before the hooks, which may make calls of their own
   local response, status
@@ -158,7 +158,7 @@ local FROM_OUTSIDE = { "message", "body", "code", "process_id", "request_id", "t
 
 -- Should a server have sent a secret back, it goes no further; nor does a link that bears its own signature.
 function Caller:masked(text)
-  return text and mask.links(mask.text(self.credentials.mask(text), self.proxy_secrets))
+  return text and mask.links(mask.text(self.credentials:mask(text), self.proxy_secrets))
 end
 
 function Caller:mask(err)
@@ -172,16 +172,21 @@ end
 function Caller:may_renew(err, call, attempt)
   if err.status ~= 401 or call.renewed or not attempt.credentials_version then return false end
   call.renewed = true
-  return self.credentials.renew(attempt.credentials_version)
+  return self.credentials:renew(attempt.credentials_version)
 end
 
 -- What the user calls an operation that has no method of its own name.
 local METHODS = { ["client.files:get"] = "client.files:download", ["client.queries:result"] = "client.queries:download",
   ["client.client:request"] = "client:request" }
 
+--- Why the client cannot be used any more; nil: it can.
+---@return string|nil
+function Caller:problem()
+  return self.closed and "attempt to use a closed client" or self.scheduler.session:inherited() and INHERITED or nil
+end
+
 function Caller:check_open(operation)
-  local problem = self.closed and "attempt to use a closed client"
-    or self.loop.session:inherited() and caller.INHERITED
+  local problem = self:problem()
   if not problem then return end
   local method = ("client.%s:%s"):format(operation.group, operation.name)
   check.misuse(("%s: %s"):format(METHODS[method] or method, problem))
@@ -267,7 +272,7 @@ function Caller:next_delay(err, operation, call, attempt)
   self:tell("on_retry", { operation = call.name, attempt = call.attempts, delay = delay, kind = err.kind,
     status = err.status, code = err.code, request_id = err.request_id, track_id = err.track_id })
   self:check_open(operation)
-  self.loop:sleep(delay)
+  self.scheduler:sleep(delay)
   return delay
 end
 
@@ -338,14 +343,14 @@ function Caller:wait(subject, options)
   return wait.settle(subject, options, self.waiting)
 end
 
----@param parts table endpoints, bases, families ("rest" or "legacy", of those bases that were not given by
---- themselves), standing (headers by base), loop, clock, semaphore, random, policy, rate, settings,
+---@param self table endpoints, bases, families ("rest" or "legacy", of those bases that were not given by
+--- themselves), default_headers (by base), scheduler, clock, semaphore, random, policy, rate, settings,
 --- entity_header(id); credentials are put in later, since OAuth makes a call by itself
-function caller.new(parts)
-  parts.made = wait.nursery(parts.clock.now)
-  parts.waiting = { now = parts.clock.now, random = parts.random,
-    sleep = function(seconds) return parts.loop:sleep(seconds) end }
-  return setmetatable(parts, Caller)
+function caller.new(self)
+  self.made = wait.nursery(self.clock.now)
+  self.waiting = { now = self.clock.now, random = self.random,
+    sleep = function(seconds) return self.scheduler:sleep(seconds) end }
+  return setmetatable(self, Caller)
 end
 
 return caller

@@ -3,7 +3,7 @@
 -- HTTP 200 is not success; what a failure looks like is known to zuora.envelopes.
 
 local ascii = require "zuora.support.ascii"
-local codes = require "zuora.caller.codes"
+local codes = require "zuora.codes"
 local core = require "zuora.core"
 local envelopes = require "zuora.caller.envelopes"
 local error_value = require "zuora.error"
