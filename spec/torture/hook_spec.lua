@@ -71,7 +71,7 @@ local function of_its_own_time()
     assert(tokens:prepare(100))
     local slot <close> = slots:slot()
     local _ <close> = slot
-    if slot:take(patience or 100) then answer(1) end
+    if slot:acquire(patience or 100) then answer(1) end
     slot:release()
   end
   function world.run(...) return own:run { ... } end

@@ -1,8 +1,8 @@
 --- No more requests in flight than Zuora takes from one tenant: a number of slots, first come, first served.
 --
--- A call makes a slot in a `<close>` variable, takes it before its request goes out, and gives it back when
--- the answer is there. However the call ends, the slot goes to the next in the queue. Nobody looks at a
--- clock: who waits is woken by who gives back, or at its own deadline.
+-- A call makes a slot in a `<close>` variable, acquires it before its request goes out, and releases it when
+-- the response is there. However the call ends, the next in the queue gets the slot. Nobody looks at a
+-- clock: whoever waits is woken by a release, or at its own deadline.
 
 local queue = require "zuora.tasks.queue"
 local counted_set = require "zuora.tasks.counted_set"
@@ -15,7 +15,7 @@ Semaphore.__index = Semaphore
 local Slot = {}
 Slot.__index = Slot
 
---- A slot that is not taken yet.
+--- A slot that is not acquired yet.
 function Semaphore:slot()
   return setmetatable({ semaphore = self, holder = self.scheduler:context() }, Slot)
 end
@@ -35,7 +35,7 @@ local function holds_one(self)
   return false
 end
 
--- Gives free slots to those who wait. (They may not run at once, and nobody is to come before them.)
+-- Gives free slots to those who wait. (They may not run at once, and nobody may come before them.)
 local function pass_on(self)
   local slot, position = self.waiting:peek()
   while slot and self.held:size() < self.limit do
@@ -53,8 +53,8 @@ end
 -- a slot (in on_progress, say, or in a task that was started there); and a call in a coroutine of the
 -- user's own within a task, where no task that holds a slot can run to give it back.
 ---@param seconds number
----@return boolean taken false: time is up
-function Slot:take(seconds)
+---@return boolean acquired false: time is up
+function Slot:acquire(seconds)
   local all, scheduler = self.semaphore, self.semaphore.scheduler
   local ends_at = scheduler.clock.now() + seconds
   self.task = scheduler:in_task()
@@ -73,7 +73,7 @@ function Slot:take(seconds)
   return true
 end
 
---- Gives the slot back, or leaves the queue. Twice is fine.
+--- Releases the slot, or leaves the queue. Twice is fine.
 function Slot:release()
   local all = self.semaphore
   all.waiting:remove(self.position, self)
