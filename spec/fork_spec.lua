@@ -198,7 +198,7 @@ describe("a child made by fork", function()
       assert(finished:response().status == 404)
       assert(sunk:response().status == 200)
       assert(support.read(path .. ".part"))
-      assert(sink:finish())
+      assert(sink:publish())
       assert(#support.read(path) == 1000)
       assert(sim:journal()[1].connection == sim:journal()[3].connection)
     ]]

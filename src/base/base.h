@@ -135,7 +135,7 @@ void wipe(void *data, size_t length);
 /* Descriptors, and what stands behind them, are shared with a child made by fork; what owns one
  * remembers which process made it. */
 typedef long Process;
-Process process_now(void);
+Process process_id(void);
 
 /* "<what> belongs to the process that made it: …" */
 int process_refuse(lua_State *L, const char *what);

@@ -26,7 +26,7 @@ static const Option *option_find(const Option *list, const char *name) {
   return NULL;
 }
 
-static int option_unfit(lua_State *L, const Option *option, const char *wanted) {
+static int option_fail(lua_State *L, const Option *option, const char *wanted) {
   return luaL_error(L, "option '%s': %s expected, got %s", option->name, wanted,
                     luaL_typename(L, -1));
 }
@@ -36,7 +36,7 @@ static void option_store(lua_State *L, const Option *option, char *into) {
   char *place = into + option->offset;
   switch (option->type) {
   case OPTION_FLAG: {
-    if (!lua_isboolean(L, -1)) option_unfit(L, option, "boolean");
+    if (!lua_isboolean(L, -1)) option_fail(L, option, "boolean");
     bool flag = lua_toboolean(L, -1) != 0;
     memcpy(place, &flag, sizeof flag);
     break;
@@ -46,7 +46,7 @@ static void option_store(lua_State *L, const Option *option, char *into) {
     lua_Integer integer = lua_tointegerx(L, -1, &fits);
     if (!fits || lua_type(L, -1) != LUA_TNUMBER || integer < 0 ||
         (uintmax_t)integer > (uintmax_t)SIZE_MAX)
-      option_unfit(L, option, "integer of 0 or more");
+      option_fail(L, option, "integer of 0 or more");
     size_t count = (size_t)integer;
     memcpy(place, &count, sizeof count);
     break;
@@ -54,14 +54,14 @@ static void option_store(lua_State *L, const Option *option, char *into) {
   case OPTION_SECONDS: {
     double seconds = (double)lua_tonumber(L, -1);
     if (lua_type(L, -1) != LUA_TNUMBER || !(seconds >= 0.0))
-      option_unfit(L, option, "number of seconds, 0 or more,");
+      option_fail(L, option, "number of seconds, 0 or more,");
     memcpy(place, &seconds, sizeof seconds);
     break;
   }
   case OPTION_TEXT:
   case OPTION_BYTES: {
     Bytes bytes;
-    if (lua_type(L, -1) != LUA_TSTRING) option_unfit(L, option, "string");
+    if (lua_type(L, -1) != LUA_TSTRING) option_fail(L, option, "string");
     bytes.data = lua_tolstring(L, -1, &bytes.length);
     if (option->type == OPTION_BYTES) {
       memcpy(place, &bytes, sizeof bytes);

@@ -1,5 +1,5 @@
 /*
- * JSON by lua-cjson, in an instance of our own, so that nobody's settings are touched and nobody
+ * JSON by lua-cjson, in an instance of our headers, so that nobody's settings are touched and nobody
  * touches ours.
  *
  * Two things are seen to before it is called: that it can have its buffers, since without them it ends the
@@ -46,7 +46,7 @@ static bool cjson_call(lua_State *L, int arguments, int results) {
 enum { CJSON_DECODE = 1, CJSON_ENCODE, CJSON_NEW, CJSON_PRECISION };
 
 /* Raises when so much memory is not to be had. */
-static void memory_ask(lua_State *L, size_t size) {
+static void memory_probe(lua_State *L, size_t size) {
   void *volatile room = malloc(size); /* volatile: or the compiler leaves out both calls */
   bool there = room != NULL;
   free(room);
@@ -68,7 +68,7 @@ static void setting_require(lua_State *L, int cjson, const char *name) {
 
 static void instance_make(lua_State *L, int instance) {
   char half[8];
-  memory_ask(L, SIZE_SMALL);
+  memory_probe(L, SIZE_SMALL);
   /* Such a locale makes new() end the process. */
   if (snprintf(half, sizeof half, "%g", 0.5) != 3)
     luaL_error(L,
@@ -106,7 +106,7 @@ static bool instance_fits(lua_State *L, int instance) {
 /* Pushes a function of the instance in the upvalue, which will need so much memory. */
 static void instance_push(lua_State *L, int which, size_t size) {
   const int instance = lua_upvalueindex(1);
-  memory_ask(L, size + SIZE_SMALL);
+  memory_probe(L, size + SIZE_SMALL);
   if (!instance_fits(L, instance)) instance_make(L, instance);
   lua_rawgeti(L, instance, which);
 }
@@ -114,7 +114,7 @@ static void instance_push(lua_State *L, int which, size_t size) {
 /* --- decoding --------------------------------------------------------------------------------- */
 
 /* Puts right the number on top of the stack; true when it was replaced. */
-static bool number_put_right(lua_State *L) {
+static bool number_normalise(lua_State *L) {
   lua_Number number = lua_tonumber(L, -1);
   bool exact = fabs((double)number) < EXACT_LIMIT && floor((double)number) == (double)number;
   if (lua_isinteger(L, -1) ? exact : !exact) return false;
@@ -128,16 +128,16 @@ static bool number_put_right(lua_State *L) {
 
 /* Puts right the table on top of the stack, in place: existing keys may be assigned to (nil, too)
  * while lua_next goes through them. */
-static void table_put_right(lua_State *L) {
+static void table_normalise(lua_State *L) {
   luaL_checkstack(L, 6, "JSON");
   lua_pushnil(L);
   while (lua_next(L, -2)) { /* [table, key, value] */
     switch (lua_type(L, -1)) {
     case LUA_TTABLE:
-      table_put_right(L);
+      table_normalise(L);
       break;
     case LUA_TNUMBER:
-      if (number_put_right(L)) {
+      if (number_normalise(L)) {
         lua_pushvalue(L, -2);
         lua_pushvalue(L, -2);
         lua_rawset(L, -5);
@@ -176,9 +176,9 @@ static int json_decode(lua_State *L) {
     return 2;
   }
   if (lua_istable(L, -1))
-    table_put_right(L);
+    table_normalise(L);
   else if (lua_type(L, -1) == LUA_TNUMBER)
-    (void)number_put_right(L);
+    (void)number_normalise(L);
   return 1;
 }
 
@@ -196,14 +196,14 @@ static bool number_survives(lua_Number number, int precision) {
 }
 
 /* A walk through the value, before it is written. */
-typedef struct Walk {
+typedef struct EncodeCheck {
   int precision;
   bool raw;    /* text may be any bytes */
   size_t size; /* more than what lua-cjson needs in the worst case; above SIZE_LIMIT: too much */
-} Walk;
+} EncodeCheck;
 
-static void size_add(Walk *walk, size_t size) {
-  walk->size = size > SIZE_LIMIT || walk->size > SIZE_LIMIT ? SIZE_LIMIT + 1 : walk->size + size;
+static void size_add(EncodeCheck *check, size_t size) {
+  check->size = size > SIZE_LIMIT || check->size > SIZE_LIMIT ? SIZE_LIMIT + 1 : check->size + size;
 }
 
 /* [] -> [path, message], for what is wrong at the end of the path. */
@@ -213,11 +213,11 @@ static bool value_refuse(lua_State *L, const char *message) {
   return false;
 }
 
-static bool string_holds(lua_State *L, int index, Walk *walk) {
+static bool string_check(lua_State *L, int index, EncodeCheck *check) {
   size_t length;
   const char *text = lua_tolstring(L, index, &length);
-  size_add(walk, length < SIZE_LIMIT / 6 ? 6 * length + 4 : SIZE_LIMIT + 1);
-  return walk->raw || utf8_valid(text, length) == length;
+  size_add(check, length < SIZE_LIMIT / 6 ? 6 * length + 4 : SIZE_LIMIT + 1);
+  return check->raw || utf8_valid(text, length) == length;
 }
 
 /* [key, value, path, message] -> [path, message], with the key before it. */
@@ -235,13 +235,13 @@ static void path_extend(lua_State *L) {
 }
 
 /* Can JSON hold the value? False: [path, message] are pushed. */
-static bool value_holds(lua_State *L, int index, Walk *walk, int depth) {
-  size_add(walk, 64); /* a number, or brackets and a comma */
+static bool value_check(lua_State *L, int index, EncodeCheck *check, int depth) {
+  size_add(check, 64); /* a number, or brackets and a comma */
   switch (lua_type(L, index)) {
   case LUA_TSTRING:
-    return string_holds(L, index, walk) || value_refuse(L, "not UTF-8");
+    return string_check(L, index, check) || value_refuse(L, "not UTF-8");
   case LUA_TNUMBER:
-    if (number_survives(lua_tonumber(L, index), walk->precision)) return true;
+    if (number_survives(lua_tonumber(L, index), check->precision)) return true;
     lua_pushliteral(L, "");
     lua_pushfstring(L, "the number %f cannot be written as JSON without loss; send it as a string",
                     (LUAI_UACNUMBER)lua_tonumber(L, index));
@@ -256,12 +256,12 @@ static bool value_holds(lua_State *L, int index, Walk *walk, int depth) {
   luaL_checkstack(L, 6, "JSON");
   lua_pushnil(L);
   while (lua_next(L, index)) {
-    size_add(walk, 64);
-    if (lua_type(L, -2) == LUA_TSTRING && !string_holds(L, -2, walk)) {
+    size_add(check, 64);
+    if (lua_type(L, -2) == LUA_TSTRING && !string_check(L, -2, check)) {
       lua_pop(L, 2);
       return value_refuse(L, "a key is not UTF-8");
     }
-    if (!value_holds(L, lua_gettop(L), walk, depth + 1)) {
+    if (!value_check(L, lua_gettop(L), check, depth + 1)) {
       path_extend(L);
       return false;
     }
@@ -277,15 +277,15 @@ static int json_encode_value(lua_State *L) {
   luaL_checkany(L, 1);
   lua_settop(L, 2);
   lua_rawgeti(L, lua_upvalueindex(1), CJSON_PRECISION);
-  Walk walk = {(int)lua_tointeger(L, -1), lua_toboolean(L, 2) != 0, 0};
-  if (!value_holds(L, 1, &walk, 0)) {
+  EncodeCheck check = {(int)lua_tointeger(L, -1), lua_toboolean(L, 2) != 0, 0};
+  if (!value_check(L, 1, &check, 0)) {
     const char *path = lua_tostring(L, -2);
     return luaL_error(L, "%s%s%s", *path == '.' ? path + 1 : path, *path != '\0' ? ": " : "",
                       lua_tostring(L, -1));
   }
-  if (walk.size > SIZE_LIMIT) return luaL_error(L, "the value is too large to be written as JSON");
+  if (check.size > SIZE_LIMIT) return luaL_error(L, "the value is too large to be written as JSON");
   /* a buffer that is up to twice as large as needed, and the one before it */
-  instance_push(L, CJSON_ENCODE, 3 * walk.size);
+  instance_push(L, CJSON_ENCODE, 3 * check.size);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   return 1;

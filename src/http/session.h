@@ -1,5 +1,5 @@
 /*
- * What a session holds, for the two files that are its own.
+ * What a session holds: for session.c and fds.c.
  */
 #ifndef SESSION_H
 #define SESSION_H
@@ -15,11 +15,11 @@ struct Session {
   Process maker;
   Request *running, *finished;
   size_t running_count, finished_count;
-  Buffer high; /* sockets that an fd_set cannot hold: see fds.c */
+  Buffer high_sockets; /* sockets that an fd_set cannot hold: see fds.c */
 };
 
-/* The first of our own deadlines, or infinity. */
-double session_deadline(const Session *session);
+/* The first time limit of a request that passes (see request_expiry), or infinity. */
+double session_next_expiry(const Session *session);
 
 /* session:fds(): see fds.c */
 int session_fds(lua_State *L);
