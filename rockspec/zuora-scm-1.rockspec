@@ -46,7 +46,6 @@ build = {
         "src/base/class.c",
         "src/base/clock.c",
         "src/base/escape.c",
-        "src/base/filter.c",
         "src/base/options.c",
         "src/base/process.c",
         "src/base/system.c",

@@ -10,9 +10,7 @@
 
 #define ENDPOINTS_CLASS "zuora.endpoints"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
 /* --- endpoints.c: base URLs and their default headers over a session -------------------------- */
 
@@ -53,8 +51,6 @@ int target_send(lua_State *L);
 /* Adds the functions of all operations, and `operations`, to the module table on top of the stack. */
 void operations_open(lua_State *L);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

@@ -17,9 +17,7 @@
 #define REQUEST_CLASS "zuora.request"
 #define SINK_CLASS    "zuora.sink"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
 typedef struct Session Session;
 typedef struct Request Request;
@@ -281,8 +279,6 @@ CURLMcode session_add(Session *session, Request *request);
  * kept alive by it. Raises nothing, also in a finaliser. */
 void session_remove(lua_State *L, int index, Request *request);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

@@ -6,9 +6,7 @@
 
 #include "http.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
 typedef struct Part {
   /* Kept alive by the owner; NULL in a nameless file. part_path is NULL, too, once it has become `path`. */
@@ -63,8 +61,6 @@ int part_publish(Part *part, const char *other);
  * the parent's download goes on. */
 void part_close(Part *part, bool keep);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

@@ -255,11 +255,6 @@ void request_open(lua_State *L) {
       {"close", request_cancel},
       {NULL, NULL},
   };
-  static const luaL_Reg meta[] = {
-      {"__gc", request_cancel},
-      {"__close", request_cancel},
-      {"__tostring", request_tostring},
-      {NULL, NULL},
-  };
+  static const luaL_Reg meta[] = {{"__tostring", request_tostring}, {NULL, NULL}};
   class_new(L, REQUEST_CLASS, methods, meta);
 }

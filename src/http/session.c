@@ -311,12 +311,7 @@ void session_open(lua_State *L) {
       {"inherited", session_inherited},
       {NULL, NULL},
   };
-  static const luaL_Reg meta[] = {
-      {"__gc", session_close},
-      {"__close", session_close},
-      {"__tostring", session_tostring},
-      {NULL, NULL},
-  };
+  static const luaL_Reg meta[] = {{"__tostring", session_tostring}, {NULL, NULL}};
   libcurl_open(L);
   class_new(L, SESSION_CLASS, methods, meta);
 }

@@ -6,9 +6,7 @@
 
 #include "http.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
 struct Session {
   CURLM *multi; /* NULL: closed */
@@ -24,8 +22,6 @@ double session_next_expiry(const Session *session);
 /* session:fds(): see fds.c */
 int session_fds(lua_State *L);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

@@ -290,8 +290,7 @@ static int sink_tostring(lua_State *L) {
 }
 
 typedef struct SinkOptions {
-  const char *path, *directory, *refuse;
-  const char *identity;
+  const char *path, *directory, *refuse, *identity;
   bool resume;
 } SinkOptions;
 
@@ -304,6 +303,11 @@ static const Option sink_options[] = {
     {"identity", OPTION_TEXT, offsetof(SinkOptions, identity)},
     {NULL, OPTION_VALUE, 0},
 };
+
+static bool emit_nothing(void *context, const char *data, size_t length) {
+  (void)context, (void)data, (void)length;
+  return true;
+}
 
 /* Counts the bytes that are in the file already. */
 static bool filter_again(void *context, const char *data, size_t length) {
@@ -356,7 +360,7 @@ int sink_new(lua_State *L) {
   sink->refuse = lua_pushstring(L, options.refuse);
   lua_setiuservalue(L, 2, SINK_REFUSE);
   field_push(L, 1, "filter");
-  if (!lua_isnil(L, -1)) sink->filter = filter_check(L, -1);
+  if (!lua_isnil(L, -1)) sink->filter = luaL_checkudata(L, -1, FILTER_CLASS);
   lua_setiuservalue(L, 2, SINK_FILTER);
   if (options.directory != NULL) {
     int pushed = part_open_nameless(L, &sink->part, options.directory);
@@ -391,7 +395,6 @@ void sink_open(lua_State *L) {
       {"close", sink_close},
       {NULL, NULL},
   };
-  static const luaL_Reg meta[] = {
-      {"__gc", sink_close}, {"__close", sink_close}, {"__tostring", sink_tostring}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__tostring", sink_tostring}, {NULL, NULL}};
   class_new(L, SINK_CLASS, methods, meta);
 }
