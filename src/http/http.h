@@ -212,7 +212,6 @@ struct Request {
   bool sent;    /* the request has a connection, and goes out */
   bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
   bool to_sink; /* this body goes to the sink, not to memory */
-  bool framed;  /* the message itself says where its body ends */
   CURLcode result;
   RequestFailure failure;
   int file_error;       /* the errno of FAILURE_FILE */

@@ -182,9 +182,8 @@ static RequestFailure response_check(Request *request) {
   if (request->response_headers.state != HEADERS_ENDED) return FAILURE_CUT_HEADERS;
   if (!lengths_agree(request)) return FAILURE_LENGTHS;
   if (!request->begun) (void)body_begins(request); /* an empty body makes an empty file */
-  request->framed = response_is_framed(request);
   if (!request->to_sink || request->failure != FAILURE_NONE) return request->failure;
-  if (!request->framed) return FAILURE_UNFRAMED;
+  if (!response_is_framed(request)) return FAILURE_UNFRAMED;
   if (!sink_length_matches(request->sink)) return FAILURE_SHORT;
   if (!sink_reaches_end(request->sink)) return FAILURE_PART;
   if (!sink_end(request->sink)) (void)sink_failure(request);
@@ -204,15 +203,14 @@ void response_verify(Request *request, CURLcode result) {
 /* --- for Lua ---------------------------------------------------------------------------------- */
 
 CURLcode response_push(lua_State *L, Request *request) {
-  long status = 0, connects = 0;
+  long status = 0;
   curl_off_t retry_after = 0, total = 0;
   CURLcode code = curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
   if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &retry_after);
   if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total);
-  if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
   if (code != CURLE_OK) return code;
 
-  lua_createtable(L, 0, 9);
+  lua_createtable(L, 0, 7);
   lua_pushinteger(L, (lua_Integer)status);
   lua_setfield(L, -2, "status");
   headers_push(L, &request->response_headers);
@@ -225,10 +223,6 @@ CURLcode response_push(lua_State *L, Request *request) {
   lua_setfield(L, -2, "bytes");
   lua_pushboolean(L, request->to_sink);
   lua_setfield(L, -2, "to_sink");
-  lua_pushboolean(L, request->framed);
-  lua_setfield(L, -2, "framed");
-  lua_pushinteger(L, (lua_Integer)connects);
-  lua_setfield(L, -2, "new_connections");
   lua_pushnumber(L, (lua_Number)total / 1e6);
   lua_setfield(L, -2, "seconds");
   if (retry_after > 0) { /* 0: none, or not to be understood; less: a date that is past */

@@ -12,6 +12,7 @@
  */
 #include "session.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -245,19 +246,10 @@ static int session_start(lua_State *L) {
   return request_start(L, 1, &options, 3, 4, 5, 6);
 }
 
-typedef struct SessionOptions {
-  size_t max_connections, max_total_connections;
-} SessionOptions;
-
 static const Option session_options[] = {
-    {"max_connections", OPTION_COUNT, offsetof(SessionOptions, max_connections)},
-    {"max_total_connections", OPTION_COUNT, offsetof(SessionOptions, max_total_connections)},
+    {"max_connections", OPTION_COUNT, 0},
     {NULL, OPTION_VALUE, 0},
 };
-
-static long connections_limit(size_t count) {
-  return count > 100000 ? 100000L : (long)count;
-}
 
 /* As soon as one connection to a host is of HTTP/2, libcurl before 8.5.0 takes all of them for ones that can be
  * shared. Two requests then share one of HTTP/1.1, and their responses are mixed up. (There are such: see
@@ -268,10 +260,10 @@ static long connections_sharing(void) {
                                                                      : CURLPIPE_NOTHING;
 }
 
-/* core.session { max_connections = for one host, max_total_connections = } -> Session; 0: no limit */
+/* core.session { max_connections = for one host; 0: no limit } -> Session */
 int session_new(lua_State *L) {
-  SessionOptions options = {0, 0};
-  options_read(L, 1, session_options, &options);
+  size_t max_connections = 0;
+  options_read(L, 1, session_options, &max_connections);
   Session *session = lua_newuserdatauv(L, sizeof *session, SESSION_USERVALUES);
   memset(session, 0, sizeof *session);
   session->maker = process_id();
@@ -281,10 +273,7 @@ int session_new(lua_State *L) {
   session->multi = curl_multi_init();
   if (session->multi == NULL) return luaL_error(L, "curl_multi_init: not enough memory");
   CURLMcode code = curl_multi_setopt(session->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                                     connections_limit(options.max_connections));
-  if (code == CURLM_OK)
-    code = curl_multi_setopt(session->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-                             connections_limit(options.max_total_connections));
+                                     (long)(max_connections < LONG_MAX ? max_connections : 0));
   if (code == CURLM_OK)
     code = curl_multi_setopt(session->multi, CURLMOPT_PIPELINING, connections_sharing());
   if (code != CURLM_OK) return luaL_error(L, "curl_multi_setopt: %s", curl_multi_strerror(code));
