@@ -342,8 +342,8 @@ void operations_open(lua_State *L) {
     subtable_push(L, all, operation->group);
     subtable_push(L, module, operation->group);
     lua_pushinteger(L, (lua_Integer)i);
-    operation_describe(L,
-                       operation); /* [all, its group there, functions, index, names, operation] */
+    /* [all, its group there, functions, index, names, operation] */
+    operation_describe(L, operation);
     lua_setfield(L, all + 1, operation->name);
     lua_pushcclosure(L, operation_send, 2);
     lua_setfield(L, all + 2, operation->name);

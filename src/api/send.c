@@ -27,8 +27,8 @@ int send_request(lua_State *L, const RequestOptions *options, const char *base, 
   lua_pushstring(L, base);
   lua_rawget(L, -2);
   field_push(L, ARG_OPTIONS, "headers");
-  field_push(L, ARG_OPTIONS,
-             "sink"); /* [session, all default headers, those of the base, headers, sink] */
+  field_push(L, ARG_OPTIONS, "sink");
+  /* [session, all default headers, those of the base, headers, sink] */
   return request_start(L, session, options, session + 2, session + 3, body, session + 4);
 }
 

@@ -66,8 +66,8 @@ int session_fds(lua_State *L) {
   Session *session = session_check(L, 1);
   unsigned int count = 0;
   struct curl_waitfd *list = NULL;
-  CURLMcode code = CURLM_OUT_OF_MEMORY; /* also what a list that is too short is answered with */
-  size_t size = session->running_count * 2 + 16;
+  CURLMcode code = CURLM_OUT_OF_MEMORY; /* libcurl says so of a list that is too short, too */
+  size_t size = session->running_count * 2 + 16; /* a guess, doubled as long as it is too low */
   for (int tries = 0; code == CURLM_OUT_OF_MEMORY && tries < 8; tries++, size *= 2) {
     list = lua_newuserdatauv(L, size * sizeof *list, 0);
     code = curl_multi_waitfds(session->multi, list, (unsigned int)size, &count);

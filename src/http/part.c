@@ -16,6 +16,8 @@
  * hands it over. */
 #define WRITE_SIZE 262144u
 
+/* What may be written at most without the system writing to the disk. (What this costs is within the noise of
+ * the measurement.) */
 #define SYNC_SLICE ((curl_off_t)8 * 1024 * 1024)
 
 int file_error_push(lua_State *L, const char *path, int number) {

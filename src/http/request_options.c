@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* libcurl's largest receive buffer: a third of the CPU time of a big download off. */
+/* libcurl's largest receive buffer: measured to save a third of the CPU time of a big download. */
 #define SINK_BUFFER_SIZE 524288L
 
 #define MEMORY_LIMIT ((size_t)64 * 1024 * 1024)
@@ -38,6 +38,7 @@ const Option operation_options[] = {TRANSPORT_OPTIONS, OPERATION_OPTIONS, END_OF
 const Option request_options[] = {TRANSPORT_OPTIONS, OPERATION_OPTIONS, ALL_OPTIONS,
                                   END_OF_OPTIONS};
 
+/* The defaults that settings.lua has, for who starts a request without them. */
 void request_options_init(RequestOptions *options) {
   memset(options, 0, sizeof *options);
   options->method = "GET";
@@ -78,7 +79,7 @@ static CURLcode easy_set_method(CURL *easy, const RequestOptions *options) {
 static CURLcode easy_set_version(CURL *easy, const RequestOptions *options) {
   bool secure = curl_strnequal(options->url, "https:", 6) != 0;
   bool alone = options->fresh && !uploads_once(options);
-  if (secure && !alone) return CURLE_OK; /* libcurl's own choice */
+  if (secure && !alone) return CURLE_OK; /* libcurl's default */
   return curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 }
 
@@ -103,7 +104,7 @@ CURLcode request_options_apply(CURL *easy, const RequestOptions *options, bool s
   SET(CURLOPT_SSL_VERIFYHOST, 2L);
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_FRESH_CONNECT, options->fresh ? 1L : 0L);
-  SET(CURLOPT_PROXY, options->proxy); /* NULL, as for the next two: as libcurl has it by itself */
+  SET(CURLOPT_PROXY, options->proxy); /* NULL, here and in the next two, is libcurl's default */
   SET(CURLOPT_NOPROXY, options->no_proxy);
   SET(CURLOPT_USERAGENT, options->user_agent);
   SET(CURLOPT_CONNECTTIMEOUT_MS, seconds_to_ms(options->connect_timeout));
@@ -112,7 +113,7 @@ CURLcode request_options_apply(CURL *easy, const RequestOptions *options, bool s
   if (!sink) {
     SET(CURLOPT_ACCEPT_ENCODING, "gzip");
   }
-  if (options->ca != NULL) { /* NULL would mean "none", not "the system's" */
+  if (options->ca != NULL) { /* NULL would not be the default: it means "no certificates" */
     SET(CURLOPT_CAINFO, options->ca);
   }
   easy_set_hints(easy, sink);
