@@ -183,7 +183,7 @@ describe("a child made by fork", function()
         refused(running.response, running)
         refused(running.finished, running)
         refused(finished.response, finished)
-        refused(sink.finish, sink)
+        refused(sink.publish, sink)
         refused(sink.position, sink)
         refused(core.endpoints, { session = session, bases = {} })
         assert(before:response().status == 404) -- read before the fork: nothing but a table
