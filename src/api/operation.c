@@ -13,6 +13,10 @@ typedef struct Parameter {
   bool required, repeated;
 } Parameter;
 
+static bool bytes_are(Bytes bytes, const char *text) {
+  return strlen(text) == bytes.length && memcmp(bytes.data, text, bytes.length) == 0;
+}
+
 /* Reads one "name:type*!" of `length` bytes. */
 static Parameter parameter_read(const char *at, size_t length) {
   Parameter parameter = {{at, length}, {"text", 4}, false, false};
@@ -85,27 +89,18 @@ static int parameter_push(lua_State *L, const Operation *operation, const Parame
 
 /* Replaces the value on top of the stack by its text, percent-encoded. */
 static void parameter_escape(lua_State *L, const Operation *operation, const Parameter *parameter) {
-  switch (lua_type(L, -1)) {
-  case LUA_TBOOLEAN:
-    lua_pushstring(L, lua_toboolean(L, -1) ? "true" : "false");
-    break;
-  case LUA_TNUMBER:
-    if (!lua_isinteger(L, -1))
-      parameter_fail(L, operation, parameter->name, "must be an integer, or text");
-    lua_pushfstring(L, "%I", (LUAI_UACINT)lua_tointeger(L, -1));
-    break;
-  case LUA_TSTRING:
-    lua_pushvalue(L, -1);
-    break;
-  default:
+  int type = lua_type(L, -1);
+  if (type == LUA_TNUMBER && !lua_isinteger(L, -1))
+    parameter_fail(L, operation, parameter->name, "must be an integer, or text");
+  if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN)
     parameter_fail(L, operation, parameter->name, "must be text, an integer or a boolean");
-  }
+  if (type == LUA_TBOOLEAN)
+    lua_pushstring(L, lua_toboolean(L, -1) ? "true" : "false");
+  else
+    lua_pushvalue(L, -1); /* which lua_tolstring may change */
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
-  luaL_Buffer out;
-  luaL_buffinit(L, &out);
-  escape_append(&out, text, length);
-  luaL_pushresult(&out); /* [value, text, escaped] */
+  escaped_push(L, text, length); /* [value, text, escaped] */
   lua_replace(L, -3);
   lua_pop(L, 1);
 }
@@ -113,6 +108,8 @@ static void parameter_escape(lua_State *L, const Operation *operation, const Par
 /* A segment of a path is never empty, never "." or "..", and holds nothing that a server could take
  * for the end of a line or of a string. */
 static void segment_check(lua_State *L, const Operation *operation, const Parameter *parameter) {
+  static const char id_characters[] =
+      "-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
   size_t length;
   if (lua_type(L, -1) != LUA_TSTRING)
     parameter_fail(L, operation, parameter->name, "must be a string");
@@ -121,12 +118,8 @@ static void segment_check(lua_State *L, const Operation *operation, const Parame
     parameter_fail(L, operation, parameter->name, "must not be empty, \".\" or \"..\"");
   if (!text_is_clean(text, length))
     parameter_fail(L, operation, parameter->name, "has control characters");
-  if (parameter->type.length == 2 && memcmp(parameter->type.data, "id", 2) == 0) {
-    for (size_t i = 0; i < length; i++)
-      if (strchr("-_", text[i]) == NULL && !(text[i] >= '0' && text[i] <= '9') &&
-          !(text[i] >= 'a' && text[i] <= 'z') && !(text[i] >= 'A' && text[i] <= 'Z'))
-        parameter_fail(L, operation, parameter->name, "may hold letters, digits, - and _ only");
-  }
+  if (bytes_are(parameter->type, "id") && strspn(text, id_characters) != length)
+    parameter_fail(L, operation, parameter->name, "may hold letters, digits, - and _ only");
 }
 
 /* Pushes "a=1&b=2" of those parameters of a list that were given, for a query or a form. */

@@ -122,8 +122,8 @@ long seconds_to_ms(double seconds);
 
 /* --- escape.c --------------------------------------------------------------------------------- */
 
-/* Appends `text`, percent-encoded but for the unreserved characters of RFC 3986. */
-void escape_append(luaL_Buffer *out, const char *text, size_t length);
+/* Pushes `text`, percent-encoded but for the unreserved characters of RFC 3986. */
+void escaped_push(lua_State *L, const char *text, size_t length);
 int escape_push(lua_State *L); /* core.escape */
 
 /* --- wipe.c ----------------------------------------------------------------------------------- */
