@@ -46,7 +46,23 @@ int send_request(lua_State *L, const RequestOptions *options, const char *base, 
  *   fresh = }, options) -> Request | nil, message, name, class. `query` is escaped already. */
 int target_send(lua_State *L);
 
-/* --- operation.c: reads the lines of operations.c --------------------------------------------- */
+/* --- operations.c: the table ------------------------------------------------------------------ */
+
+typedef enum Repeat {
+  SAFE,  /* reads, cancels or fetches a token: may be sent again */
+  KEYED, /* creates something: carries an idempotency key, and has a connection to itself */
+} Repeat;
+
+typedef struct Operation {
+  const char *group, *name, *method, *base, *path, *query, *body;
+  Repeat repeat;
+  const char *result, *hosts;
+} Operation;
+
+extern const Operation operations[];
+extern const size_t operations_count;
+
+/* --- operation.c: reads the table ------------------------------------------------------------- */
 
 /* Adds the functions of all operations, and `operations`, to the module table on top of the stack. */
 void operations_open(lua_State *L);
