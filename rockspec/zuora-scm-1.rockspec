@@ -47,6 +47,7 @@ build = {
         "src/base/clock.c",
         "src/base/escape.c",
         "src/base/options.c",
+        "src/base/process.c",
         "src/base/system.c",
         "src/base/wipe.c",
         "src/core.c",

@@ -131,6 +131,16 @@ int escape_push(lua_State *L); /* core.escape */
 /* Overwrites what may be a secret, before its memory is freed. */
 void wipe(void *data, size_t length);
 
+/* --- process.c -------------------------------------------------------------------------------- */
+
+/* A child made by fork shares its parent's descriptors, and connections: what owns one remembers which process
+ * made it. */
+typedef long Process;
+Process process_id(void);
+
+/* Raises "<what> belongs to the process that made it: …". */
+int process_refuse(lua_State *L, const char *what);
+
 /* --- system.c --------------------------------------------------------------------------------- */
 
 /* Repeats a system call as long as a signal of the host's interrupts it; `done` is what it returned. */
@@ -142,14 +152,6 @@ void wipe(void *data, size_t length);
 /* Pushes what the system says of an errno, and returns it. (strerror may use a buffer that all threads
  * share, and other threads may run other Lua states.) */
 const char *errno_push(lua_State *L, int number);
-
-/* A child made by fork shares its parent's descriptors, and connections: what owns one remembers which process
- * made it. */
-typedef long Process;
-Process process_id(void);
-
-/* Raises "<what> belongs to the process that made it: …". */
-int process_refuse(lua_State *L, const char *what);
 
 int directories_make(lua_State *L); /* core.mkdir */
 int random_push(lua_State *L);      /* core.random */

@@ -1,5 +1,5 @@
 /*
- * What the system is asked for: its words for an errno, which process this is, directories, random bytes.
+ * What is asked of the system: its words for an errno, directories, random bytes.
  */
 #include "base.h"
 
@@ -27,17 +27,6 @@ const char *errno_push(lua_State *L, int number) {
   return lua_pushstring(L, _Generic(strerror_r(0, room, sizeof room),
                                     char *: text_returned,
                                     int: text_written)(strerror_r(number, room, sizeof room), room));
-}
-
-Process process_id(void) {
-  return (Process)getpid();
-}
-
-int process_refuse(lua_State *L, const char *what) {
-  return luaL_error(L,
-                    "%s belongs to the process that made it: a child made by fork must make its "
-                    "own client",
-                    what);
 }
 
 /* 0, also when it is there already, or an errno. */
