@@ -46,6 +46,11 @@ int send_request(lua_State *L, const RequestOptions *options, const char *base, 
  *   fresh = }, options) -> Request | nil, message, name, class. `query` is escaped already. */
 int target_send(lua_State *L);
 
+/* --- operation.c: reads the lines of operations.c --------------------------------------------- */
+
+/* Adds the functions of all operations, and `operations`, to the module table on top of the stack. */
+void operations_open(lua_State *L);
+
 /* --- operations.c: the table ------------------------------------------------------------------ */
 
 typedef enum Repeat {
@@ -61,11 +66,6 @@ typedef struct Operation {
 
 extern const Operation operations[];
 extern const size_t operations_count;
-
-/* --- operation.c: reads the table ------------------------------------------------------------- */
-
-/* Adds the functions of all operations, and `operations`, to the module table on top of the stack. */
-void operations_open(lua_State *L);
 
 HIDDEN_END
 

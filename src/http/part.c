@@ -263,7 +263,7 @@ static void part_remove(const Part *part) {
 }
 
 void part_close(Part *part, bool keep) {
-  if (part->fd >= 0 && part->maker == process_id()) {
+  if (part->fd >= 0 && part->maker == process_now()) {
     if (keep)
       (void)part_flush(part);
     else
