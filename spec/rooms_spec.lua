@@ -35,7 +35,7 @@ local LUA_ROOMS = {
   ["extract/sources"] = { "support", "error" },
   meta = {}, -- comments only
   -- The command line stands on the public face alone.
-  cli = { "version", "init", "cli/doctor" },
+  cli = { "version", "init", "extract", "cli/doctor" },
   ["cli/doctor"] = { "init", "cli" },
   -- A local Zuora has its facts by itself: it and the client are each other's oracle.
   ["simulator/engine"] = {},

@@ -6,6 +6,7 @@
 
 local check = require "zuora.support.check"
 local error_value = require "zuora.error"
+local json = require "zuora.extract.json"
 local plan = require "zuora.extract.plan"
 local run = require "zuora.extract.run"
 local tend = require "zuora.extract.tend"
@@ -22,13 +23,15 @@ local function guarded(f, ...)
 end
 
 local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean", wait = "limit",
+  metrics = "line",
   entity_id = "entity_id", on_item = "function", on_step = "function" }
 
 --- Brings all items of a plan up to date.
 ---@param client zuora.Client
 ---@param source string|table the path of a plan, or the plan
 ---@param options table|nil items: names (all); again: read once more what has been read; keep_mark: go on with a query
---- that was changed; wait: seconds for one job; on_item(result), on_step(item, read)
+--- that was changed; wait: seconds for one job; metrics: a file of figures for
+--- Prometheus; on_item(result), on_step(item, read)
 ---@return table[]|nil results item, outcome ("done", "up to date", "still running", "failed"), reads, records, bytes,
 --- files, err, refused, lost, seconds
 ---@return zuora.Error|nil err kind `plan`: nothing was sent; `busy`: another run holds the plan
@@ -117,5 +120,10 @@ function extract.init(client, options)
 end
 
 extract.plan = plan.read
+
+--- A plan as it stands in a file.
+---@param of table
+---@return string
+function extract.encode(of) return json.encode(of) end
 
 return extract

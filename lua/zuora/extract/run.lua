@@ -8,6 +8,7 @@ local json = require "zuora.extract.json"
 local load = require "zuora.load"
 local marks = require "zuora.extract.marks"
 local planner = require "zuora.extract.planner"
+local publish = require "zuora.extract.publish"
 local times = require "zuora.extract.times"
 local worker = require "zuora.extract.worker"
 
@@ -178,6 +179,25 @@ local function write_sums(ctx)
   disk.write(ctx.output .. "/SHA256SUMS", table.concat(lines))
 end
 
+-- Figures for Prometheus' textfile collector.
+local function write_metrics(ctx, results, path)
+  local lines = { "# TYPE zuora_extract_records gauge", "# TYPE zuora_extract_bytes gauge",
+    "# TYPE zuora_extract_seconds gauge", "# TYPE zuora_extract_failed gauge" }
+  local function add(name, labels, value)
+    lines[#lines + 1] = ("zuora_extract_%s{%s} %s"):format(name, labels, value)
+  end
+  for _, result in ipairs(results) do
+    local labels = ('plan="%s",item="%s",entity="%s"'):format(ctx.plan.plan, result.item, result.entity or "")
+    add("records", labels, result.records)
+    add("bytes", labels, result.bytes)
+    add("seconds", labels, result.seconds)
+    add("failed", labels, result.err and 1 or 0)
+  end
+  lines[#lines + 1] = "# TYPE zuora_extract_ended gauge"
+  add("ended", ('plan="%s"'):format(ctx.plan.plan), os.time())
+  disk.write(path, table.concat(lines, "\n") .. "\n")
+end
+
 local function write_run(ctx, results)
   local items = {}
   for i, result in ipairs(results) do
@@ -200,7 +220,8 @@ function run.context(client, plan, options, owner)
   disk.folder(plan.output)
   disk.folder(plan.store:match "^(.*)/[^/]*$" or ".")
   local ctx = { client = client, plan = plan, options = options, output = plan.output, wait = options.wait or plan.wait,
-    journal = journal.open(plan.store, owner), on_item = options.on_item, on_step = options.on_step }
+    publish = plan.publish and publish.new(client, plan.publish), journal = journal.open(plan.store, owner),
+    on_item = options.on_item, on_step = options.on_step }
   if plan.load then ctx.target = load.open(plan.load, function(seconds) client:sleep(seconds) end) end
   ctx.marks = ctx.target or ctx.journal
   return setmetatable(ctx, { __close = function(self)
@@ -231,6 +252,7 @@ function run.all(client, plan, options)
   end, { concurrency = plan.concurrency }))
   write_sums(ctx)
   write_run(ctx, results)
+  if options.metrics then write_metrics(ctx, results, options.metrics) end
   return results
 end
 
