@@ -11,7 +11,7 @@ local HOUR, DAY = 3600, 24 * 3600
 
 describe("zuora.extract.run", function()
   local function run(here, items, options, more)
-    local results, err = extract.run(here.client, here:plan(items, more), options)
+    local results, err = here:run(here:plan(items, more), options)
     return results, err
   end
 
@@ -107,12 +107,12 @@ describe("zuora.extract.run", function()
     good(here)
     local other <close> = world.new { name = "extract-other" }
     local plan = here:plan()
-    local results, err = extract.run(other.client, plan)
+    local results, err = other:run(plan)
     assert.is_nil(results)
     assert.equal("plan", err.kind)
     assert.matches("belongs to the tenant", err.message)
     plan.plan = "weekly"
-    assert.matches("belongs to the plan 'nightly'", select(2, extract.run(here.client, plan)).message)
+    assert.matches("belongs to the plan 'nightly'", select(2, here:run(plan)).message)
     assert.equal(0, other:jobs())
   end)
 
@@ -149,7 +149,7 @@ describe("zuora.extract.run", function()
     -- A page whose file is gone, here and there, is read again, in a later snapshot with a row more in it.
     local again <close> = world.new { name = "extract-again" }
     local gone
-    local results = assert(extract.run(again.client, again:plan(items), { on_step = function(_, read)
+    local results = assert(again:run(again:plan(items), { on_step = function(_, read)
       if read.state == "fetched" and read.piece == "id:" and not gone then
         gone = true
         again.sim:update("Thing", { { "id000010", "between", "1", "" } })

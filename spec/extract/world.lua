@@ -2,6 +2,7 @@
 --- and held against what the tenant has.
 
 local core = require "zuora.core"
+local extract = require "zuora.extract"
 local support = require "spec.support"
 local zuora = require "zuora"
 
@@ -39,6 +40,13 @@ function world:plan(items, more)
     { { object = "Thing" } } }
   for name, value in pairs(more or {}) do plan[name] = value end
   return plan
+end
+
+--- Runs a plan, without waiting for long.
+function world:run(plan, options)
+  local all = { poll = 0.002 }
+  for name, value in pairs(options or {}) do all[name] = value end
+  return extract.run(self.client, plan, all)
 end
 
 local function own_name(name) return name:match "[^.]*$" end

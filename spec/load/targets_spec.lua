@@ -84,7 +84,7 @@ describe("a plan that loads into " .. kind, function()
   end
 
   local function run(items, more, options)
-    local results, err = extract.run(here.client, plan(items, more), options)
+    local results, err = here:run(plan(items, more), options)
     return results and results[1] or { err = err }
   end
 
@@ -179,7 +179,7 @@ describe("a plan that loads into " .. kind, function()
     here = world.new {}
     local stopped
     local items = { { object = "Thing" } }
-    local ok = pcall(extract.run, here.client, plan(items), { on_step = function(_, read)
+    local ok = pcall(here.run, here, plan(items), { on_step = function(_, read)
       if read.state == "loaded" and not stopped then
         stopped = true
         error "killed"
@@ -240,10 +240,10 @@ describe("a plan that loads into " .. kind, function()
     good()
     local other = plan()
     other.plan, other.output, other.store = "weekly", here.folder .. "/weekly", nil
-    assert.matches("belongs to the plan 'nightly'", select(2, extract.run(here.client, other)).message)
+    assert.matches("belongs to the plan 'nightly'", select(2, here:run(other)).message)
     target.run(here.folder, "CREATE TABLE mine (Id TEXT)")
     assert.matches("was not made by a plan", tostring(run { { object = "Thing", name = "mine" } }.err))
-    assert.matches("is no target", select(2, extract.run(here.client, here:plan(nil,
+    assert.matches("is no target", select(2, here:run(here:plan(nil,
       { load = { to = "mysql:x" } }))).message)
   end)
 

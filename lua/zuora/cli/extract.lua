@@ -68,7 +68,7 @@ end
 function verbs_of.run(command, args)
   local options = told(command)
   options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
-  options.reconcile, options.wait, options.metrics = args.reconcile, args.wait, args.metrics
+  options.reconcile, options.wait, options.poll, options.metrics = args.reconcile, args.wait, args.poll, args.metrics
   if args.dry_run then return verbs_of.check(command, args) end
   local results, err = extract.run(command:client(), args.plan, options)
   if not results then return nil, err end
@@ -148,7 +148,8 @@ function verbs_of.prune(command, args)
 end
 
 function verbs_of.init(command, args)
-  local plan, err = extract.init(command:client(), { objects = given(args.object), plan = args.name, output = args.folder })
+  local plan, err = extract.init(command:client(), { objects = given(args.object), plan = args.name,
+    output = args.folder })
   if not plan then return nil, err end
   return command:print_text(extract.encode(plan))
 end
@@ -170,7 +171,7 @@ end
 
 function extract_noun.define(noun, parser)
   local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs_of[name]) end
-  local run = plan_of(parser, verb("run", "bring all items of a plan up to date", "time settings"))
+  local run = plan_of(parser, verb("run", "bring all items of a plan up to date", "time polling settings"))
   run:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
   run:option "--metrics":argname "FILE":description "Write figures for Prometheus into FILE."
   run:flag "--dry-run":description "Say what would be asked for, and ask for nothing."

@@ -23,14 +23,15 @@ local function guarded(f, ...)
 end
 
 local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean", wait = "limit",
-  metrics = "line",
+  metrics = "line", poll = "seconds",
   entity_id = "entity_id", on_item = "function", on_step = "function" }
 
 --- Brings all items of a plan up to date.
 ---@param client zuora.Client
 ---@param source string|table the path of a plan, or the plan
 ---@param options table|nil items: names (all); again: read once more what has been read; keep_mark: go on with a query
---- that was changed; wait: seconds for one job; metrics: a file of figures for
+--- that was changed; wait: seconds for one job; poll: the
+--- first pause between two looks at it (1 s); metrics: a file of figures for
 --- Prometheus; on_item(result), on_step(item, read)
 ---@return table[]|nil results item, outcome ("done", "up to date", "still running", "failed"), reads, records, bytes,
 --- files, err, refused, lost, seconds

@@ -117,7 +117,7 @@ function steps.planned(ctx, item, read, source)
 end
 
 function steps.submitted(ctx, item, read, source)
-  local done, err = source.wait(ctx.client, read, options_of(ctx, read, { timeout = ctx.wait }))
+  local done, err = source.wait(ctx.client, read, options_of(ctx, read, { timeout = ctx.wait, min = ctx.options.poll }))
   if not done then return recover(ctx, item, read, source, err) end
   ctx.journal:move(read, "completed")
 end
