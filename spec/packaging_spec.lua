@@ -80,7 +80,7 @@ describe("the tree", function()
 
   it("has a spec for each module", function()
     for _, path in ipairs(files "find lua/zuora -name '*.lua' -not -path '*/simulator/*'") do
-      local name = path:match("([%w]+)%.lua$")
+      local name = path:match("([%w_]+)%.lua$")
       if name ~= "init" and name ~= "meta" then
         assert.is_string(support.read("spec/" .. name .. "_spec.lua"), name)
       end

@@ -86,6 +86,8 @@ kinds.json = { function(v)
   if not ok and text:find "^not enough memory" then error(text, 0) end -- which says nothing about the value
   return ok and utf8.len(text) ~= nil
 end, "value that JSON can hold (its text UTF-8)" }
+kinds.json_table = { function(v) return type(v) == "table" and kinds.json[1](v) end,
+  "table that JSON can hold (its text UTF-8)" }
 kinds.segment = { function(v) return kinds.text[1](v) and v ~= "." and v ~= ".." end,
   "non-empty string without control characters, not '.' or '..'," }
 
@@ -119,6 +121,10 @@ local function test(where, argument, value, kind, secret)
     local fits = rule[1](value)
     if fits and (rule.bytes or type(value) ~= "string" or utf8.len(value)) then return end
     wanted = fits and "UTF-8" or rule[2]
+  elseif kind:sub(-1) == "*" then -- a list
+    test(where, argument, value, "list", secret)
+    for _, item in ipairs(value) do test(where, argument, item, kind:sub(1, -2), secret) end
+    return
   else -- a choice
     for choice in kind:gmatch("[^|]+") do
       if value == choice then return end
@@ -136,7 +142,8 @@ function check.is(value, kind)
   return kinds[kind][1](value)
 end
 
---- One argument. `kind` is a name from the table above, or a choice: "Detail|Summary".
+--- One argument. `kind` is a name from the table above, or a choice: "Detail|Summary"; "id*" is a list of ids, of at
+--- least one.
 ---@param where string the user's function, for the message
 ---@param argument string
 ---@param value any
@@ -144,6 +151,20 @@ end
 function check.value(where, argument, value, kind)
   test(where, argument, value, kind)
   return value
+end
+
+-- What a table of rules says, read once: { [name] = { kind, secret } }, and the names of what must be there.
+local compiled = setmetatable({}, { __mode = "k" })
+
+local function compile(rules)
+  local read = { options = {}, required = {} }
+  for name, rule in pairs(rules) do
+    read.options[name] = { (rule:gsub("[!#]", "")), rule:find("#", 1, true) ~= nil }
+    if rule:find("!", 1, true) then read.required[#read.required + 1] = name end
+  end
+  table.sort(read.required)
+  compiled[rules] = read
+  return read
 end
 
 --- A table of options: every key must be in `rules`, a table of name = kind; "!" at the end of a kind:
@@ -155,13 +176,14 @@ end
 function check.options(where, options, rules)
   if options == nil then options = {} end
   if type(options) ~= "table" then check.fail(where, "options", "table expected, got " .. type(options)) end
+  local read = compiled[rules] or compile(rules)
   for name, value in pairs(options) do
-    local rule = rules[name]
+    local rule = read.options[name]
     if not rule then check.fail(where, shown(name):gsub('^"(.*)"$', "%1"), "unknown option") end
-    test(where, name, value, rule:gsub("[!#]", ""), rule:find("#", 1, true))
+    test(where, name, value, rule[1], rule[2])
   end
-  for name, rule in pairs(rules) do
-    if rule:find("!", 1, true) and options[name] == nil then check.fail(where, name, "missing") end
+  for _, name in ipairs(read.required) do
+    if options[name] == nil then check.fail(where, name, "missing") end
   end
   return options
 end
