@@ -169,6 +169,8 @@ local function download(context, job_id, path, options, job)
   return result, err, nothing, it
 end
 
+local function download_rows(context, job_id, options, job) return download(context, job_id, nil, options, job) end
+
 -- --- client.queries ----------------------------------------------------------------------------------
 
 --- Submits a query. POST /query/jobs
@@ -244,11 +246,7 @@ function Queries:download(job_id, path, options) return download(enter(self, "do
 ---@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, outputFormat, and the
 --- per-call options
 ---@return function|nil it, zuora.Error|nil err
-function Queries:rows(job_id, options)
-  local context
-  context, job_id, options = enter(self, "rows", job_id, options)
-  return download(context, job_id, nil, options)
-end
+function Queries:rows(job_id, options) return download_rows(enter(self, "rows", job_id, options)) end
 
 -- --- the record --------------------------------------------------------------------------------------
 
@@ -276,11 +274,7 @@ function QueryJob:download(path, options) return download(enter_job(self, "downl
 --- The result as rows; see client.queries:rows.
 ---@param options table|nil
 ---@return function|nil it, zuora.Error|nil err
-function QueryJob:rows(options)
-  local context, job_id
-  context, job_id, options = enter_job(self, "rows", options)
-  return download(context, job_id, nil, options, self)
-end
+function QueryJob:rows(options) return download_rows(enter_job(self, "rows", options)) end
 
 ---@param caller table
 ---@return zuora.Queries

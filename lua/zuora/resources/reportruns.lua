@@ -125,6 +125,8 @@ local function export(context, run_id, path, options)
   return context.caller:file(operations.export, options, target)
 end
 
+local function export_rows(context, run_id, options) return export(context, run_id, nil, options) end
+
 local function start(context, report_id, options)
   local filters = options.filters
   if filters and next(filters) == nil then filters = "[]" end -- no filters, in place of the report's own
@@ -276,11 +278,7 @@ ReportRuns.export = ReportRuns.download
 ---@param run_id string
 ---@param options table|nil form, columns, types, null, strict (see zuora.rows), pivoted, verify
 ---@return function|nil it, zuora.Error|nil err
-function ReportRuns:rows(run_id, options)
-  local context
-  context, run_id, options = enter(self, "rows", run_id, options)
-  return export(context, run_id, nil, options)
-end
+function ReportRuns:rows(run_id, options) return export_rows(enter(self, "rows", run_id, options)) end
 
 --- Polls a run until it has settled. GET /reportruns/{run_id}, again and again
 ---@param run_id string
@@ -312,11 +310,7 @@ function ReportRun:cancel(options) return life:cancel(enter_run(self, "cancel", 
 --- The run's result as rows; see client.reportruns:rows.
 ---@param options table|nil
 ---@return function|nil it, zuora.Error|nil err
-function ReportRun:rows(options)
-  local context, run_id
-  context, run_id, options = enter_run(self, "rows", options)
-  return export(context, run_id, nil, options)
-end
+function ReportRun:rows(options) return export_rows(enter_run(self, "rows", options)) end
 
 --- Writes the run's result into a file; see client.reportruns:download.
 ---@param path string

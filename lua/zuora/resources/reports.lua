@@ -98,20 +98,15 @@ local function read_table(response)
   return response
 end
 
-local function details(context, report_id, options)
-  return call(context, operations.details, { id = report_id }, options, read_table)
+-- Methods that are one call, by the operation and what reads its answer; they are given what comes of the entrance.
+local function call_by_id(operation, read, context, report_id, options)
+  return call(context, operation, { id = report_id }, options, read)
 end
 
-local function labels_of(context, report_id, options)
-  return call(context, operations.labels_of, { id = report_id }, options, read_labels)
-end
+local function call_for_all(operation, read, context, options) return call(context, operation, {}, options, read) end
 
-local function attach(context, report_id, label_ids, options)
-  return context.caller:done(operations.attach, { id = report_id, body = label_ids }, options)
-end
-
-local function detach(context, report_id, label_ids, options)
-  return context.caller:done(operations.detach, { id = report_id, body = label_ids }, options)
+local function change_labels(operation, context, report_id, label_ids, options)
+  return context.caller:done(operation, { id = report_id, body = label_ids }, options)
 end
 
 -- What is sent is data only, whatever record it came from; what is given back may be a success in words.
@@ -196,16 +191,16 @@ end
 ---@param options table|nil per-call options
 ---@return zuora.Report|nil report, zuora.Error|nil err
 function Reports:get(report_id, options)
-  local context
-  context, report_id, options = enter(self, "get", report_id, options)
-  return call(context, operations.get, { id = report_id }, options, read_report)
+  return call_by_id(operations.get, read_report, enter(self, "get", report_id, options))
 end
 
 --- What there is to know of a report besides. GET /reports/{id}/report-details (older hosts)
 ---@param report_id string
 ---@param options table|nil per-call options
 ---@return table|nil details as Zuora sent them, zuora.Error|nil err
-function Reports:details(report_id, options) return details(enter(self, "details", report_id, options)) end
+function Reports:details(report_id, options)
+  return call_by_id(operations.details, read_table, enter(self, "details", report_id, options))
+end
 
 --- The reports with a label (a folder). GET /reports/reportlabels/{label_id}/report-details (older hosts)
 ---@param label_id string
@@ -227,17 +222,15 @@ end
 ---@param options table|nil per-call options
 ---@return table[]|nil labels as Zuora sent them: id, name …
 ---@return zuora.Error|nil err
-function Reports:labels(options)
-  local context
-  context, options = enter(self, "labels", options)
-  return call(context, operations.labels, {}, options, read_labels)
-end
+function Reports:labels(options) return call_for_all(operations.labels, read_labels, enter(self, "labels", options)) end
 
 --- The labels of a report. GET /reports/{id}/reportlabels (older hosts)
 ---@param report_id string
 ---@param options table|nil per-call options
 ---@return table[]|nil labels, zuora.Error|nil err
-function Reports:labels_of(report_id, options) return labels_of(enter(self, "labels_of", report_id, options)) end
+function Reports:labels_of(report_id, options)
+  return call_by_id(operations.labels_of, read_labels, enter(self, "labels_of", report_id, options))
+end
 
 --- Gives a report more labels. POST /reports/{id}/reportlabels (older hosts)
 ---@param report_id string
@@ -245,7 +238,7 @@ function Reports:labels_of(report_id, options) return labels_of(enter(self, "lab
 ---@param options table|nil per-call options
 ---@return true|nil done, string|zuora.Error|nil message
 function Reports:attach(report_id, label_ids, options)
-  return attach(enter(self, "attach", report_id, label_ids, options))
+  return change_labels(operations.attach, enter(self, "attach", report_id, label_ids, options))
 end
 
 --- Takes labels from a report. DELETE /reports/{id}/reportlabels (older hosts)
@@ -254,7 +247,7 @@ end
 ---@param options table|nil per-call options
 ---@return true|nil done, string|zuora.Error|nil message
 function Reports:detach(report_id, label_ids, options)
-  return detach(enter(self, "detach", report_id, label_ids, options))
+  return change_labels(operations.detach, enter(self, "detach", report_id, label_ids, options))
 end
 
 --- Creates a report, best from the definition of one that is like it. POST /reports (older hosts)
@@ -308,9 +301,7 @@ end
 ---@param options table|nil per-call options
 ---@return { emailDomains: string[] }|nil settings, zuora.Error|nil err
 function Reports:settings(options)
-  local context
-  context, options = enter(self, "settings", options)
-  return call(context, operations.settings, {}, options, read_table)
+  return call_for_all(operations.settings, read_table, enter(self, "settings", options))
 end
 
 --- Says to which mail domains results may be sent; takes the place of what was set. POST /settings (older hosts)
@@ -338,7 +329,9 @@ function Report:last(options) return enter_report(self, "last").reportruns:last(
 --- What there is to know of it besides; see client.reports:details.
 ---@param options table|nil per-call options
 ---@return table|nil details, zuora.Error|nil err
-function Report:details(options) return details(enter_report(self, "details", options)) end
+function Report:details(options)
+  return call_by_id(operations.details, read_table, enter_report(self, "details", options))
+end
 
 --- Saves the report as this record is now, and takes over what Zuora says of it; see client.reports:save.
 ---@param options table|nil per-call options
@@ -365,19 +358,25 @@ function Report:delete(options) return delete(enter_report(self, "delete", optio
 --- Its labels; see client.reports:labels_of.
 ---@param options table|nil per-call options
 ---@return table[]|nil labels, zuora.Error|nil err
-function Report:labels(options) return labels_of(enter_report(self, "labels", options)) end
+function Report:labels(options)
+  return call_by_id(operations.labels_of, read_labels, enter_report(self, "labels", options))
+end
 
 --- Gives it more labels; see client.reports:attach.
 ---@param label_ids string[]
 ---@param options table|nil per-call options
 ---@return true|nil done, string|zuora.Error|nil message
-function Report:attach(label_ids, options) return attach(enter_report(self, "attach", label_ids, options)) end
+function Report:attach(label_ids, options)
+  return change_labels(operations.attach, enter_report(self, "attach", label_ids, options))
+end
 
 --- Takes labels from it; see client.reports:detach.
 ---@param label_ids string[]
 ---@param options table|nil per-call options
 ---@return true|nil done, string|zuora.Error|nil message
-function Report:detach(label_ids, options) return detach(enter_report(self, "detach", label_ids, options)) end
+function Report:detach(label_ids, options)
+  return change_labels(operations.detach, enter_report(self, "detach", label_ids, options))
+end
 
 ---@param caller table
 ---@param runs zuora.ReportRuns
