@@ -98,8 +98,8 @@ local function download(context, path, options, batch)
   end
   local files = {}
   for i, id in ipairs(ids) do files[i] = { id = id } end
-  return context.caller:file(operations.get, options, { what = "batch \"" .. name .. "\"", path = path,
-    parts = files, expected = options.verify ~= false and math.tointeger(tonumber(batch.recordCount)) or nil })
+  return context.caller:file(operations.get, options, { label = "batch \"" .. name .. "\"", path = path,
+    segments = files, expected = options.verify ~= false and math.tointeger(tonumber(batch.recordCount)) or nil })
 end
 
 --- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}

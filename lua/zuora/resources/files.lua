@@ -58,7 +58,7 @@ end
 function Files:download(file_id, path, options)
   local context
   context, file_id, path, options = enter(self, "download", file_id, path, options)
-  local target = { what = "file " .. file_id, path = path, parts = { { id = file_id } } }
+  local target = { label = "file " .. file_id, path = path, segments = { { id = file_id } } }
   if is_directory(path) then
     local directory = path.directory:gsub("(.)/+$", "%1")
     target.path, target.name = directory .. "/" .. file_id, named_in(directory, file_id)
@@ -88,7 +88,7 @@ end
 function Files:rows(file_id, options)
   local context
   context, file_id, options = enter(self, "rows", file_id, options)
-  return context.caller:file(operations.get, options, { what = "file " .. file_id, parts = { { id = file_id } } })
+  return context.caller:file(operations.get, options, { label = "file " .. file_id, segments = { { id = file_id } } })
 end
 
 ---@param caller table

@@ -181,12 +181,12 @@ function Jobs:recover(options)
   local last
   local session = { partner = options.partner, project = options.project }
   local found, err = caller:wait({
-    what = ("a newer job of %s, %s"):format(options.partner, options.project),
-    judge = function(job)
+    label = ("a newer job of %s, %s"):format(options.partner, options.project),
+    verdict = function(job)
       local settled = record.status(job.status) == "completed" and is_newer(job, since) ~= false
       return settled and "completed" or nil
     end,
-    look = function(poll_options)
+    poll = function(poll_options)
       local job, problem = life:call(context, operations.last, session, poll_options)
       last = job or last
       if problem and problem.status == 404 then problem.retryable = true end -- none has completed so far

@@ -69,11 +69,11 @@ function Lifecycle:wait(context, id, options, held)
   held = held or setmetatable({ id = id }, context.record)
   if self:verdict(held) == "completed" then return held end
   return context.caller:wait({
-    what = self.noun .. " " .. id,
+    label = self.noun .. " " .. id,
     last = held,
     status = self.status,
-    judge = function(seen) return self:verdict(seen) end,
-    look = function(poll_options) return self:get(context, id, poll_options, held) end,
+    verdict = function(seen) return self:verdict(seen) end,
+    poll = function(poll_options) return self:get(context, id, poll_options, held) end,
   }, options)
 end
 

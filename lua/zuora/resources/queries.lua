@@ -146,8 +146,8 @@ local function fetch(context, job, path, options)
   local problem = not path and rows_problem(job, format)
   if problem then return nil, job_failure(job, "text", "has a result that is not rows: it " .. problem) end
   local countable = is_countable(job, format)
-  return context.caller:file(operation, options, { what = "query job " .. job.id, path = path, refuse = REFUSED,
-    parts = { { url = operation.url } }, uncounted = not countable,
+  return context.caller:file(operation, options, { label = "query job " .. job.id, path = path, refuse = REFUSED,
+    segments = { { url = operation.url } }, uncounted = not countable,
     identity = hosts.authority(operation.url) .. " " .. job.id,
     expected = countable and options.verify ~= false and math.tointeger(tonumber(job.outputRows)) or nil })
 end
