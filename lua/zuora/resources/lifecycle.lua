@@ -1,4 +1,4 @@
---- The life of what Zuora works on by itself: a report run, an AQuA job, a query job. It is looked at, waited for and
+--- The life of what Zuora works on by itself: a report run, an AQuA job, a query job. It is asked for, waited for and
 --- cancelled in one way; what differs is said by a description:
 --
 -- * noun: what it is called in messages: "job"
@@ -11,7 +11,7 @@
 -- * failed_by: the name of a field that is there when it has failed, whatever its status (or nil)
 -- * details(record): what there is to say of a failure besides, or nil
 -- * replace(record, fields): a record takes over its newer state
--- * cancelled_in_words: the answer to a cancel is words, so that it has to be looked at again
+-- * cancelled_in_words: the answer to a cancel is words, so that it has to be asked for again
 
 local record = require "zuora.resources.record"
 
