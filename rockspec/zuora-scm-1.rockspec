@@ -98,7 +98,6 @@ build = {
     ["zuora.resources.batches"] = "lua/zuora/resources/batches.lua",
     ["zuora.resources.describe"] = "lua/zuora/resources/describe.lua",
     ["zuora.resources.entrance"] = "lua/zuora/resources/entrance.lua",
-    ["zuora.resources.fetch"] = "lua/zuora/resources/fetch.lua",
     ["zuora.resources.files"] = "lua/zuora/resources/files.lua",
     ["zuora.resources.jobs"] = "lua/zuora/resources/jobs.lua",
     ["zuora.resources.lifecycle"] = "lua/zuora/resources/lifecycle.lua",

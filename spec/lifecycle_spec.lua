@@ -19,8 +19,14 @@ describe("zuora.resources.lifecycle", function()
     end,
     cancel = function(_, operations, id, _, read) return read((take("cancel", operations.cancel, id))) end,
     done = function(_, operation, parameters) return take("done", operation, parameters.id) end,
-    shared = function(_, options) return { shared = options } end,
-    wait = function(_, subject) return subject end,
+    shared = function(_, options)
+      return { timeout = options.timeout, ends_at = options.total_timeout and 100 + options.total_timeout }
+    end,
+    wait = function(_, subject, options)
+      calls[#calls + 1] = "wait " .. options.timeout
+      return subject
+    end,
+    clock = { now = function() return 100 end },
   }
 
   local function life_of(more)
@@ -71,14 +77,14 @@ describe("zuora.resources.lifecycle", function()
     local life = life_of()
     local held = { id = "x", state = "completed" }
     assert.equal(held, life:wait(context, "x", {}, held))
-    local subject = life:wait(context, "x", {})
+    local subject = life:wait(context, "x", { timeout = 5 })
     assert.is_true(subject.last.is_thing)
     assert.equal("thing x", subject.label)
     assert.equal("state", subject.status)
     answers = { { { id = "x", state = "error" } } }
     assert.equal(subject.last, subject.poll {})
     assert.equal("failed", (subject.verdict(subject.last)))
-    assert.equal(1, #calls)
+    assert.same({ "wait 5", "json GET x" }, calls)
   end)
 
   it("cancels, and says what it is then", function()
@@ -101,5 +107,28 @@ describe("zuora.resources.lifecycle", function()
     answers = { { true }, { nil, { message = "down" } } }
     local _, err = life:cancel(context, "x", {}, held)
     assert.equal("the thing was cancelled, but what it is now could not be learnt: down", err.message)
+  end)
+
+  it("starts, waits and downloads in one call: timeout is the whole wait, request_timeout one request", function()
+    local life = life_of()
+    local seen = {}
+    local function fetch(options, state)
+      return life:fetch(context, options, function(request_options)
+        seen[#seen + 1] = request_options.timeout or "none"
+        if not state then return nil, "refused" end
+        return { id = "x", state = state }
+      end, function(held, request_options)
+        return held, request_options.timeout
+      end)
+    end
+    assert.same({ nil, "refused" }, { fetch({ timeout = 9 }) })
+    assert.same({ { id = "x", state = "completed" }, 3 }, { fetch({ timeout = 9, request_timeout = 3 }, "completed") })
+    assert.same({ "none", 3 }, seen)
+    assert.same({}, calls)
+    for wanted, options in pairs { ["wait 900"] = {}, ["wait 9"] = { timeout = 9, request_timeout = 3 },
+      ["wait 4"] = { timeout = 9, total_timeout = 4 } } do
+      assert.equal("thing x", fetch(options, "running").label)
+      assert.equal(wanted, table.remove(calls))
+    end
   end)
 end)

@@ -5,7 +5,6 @@ local call = require "zuora.caller"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
 local entrance = require "zuora.resources.entrance"
-local fetch = require "zuora.resources.fetch"
 local lifecycle = require "zuora.resources.lifecycle"
 local record = require "zuora.resources.record"
 local submit = require "zuora.resources.submit"
@@ -243,11 +242,9 @@ function Jobs:fetch(fields, dir, options)
   local context
   context, fields, dir, options = enter(self, "fetch", fields, dir, options)
   local body = submit.body(fields, function(...) context.caller:log(...) end)
-  local request, waiting = fetch.options(context.caller, options)
-  local job, err = life:call(context, operations.submit, body, check.rules(request, fields))
-  if job then job, err = life:wait(context, job.id, waiting(), job) end
-  if not job then return nil, err end
-  return batches.download_all(context, job, dir, request)
+  return life:fetch(context, options, function(request_options)
+    return life:call(context, operations.submit, body, check.rules(request_options, fields))
+  end, function(job, request_options) return batches.download_all(context, job, dir, request_options) end)
 end
 
 -- --- the record --------------------------------------------------------------------------------------

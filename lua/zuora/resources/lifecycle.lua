@@ -13,7 +13,9 @@
 -- * replace(record, fields): a record takes over its newer state
 -- * cancelled_in_words: the answer to a cancel is words, so that it has to be asked for again
 
+local check = require "zuora.support.check"
 local record = require "zuora.resources.record"
+local wait = require "zuora.tasks.wait"
 
 local lifecycle = {}
 
@@ -75,6 +77,26 @@ function Lifecycle:wait(context, id, options, held)
     verdict = function(seen) return self:verdict(seen) end,
     poll = function(poll_options) return self:get(context, id, poll_options, held) end,
   }, options)
+end
+
+--- Starts one, waits for it, and downloads what comes of it. As in `wait`, `timeout` is the whole wait, and
+--- `request_timeout` one request; `total_timeout` is over everything.
+---@param context table of the collection
+---@param options table the user's
+---@param start fun(request_options: table): table|nil, zuora.Error|nil gives the record
+---@param download fun(held: table, request_options: table): any|nil, zuora.Error|nil
+---@return any|nil written, zuora.Error|nil err
+function Lifecycle:fetch(context, options, start, download)
+  local caller = context.caller
+  local request_options = caller:shared(options)
+  request_options.timeout = options.request_timeout
+  local held, err = start(request_options)
+  if not held then return nil, err end
+  local left = request_options.ends_at and math.max(0, request_options.ends_at - caller.clock.now()) or math.huge
+  held, err = self:wait(context, held.id,
+    check.rules(request_options, { timeout = math.min(options.timeout or wait.TIMEOUT, left) }), held)
+  if not held then return nil, err end
+  return download(held, request_options)
 end
 
 --- Cancels it, and gives what it is then.

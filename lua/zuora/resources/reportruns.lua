@@ -333,17 +333,17 @@ function ReportRun:data(options) return data_of(enter_run(self, "data", options)
 
 --- Runs a report, waits for the run and downloads its result; see client.reports:fetch.
 ---@param runs zuora.ReportRuns
----@param report_id string
 ---@param path string
----@param options table for each request
----@param waiting fun(): table for the wait
+---@param options table the user's
+---@param find fun(request_options: table): string|nil, zuora.Error|nil gives the id of the report
 ---@return table|nil written, zuora.Error|nil err
-function reportruns.fetch(runs, report_id, path, options, waiting)
+function reportruns.fetch(runs, path, options, find)
   local context = record.context(runs, ReportRuns, "client.reports:fetch")
-  local run, err = start(context, report_id, options)
-  if run then run, err = life:wait(context, run.id, waiting(), run) end
-  if not run then return nil, err end
-  return export(context, run.id, path, options)
+  return life:fetch(context, options, function(request_options)
+    local report_id, err = find(request_options)
+    if not report_id then return nil, err end
+    return start(context, report_id, request_options)
+  end, function(run, request_options) return export(context, run.id, path, request_options) end)
 end
 
 ---@param caller table

@@ -4,7 +4,6 @@
 local check = require "zuora.support.check"
 local core = require "zuora.core"
 local entrance = require "zuora.resources.entrance"
-local fetch = require "zuora.resources.fetch"
 local record = require "zuora.resources.record"
 local report_lists = require "zuora.resources.report_lists"
 local reportruns = require "zuora.resources.reportruns"
@@ -167,14 +166,11 @@ function Reports:find(name, options) return report_lists.find(enter(self, "find"
 function Reports:fetch(report, path, options)
   local context
   context, report, path, options = enter(self, "fetch", report, path, options)
-  local request, waiting = fetch.options(context.caller, options)
-  local report_id = report:match(REPORT_ID)
-  if not report_id then
-    local found, err = report_lists.find(context, report, request)
-    if not found then return nil, err end
-    report_id = found.id
-  end
-  return reportruns.fetch(context.reportruns, report_id, path, request, waiting)
+  return reportruns.fetch(context.reportruns, path, options, function(request_options)
+    if report:find(REPORT_ID) then return report end
+    local found, err = report_lists.find(context, report, request_options)
+    return found and found.id, err
+  end)
 end
 
 --- The reports in this user's "My Reports". GET /reports (older hosts)
