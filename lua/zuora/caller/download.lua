@@ -1,7 +1,7 @@
---- A call whose answer is a file: what is asked for, what to make of a break, whether all records are there, and
+--- A call whose response is a file: what is asked for, what to make of a break, whether all records are there, and
 --- where the file goes in the end. The attempts themselves are the caller's, to whom a download is a handler.
 
-local answer = require "zuora.caller.responses"
+local responses = require "zuora.caller.responses"
 local ascii = require "zuora.support.ascii"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
@@ -47,7 +47,7 @@ function Download:read(response)
   -- "bytes */N": there is no such part, and this is the size of the whole.
   local size = response.status == 416 and (response.headers["content-range"] or ""):match "^bytes %*/(%d+)$"
   self.size = size and math.tointeger(tonumber(size))
-  local done, err = answer.read_file(response, self.filter:first(), self.uncounted)
+  local done, err = responses.read_file(response, self.filter:first(), self.uncounted)
   if not done and response.to_sink then self.sink:restart() end -- what has come is no part of the file
   return done, err
 end
@@ -132,7 +132,7 @@ local function open_rows(sink, options, target)
 end
 
 -- Puts the file where it belongs; of several names, at the first that is free.
-local function place(sink, target, disposition)
+local function move_to_path(sink, target, disposition)
   local path, number = target.path, 0
   local done, message
   repeat
@@ -144,7 +144,7 @@ local function place(sink, target, disposition)
   return path
 end
 
---- Calls an operation whose answer is a file, once for each segment of it, and puts the whole at a path, or
+--- Calls an operation whose response is a file, once for each segment of it, and puts the whole at a path, or
 -- opens it as rows.
 ---@param self table the caller
 ---@param operation table
@@ -152,7 +152,7 @@ end
 --- written anew, as well
 ---@param target table label: "file 42", for messages; path; segments: the parameters of each; without a path: as rows;
 --- export: UTF-8 and commas, whatever comes; expected: records that there must be; name(Content-Disposition of the
---- answer, its type, 1, 2 …): paths for it in the end, of which the first that is free is taken; refuse: media types
+--- response, its type, 1, 2 …): paths for it in the end, of which the first that is free is taken; refuse: media types
 --- that are no file; identity: which file it is; uncounted: what is in it cannot be counted, and may be lines of
 --- JSON
 ---@return table|userdata|nil written `{ path, bytes, records }`, or the rows as rows.open gives them
@@ -180,7 +180,7 @@ function download.file(self, operation, options, target)
   local bytes = sink:bytes()
   if options.on_progress then options.on_progress(bytes, bytes) end
   local path
-  path, err = place(sink, target, handler.disposition)
+  path, err = move_to_path(sink, target, handler.disposition)
   if not path then return nil, err end
   return { path = path, bytes = bytes, records = records }
 end

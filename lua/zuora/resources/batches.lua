@@ -156,7 +156,7 @@ function batches.download_all(context, job, dir, options)
     return nil, error_value.new { kind = "failed", record = job,
       message = ("job %s has no batches, it is %s"):format(tostring(job.id), tostring(job.status)) }
   end
-  context.caller.loop:run(tasks)
+  context.caller.scheduler:run(tasks)
   for i = 1, #tasks do failed = failed or failures[i] end
   if not failed then return results end
   local err = error_value.copy(failed)

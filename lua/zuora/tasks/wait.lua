@@ -42,11 +42,11 @@ end
 -- is believed that there is no such thing.
 local GRACE, GRACE_POLLS = 60, 10
 
-local Nursery = {}
-Nursery.__index = Nursery
+local Recent = {}
+Recent.__index = Recent
 
 ---@param id string of what was made just now
-function Nursery:note(id)
+function Recent:add(id)
   local now = self.now()
   for old, at in pairs(self.made) do
     if now - at >= GRACE then self.made[old] = nil end
@@ -56,14 +56,14 @@ end
 
 ---@param id string|nil
 ---@return boolean
-function Nursery:has(id)
+function Recent:has(id)
   local at = id and self.made[id]
   return at ~= nil and self.now() - at < GRACE
 end
 
---- What a client has made in the last minute.
+--- What a client has made in the last minute, by id.
 ---@param now fun(): number
-function wait.nursery(now) return setmetatable({ now = now, made = {} }, Nursery) end
+function wait.recent(now) return setmetatable({ now = now, made = {} }, Recent) end
 
 -- AQuA's words for it, which may come with HTTP 200.
 local NO_SUCH_JOB = { ["90001"] = true, ["90002"] = true }
@@ -91,7 +91,7 @@ local function timed_out(subject, options, last, cause)
   status = status and ", last seen as " .. tostring(status) or ""
   return error_value.new { kind = "timeout", record = last, cause = cause,
     message = ("%s had not settled after %g seconds%s; it may still be running%s"):format(subject.label,
-      setting(options, "timeout"), status, cause and " (the last look failed: " .. cause.message .. ")" or "") }
+      setting(options, "timeout"), status, cause and " (the last poll failed: " .. cause.message .. ")" or "") }
 end
 
 --- Polls until the record's status is final.
