@@ -74,7 +74,7 @@ local life = lifecycle.new {
 
 -- --- what the methods take ---------------------------------------------------------------------------
 
-local SESSION = { partner = "segment!", project = "segment!" }
+local PROJECT = { partner = "segment!", project = "segment!" }
 local SUBMIT = check.rules(call.keyed_options, submit.fields)
 local DOWNLOAD = check.rules(call.file_options, batches.download_options)
 
@@ -97,9 +97,9 @@ local function check_fields(where, _, fields) check.options(where, fields, SUBMI
 local METHODS = {
   submit = { operations.submit, fields = "fields", options = submit.fields },
   get = { operations.get, "job_id" },
-  last = { operations.last, options = SESSION },
+  last = { operations.last, options = PROJECT },
   recover = { operations.last, check = check_since,
-    options = check.rules(SESSION, { since = "any", timeout = "limit", request_timeout = "seconds" }) },
+    options = check.rules(PROJECT, { since = "any", timeout = "limit", request_timeout = "seconds" }) },
   cancel = { operations.cancel, "job_id" },
   wait = { operations.get, "job_id", options = wait.options },
   download = { operations.get, "job_id", "dir:line", options = DOWNLOAD },
@@ -178,7 +178,7 @@ function Jobs:recover(options)
     since = known
   end
   local last
-  local session = { partner = options.partner, project = options.project }
+  local wanted = { partner = options.partner, project = options.project }
   local found, err = caller:wait({
     label = ("a newer job of %s, %s"):format(options.partner, options.project),
     verdict = function(job)
@@ -186,7 +186,7 @@ function Jobs:recover(options)
       return settled and "completed" or nil
     end,
     poll = function(poll_options)
-      local job, problem = life:call(context, operations.last, session, poll_options)
+      local job, problem = life:call(context, operations.last, wanted, poll_options)
       last = job or last
       if problem and problem.status == 404 then problem.retryable = true end -- none has completed so far
       return job, problem

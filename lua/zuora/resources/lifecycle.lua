@@ -61,8 +61,8 @@ function Lifecycle:verdict(held)
   if not outcome and self.failed_by and held[self.failed_by] ~= nil then outcome = self.outcomes.error end
   if not outcome then return nil end
   local verdict, words = outcome[1], outcome[2]
-  local details = words and self.details and self.details(held)
-  return verdict, details and words .. ": " .. details or words
+  local details = words and self.details and self.details(held) or ""
+  return verdict, details ~= "" and words .. ": " .. details or words
 end
 
 --- Polls until it has settled. Completed is final: what is known to be completed is not asked for again.
