@@ -176,9 +176,8 @@ local NO_TERMINAL = { is_terminal = false, paint = function(_, _, text) return t
 -- Rows in another format than Zuora's, into a file: that replaces what was there when all of it is written. What is no
 -- regular file (a pipe, a device) is written to.
 local function write_rows(self, rows, path)
-  local there = io.open(path, "rb")
-  local is_regular = there == nil or select(3, core.mode(there)) == true
-  if there then there:close() end
+  local is_there, _, is_regular = core.mode(path)
+  if not is_there then is_regular = true end
   local target = is_regular and path .. ".part" or path
   local file, problem = io.open(target, "wb")
   if not file then return nil, { kind = "file", message = problem } end
