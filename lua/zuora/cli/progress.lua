@@ -194,13 +194,16 @@ local function block(self, now, columns, rows)
   return lines
 end
 
--- Back at the beginning of the block: all from there on is wiped, and written anew.
+-- Back at the beginning of the block, each line is written over, and what is left of the old one wiped: that does not
+-- flicker, and no terminal takes it for the wiping of a whole screen (of which tmux keeps a copy). A window may have
+-- become narrower than was known: so no line is broken meanwhile (mode 7), and the block is as high as it should be.
 local function draw(self, above)
   if self.mode ~= "bar" or self.closed then return end
   local now, columns, rows = self.now(), self.terminal:size()
   local lines = block(self, now, columns, rows)
   if above == nil and #lines == 0 and self.height == 0 then return end
-  local text = "\r\27[J" .. (above and above .. "\n" or "") .. table.concat(lines, "\n")
+  local text = "\r" .. (above and above .. "\27[K\n" or "")
+  text = #lines == 0 and text .. "\27[J" or text .. "\27[?7l" .. table.concat(lines, "\27[K\n") .. "\27[J\27[?7h"
   if #lines > 1 then text = text .. ("\27[%dA"):format(#lines - 1) end
   write(self, text .. "\r")
   self.height, self.drawn, self.changed, self.columns, self.rows = #lines, now, false, columns, rows
