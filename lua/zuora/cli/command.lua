@@ -90,6 +90,11 @@ local function resume_line(self, words)
   return table.concat(line, " ")
 end
 
+--- Something is about to be started in Zuora: should this command end before the answer, it is said that it may be.
+---@param name string
+---@param look string how to see whether it is
+function Command:begins(name, look) self.begun = { name = name, look = look } end
+
 --- Something in Zuora is this command's from now on: however it ends, it is said how to go on with it.
 ---@param name string what to call it
 ---@param thing table a run or a job
@@ -145,14 +150,18 @@ function Command:print_record(record) return printed(standard_output(self):recor
 ---@return true|nil done, table|nil err
 function Command:print_records(list, columns) return printed(standard_output(self):records(list, columns)) end
 
---- Prints a text as it came.
+-- EPIPE: whoever reads has seen enough.
+local EPIPE = 32
+
+--- Prints a text as it came; on a terminal, without what steers it.
 ---@param text string
 ---@return true|nil done, table|nil err
 function Command:print_text(text)
   self.progress:close()
+  if terminal.new(io.stdout, 1, self.environment).is_terminal then text = text:gsub("[^\n]+", terminal.safe) end
   local done, message, number = io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
   if done then done, message, number = io.stdout:flush() end
-  return printed(done, message, number == 32) -- EPIPE
+  return printed(done, message, number == EPIPE)
 end
 
 --- Is what is printed a table?
@@ -161,6 +170,8 @@ function Command:shows_table()
   local format = self:format()
   return format == "table" or not format and terminal.new(io.stdout, 1, self.environment).is_terminal
 end
+
+local NO_TERMINAL = { is_terminal = false, paint = function(_, _, text) return text end }
 
 -- Rows in another format than Zuora's, into a file: that replaces what was there when all of it is written. What is no
 -- regular file (a pipe, a device) is written to.
@@ -173,8 +184,7 @@ local function write_rows(self, rows, path)
   if not file then return nil, { kind = "file", message = problem } end
   local open <close> = file
   local ok, done, message = pcall(function()
-    return output.new { format = self:format() or "csv", stream = open,
-      terminal = terminal.new(open, -1, self.environment) }:rows(rows)
+    return output.new { format = self:format() or "csv", stream = open, terminal = NO_TERMINAL }:rows(rows)
   end)
   if ok and done then
     local closed
@@ -244,7 +254,10 @@ end
 
 -- The line that goes on with what was left, unless Zuora itself has ended it.
 local function tell_rest(self, code)
-  local subject = self.subject
+  local subject, begun = self.subject, self.begun
+  if not subject and begun and code == exits.interrupted then
+    self.progress:line(("%s may have been started in Zuora all the same; see %s"):format(begun.name, begun.look), true)
+  end
   if not subject or code == exits.ok or code == exits.failed then return end
   self.progress:line(("%s %s in Zuora; to go on with it: %s"):format(subject.name,
     subject.settled and "is done" or "goes on", resume_line(self, subject.words)), true)
@@ -265,7 +278,8 @@ local function interrupted(self)
 end
 
 local function failed(self, err)
-  if self.subject then self.subject.item:failed(type(err) == "table" and (err.kind or err.message) or nil) end
+  -- (In plain lines, the line that follows says it.)
+  if self.subject and self.progress.mode ~= "plain" then self.subject.item:failed(err.kind or err.message) end
   self.progress:line(line_of(err), true)
   local code = exits.of(err)
   tell_rest(self, code)
@@ -287,8 +301,8 @@ local function carry_out(self)
     return problem
   end, self, self.args)
   if not ok and type(done) == "string" then return broken(self, done, trace) end
-  if not ok or done == nil and err ~= nil then return failed(self, err or done) end
-  return exits.ok
+  if not ok or done == nil then return failed(self, ok and err or done) end
+  return done == true and exits.ok or done
 end
 
 ---@param args table

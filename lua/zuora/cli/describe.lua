@@ -24,7 +24,7 @@ end
 
 function describe.define(noun, parser)
   parser.verb(noun, nil, "objects, or the fields of one", "format settings", describe_objects)
-  parser.argument(noun, "OBJECT", "object"):args "?"
+  parser.argument(noun, "OBJECT", "object", "?")
   noun:flag "--exportable":description "Only the names of the fields that an export can select."
 end
 

@@ -61,7 +61,7 @@ end
 function files.define(noun, parser)
   local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs[name]) end
   local download = verb("download", "fetch result files, or the rows of one", "rows settings")
-  parser.argument(download, "FILE-ID", "file_id"):args "+"
+  parser.argument(download, "FILE-ID", "file_id", "+")
   download:option "-d --directory":argname "DIR"
     :description "Write them into DIR, under the names that Zuora gives them."
   parser.argument(verb("status", "can the file be had?", "format settings"), "FILE-ID", "file_id")

@@ -73,8 +73,9 @@ end
 
 --- For the program that makes the manual page.
 function topics.manual(nouns, summary)
-  return table.concat({ summary(), require "zuora.cli.parser".manual(nouns), "Environment:\n" .. topics.environment(),
-    "Formatting:\n" .. topics.formatting(), "Exit codes:\n" .. topics["exit-codes"]() }, "\n\n")
+  return table.concat({ summary(), require "zuora.cli.parser".manual(nouns),
+    "*Environment*\n\n" .. topics.environment(), "*Formatting*\n\n" .. topics.formatting(),
+    "*Exit codes*\n\n" .. topics["exit-codes"]() }, "\n\n")
 end
 
 --- The text of a topic, or a word about a command that has no verbs.

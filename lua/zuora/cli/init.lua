@@ -5,18 +5,18 @@
 
 local cli = {}
 
--- In the order of the help: name, words, and whether it is a file of its own, cli/NAME.lua.
+-- In the order of the help: name, words, and the file below cli/ that has its verbs.
 local NOUNS = {
-  { "report", "search, run and fetch reports", true },
-  { "job", "AQuA jobs: submit queries, wait, fetch their results", true },
-  { "files", "result files of jobs", true },
-  { "query", "Data Query: SQL over a tenant's data", true },
-  { "describe", "objects and their fields", true },
-  { "request", "any other call of Zuora's REST API", true },
+  { "report", "search, run and fetch reports", "report" },
+  { "job", "AQuA jobs: submit queries, wait, fetch their results", "job" },
+  { "files", "result files of jobs", "files" },
+  { "query", "Data Query: SQL over a tenant's data", "query" },
+  { "describe", "objects and their fields", "describe" },
+  { "request", "any other call of Zuora's REST API", "request" },
   { "extract", "plans of reports and queries (not in this version)" },
   { "tap", "a Singer tap (not in this version)" },
-  { "simulate", "a local Zuora, to try things out", true },
-  { "doctor", "look for what keeps it from working", true },
+  { "simulate", "a local Zuora, to try things out", "simulate" },
+  { "doctor", "look for what keeps it from working", "doctor.command" },
   { "completion", "print what bash, zsh or fish completes commands with" },
   { "help", "about a command, or environment, formatting, exit-codes, plan" },
   { "version", "print the version" },

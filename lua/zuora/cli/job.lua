@@ -95,19 +95,22 @@ local function fields_of(args)
   return fields
 end
 
+-- A stateful job that runs twice takes the changes away from the one that was to have them: whether a lost one was
+-- submitted is for people to see.
+local function submitted(command, fields)
+  local look = fields.partner and ("zuora job last --partner %s --project %s"):format(tostring(fields.partner),
+    tostring(fields.project)) or "Zuora's own list of jobs"
+  command:begins("the job", look)
+  local one, err = command:client().jobs:submit(fields)
+  if one or not (err.unknown_outcome and fields.partner) then return one, err end
+  command.progress:line("the job may have been submitted all the same; see " .. look, true)
+  err.exit = exits.failure
+  return nil, err
+end
+
 function verbs.submit(command, args)
-  local fields = fields_of(args)
-  local client = command:client()
-  local one, err = client.jobs:submit(fields)
-  if not one then
-    -- A stateful job that runs twice takes the changes away from the one that was to have them.
-    if err.unknown_outcome and fields.partner then
-      command.progress:line(("it may have been submitted all the same: see zuora job last --partner %s --project %s")
-        :format(fields.partner, fields.project), true)
-      err.exit = exits.failure
-    end
-    return nil, err
-  end
+  local one, err = submitted(command, fields_of(args))
+  if not one then return nil, err end
   if args.no_wait then return command:print_record(one) end
   return finish(command, args, hold(command, args, one))
 end

@@ -87,8 +87,13 @@ end
 ---@param verb table of argparse's
 ---@param name string as the help shows it
 ---@param target string as args has it
+---@param args "?"|"+"|nil there may be none, or there may be several
 ---@return table argument
-function parser.argument(verb, name, target) return verb:argument(name):target(target):argname(name) end
+function parser.argument(verb, name, target, args)
+  local shown = args == "?" and "[" .. name .. "]" or args == "+" and name .. "..." or name
+  verb.words = (verb.words or "") .. " " .. shown
+  return verb:argument(name):target(target):argname(name):args(args or 1)
+end
 
 --- Adds a verb to a noun.
 ---@param noun table of argparse's
@@ -101,22 +106,24 @@ function parser.verb(noun, name, summary, shared, action)
   local verb = name and noun:command(name) or noun
   verb:summary(summary):description(summary:sub(1, 1):upper() .. summary:sub(2) .. ".")
   verb:action(function(args) args.action = action end)
-  table.insert(noun.verbs, { verb = verb, shared = shared })
+  table.insert(noun.verbs, { verb = verb, shared = shared, name = name })
   return verb
 end
 
 -- A parser of the one noun that is wanted, or of all; and all verbs in it. What a verb has by itself comes before what
--- it shares with others.
-local function root_of(nouns, wanted)
+-- it shares with others, if that is to be in it at all.
+local function root_of(nouns, wanted, alone)
   local root, verbs = argparse("zuora", "Reports and queries of Zuora, from a shell."):help_max_width(WIDTH), {}
   for _, noun in ipairs(nouns) do
-    local name, words, has_file = table.unpack(noun)
+    local name, words, file = table.unpack(noun)
     if wanted == nil or name == wanted then
       local command = root:command(name):summary(words):description(words)
       command.verbs = {}
-      if has_file then require("zuora.cli." .. name).define(command, parser) end
+      if file then require("zuora.cli." .. file).define(command, parser) end
       for _, one in ipairs(command.verbs) do
-        for group in one.shared:gmatch "%S+" do groups[group](one.verb) end
+        one.verb:usage(("Usage: zuora %s [options]%s"):format(one.name and name .. " " .. one.name or name,
+          one.verb.words or ""))
+        for group in (alone and "" or one.shared):gmatch "%S+" do groups[group](one.verb) end
         verbs[#verbs + 1] = one.verb
       end
     end
@@ -159,9 +166,18 @@ end
 ---@param nouns table[]
 ---@return string
 function parser.manual(nouns)
-  local texts, _, verbs = {}, root_of(nouns)
-  for i, verb in ipairs(verbs) do texts[i] = verb:get_help() end
-  return table.concat(texts, "\n\n")
+  local texts, _, verbs = {}, root_of(nouns, nil, true)
+  local shared = argparse():add_help(false):usage "":help_max_width(WIDTH)
+  for _, name in ipairs { "rows", "waiting", "settings" } do groups[name](shared) end
+  for i, verb in ipairs(verbs) do
+    local usage, text = verb:get_help():match "^Usage: ([^\n]*)\n\n(.*)$"
+    text = text:gsub("\n   %-h, %-%-help[^\n]*", ""):gsub("\n\nOptions:", "\n"):gsub("\n\nArguments:", "\n")
+    texts[i] = ("*%s*\n\n%s\n\n%s"):format(usage:match "^[^%[]*%w", usage, text)
+  end
+  texts[#texts + 1] = "*Options that many have*" .. shared:get_help():gsub("^\n\nOptions:", "\n")
+  -- Both names of an option on one line.
+  return (table.concat(texts, "\n\n"):gsub("\n +(%-%a) %S+, +([^\n]*)\n   (%-%-%S+ %S+)", "\n   %1, %3\n"
+    .. (" "):rep(25) .. "%2\n"))
 end
 
 return parser

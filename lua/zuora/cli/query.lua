@@ -30,6 +30,7 @@ local function fetch(command, args, subject)
 end
 
 local function submitted(command, args)
+  command:begins("the query", "zuora query list")
   return command:client().queries:submit { query = texts.of(args.query), readDeleted = args.deleted }
 end
 

@@ -33,6 +33,7 @@ function verbs.run(command, args)
   local client = command:client()
   local report_id, err = client.reports:id_of(args.report)
   if not report_id then return nil, err end
+  command:begins("a run of " .. args.report, "zuora report list")
   local run
   run, err = client.reportruns:start(report_id, { view = args.view, filters = texts.filters(args.filter) })
   if not run then return nil, err end
@@ -91,7 +92,7 @@ function verbs.last(command, args)
 end
 
 function verbs.list(command, args)
-  local runs, err = command:client().reportruns:list { status = args.status, page_size = args.limit }
+  local runs, err = command:client().reportruns:list { status = args.status[1] and args.status, page_size = args.limit }
   if not runs then return nil, err end
   return command:print_records(runs, RUN)
 end
@@ -137,7 +138,8 @@ function report.define(noun, parser)
   of_run("data", "a run's rows as report data has them: formatted text", "format settings")
   of_report("last", "the last completed run of a report (and its rows, with -o)", "rows settings")
   local list = verb("list", "runs, by default those in progress", "format settings")
-  list:option "--status":argname "STATUS":count "*":description "STARTED, QUERYDATA, PROCESSINGDATA, COMPLETED …"
+  list:option "--status":argname "STATUS":count "*"
+    :description "STARTED, QUERYDATA, PROCESSINGDATA, COMPLETED and the like."
   list:option "--limit":argname "N":convert(parser.count):description "No more than so many (250)."
 end
 

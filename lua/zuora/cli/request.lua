@@ -1,7 +1,7 @@
 --- zuora request: any call of Zuora's REST API.
 
+local json = require "zuora.cli.json"
 local texts = require "zuora.cli.texts"
-local zuora = require "zuora"
 
 local request = {}
 
@@ -57,10 +57,8 @@ end
 local function send(command, args)
   local value, answer = command:client():request(call_of(args))
   if value == nil then return nil, answer end
-  if type(value) == "string" and not tostring(answer.headers["content-type"]):find "json" then
-    return command:print_text(value)
-  end
-  return command:print_text(zuora.encode(value))
+  local is_text = type(value) == "string" and not tostring(answer.headers["content-type"]):find "json"
+  return command:print_text(is_text and value or json.encode(value))
 end
 
 function request.define(noun, parser)
