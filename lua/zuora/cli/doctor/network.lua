@@ -184,7 +184,7 @@ local function ask(session, settings, url)
     connect_timeout = CONNECT, timeout = TOTAL, deadline = TOTAL, ca = settings.ca_file, proxy = settings.proxy,
     no_proxy = settings.no_proxy, limit = 1024 * 1024 }
   if not request then return nil, message, name end
-  while not request:finished() do session:step(1) end
+  while not request:finished() do session:step(0.2) end -- so that Ctrl-C is answered
   return request:response()
 end
 
