@@ -110,7 +110,7 @@ describe("zuora at a terminal", function()
 
   it("prints a table that nothing from a server can steer", function()
     sim:fault { on = "GET /reporting/api/rest/v1/reports/search*", kind = "status", status = 200, body = [[{"success":true,
-      "response":"{\"total\":1,\"reports\":[{\"id\":\"1\",\"name\":\"a\\u001b[2Jb\\u009b2J\\u202e\",\"type\":\"\\r\\n\"}]}"}]] }
+      "response":{"count":1,"reports":[{"id":"1","name":"a\u001b[2Jb\u009b2J\u202e","type":"\r\n"}]}}]] }
     local run <close> = zuora("report search accounts", 200)
     assert.equal(0, run:finish())
     assert.matches("a\\x1b%[2Jb\\u{9b}2J\\u{202e}  \\r\\n", run.drawn)
