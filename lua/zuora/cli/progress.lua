@@ -125,7 +125,7 @@ function Item:receiving(bytes, total)
     of:tell(self, "receiving", { bytes = bytes, total = total },
       total and ("receiving %s"):format(bytes_text(total)) or "receiving")
   end
-  of:touch(begins)
+  of:touch(true)
 end
 
 local function settle(self, event, words, colour, mark)

@@ -69,8 +69,9 @@ local function elsewhere(settings, places)
   for _, name in ipairs(names_of(places or zuora.environments)) do
     local place = (places or zuora.environments)[name]
     if name ~= settings.environment and place.rest ~= settings.base_url then
-      local client <close> = tenant.client(settings, { environment = false, base_url = place.rest,
-        reporting_url = false, aqua_url = false, files_url = false, total_timeout = CONNECT })
+      local client <close> = tenant.client(settings, { environment = not places and name,
+        base_url = places and place.rest or false, reporting_url = false, aqua_url = false, files_url = false,
+        total_timeout = CONNECT })
       if client and try(client) then return name end
     end
   end
