@@ -37,7 +37,8 @@ local function examine_under(environment, settings)
     local out = { line = function(_, ...) print(table.concat({ ... }, " | ")) end }
     os.exit(doctor.run({ %s }, {}, out), true)
   ]]):format(table.concat(fields, ", "))
-  local text, status = support.lua(code, ("%s %s LD_PRELOAD=%s"):format(ENVIRONMENT, environment, support.native "shim.so"))
+  local text, status = support.lua(code, ('%s %s LD_PRELOAD="$LD_PRELOAD %s"'):format(ENVIRONMENT, environment,
+    support.native "shim.so"))
   local told = { text = text, code = status }
   for state, subject, rest in text:gmatch "(%w+) | (.-) | ([^\n]*)" do
     local words, cure = rest:match "^(.*) | (.-)$"
