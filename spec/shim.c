@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,9 +109,8 @@ static time_t jump(void) {
 }
 
 EXPORT int clock_gettime(clockid_t clock, struct timespec *now) {
-  int (*real)(clockid_t, struct timespec *);
-  *(void **)&real = next_of("clock_gettime");
-  int code = real(clock, now);
+  /* Not by dlsym, which asks a sanitizer for memory, which asks for the time. */
+  int code = (int)syscall(SYS_clock_gettime, clock, now);
   if (code == 0 && clock == CLOCK_REALTIME) now->tv_sec += jump();
   return code;
 }
