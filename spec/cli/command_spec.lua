@@ -27,6 +27,17 @@ describe("a command", function()
       local result = shell_on(sim, "$zuora request GET /v1/describe > /dev/full")
       assert.equal(1, result.code)
       assert.matches("^zuora: standard output: No space left on device\n", result.err)
+      result = program.shell "$zuora version > /dev/full"
+      assert.equal(1, result.code)
+      assert.equal("zuora: standard output: No space left on device\n", result.err)
+    end)
+
+    it("gives nothing to a connection when standard output is closed", function()
+      local result = shell_on(sim, ("$zuora %s --poll 0.01 --quiet <&- >&-"):format(START))
+      assert.equal(1, result.code)
+      assert.matches("^zuora: standard output: Bad file descriptor\n", result.err)
+      assert.equal(0, shell_on(sim, ("$zuora %s --poll 0.01 -o %s/closed >&- 2>&-"):format(START, dir)).code)
+      assert.matches("^Account.AccountNumber,", support.read(dir .. "/closed"))
     end)
 
     it("has nothing on standard output before all is proven", function()
