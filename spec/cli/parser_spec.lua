@@ -3,19 +3,19 @@ local support = require "spec.support"
 
 describe("the words of a command", function()
   it("are explained for each noun and each verb", function()
-    local all = program.run("help").out
-    assert.equal(all, program.run("--help").out)
+    local all, manual = program.run("help").out, program.run("help manual").out
     assert.equal(all, program.run("-h").out)
     for noun in all:match "Commands:(\n.-)\n\n":gmatch "\n   (%l+) " do
       local result = program.run("help " .. noun)
       assert.equal(0, result.code, noun)
       assert.matches(noun, result.out)
       for verb in (result.out:match "Commands:(\n.*)$" or ""):gmatch "\n   (%l+) " do
-        local text = program.run(("%s %s --help"):format(noun, verb)).out
-        assert.matches(("^Usage: zuora %s %s %%[options%%]"):format(noun, verb), text)
+        assert.is_truthy(manual:find(("\nzuora %s %s [options]"):format(noun, verb), 1, true), verb)
       end
     end
-    assert.equal(program.run("report run -h").out, program.run("help report run").out)
+    local text = program.run("report run --help").out
+    assert.matches("^Usage: zuora report run %[options%] NAME%-OR%-ID\n", text)
+    assert.equal(text, program.run("help report run").out)
   end)
 
   it("that are wrong are told on standard error, with what would be right", function()

@@ -161,7 +161,7 @@ function Command:print_text(text)
   if terminal.new(io.stdout, 1, self.environment).is_terminal then text = text:gsub("[^\n]+", terminal.safe) end
   local done, message, number = io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
   if done then done, message, number = io.stdout:flush() end
-  return printed(done, message, number == EPIPE)
+  return printed(done, "standard output: " .. tostring(message), number == EPIPE)
 end
 
 --- Is what is printed a table?
