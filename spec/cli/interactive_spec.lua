@@ -83,6 +83,18 @@ describe("zuora at a terminal", function()
     assert.matches("zuora: interrupted", table.concat(run.screen:text(), "\n"))
   end)
 
+  it("answers it while the program is being loaded", function()
+    for i = 1, 8 do
+      local run <close> = zuora "report search accounts"
+      run:settle(0.008 * i)
+      run:press "\3"
+      local code = run:finish(5)
+      -- Before Lua itself is ready, the signal ends it.
+      assert.is_true(code == 130 or code == -2 or code == 0, code)
+      assert.is_nil(run.drawn:find "traceback")
+    end
+  end)
+
   it("cancels in Zuora when it was told to", function()
     local run <close> = zuora(("report run %s --poll 1 --cancel-on-interrupt"):format(support.REPORT))
     run:expect "STARTED  0:00"

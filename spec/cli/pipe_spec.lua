@@ -36,6 +36,19 @@ describe("zuora in a pipe", function()
     end
   end)
 
+  it("says what it stands on and cannot, and the doctor the cure", function()
+    local old = { FAULT_CURL = "1", LD_PRELOAD = support.native "shim.so" }
+    local result = program.run("report list", old)
+    assert.equal(2, result.code)
+    assert.equal("zuora: libcurl 7.85.0 or newer is needed, this is 7.74.0; zuora doctor says more\n", result.err)
+    result = program.run("doctor", old)
+    assert.equal(2, result.code)
+    assert.matches("fail  libcurl: libcurl 7.85.0 or newer is needed, this is 7.74.0\n      install libcurl", result.out)
+    result = program.run("doctor", { LUA_PATH_5_4 = "lua/?.lua;lua/?/init.lua" }) -- where argparse is not
+    assert.same({ 2, "" }, { result.code, result.err })
+    assert.matches("fail  argparse: not there; the command line needs it\n      install argparse", result.out)
+  end)
+
   it("says no to a disk that is full", function()
     local result = program.shell(RUN .. "--quiet > /dev/full", environment)
     assert.equal(1, result.code)

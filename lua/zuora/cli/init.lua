@@ -88,11 +88,7 @@ function main.completion(argv)
   return say(text)
 end
 
---- Carries out a command.
----@param argv string[] its words, without the program's name
----@param environment fun(name: string): string|nil
----@return integer code for os.exit
-function cli.main(argv, environment)
+local function carry_out(argv, environment)
   local word = argv[1]
   if not word then
     io.stderr:write(summary(), "\n")
@@ -107,6 +103,36 @@ function cli.main(argv, environment)
   end
   local args = require "zuora.cli.parser".parse(NOUNS, argv)
   return args and require "zuora.cli.command".run(args, environment) or 2
+end
+
+-- Something that the program stands on is not there, or is too old: all that can be done is to say so.
+local function crippled(argv, message)
+  if argv[1] == "doctor" then
+    require "zuora.cli.doctor.machine".versions(function(state, subject, text, cure)
+      print(("%-4s  %s: %s%s"):format(state, subject, text, cure and "\n      " .. cure or ""))
+    end)
+  else
+    complain(message .. "; zuora doctor says more")
+  end
+  return 2
+end
+
+--- Carries out a command.
+---@param argv string[] its words, without the program's name
+---@param environment fun(name: string): string|nil
+---@return integer code for os.exit
+function cli.main(argv, environment)
+  local ok, code = pcall(carry_out, argv, environment)
+  if ok then return code end
+  local message = tostring(code):gsub("^[^\n]-:%d+: ", "")
+  if message:find "interrupted!" then -- before there was a command that could answer
+    complain "interrupted"
+    return 130
+  end
+  if message:find "^module '.-' not found" or not pcall(require, "zuora.core") then
+    return crippled(argv, (message:match "^[^\n]*":gsub(":$", "")))
+  end
+  error(code, 0)
 end
 
 return cli

@@ -53,7 +53,8 @@ function machine.versions(report)
     if version then
       report("ok", soft[1], version)
     else
-      report("note", soft[1], "not there; " .. soft[3] .. " needs it", "install " .. soft[2])
+      report(soft[1] == "argparse" and "fail" or "note", soft[1], "not there; " .. soft[3] .. " needs it",
+        "install " .. soft[2], 2)
     end
   end
   return true
