@@ -8,18 +8,20 @@
 # make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
 # make bench      how fast it is, beside others
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
+# make doc        the manual page, by help2man
 # make install    DESTDIR= PREFIX=/usr/local
 #
 # LUA, LUA_INCDIR, CURL_CFLAGS, CURL_LIBS, CC, CFLAGS and LDFLAGS can be set from outside.
 
 # What a Debian-like system needs; elsewhere `make deps` prints what to install.
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
-  lua-expat lua-socket lua-sec lua-zlib openssl
-DEBIAN_PACKAGES_FOR_SPECS = lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas locales
+  lua-argparse lua-expat lua-socket lua-sec lua-zlib openssl
+DEBIAN_PACKAGES_FOR_DOC = help2man
+DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas locales
 DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev cppcheck valgrind \
   dpkg-dev python3
-OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, \
-  LuaSocket, busted, luacheck, LuaRocks
+OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, argparse, \
+  help2man, LuaSocket, busted, luacheck, LuaRocks
 
 PREFIX  ?= /usr/local
 BUILD   ?= build
@@ -123,7 +125,7 @@ smoke: lint
 
 # What SPECS= names, or all but what measures memory or time, has its own memory counted, or watches by itself.
 SPECS ?= spec
-UNWATCHED = big fairness json fuzz soak torture/memory torture/syscalls torture/hook
+UNWATCHED = cli/start big fairness json fuzz soak torture/memory torture/syscalls torture/hook
 WATCHED = $(if $(filter spec,$(SPECS)),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
   $(shell find spec -name '*_spec.lua')),$(SPECS))
 
@@ -258,7 +260,22 @@ lint:
 	  $$cc $(ALL_CFLAGS) -Werror -fsyntax-only $$file || exit 1; done; done
 	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES); fi
 
-install: all
+# From what the program says of itself. Where help2man is not there, there is no page.
+MANUAL = $(BUILD)/zuora.1
+.PHONY: doc
+doc: $(MANUAL)
+$(MANUAL): $(CORE) $(LUA_FILES) lua/bin/zuora
+	if command -v help2man >/dev/null; then \
+	  help2man --no-info --name="reports and queries of Zuora, from a shell" --help-option="help manual" \
+	    --version-option=version --output=$@ "$(LUA) lua/bin/zuora"; \
+	else echo "no help2man: no manual page" >&2; rm -f $@; fi
+
+install: all doc
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	sed "1s|.*|#!/usr/bin/env $(LUA)|" lua/bin/zuora > $(BUILD)/zuora.bin
+	install -m 755 $(BUILD)/zuora.bin "$(DESTDIR)$(PREFIX)/bin/zuora"
+	if [ -f $(MANUAL) ]; then install -d "$(DESTDIR)$(PREFIX)/share/man/man1" && \
+	  install -m 644 $(MANUAL) "$(DESTDIR)$(PREFIX)/share/man/man1/zuora.1"; fi
 	install -d "$(DESTDIR)$(PREFIX)/lib/lua/5.4/zuora"
 	install -m 755 $(CORE) "$(DESTDIR)$(PREFIX)/lib/lua/5.4/zuora/core.so"
 	for file in $(LUA_FILES); do \

@@ -19,6 +19,7 @@ description = {
 
 dependencies = {
   "lua >= 5.4, < 5.6",
+  "argparse >= 0.7.1", -- of the command line alone
   "lua-cjson >= 2.1.0",
   -- client.describe needs luaexpat, and zuora.simulator luasocket (luasec for TLS, lua-zlib for gzip and zip):
   -- only when they are used.
@@ -48,7 +49,9 @@ build = {
         "src/base/escape.c",
         "src/base/options.c",
         "src/base/process.c",
+        "src/base/spawn.c",
         "src/base/system.c",
+        "src/base/terminal.c",
         "src/base/wipe.c",
         "src/core.c",
         "src/data/cells.c",
@@ -91,6 +94,32 @@ build = {
     ["zuora.caller.responses"] = "lua/zuora/caller/responses.lua",
     ["zuora.caller.retry"] = "lua/zuora/caller/retry.lua",
     ["zuora.caller.semaphore"] = "lua/zuora/caller/semaphore.lua",
+    ["zuora.caller.trace"] = "lua/zuora/caller/trace.lua",
+    ["zuora.cli"] = "lua/zuora/cli/init.lua",
+    ["zuora.cli.command"] = "lua/zuora/cli/command.lua",
+    ["zuora.cli.describe"] = "lua/zuora/cli/describe.lua",
+    ["zuora.cli.doctor"] = "lua/zuora/cli/doctor.lua",
+    ["zuora.cli.doctor.command"] = "lua/zuora/cli/doctor/command.lua",
+    ["zuora.cli.doctor.machine"] = "lua/zuora/cli/doctor/machine.lua",
+    ["zuora.cli.doctor.network"] = "lua/zuora/cli/doctor/network.lua",
+    ["zuora.cli.doctor.tenant"] = "lua/zuora/cli/doctor/tenant.lua",
+    ["zuora.cli.exits"] = "lua/zuora/cli/exits.lua",
+    ["zuora.cli.files"] = "lua/zuora/cli/files.lua",
+    ["zuora.cli.help"] = "lua/zuora/cli/help.lua",
+    ["zuora.cli.job"] = "lua/zuora/cli/job.lua",
+    ["zuora.cli.json"] = "lua/zuora/cli/json.lua",
+    ["zuora.cli.output"] = "lua/zuora/cli/output.lua",
+    ["zuora.cli.parser"] = "lua/zuora/cli/parser.lua",
+    ["zuora.cli.profiles"] = "lua/zuora/cli/profiles.lua",
+    ["zuora.cli.progress"] = "lua/zuora/cli/progress.lua",
+    ["zuora.cli.query"] = "lua/zuora/cli/query.lua",
+    ["zuora.cli.report"] = "lua/zuora/cli/report.lua",
+    ["zuora.cli.request"] = "lua/zuora/cli/request.lua",
+    ["zuora.cli.settings"] = "lua/zuora/cli/settings.lua",
+    ["zuora.cli.simulate"] = "lua/zuora/cli/simulate.lua",
+    ["zuora.cli.table"] = "lua/zuora/cli/table.lua",
+    ["zuora.cli.terminal"] = "lua/zuora/cli/terminal.lua",
+    ["zuora.cli.texts"] = "lua/zuora/cli/texts.lua",
     ["zuora.client"] = "lua/zuora/client.lua",
     ["zuora.codes"] = "lua/zuora/codes.lua",
     ["zuora.error"] = "lua/zuora/error.lua",
@@ -164,6 +193,10 @@ build = {
     ["zuora.tasks.timers"] = "lua/zuora/tasks/timers.lua",
     ["zuora.tasks.wait"] = "lua/zuora/tasks/wait.lua",
     ["zuora.time"] = "lua/zuora/time.lua",
+    ["zuora.version"] = "lua/zuora/version.lua",
+  },
+  install = {
+    bin = { zuora = "lua/bin/zuora" },
   },
 }
 

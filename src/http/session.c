@@ -288,6 +288,8 @@ static void libcurl_open(lua_State *L) {
     luaL_error(L, "libcurl 7.85.0 or newer is needed, this is %s", info->version);
   lua_pushfstring(L, "libcurl/%s", info->version);
   lua_setfield(L, -2, "version");
+  lua_pushstring(L, curl_version()); /* and what it stands on */
+  lua_setfield(L, -2, "libraries");
 }
 
 void session_open(lua_State *L) {

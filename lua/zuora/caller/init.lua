@@ -9,6 +9,7 @@ local error_value = require "zuora.error"
 local hosts = require "zuora.caller.hosts"
 local mask = require "zuora.caller.mask"
 local retry = require "zuora.caller.retry"
+local trace = require "zuora.caller.trace"
 local wait = require "zuora.tasks.wait"
 
 local caller = {}
@@ -118,6 +119,7 @@ function Caller:try(operation, call, attempt, handler)
     attempt.credentials_version = self.credentials.version
   end
   attempt.request.deadline = math.max(0, call.ends_at - self.clock.now())
+  if self.settings.on_request then self:call_hook("on_request", trace.request(self, operation, call)) end
   local send = operation.send or core[operation.group][operation.name]
   local request <close>, message, name, class = send(self.endpoints, call.parameters, attempt.request)
   if not request then return nil, no_response(self, operation, attempt, message, name, class) end
@@ -140,6 +142,7 @@ function Caller:note_response(operation, call, response)
     request_id = self:masked(response.headers["zuora-request-id"]),
     track_id = self:masked(response.headers["zuora-track-id"]),
     seconds = response.seconds, bytes = response.bytes }
+  if self.settings.on_response then info.body = trace.body(self, operation, response) end
   self:log("%s: HTTP %d, %d bytes, %.3f s", call.name, info.status, info.bytes, info.seconds)
   self:call_hook("on_response", info)
 end
