@@ -27,6 +27,17 @@ describe("a command", function()
       local result = shell_on(sim, "$zuora request GET /v1/describe > /dev/full")
       assert.equal(1, result.code)
       assert.matches("^zuora: standard output: No space left on device\n", result.err)
+      result = program.shell "$zuora version > /dev/full"
+      assert.equal(1, result.code)
+      assert.equal("zuora: standard output: No space left on device\n", result.err)
+    end)
+
+    it("gives nothing to a connection when standard output is closed", function()
+      local result = shell_on(sim, ("$zuora %s --poll 0.01 --quiet <&- >&-"):format(START))
+      assert.equal(1, result.code)
+      assert.matches("^zuora: standard output: Bad file descriptor\n", result.err)
+      assert.equal(0, shell_on(sim, ("$zuora %s --poll 0.01 -o %s/closed >&- 2>&-"):format(START, dir)).code)
+      assert.matches("^Account.AccountNumber,", support.read(dir .. "/closed"))
     end)
 
     it("has nothing on standard output before all is proven", function()
@@ -43,13 +54,19 @@ describe("a command", function()
     setup(function() slow = support.simulator { seconds = 60 } end)
     teardown(function() slow:stop() end)
 
-    local function interrupted(words)
-      local result = shell_on(slow, ([[
-        $zuora %s & pid=$!
-        sleep 0.4; kill -INT $pid; date +%%s%%N; wait $pid; code=$?; date +%%s%%N; exit $code]]):format(words))
-      local from, to = result.out:match "(%d+)\n(%d+)\n$"
-      assert.is_true((tonumber(to) - tonumber(from)) / 1e9 < 0.5)
+    -- As soon as it waits for what it has started.
+    local function interrupted(words, is_ready)
+      slow:forget()
+      local result = program.interrupted(words, program.environment_of(slow), is_ready or function(_, err)
+        if not words:find "--quiet" then return err:find ": %a+\n" ~= nil end
+        for _, request in ipairs(slow:journal()) do
+          if request.method == "GET" then return true end
+        end
+        return false
+      end)
+      assert.is_true(result.seconds < 0.5, result.seconds)
       assert.equal(130, result.code)
+      assert.equal("", result.out)
       return result.err
     end
 
@@ -77,8 +94,9 @@ describe("a command", function()
 
     it("before Zuora has answered says that it may have been started", function()
       slow:fault { on = "POST */reportrun", kind = "stall" }
+      local function is_asked() return #support.sent(slow, "POST", "/reporting") > 0 end
       assert.equal("zuora: interrupted\na run of " .. support.REPORT
-        .. " may have been started in Zuora all the same; see zuora report list\n", interrupted(START))
+        .. " may have been started in Zuora all the same; see zuora report list\n", interrupted(START, is_asked))
     end)
   end)
 
@@ -124,10 +142,12 @@ describe("a command", function()
 
     it("in the list of processes", function()
       local slow <close> = support.simulator { seconds = 60 }
-      local result = shell_on(slow, ([[
-        $zuora %s --quiet & pid=$!
-        sleep 0.3; ps -ww -o args= -p $pid; ps -ww -o args= --ppid $pid; kill -INT $pid; wait $pid]]):format(START))
-      assert.equal("lua5.4 lua/bin/zuora " .. START .. " --quiet\n", result.out)
+      local listed
+      program.interrupted(START .. " --quiet", program.environment_of(slow), function(pid)
+        listed = support.shell(("ps -ww -o args= -p %s; ps -ww -o args= --ppid %s"):format(pid, pid))
+        return #support.sent(slow, "POST", "/reporting") > 0
+      end)
+      assert.equal("lua5.4 lua/bin/zuora " .. START .. " --quiet\n", listed)
       for _, name in ipairs { "secret", "client-secret", "token", "password" } do
         assert.matches("unknown option", run(("%s --%s x"):format(START, name)).err)
       end

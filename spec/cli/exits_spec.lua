@@ -110,11 +110,11 @@ describe("the code that a command ends with", function()
 
   it("is 130 after Ctrl-C", function()
     local slow <close> = support.simulator { seconds = 60 }
-    local result = program.shell([[
-      $zuora report run 'Accounts by balance' -o x.csv & pid=$!
-      sleep 0.4; kill -INT $pid; wait $pid]], program.environment_of(slow))
+    local result = program.interrupted("report run 'Accounts by balance' -o x.csv", program.environment_of(slow), function()
+      return #support.sent(slow, "GET", "/reporting/api/rest/v1/reportruns/") > 0
+    end)
     assert.equal(130, result.code)
-    assert.matches("\nzuora: interrupted\nreport run (%x+) goes on in Zuora; to go on with it: "
+    assert.matches("zuora: interrupted\nreport run (%x+) goes on in Zuora; to go on with it: "
       .. "zuora report download %1 %-%-output x.csv\n$", result.err)
     assert.equal("STARTED", slow:held().runs[1].status)
   end)

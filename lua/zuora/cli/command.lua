@@ -219,7 +219,10 @@ function Command:deliver(subject, more)
   end
   options.form, options.columns = "array", args.columns
   local rows, err = subject.thing:rows(options)
-  if not rows then return nil, err end
+  if not rows then
+    if args.columns and err.row == 0 then err.exit = exits.usage end -- they are not there
+    return nil, err
+  end
   local open <close> = rows
   if path then
     local done
@@ -304,13 +307,24 @@ local function carry_out(self)
   return done == true and exits.ok or done
 end
 
+-- Where a stream is closed from the beginning, a file or a connection would get its number, and what is meant for the
+-- stream: something that takes nothing is put there.
+local function take_numbers()
+  local taken = {}
+  for i, stream in ipairs { io.stdin, io.stdout, io.stderr } do
+    if not core.mode(stream) then taken[i] = io.open("/dev/null", "rb") end
+  end
+  return taken
+end
+
 ---@param args table
 ---@param environment fun(name: string): string|nil
 ---@return integer code
 function command.run(args, environment)
   local talk = terminal.new(io.stderr, 2, environment)
   local self = setmetatable({ args = args, environment = environment, progress = progress.new {
-    mode = args.quiet and "quiet" or args.progress, stream = io.stderr, terminal = talk, now = core.now } }, Command)
+    mode = args.quiet and "quiet" or args.progress, stream = io.stderr, terminal = talk, now = core.now },
+    taken = take_numbers() }, Command)
   local ok, code = pcall(carry_out, self)
   if not ok then code = tostring(code):find "interrupted!$" and exits.interrupted or exits.failure end
   self.progress:close()

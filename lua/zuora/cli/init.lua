@@ -27,6 +27,17 @@ local LATER = { extract = true, tap = true }
 
 local function complain(text) io.stderr:write("zuora: ", text, "\n") end
 
+-- EPIPE: whoever reads has seen enough.
+local EPIPE = 32
+
+local function say(text)
+  local done, message, number = io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
+  if done then done, message, number = io.stdout:flush() end
+  if done or number == EPIPE then return 0 end
+  complain("standard output: " .. message)
+  return 1
+end
+
 local function summary()
   local lines = { "Usage: zuora COMMAND [VERB] [options]", "", "Reports and queries of Zuora, from a shell.", "",
     "Commands:" }
@@ -52,16 +63,12 @@ end
 local main = {}
 
 function main.version()
-  print("zuora " .. require "zuora.version")
-  return 0
+  return say("zuora " .. require "zuora.version")
 end
 
 function main.help(argv)
   local topic = argv[2]
-  if not topic then
-    print(summary())
-    return 0
-  end
+  if not topic then return say(summary()) end
   if (find(topic) or {})[3] then
     local words = { topic, table.unpack(argv, 3) }
     words[#words + 1] = "--help"
@@ -69,8 +76,7 @@ function main.help(argv)
   end
   local text = require "zuora.cli.help".topic(topic, NOUNS, summary)
   if not text then return unknown(topic) end
-  print(text)
-  return 0
+  return say(text)
 end
 
 function main.completion(argv)
@@ -79,8 +85,7 @@ function main.completion(argv)
     complain "completion needs the name of a shell: bash, zsh or fish"
     return 2
   end
-  io.write(text)
-  return 0
+  return say(text)
 end
 
 local function carry_out(argv, environment)
