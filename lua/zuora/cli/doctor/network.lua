@@ -86,7 +86,7 @@ end
 function causes.COULDNT_CONNECT(at)
   if at.proxy then
     return "proxy", ("the proxy %s takes no connection: %s"):format(at.proxy, at.message),
-      ("check the proxy (%s), or do without: --no-proxy, or no_proxy=%s"):format(at.proxy_origin, at.host)
+      ("check the proxy (%s), or do without: no_proxy=%s"):format(at.proxy_origin, at.host)
   end
   return "TCP", ("%s takes no connection: %s"):format(at.host, at.message),
     "a firewall may forbid it, or a proxy may be needed (https_proxy)"
