@@ -127,7 +127,7 @@ smoke: lint
 
 # What SPECS= names, or all but what measures memory or time, has its own memory counted, or watches by itself.
 SPECS ?= spec
-UNWATCHED = big fairness json fuzz soak torture/memory torture/syscalls torture/hook
+UNWATCHED = cli/start big fairness json fuzz soak torture/memory torture/syscalls torture/hook
 WATCHED = $(if $(filter spec,$(SPECS)),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
   $(shell find spec -name '*_spec.lua')),$(SPECS))
 

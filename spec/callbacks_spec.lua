@@ -40,6 +40,7 @@ describe("a callback", function()
   local CALLBACKS = {
     on_poll = { call = function(client, hook) return client.jobs:wait(job_id, support.soon_with { on_poll = hook }) end },
     on_progress = { call = download },
+    on_request = { option = true, call = function(client) return client.jobs:get(job_id) end },
     on_response = { option = true, call = function(client) return client.jobs:get(job_id) end },
     log = { option = true, call = function(client) return client.jobs:get(job_id) end },
     on_retry = { option = true, call = function(client)

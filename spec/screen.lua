@@ -12,7 +12,8 @@ local function line_at(self, row)
 end
 
 local function put(self, character)
-  if self.column > self.columns then self.column, self.row = 1, self.row + 1 end
+  if self.column > self.columns and self.wraps then self.column, self.row = 1, self.row + 1 end
+  self.column = math.min(self.column, self.columns)
   line_at(self, self.row)[self.column] = character
   self.column = self.column + 1
 end
@@ -27,6 +28,14 @@ function CONTROL.J(self)
   for row = self.row + 1, #self.lines do self.lines[row] = nil end
 end
 
+function CONTROL.K(self)
+  local line = line_at(self, self.row)
+  for column = self.column, self.columns do line[column] = nil end
+end
+
+function CONTROL.h(self, mode) self.wraps = self.wraps or mode == "?7" end
+function CONTROL.l(self, mode) self.wraps = self.wraps and mode ~= "?7" end
+
 function CONTROL.m(self) self.coloured = true end
 
 --- Takes what was written.
@@ -34,9 +43,9 @@ function CONTROL.m(self) self.coloured = true end
 function Screen:write(text)
   local at = 1
   while at <= #text do
-    local count, final, after = text:match("^\27%[(%d*)(%a)()", at)
+    local count, final, after = text:match("^\27%[(%??%d*)(%a)()", at)
     if final then
-      assert(CONTROL[final], "what is \\27[" .. count .. final .. "?")(self, tonumber(count) or 1)
+      assert(CONTROL[final], "what is \\27[" .. count .. final .. "?")(self, tonumber(count) or count ~= "" and count or 1)
       at = after
     else
       local character = text:match("^[%z\1-\127\194-\253][\128-\191]*", at)
@@ -68,6 +77,6 @@ function Screen:text()
   return lines
 end
 
-function screen.new(columns) return setmetatable({ columns = columns, lines = {}, row = 1, column = 1 }, Screen) end
+function screen.new(columns) return setmetatable({ columns = columns, lines = {}, row = 1, column = 1, wraps = true }, Screen) end
 
 return screen

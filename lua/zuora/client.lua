@@ -201,8 +201,8 @@ end
 --- given, or user name and password, there is nothing to ask before a call.
 ---@return true|nil done, zuora.Error|nil err
 function Client:authenticate()
-  local caller = open_parts(self, "authenticate").caller
-  return caller.credentials.prepare { deadline = caller.settings.total_timeout, retries = caller.settings.retries }
+  local caller = open_caller(self, "authenticate")
+  return caller.credentials:prepare(caller.settings.total_timeout, caller.settings.retries)
 end
 
 --- What Zuora said last of this tenant's limits: with how many requests left it is nearly reached.

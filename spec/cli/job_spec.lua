@@ -67,6 +67,26 @@ describe("zuora job", function()
     assert.equal("cancelled", core.decode((on_slow("job status " .. one.id))).status)
   end)
 
+  it("keeps what could be had of several results, and tells of each that could not", function()
+    local one = core.decode((good "job submit --poll 0.01 -q A='select Id from Account' -q B='select Name from Account'"))
+    local file = "GET /v1/files/" .. one.batches[1].fileId
+    for code, fault in pairs { [7] = { kind = "status", status = 404 }, [5] = { kind = "cut", after = 9 },
+      [75] = { kind = "status", status = 503 }, [4] = { kind = "status", status = 403 } } do
+      fault.on, fault.times = file, "always"
+      sim:fault(fault)
+      local result = run(("job download %s -d %s/some"):format(one.id, dir), program.IMPATIENT)
+      assert.equal(code, result.code, result.err)
+      assert.same({ "B.csv" }, support.listing(dir .. "/some"))
+      assert.equal("", result.out)
+      assert.matches("\nA: [^\n]+\n", result.err)
+      assert.matches("\nB: [^\n]*B.csv  3 records, %d+ bytes\n", result.err)
+      assert.matches("\nzuora: 1 of 2 batches could not be had\njob %x+ is done in Zuora; to go on with it: "
+        .. "zuora job download %x+ %-%-directory build/spec/cli%-job/some\n$", result.err)
+      sim:heal()
+      os.remove(dir .. "/some/B.csv")
+    end
+  end)
+
   it("says what is wrong with a query before anything is sent", function()
     for words, problem in pairs {
       ["-q 'select Id from Account'"] = "%-q: name=value expected, got 'select Id from Account'",

@@ -136,7 +136,9 @@ describe("standard output that is gone", function()
     assert.matches("^A\n", text)
     local n = tonumber(text:match "nil|standard output: Broken pipe|true|(%d+)")
     assert.is_true(n < 1000000)
-    assert.equal("A\n", told "lua5.4 %s | head -1")
+    -- (Where it is ignored from the beginning, no shell brings it back.)
+    text = told "lua5.4 %s | head -1"
+    assert.is_true(text == "A\n" or text:find("^A\nnil|standard output: Broken pipe|true|") ~= nil, text)
   end)
 
   it("because a disk is full is an error", function()

@@ -1,5 +1,6 @@
 --- The program itself, as a shell runs it: a process of its own with words, an environment and streams.
 
+local core = require "zuora.core"
 local support = require "spec.support"
 
 local program = {}
@@ -54,6 +55,46 @@ function program.shell(line, environment)
   local result = { out = support.read(out), err = support.read(err), code = how == "exit" and code or 128 + code }
   for _, path in ipairs { out, err, script } do os.remove(path) end
   return result
+end
+
+-- Waits until it is there, as whoever is asked says.
+local function wait_for(what, is_there)
+  local pause <close> = core.session {}
+  local ends_at = core.now() + 20
+  local found = is_there()
+  while not found do
+    assert(core.now() < ends_at, what)
+    pause:step(0.01)
+    found = is_there()
+  end
+  return found
+end
+
+--- Runs the program, and interrupts it as Ctrl-C does as soon as something is so.
+---@param words string
+---@param environment table
+---@param is_ready fun(pid: string, err: string): boolean asked again and again; err: what has been told so far
+---@return { err: string, code: integer, seconds: number } result seconds: from the signal to its end
+function program.interrupted(words, environment, is_ready)
+  local path = support.scratch "cli-interrupted"
+  support.write(path .. "/script", ("export %s\nlua5.4 lua/bin/zuora %s < /dev/null > %s/out 2> %s/err &\n"
+    .. "echo $! > %s/pid.new; mv %s/pid.new %s/pid; wait $!; echo $? > %s/code\n"):format(
+    program.assignments(environment), words, path, path, path, path, path, path))
+  local pipe = assert(io.popen("bash " .. path .. "/script"))
+  local pid = wait_for("it did not start", function() return support.read(path .. "/pid") end):match "%d+"
+  local ready, problem = pcall(wait_for, "it did not get on", function()
+    return is_ready(pid, support.read(path .. "/err") or "")
+  end)
+  local at = core.now()
+  assert(os.execute("kill -INT " .. pid))
+  local code = wait_for("it did not end", function()
+    return (support.read(path .. "/code") or ""):match "^(%d+)\n"
+  end)
+  local seconds = core.now() - at
+  pipe:close()
+  assert(ready, problem)
+  return { code = tonumber(code), seconds = seconds, out = support.read(path .. "/out"),
+    err = support.read(path .. "/err") }
 end
 
 --- Runs the program.

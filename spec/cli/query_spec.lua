@@ -7,7 +7,7 @@ describe("zuora query", function()
 
   setup(function()
     sim = support.simulator()
-    _, good = program.on(sim)
+    good = select(2, program.on(sim))
     dir = support.scratch "cli-query"
   end)
   teardown(function() sim:stop() end)

@@ -341,8 +341,8 @@ return {
       end
     end },
 
-  { id = "F19", fault = "a configuration that others can read, or that is code", expect = "a warning; data alone",
-    not_here = "the module reads no configuration" },
+  { id = "F19", fault = "a configuration that others can read, or that is code", expect = "it is refused; data alone",
+    elsewhere = "spec/cli/profiles_spec.lua" },
 
   { id = "F20", fault = "DNS rebinding, loopback as a base URL", expect = "nothing",
     not_here = "out of scope: the base URL is the user's word, and TLS is verified" },

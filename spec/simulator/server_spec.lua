@@ -40,6 +40,20 @@ describe("the simulator's server", function()
     return assert(support.finish(session, session:start { url = sim.url .. file_path, headers = headers }))
   end
 
+  it("says what time it is for the tenant", function()
+    local other <close> = support.simulator()
+    local function date()
+      local client <close> = support.client(other)
+      return select(2, client:request { path = "/v1/describe" }).headers.date
+    end
+    local now = os.time()
+    local first = date()
+    assert.is_true(first == os.date("!%a, %d %b %Y %H:%M:%S GMT", now)
+      or first == os.date("!%a, %d %b %Y %H:%M:%S GMT", now + 1), first)
+    other:forward(86400)
+    assert.equal(os.date("!%a, %d %b %Y", now + 86400), date():match "^(.-) %d+:")
+  end)
+
   it("sends parts of a file, and says when there is no such part", function()
     local whole = fetch()
     assert.equal(200, whole.status)

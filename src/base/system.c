@@ -85,13 +85,14 @@ int path_sync(lua_State *L) {
   return 2;
 }
 
-/* core.mode(file) -> permission bits, is it this user's or root's, is it a regular file | nil, message. Of an open file:
- * what is learnt is about what is read. */
+/* core.mode(file | path) -> permission bits, is it this user's or root's, is it a regular file | nil, message. Of an open
+ * file: what is learnt is about what is read. */
 int mode_push(lua_State *L) {
-  luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
   struct stat status;
-  luaL_argcheck(L, stream->closef != NULL, 1, "an open file expected");
-  if (fstat(fileno(stream->f), &status) != 0) {
+  luaL_Stream *stream = luaL_testudata(L, 1, LUA_FILEHANDLE);
+  const char *path = stream == NULL ? luaL_checkstring(L, 1) : NULL;
+  luaL_argcheck(L, stream == NULL || stream->closef != NULL, 1, "an open file expected");
+  if ((stream != NULL ? fstat(fileno(stream->f), &status) : stat(path, &status)) != 0) {
     const char *text = errno_push(L, errno);
     lua_pushnil(L);
     lua_pushstring(L, text);

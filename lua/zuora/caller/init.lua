@@ -119,7 +119,7 @@ function Caller:try(operation, call, attempt, handler)
     attempt.credentials_version = self.credentials.version
   end
   attempt.request.deadline = math.max(0, call.ends_at - self.clock.now())
-  if self.settings.on_request then self:tell("on_request", trace.request(self, operation, call)) end
+  if self.settings.on_request then self:call_hook("on_request", trace.request(self, operation, call)) end
   local send = operation.send or core[operation.group][operation.name]
   local request <close>, message, name, class = send(self.endpoints, call.parameters, attempt.request)
   if not request then return nil, no_response(self, operation, attempt, message, name, class) end
@@ -332,13 +332,13 @@ Caller.file = download.file
 local LAST_POLL, ONLY_POLL = 2, 30
 
 --- Waits for a record to settle; each poll is a call of its own, with its own retries.
----@param subject table see wait.settle; its `look` takes per-call options
+---@param subject table see wait.settle; its `poll` takes per-call options
 ---@param options table wait.options and per-call options
 ---@return table|nil record, zuora.Error|nil err
 function Caller:wait(subject, options)
-  local poll = subject.look
+  local poll = subject.poll
   local shortest = options.timeout == 0 and ONLY_POLL or LAST_POLL
-  subject.look = function(left)
+  subject.poll = function(left)
     return poll(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
       total_timeout = math.min(options.total_timeout or self.settings.total_timeout, math.max(left, shortest)) }))
   end

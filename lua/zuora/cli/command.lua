@@ -161,7 +161,7 @@ function Command:print_text(text)
   if terminal.new(io.stdout, 1, self.environment).is_terminal then text = text:gsub("[^\n]+", terminal.safe) end
   local done, message, number = io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
   if done then done, message, number = io.stdout:flush() end
-  return printed(done, message, number == EPIPE)
+  return printed(done, "standard output: " .. tostring(message), number == EPIPE)
 end
 
 --- Is what is printed a table?
@@ -176,9 +176,8 @@ local NO_TERMINAL = { is_terminal = false, paint = function(_, _, text) return t
 -- Rows in another format than Zuora's, into a file: that replaces what was there when all of it is written. What is no
 -- regular file (a pipe, a device) is written to.
 local function write_rows(self, rows, path)
-  local there = io.open(path, "rb")
-  local is_regular = there == nil or select(3, core.mode(there)) == true
-  if there then there:close() end
+  local is_there, _, is_regular = core.mode(path)
+  if not is_there then is_regular = true end
   local target = is_regular and path .. ".part" or path
   local file, problem = io.open(target, "wb")
   if not file then return nil, { kind = "file", message = problem } end
@@ -220,7 +219,10 @@ function Command:deliver(subject, more)
   end
   options.form, options.columns = "array", args.columns
   local rows, err = subject.thing:rows(options)
-  if not rows then return nil, err end
+  if not rows then
+    if args.columns and err.row == 0 then err.exit = exits.usage end -- they are not there
+    return nil, err
+  end
   local open <close> = rows
   if path then
     local done
@@ -305,13 +307,24 @@ local function carry_out(self)
   return done == true and exits.ok or done
 end
 
+-- Where a stream is closed from the beginning, a file or a connection would get its number, and what is meant for the
+-- stream: something that takes nothing is put there.
+local function take_numbers()
+  local taken = {}
+  for i, stream in ipairs { io.stdin, io.stdout, io.stderr } do
+    if not core.mode(stream) then taken[i] = io.open("/dev/null", "rb") end
+  end
+  return taken
+end
+
 ---@param args table
 ---@param environment fun(name: string): string|nil
 ---@return integer code
 function command.run(args, environment)
   local talk = terminal.new(io.stderr, 2, environment)
   local self = setmetatable({ args = args, environment = environment, progress = progress.new {
-    mode = args.quiet and "quiet" or args.progress, stream = io.stderr, terminal = talk, now = core.now } }, Command)
+    mode = args.quiet and "quiet" or args.progress, stream = io.stderr, terminal = talk, now = core.now },
+    taken = take_numbers() }, Command)
   local ok, code = pcall(carry_out, self)
   if not ok then code = tostring(code):find "interrupted!$" and exits.interrupted or exits.failure end
   self.progress:close()

@@ -12,8 +12,9 @@ What the number means that zuora ends with:
 
 %s
 
-Of several items: 75 where another run can help every one that failed, 6 where all of them still run, else
-the first that holds of 5, 4, 3, 7. A line on standard error says how to go on with what still runs.
+Of several items: 75 where another run can help every one that failed, 6 where all of them
+still run, else the first that holds of 5, 4, 3, 7. A line on standard error says how to go on
+with what still runs.
 
 In a unit of systemd: RestartForceExitStatus=6 75]]):format(exits.text())
 end
@@ -24,8 +25,8 @@ function topics.environment()
     if row.variable then lines[#lines + 1] = ("  %-20s %s"):format(row.variable, row.words) end
   end
   return ([[
-A flag goes before the environment, that before a profile, that before what is so by default; zuora doctor
-says where each setting came from. A secret is never a flag.
+A flag goes before the environment, that before a profile, that before what is so by default;
+zuora doctor says where each setting came from. A secret is never a flag.
 
 %s
   ZUORA_PROFILE        the profile to take (--profile)
@@ -44,31 +45,35 @@ zuora/config.json has profiles, each with any option of zuora.new:
                    "client_secret_command": ["pass", "show", "zuora/sandbox"] },
       "prod":    { "environment": "us2", "client_id": "...", "client_secret": "..." } } }
 
-client_secret_command (token_command, password_command) is a program and its words, without a shell; what it
-prints is the secret. The file is refused when others can write it, or can read a secret in it.]]):format(
+client_secret_command (token_command, password_command) is a program and its words, without a
+shell; what it prints is the secret. The file is refused when others can write it, or can read
+a secret in it.]]):format(
     table.concat(lines, "\n"))
 end
 
 function topics.formatting()
   return [[
-Standard output has data and nothing else, and nothing is on it before all of the result is proven to be there.
+Standard output has data and nothing else, and nothing is on it before all of the result is
+proven to be there.
 
   --format table       columns that fit the terminal; the usual one on a terminal
   --format csv         with a header; the usual one for rows in a pipe
   --format jsonl       an object on each line; the usual one for records in a pipe
   --format json        one array, or one object; --json for short
 
-On a terminal characters that could steer it are shown as \x1b and the like. -o FILE replaces FILE when all of the
-rows are there; without --format and --columns it has them as CSV, just as Zuora's result is.
+On a terminal characters that could steer it are shown as \x1b and the like. -o FILE replaces
+FILE when all of the rows are there; without --format and --columns it has them as CSV, just as
+Zuora's result is.
 
-Standard error has bars on a terminal, else a line for each change; --progress json says the same for programs,
---quiet only what went wrong, and how to go on. --debug tells every request and answer, secrets masked.]]
+Standard error has bars on a terminal, else a line for each change; --progress json says the
+same for programs, --quiet only what went wrong, and how to go on. --debug tells every request
+and answer, secrets masked.]]
 end
 
 function topics.plan()
   return [[
-A plan says which reports and queries are fetched again and again, and where to: zuora extract runs it.
-Neither is in this version.]]
+A plan says which reports and queries are fetched again and again, and where to; zuora extract
+runs it. Neither is in this version.]]
 end
 
 --- For the program that makes the manual page.

@@ -27,6 +27,17 @@ local LATER = { tap = true }
 
 local function complain(text) io.stderr:write("zuora: ", text, "\n") end
 
+-- EPIPE: whoever reads has seen enough.
+local EPIPE = 32
+
+local function say(text)
+  local done, message, number = io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
+  if done then done, message, number = io.stdout:flush() end
+  if done or number == EPIPE then return 0 end
+  complain("standard output: " .. message)
+  return 1
+end
+
 local function summary()
   local lines = { "Usage: zuora COMMAND [VERB] [options]", "", "Reports and queries of Zuora, from a shell.", "",
     "Commands:" }
@@ -52,16 +63,12 @@ end
 local main = {}
 
 function main.version()
-  print("zuora " .. require "zuora.version")
-  return 0
+  return say("zuora " .. require "zuora.version")
 end
 
 function main.help(argv)
   local topic = argv[2]
-  if not topic then
-    print(summary())
-    return 0
-  end
+  if not topic then return say(summary()) end
   if (find(topic) or {})[3] then
     local words = { topic, table.unpack(argv, 3) }
     words[#words + 1] = "--help"
@@ -69,8 +76,7 @@ function main.help(argv)
   end
   local text = require "zuora.cli.help".topic(topic, NOUNS, summary)
   if not text then return unknown(topic) end
-  print(text)
-  return 0
+  return say(text)
 end
 
 function main.completion(argv)
@@ -79,15 +85,10 @@ function main.completion(argv)
     complain "completion needs the name of a shell: bash, zsh or fish"
     return 2
   end
-  io.write(text)
-  return 0
+  return say(text)
 end
 
---- Carries out a command.
----@param argv string[] its words, without the program's name
----@param environment fun(name: string): string|nil
----@return integer code for os.exit
-function cli.main(argv, environment)
+local function carry_out(argv, environment)
   local word = argv[1]
   if not word then
     io.stderr:write(summary(), "\n")
@@ -102,6 +103,36 @@ function cli.main(argv, environment)
   end
   local args = require "zuora.cli.parser".parse(NOUNS, argv)
   return args and require "zuora.cli.command".run(args, environment) or 2
+end
+
+-- Something that the program stands on is not there, or is too old: all that can be done is to say so.
+local function crippled(argv, message)
+  if argv[1] == "doctor" then
+    require "zuora.cli.doctor.machine".versions(function(state, subject, text, cure)
+      print(("%-4s  %s: %s%s"):format(state, subject, text, cure and "\n      " .. cure or ""))
+    end)
+  else
+    complain(message .. "; zuora doctor says more")
+  end
+  return 2
+end
+
+--- Carries out a command.
+---@param argv string[] its words, without the program's name
+---@param environment fun(name: string): string|nil
+---@return integer code for os.exit
+function cli.main(argv, environment)
+  local ok, code = pcall(carry_out, argv, environment)
+  if ok then return code end
+  local message = tostring(code):gsub("^[^\n]-:%d+: ", "")
+  if message:find "interrupted!" then -- before there was a command that could answer
+    complain "interrupted"
+    return 130
+  end
+  if message:find "^module '.-' not found" or not pcall(require, "zuora.core") then
+    return crippled(argv, (message:match "^[^\n]*":gsub(":$", "")))
+  end
+  error(code, 0)
 end
 
 return cli

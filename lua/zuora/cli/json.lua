@@ -26,7 +26,7 @@ end
 ---@return string
 function json.text(text)
   if text:find "[\128-\255]" then text = valid(text) end
-  if text:find '[%z\1-\31\127"\\]' then text = text:gsub('[%z\1-\31\127"\\]', escaped) end
+  if text:find '[\0-\31\127"\\]' then text = text:gsub('[\0-\31\127"\\]', escaped) end
   return '"' .. text .. '"'
 end
 

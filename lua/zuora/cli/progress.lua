@@ -18,8 +18,8 @@ local SHORTEST, LONGEST = 0.1, 1
 -- Seconds between two words about the bytes of an item, in JSON; and over which its rate is averaged.
 local REPORT, SMOOTHING = 1, 3
 
--- Cells of a bar, and of a name.
-local BAR, NAME = 24, 32
+-- Cells: of a bar, at most and at least; of a name, at most (a report run has 43); and what is left to all else.
+local BAR, LEAST_BAR, NAME, REST = 24, 10, 48, 28
 
 -- --- words -------------------------------------------------------------------------------------------
 
@@ -46,29 +46,25 @@ Item.__index = Item
 
 local function elapsed_of(item, now) return item.elapsed + math.max(0, now - item.told) end
 
-local function bar_text(self, item)
-  local full = math.floor(BAR * math.min(1, item.bytes / item.total))
+local function bar_text(self, item, cells)
+  local full = math.floor(cells * math.min(1, item.bytes / item.total))
   local done, rest = "=", "-"
   if self.terminal.utf8 then done, rest = "━", "─" end
-  return self.terminal:paint("green", done:rep(full)) .. self.terminal:paint("dim", rest:rep(BAR - full))
+  return self.terminal:paint("green", done:rep(full)) .. self.terminal:paint("dim", rest:rep(cells - full))
     .. (" %3d%%"):format(math.floor(100 * math.min(1, item.bytes / item.total)))
 end
 
--- What stands behind a name: a text, and how many cells it takes.
-local function state_text(item, now)
-  if not item.bytes then
-    local text = ("%s  %s"):format(item.status or "waiting", time_text(elapsed_of(item, now)))
-    return text, terminal.width(text)
+-- What is told of an item behind its name (and its bar), from the fullest form to the shortest.
+local function states(item, now)
+  if not item.bytes then return { ("%s  %s"):format(item.status or "waiting", time_text(elapsed_of(item, now))) } end
+  local size = bytes_text(item.bytes)
+  local rate = item.rate and item.rate >= 1 and "  " .. bytes_text(item.rate) .. "/s" or ""
+  if not item.total then return { size .. rate, size } end
+  local sizes, left = ("%s of %s"):format(size, bytes_text(item.total)), ""
+  if rate ~= "" and item.total > item.bytes then
+    left = ("  %s left"):format(time_text((item.total - item.bytes) / item.rate))
   end
-  local text = bytes_text(item.bytes)
-  if item.total then text = text .. " of " .. bytes_text(item.total) end
-  if item.rate and item.rate >= 1 then
-    text = ("%s  %s/s"):format(text, bytes_text(item.rate))
-    if item.total and item.total > item.bytes then
-      text = ("%s  %s left"):format(text, time_text((item.total - item.bytes) / item.rate))
-    end
-  end
-  return text, terminal.width(text)
+  return { sizes .. rate .. left, sizes .. left, (left:gsub("^ +", "")) }
 end
 
 -- A line of the block: no wider than the window, and one cell less, since some terminals go on to the next line
@@ -79,11 +75,12 @@ local function item_line(self, item, now, cells, name_cells)
   local line = name .. (" "):rep(name_cells - terminal.width(name)) .. "  "
   local room = cells - terminal.width(line)
   if room < 4 then return terminal.cut(item.name, cells, mark) end
-  local text, width = state_text(item, now)
-  if item.total and item.total > 0 and width + BAR + 7 <= room then
-    return line .. bar_text(self, item) .. "  " .. text
+  local texts = states(item, now)
+  for _, text in ipairs(item.total and item.total > 0 and texts or {}) do
+    local left = room - terminal.width(text) - 7 -- with the percentage
+    if left >= LEAST_BAR then return line .. bar_text(self, item, math.min(BAR, left)) .. "  " .. text end
   end
-  return line .. terminal.cut(text, room, mark)
+  return line .. terminal.cut(texts[1], room, mark)
 end
 
 -- The rate of the last seconds, as far as it can be told.
@@ -128,7 +125,7 @@ function Item:receiving(bytes, total)
     of:tell(self, "receiving", { bytes = bytes, total = total },
       total and ("receiving %s"):format(bytes_text(total)) or "receiving")
   end
-  of:touch(begins)
+  of:touch(true)
 end
 
 local function settle(self, event, words, colour, mark)
@@ -186,7 +183,7 @@ local function block(self, now, columns, rows)
   local most = math.max(1, rows - 1)
   local shown = #items <= most and #items or most - 1
   for i = 1, shown do name_cells = math.max(name_cells, math.min(NAME, terminal.width(items[i].name))) end
-  name_cells = math.min(name_cells, math.max(1, columns // 2))
+  name_cells = math.min(name_cells, math.max(1, columns // 2, columns - REST))
   for i = 1, shown do lines[i] = item_line(self, items[i], now, columns - 1, name_cells) end
   if shown < #items then
     lines[#lines + 1] = terminal.cut(("and %d more"):format(#items - shown), columns - 1)
@@ -194,13 +191,16 @@ local function block(self, now, columns, rows)
   return lines
 end
 
--- Back at the beginning of the block: all from there on is wiped, and written anew.
+-- Back at the beginning of the block, each line is written over, and what is left of the old one wiped: that does not
+-- flicker, and no terminal takes it for the wiping of a whole screen (of which tmux keeps a copy). A window may have
+-- become narrower than was known: so no line is broken meanwhile (mode 7), and the block is as high as it should be.
 local function draw(self, above)
   if self.mode ~= "bar" or self.closed then return end
   local now, columns, rows = self.now(), self.terminal:size()
   local lines = block(self, now, columns, rows)
   if above == nil and #lines == 0 and self.height == 0 then return end
-  local text = "\r\27[J" .. (above and above .. "\n" or "") .. table.concat(lines, "\n")
+  local text = "\r" .. (above and above .. "\27[K\n" or "")
+  text = #lines == 0 and text .. "\27[J" or text .. "\27[?7l" .. table.concat(lines, "\27[K\n") .. "\27[J\27[?7h"
   if #lines > 1 then text = text .. ("\27[%dA"):format(#lines - 1) end
   write(self, text .. "\r")
   self.height, self.drawn, self.changed, self.columns, self.rows = #lines, now, false, columns, rows

@@ -9,6 +9,12 @@ local RUN, REPORT = { "id", "status", "reportId", "reportType", "startedOn" }, {
 
 local function resume_words(run_id) return { "report", "download", run_id } end
 
+local function check_raw(args)
+  if args.raw and (not args.output or args.format or args.json or args.columns) then
+    texts.usage "--raw is for -o FILE, without --format and --columns"
+  end
+end
+
 -- From a run to its rows.
 local function fetch(command, args, subject)
   if not args.no_wait then
@@ -30,6 +36,7 @@ function verbs.search(command, args)
 end
 
 function verbs.run(command, args)
+  check_raw(args)
   local client = command:client()
   local report_id, err = client.reports:id_of(args.report)
   if not report_id then return nil, err end
@@ -65,7 +72,10 @@ function verbs.wait(command, args)
   return command:print_record(run)
 end
 
-function verbs.download(command, args) return fetch(command, args, held(command, args)) end
+function verbs.download(command, args)
+  check_raw(args)
+  return fetch(command, args, held(command, args))
+end
 
 function verbs.status(command, args)
   local run, err = command:client().reportruns:get(args.run_id)

@@ -18,7 +18,18 @@ local function version_of(module)
   local ok, loaded = pcall(require, module)
   if not ok then return nil end
   local version = type(loaded) == "table" and (loaded._VERSION or loaded.version)
-  return type(version) == "string" and version:match "[%d.]+%d" or "there"
+  return type(version) == "string" and version:match "%d+%.[%d.]*%d" or "there"
+end
+
+-- Of all that libcurl stands on: what speaks TLS and HTTP/2, and unpacks.
+local function libraries_of(core)
+  local names = {}
+  for name in core.libraries:gmatch "%S+" do
+    if name:find "^libcurl" or name:find "SSL" or name:find "TLS" or name:find "^nghttp2" or name:find "^zlib" then
+      names[#names + 1] = name
+    end
+  end
+  return table.concat(names, " ")
 end
 
 --- Lua, libcurl and what it stands on, lua-cjson, and what is not always needed.
@@ -35,14 +46,15 @@ function machine.versions(report)
       or "build and install the module anew, for this Lua", 2)
     return false
   end
-  report("ok", "libcurl", core.libraries)
+  report("ok", "libcurl", libraries_of(core))
   report("ok", "lua-cjson", version_of "cjson")
   for _, soft in ipairs(SOFT) do
     local version = version_of(soft[1])
     if version then
       report("ok", soft[1], version)
     else
-      report("note", soft[1], "not there; " .. soft[3] .. " needs it", "install " .. soft[2])
+      report(soft[1] == "argparse" and "fail" or "note", soft[1], "not there; " .. soft[3] .. " needs it",
+        "install " .. soft[2], 2)
     end
   end
   return true

@@ -86,7 +86,7 @@ end
 function causes.COULDNT_CONNECT(at)
   if at.proxy then
     return "proxy", ("the proxy %s takes no connection: %s"):format(at.proxy, at.message),
-      ("check the proxy (%s), or do without: --no-proxy, or no_proxy=%s"):format(at.proxy_origin, at.host)
+      ("check the proxy (%s), or do without: no_proxy=%s"):format(at.proxy_origin, at.host)
   end
   return "TCP", ("%s takes no connection: %s"):format(at.host, at.message),
     "a firewall may forbid it, or a proxy may be needed (https_proxy)"
@@ -136,6 +136,9 @@ local function refused(at, status)
     "ask who runs the proxy to allow that host"
 end
 
+-- What no other try will mend.
+local CONFIGURED = { PEER_FAILED_VERIFICATION = true, SSL_CACERT_BADFILE = true }
+
 ---@return string subject, string cause, string cure
 local function explain(at, name)
   local status = at.proxy and refused_status(at.message)
@@ -184,7 +187,7 @@ local function ask(session, settings, url)
     connect_timeout = CONNECT, timeout = TOTAL, deadline = TOTAL, ca = settings.ca_file, proxy = settings.proxy,
     no_proxy = settings.no_proxy, limit = 1024 * 1024 }
   if not request then return nil, message, name end
-  while not request:finished() do session:step(1) end
+  while not request:finished() do session:step(0.2) end -- so that Ctrl-C is answered
   return request:response()
 end
 
@@ -204,7 +207,7 @@ function network.check(report, settings, origin, url, now)
   if not response then
     at.message = tostring(message):gsub("//[^/@%s]*@", "//***@")
     local subject, cause, cure = explain(at, name)
-    report("fail", subject, cause, cure, name == "PEER_FAILED_VERIFICATION" and 2 or 75)
+    report("fail", subject, cause, cure, CONFIGURED[name] and 2 or 75)
     return false
   end
   if is_refusal(at, response) then

@@ -11,6 +11,13 @@ local TOTAL, CONNECT, RETRIES = 20, 5, 0
 -- An id that nothing has.
 local NOBODY = ("0"):rep(32)
 
+-- pcall, which Ctrl-C goes through.
+local function attempt(f, ...)
+  local results = table.pack(pcall(f, ...))
+  if not results[1] and tostring(results[2]):find "interrupted!$" then error(results[2], 0) end
+  return table.unpack(results, 1, results.n)
+end
+
 --- A client with these settings, impatient.
 ---@param settings table
 ---@param more table|nil
@@ -22,7 +29,7 @@ function tenant.client(settings, more)
   options.total_timeout, options.connect_timeout, options.retries = TOTAL, CONNECT, RETRIES
   options.on_retry, options.on_response, options.log = nil, nil, nil
   for name, value in pairs(more or {}) do options[name] = value or nil end
-  local ok, made = pcall(zuora.new, options)
+  local ok, made = attempt(zuora.new, options)
   if ok then return made end
   return nil, (tostring(made):gsub("^[^\n]-:%d+: ", ""):gsub("\n.*", ""))
 end
@@ -62,8 +69,9 @@ local function elsewhere(settings, places)
   for _, name in ipairs(names_of(places or zuora.environments)) do
     local place = (places or zuora.environments)[name]
     if name ~= settings.environment and place.rest ~= settings.base_url then
-      local client <close> = tenant.client(settings, { environment = false, base_url = place.rest,
-        reporting_url = false, aqua_url = false, files_url = false, total_timeout = CONNECT })
+      local client <close> = tenant.client(settings, { environment = not places and name,
+        base_url = places and place.rest or false, reporting_url = false, aqua_url = false, files_url = false,
+        total_timeout = CONNECT })
       if client and try(client) then return name end
     end
   end
@@ -129,7 +137,7 @@ end
 function tenant.permissions(report, client)
   for _, one in ipairs(CALLS) do
     local name, cure, call = table.unpack(one)
-    local ok, done, err = pcall(call, client)
+    local ok, done, err = attempt(call, client)
     if not ok and type(done) == "string" then
       report("note", name, "not on these hosts")
     elseif ok and (done or is_absence(err)) then
