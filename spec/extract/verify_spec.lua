@@ -93,6 +93,20 @@ describe("a folder of extracted files", function()
     assert.equal(404, broken.err.status)
   end)
 
+  it("is previewed without a folder or a store being made, and not for another's", function()
+    local plan = here:plan()
+    plan.output = here.folder .. "/nonesuch"
+    assert.equal("full", assert(extract.preview(here.client, plan))[1].kind)
+    assert.same({}, assert(extract.history(plan)))
+    assert.is_nil(assert(extract.status(plan))[1].mark)
+    assert.is_nil(support.shell("ls " .. here.folder):find "nonesuch")
+    local other = here:plan(nil, { plan = "weekly" })
+    assert.matches("folder .* belongs to the plan 'nightly'", select(2, extract.preview(here.client, other)).message)
+    other.output, other.store = here.folder .. "/weekly", here:plan().output .. "/.zuora.db"
+    assert.matches("belongs to the plan 'nightly', not 'weekly': name another 'store'",
+      select(2, extract.preview(here.client, other)).message)
+  end)
+
   it("has a plan that is made of what the tenant has", function()
     local plan = assert(extract.init(here.client, { plan = "p", output = here.folder .. "/made" }))
     assert.equal("Thing", plan.items[1].object)

@@ -188,8 +188,11 @@ end
 
 -- What a store is of: it is refused for anything else.
 local function claim(self, name, value, cure)
-  self.store:run("INSERT INTO zuora_store (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", name, value)
-  local known = self.store:row("SELECT value FROM zuora_store WHERE name = ?", name).value
+  if self.owner ~= "" then
+    self.store:run("INSERT INTO zuora_store (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", name, value)
+  end
+  local row = self.store:row("SELECT value FROM zuora_store WHERE name = ?", name)
+  local known = row and row.value or value
   if known ~= value then
     error(error_value.new { kind = "plan",
       message = ("%s belongs to the %s '%s', not '%s': %s"):format(self.store.name, name, known, value, cure) }, 0)
@@ -200,7 +203,7 @@ end
 ---@param plan string
 ---@param tenant string
 function Journal:belong_to(plan, tenant)
-  claim(self, "plan", plan, "another plan needs a store of its own")
+  claim(self, "plan", plan, "name another 'store'")
   claim(self, "tenant", tenant, "is this the right profile?")
 end
 
@@ -213,17 +216,19 @@ Journal.__close = Journal.close
 
 --- Opens a journal. Only one run at a time changes it.
 ---@param path string
----@param owner string|nil who changes it; nil: it is only read
+---@param owner string|nil who changes it; nil: it is only looked at
 ---@return table journal raises an error of kind `busy` while another run has it
 function journal.open(path, owner)
   local lock = owner and store.lock(path)
   if owner and not lock then
     error(error_value.new { kind = "busy", retryable = true, message = path .. ": another run holds it" }, 0)
   end
-  local self = setmetatable({ store = store.open(path), lock = lock, owner = owner or "" }, Journal)
+  local self = setmetatable({ store = store.open(path, not owner), lock = lock, owner = owner or "" }, Journal)
   self.store:run "PRAGMA busy_timeout = 10000"
-  self.store:rows "PRAGMA journal_mode = WAL"
-  self.store:run "PRAGMA synchronous = FULL"
+  if owner then
+    self.store:rows "PRAGMA journal_mode = WAL"
+    self.store:run "PRAGMA synchronous = FULL"
+  end
   for _, statement in ipairs(STATEMENTS) do self.store:run(statement) end
   claim(self, "version", VERSION, "it was made by another version of this module")
   return self

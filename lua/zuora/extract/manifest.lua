@@ -3,12 +3,41 @@
 
 local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
+local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local reads = require "zuora.extract.reads"
 
 local manifest = {}
 
 local FORMAT = 1
+
+local function fail(words, ...) error(error_value.new { kind = "plan", message = words:format(...) }, 0) end
+
+-- What a folder is of.
+local FOLDER = ".zuora.json"
+
+--- Says whose folder it is from now on, or raises when it is another's.
+---@param output string the plan's folder
+---@param plan string
+---@param tenant string
+---@param claims boolean false: it is only looked at
+function manifest.belong_to(output, plan, tenant, claims)
+  local path = output .. "/" .. FOLDER
+  local text = disk.read(path)
+  if not text then
+    return claims and disk.write(path, json.encode { format = FORMAT, plan = plan, tenant = tenant } .. "\n")
+  end
+  local known = json.decode(text)
+  if type(known) ~= "table" or known.format ~= FORMAT then
+    fail("%s: the folder is of another version of this module", path)
+  end
+  for name, value in pairs { plan = plan, tenant = tenant } do
+    if known[name] ~= value then
+      fail("the folder %s belongs to the %s '%s', not '%s': name another 'output'", output, name, tostring(known[name]),
+        value)
+    end
+  end
+end
 
 --- Where the manifest of a read's file lies.
 ---@param path string the file's, below the output

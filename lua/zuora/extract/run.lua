@@ -6,6 +6,7 @@ local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
 local json = require "zuora.extract.json"
 local load = require "zuora.load"
+local manifest = require "zuora.extract.manifest"
 local marks = require "zuora.extract.marks"
 local planner = require "zuora.extract.planner"
 local publish = require "zuora.extract.publish"
@@ -210,24 +211,46 @@ local function write_run(ctx, results)
     read_to = times.iso(ctx.b), at = times.iso(os.time()), items = items } .. "\n")
 end
 
+local Context = {}
+
+function Context:__close()
+  self.journal:close()
+  if self.target then self.target:close() end
+end
+
+-- Opens what a run works with, and makes sure that it is this tenant's and this plan's.
+local function open_context(ctx, owner)
+  local plan, client = ctx.plan, ctx.client
+  if plan.load then ctx.target = load.open(plan.load, function(seconds) client:sleep(seconds) end, owner == nil) end
+  ctx.marks = ctx.target or ctx.journal
+  manifest.belong_to(ctx.output, plan.plan, ctx.tenant, owner ~= nil)
+  ctx.journal:belong_to(plan.plan, ctx.tenant)
+  if ctx.target then ctx.target:belong_to(plan.plan, ctx.tenant) end
+  ctx.now = run.server_time(client, ctx.options)
+  ctx.b = times.grid(ctx.now, plan.settle, plan.every)
+end
+
 --- Makes what a run works with.
 ---@param client zuora.Client
 ---@param plan table that was read
 ---@param options table
----@param owner string|nil who changes the journal; nil: nobody does
+---@param owner string|nil who changes the journal; nil: nothing is made, and no change is kept
 ---@return table ctx to be closed
 function run.context(client, plan, options, owner)
-  disk.folder(plan.output)
-  disk.folder(plan.store:match "^(.*)/[^/]*$" or ".")
-  local ctx = { client = client, plan = plan, options = options, output = plan.output, wait = options.wait or plan.wait,
+  local done, err = client:authenticate()
+  if not done then error(err, 0) end
+  if owner then
+    disk.folder(plan.output)
+    disk.folder(plan.store:match "^(.*)/[^/]*$" or ".")
+  end
+  local ctx = setmetatable({ client = client, plan = plan, options = options, output = plan.output,
+    tenant = client:tenant(), wait = options.wait or plan.wait,
     publish = plan.publish and publish.new(client, plan.publish), journal = journal.open(plan.store, owner),
-    on_item = options.on_item, on_step = options.on_step }
-  if plan.load then ctx.target = load.open(plan.load, function(seconds) client:sleep(seconds) end) end
-  ctx.marks = ctx.target or ctx.journal
-  return setmetatable(ctx, { __close = function(self)
-    self.journal:close()
-    if self.target then self.target:close() end
-  end })
+    on_item = options.on_item, on_step = options.on_step }, Context)
+  local ok, problem = pcall(open_context, ctx, owner)
+  if ok then return ctx end
+  Context.__close(ctx)
+  error(problem, 0)
 end
 
 --- Brings all items of a plan up to date.
@@ -238,11 +261,6 @@ end
 function run.all(client, plan, options)
   local owner = core.random(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
   local ctx <close> = run.context(client, plan, options, owner)
-  ctx.tenant = tostring(client):match "%((.-)[,)]"
-  ctx.journal:belong_to(plan.plan, ctx.tenant)
-  if ctx.target then ctx.target:belong_to(plan.plan, ctx.tenant) end
-  ctx.now = run.server_time(client, options)
-  ctx.b = times.grid(ctx.now, plan.settle, plan.every)
   local work = {}
   for _, item in ipairs(chosen(plan, options.items)) do
     for _, entity in ipairs(plan.entities[1] and plan.entities or { "" }) do work[#work + 1] = { item, entity } end

@@ -109,10 +109,14 @@ local function connect(driver, package, where, name)
   return database
 end
 
---- Opens a database of SQLite; it is made when it is not there.
+--- Opens a database of SQLite.
 ---@param path string
+---@param looks boolean|nil true: where there is none, none is made: what is in it is nothing; false: it is made
 ---@return table store
-function store.open(path)
+function store.open(path, looks)
+  local there = looks and io.open(path, "rb")
+  if there then there:close() end
+  if looks and not there then path = ":memory:" end
   return setmetatable({ database = connect("SQLite3", "sqlite3", path, path), name = path, prefix = "",
     begin = "BEGIN IMMEDIATE" }, Store)
 end

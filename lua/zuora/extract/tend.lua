@@ -117,8 +117,6 @@ end
 ---@return table[] reads: item, entity, kind, from, to, query; or error
 function tend.preview(client, plan, options)
   local ctx <close> = run.context(client, plan, options)
-  ctx.now = run.server_time(client, options)
-  ctx.b = times.grid(ctx.now, plan.settle, plan.every)
   local list = {}
   for i, one in ipairs(each_item(plan)) do
     local given, entity = one[1], one[2]

@@ -180,10 +180,12 @@ Target.__close = Target.close
 ---@param uri string
 ---@param spec table of the plan
 ---@param sleep fun(seconds: number)
-function postgresql.open(uri, spec, sleep)
+---@param looks boolean|nil nothing is made, and no change is kept
+function postgresql.open(uri, spec, sleep, looks)
   local schema = spec.schema or "public"
   local self = setmetatable({ store = store.connect(uri, schema), psql = psql.open(uri, sleep), spec = spec,
     schema = schema }, Target)
+  if looks then self.store:run "BEGIN" end -- and no COMMIT
   self.store:run "SET client_min_messages = warning"
   self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))
   tables.make_own(self.store)

@@ -142,10 +142,13 @@ Target.__close = Target.close
 --- Opens a target.
 ---@param path string
 ---@param spec table of the plan
-function sqlite.open(path, spec)
-  local self = setmetatable({ store = store.open(path), spec = spec }, Target)
+---@param _ any
+---@param looks boolean|nil nothing is made, and no change is kept
+function sqlite.open(path, spec, _, looks)
+  local self = setmetatable({ store = store.open(path, looks), spec = spec }, Target)
   self.store:run "PRAGMA busy_timeout = 30000"
   self.store:run "PRAGMA synchronous = FULL"
+  if looks then self.store:run "BEGIN" end -- and no COMMIT
   tables.make_own(self.store)
   return self
 end
