@@ -22,7 +22,8 @@ dependencies = {
   "argparse >= 0.7.1", -- of the command line alone
   "lua-cjson >= 2.1.0",
   -- client.describe needs luaexpat, and zuora.simulator luasocket (luasec for TLS, lua-zlib for gzip and zip):
-  -- only when they are used.
+  -- only when they are used; zuora.extract luaossl, luafilesystem and luadbi-sqlite3, and luadbi-postgresql and psql
+  -- for that database.
 }
 
 -- The library alone: Debian keeps the header where the compiler looks and LuaRocks does not.

@@ -238,6 +238,27 @@ local function table_of(source)
   return given
 end
 
+local function words_of(title, words)
+  local list = { title = title }
+  for word, kind in pairs(words) do
+    local _, wanted = kinds[kind:gsub("!", "")](error) -- which is none of what a plan can hold
+    list[#list + 1] = { word = word, wanted = wanted, is_needed = kind:find "!" ~= nil }
+  end
+  table.sort(list, function(a, b)
+    if a.is_needed ~= b.is_needed then return a.is_needed end
+    return a.word < b.word
+  end)
+  return list
+end
+
+--- The words of a plan, for a manual: what may be said in each of its tables, what is needed first.
+---@return { title: string, [integer]: { word: string, wanted: string, is_needed: boolean } }[]
+function plan.words()
+  return { words_of("the plan", PLAN), words_of("an item that is an object", ITEMS.object),
+    words_of("an item that is a query", ITEMS.query), words_of("an item that is a report", ITEMS.report),
+    words_of("lookback", LOOKBACK), words_of("load", LOAD) }
+end
+
 --- Reads a plan: the path of a JSON file, or a table of the same form.
 ---@param source string|table
 ---@return table|nil plan with defaults for what is not said, times in seconds, and each item with its name and kind

@@ -167,6 +167,18 @@ local function chosen(plan, names)
   return list
 end
 
+--- What is read of a plan: each item of each entity.
+---@param plan table
+---@param names string[]|nil of items; nil: all
+---@return { [1]: table, [2]: string }[] pairs an item, and the id of an entity or ""
+function run.work_of(plan, names)
+  local list = {}
+  for _, item in ipairs(chosen(plan, names)) do
+    for _, entity in ipairs(plan.entities[1] and plan.entities or { "" }) do list[#list + 1] = { item, entity } end
+  end
+  return list
+end
+
 -- The hashes of all files, as sha256sum -c reads them.
 local function write_sums(ctx)
   local lines = {}
@@ -259,12 +271,9 @@ end
 ---@param options table
 ---@return table[] results
 function run.all(client, plan, options)
+  local work = run.work_of(plan, options.items)
   local owner = core.random(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
   local ctx <close> = run.context(client, plan, options, owner)
-  local work = {}
-  for _, item in ipairs(chosen(plan, options.items)) do
-    for _, entity in ipairs(plan.entities[1] and plan.entities or { "" }) do work[#work + 1] = { item, entity } end
-  end
   local results = assert(client:map(work, function(one)
     return run_item(ctx, one[1], one[2])
   end, { concurrency = plan.concurrency }))
