@@ -61,6 +61,7 @@ build = {
         "src/data/rewrite.c",
         "src/data/rows.c",
         "src/data/scanner.c",
+        "src/data/skim.c",
         "src/data/utf8.c",
         "src/data/values.c",
         "src/http/exchange.c",

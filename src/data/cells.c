@@ -10,12 +10,13 @@
 /* --- cells ------------------------------------------------------------------------------------ */
 
 /* The text of a cell: within the record, or in the scratch space when quotes are to be made single. */
-static const char *cell_text(lua_State *L, Rows *rows, const Span *span, size_t *length) {
+static const char *cell_text(lua_State *L, Rows *rows, size_t place, size_t *length) {
   const char *record = rows->scanner.record;
-  *length = span->length;
-  if (!span->doubled) return record + span->start;
-  if (!buffer_reserve(&rows->scratch, span->length)) rows_short(L, rows);
-  *length = span_copy(span, record, rows->scratch.data);
+  Span span = scanner_cell(&rows->scanner, place);
+  *length = span.length;
+  if (!span.doubled) return record + span.start;
+  if (!buffer_reserve(&rows->scratch, span.length)) rows_short(L, rows);
+  *length = span_copy(&span, record, rows->scratch.data);
   return rows->scratch.data;
 }
 
@@ -37,9 +38,9 @@ static void string_push(lua_State *L, const Rows *rows, const char *text, size_t
   luaL_pushresult(&out);
 }
 
-void text_push(lua_State *L, Rows *rows, const Span *span) {
+void text_push(lua_State *L, Rows *rows, size_t place) {
   size_t length;
-  const char *text = cell_text(L, rows, span, &length);
+  const char *text = cell_text(L, rows, place, &length);
   string_push(L, rows, text, length);
 }
 
@@ -49,7 +50,8 @@ static int type_refuse(lua_State *L, Rows *rows, int self, const Column *column)
   lua_getiuservalue(L, self, ROWS_NAMES);
   lua_rawgeti(L, -1, (lua_Integer)(column - rows->columns) + 1);
   lua_pushfstring(L, "column %s: %s", lua_tostring(L, -1), wanted[column->type]);
-  return rows_fail(L, rows, self, lua_tostring(L, -1), rows->scanner.spans[column->place].start);
+  return rows_fail(L, rows, self, lua_tostring(L, -1),
+                   scanner_cell(&rows->scanner, column->place).start);
 }
 
 /* Pushes the cell of a wanted column; false, and nothing, for an empty one with a type. */
@@ -57,7 +59,7 @@ static bool cell_push(lua_State *L, Rows *rows, int self, const Column *column) 
   size_t length = 0;
   const char *text = "";
   if (column->place < rows->scanner.cells) /* else a short row; strict would have refused it */
-    text = cell_text(L, rows, &rows->scanner.spans[column->place], &length);
+    text = cell_text(L, rows, column->place, &length);
   bool empty = length == 0 || (rows->null_text != NULL && length == rows->null_length &&
                                memcmp(text, rows->null_text, length) == 0);
   if (column->type == TYPE_STRING) {

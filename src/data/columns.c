@@ -23,7 +23,7 @@ static void header_push(lua_State *L, Rows *rows, int self) {
   lua_newtable(L);
   if (!record_next(L, rows, self)) return;
   for (size_t i = 0; i < rows->scanner.columns; i++) {
-    text_push(L, rows, &rows->scanner.spans[i]);
+    text_push(L, rows, i);
     lua_pushvalue(L, -1);
     if (lua_rawget(L, -3) == LUA_TNIL) { /* [names, places, name, nil] */
       lua_pushvalue(L, -2);
