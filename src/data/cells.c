@@ -55,7 +55,7 @@ static int type_refuse(lua_State *L, Rows *rows, int self, const Column *column)
 }
 
 /* Pushes the cell of a wanted column; false, and nothing, for an empty one with a type. */
-static bool cell_push(lua_State *L, Rows *rows, int self, const Column *column) {
+static bool value_push(lua_State *L, Rows *rows, int self, const Column *column) {
   size_t length = 0;
   const char *text = "";
   if (column->place < rows->scanner.cells) /* else a short row; strict would have refused it */
@@ -74,6 +74,20 @@ static bool cell_push(lua_State *L, Rows *rows, int self, const Column *column) 
   if (rows->scanner.strict) type_refuse(L, rows, self, column);
   string_push(L, rows, text, length); /* kept */
   return true;
+}
+
+/* Most are bytes of the record, as they stand. */
+static inline bool cell_push(lua_State *L, Rows *rows, int self, const Column *column) {
+  const Scanner *scanner = &rows->scanner;
+  if (column->type == TYPE_STRING && column->place < scanner->cells && rows->null_text == NULL &&
+      (scanner->strict || !scanner->odd)) {
+    Span span = scanner_cell(scanner, column->place);
+    if (!span.doubled) {
+      lua_pushlstring(L, scanner->record + span.start, span.length);
+      return true;
+    }
+  }
+  return value_push(L, rows, self, column);
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */
@@ -121,15 +135,10 @@ void row_push(lua_State *L, Rows *rows, int self) {
 static int lazy_index(lua_State *L) {
   Rows *rows = lua_touserdata(L, lua_upvalueindex(1));
   if (!rows->valid) return luaL_error(L, "the row is over: a lazy row is valid until the next one");
-  lua_Integer place;
-  if (lua_isinteger(L, 2)) {
-    place = lua_tointeger(L, 2);
-  } else {
-    lua_settop(L, 2);
-    lua_rawget(L, lua_upvalueindex(2));
-    place = lua_tointeger(L, -1);
-  }
-  if (place < 1 || (size_t)place > rows->column_count) return 0;
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(2));
+  size_t place = (size_t)lua_tointeger(L, -1);
+  if (place == 0) return 0; /* there is none of that name */
   rows_hold(L, rows);
   bool there = cell_push(L, rows, lua_upvalueindex(1), &rows->columns[place - 1]);
   rows_let_go(rows);

@@ -78,7 +78,7 @@ void columns_open(lua_State *L, Rows *rows, int self, int wanted, int types) {
   if (rows->columns == NULL) rows_short(L, rows);
   rows->column_count = count;
   lua_newtable(L); /* chosen names */
-  lua_newtable(L); /* their places among the chosen */
+  lua_newtable(L); /* their places among the chosen; and places themselves */
   for (size_t i = 0; i < count; i++) {
     Column *column = &rows->columns[i];
     lua_rawgeti(L, all ? names : wanted, (lua_Integer)i + 1);
@@ -93,6 +93,8 @@ void columns_open(lua_State *L, Rows *rows, int self, int wanted, int types) {
     lua_rawseti(L, -4, (lua_Integer)i + 1);
     lua_pushinteger(L, (lua_Integer)i + 1);
     lua_rawset(L, -3);
+    lua_pushinteger(L, (lua_Integer)i + 1);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   lua_setiuservalue(L, self, ROWS_PLACES);
   lua_setiuservalue(L, self, ROWS_NAMES);

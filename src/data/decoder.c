@@ -293,6 +293,10 @@ bool decoder_unpacks(const Decoder *decoder) {
   return decoder->inflater != NULL;
 }
 
+bool decoder_is_plain(const Decoder *decoder) {
+  return decoder->known && decoder->inflater == NULL && decoder->encoding == ENCODING_UTF8;
+}
+
 const char *decoder_problem(const Decoder *decoder) {
   return decoder->problem;
 }

@@ -27,7 +27,7 @@ enum {
   ROWS_NAMES = 1, /* of the columns that are wanted */
   ROWS_FAIL,      /* raises */
   ROWS_LAZY,      /* the one lazy row */
-  ROWS_PLACES,    /* of names among those that are wanted */
+  ROWS_PLACES,    /* of names, and of places, among those that are wanted */
   ROWS_USERVALUES = ROWS_PLACES
 };
 

@@ -50,18 +50,28 @@ void scanner_free(Scanner *scanner) {
   buffer_free(&scanner->places);
 }
 
-bool scanner_push(void *context, const char *data, size_t length) {
-  Scanner *scanner = context;
+char *scanner_room(Scanner *scanner, size_t length) {
+  Buffer *text = &scanner->text;
   size_t gone = scanner->begin;
   if (gone > 0) { /* what has been read */
-    scanner->text.length -= gone;
-    memmove(scanner->text.data, scanner->text.data + gone, scanner->text.length);
+    text->length -= gone;
+    memmove(text->data, text->data + gone, text->length);
     scanner->at -= gone;
     if (scanner->state != CELL_BEGINS) scanner->start -= gone;
     scanner->begin = 0;
   }
   scanner->block = scanner->block_end = 0;
-  return buffer_append(&scanner->text, data, length);
+  return buffer_reserve(text, length) ? text->data + text->length : NULL;
+}
+
+bool scanner_push(void *context, const char *data, size_t length) {
+  Scanner *scanner = context;
+  if (length == 0) return true;
+  char *room = scanner_room(scanner, length);
+  if (room == NULL) return false;
+  memcpy(room, data, length);
+  scanner->text.length += length;
+  return true;
 }
 
 /* Whatever has not been read is gone. */

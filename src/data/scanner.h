@@ -96,6 +96,9 @@ typedef struct Scanner {
 void scanner_new(Scanner *scanner, bool strict, size_t limit);
 void scanner_free(Scanner *scanner);
 
+/* Makes room for so many bytes behind its text; NULL: no memory. Who puts some there adds to text.length. */
+char *scanner_room(Scanner *scanner, size_t length);
+
 /* Adds a piece of text (an Emit: `scanner` is a Scanner *). False: no memory. */
 bool scanner_push(void *scanner, const char *data, size_t length);
 
@@ -104,9 +107,6 @@ void scanner_end(Scanner *scanner, const char *cause);
 
 /* Looks for the next record. */
 Scan scanner_next(Scanner *scanner);
-
-/* A cell of the record, of those that the header has, too. */
-Span scanner_cell(const Scanner *scanner, size_t place);
 
 /* The same without looking ahead: for who calls scanner_skip. */
 Scan scanner_find(Scanner *scanner);
@@ -123,7 +123,22 @@ size_t scanner_skip(Scanner *scanner, const char *data, size_t length);
 /* Looks for records ahead. False: the next one is to be looked at by itself. */
 bool scanner_look_ahead(Scanner *scanner);
 
-/* --- of the records --------------------------------------------------------------------------- */
+/* --- cells ------------------------------------------------------------------------------------ */
+
+/* A cell of the record, of those that the header has, too. */
+static inline Span scanner_cell(const Scanner *scanner, size_t place) {
+  const uint32_t *stops = scanner->stops;
+  if (stops == NULL) return scanner->spans[place];
+  const char *record = scanner->record;
+  uint32_t begin = stops[-1] + 1, before = stops[(ptrdiff_t)place - 1] + 1;
+  size_t start = before - begin, end = stops[place] - begin;
+  if (place + 1 == scanner->cells && end > start && record[end - 1] == '\r') end--;
+  if (end == start || record[start] != '"') return (Span){start, end - start, false};
+  start++;
+  end--;
+  return (Span){start, end - start,
+                scanner->skim.doubled && memchr(record + start, '"', end - start) != NULL};
+}
 
 /* Copies the text of a cell into a room of its length, with single quotes; says how long it is then. */
 size_t span_copy(const Span *span, const char *record, char *room);

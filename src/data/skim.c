@@ -188,17 +188,3 @@ bool scanner_look_ahead(Scanner *scanner) {
   scanner->next_stops = places + 1;
   return skim->records > 0;
 }
-
-Span scanner_cell(const Scanner *scanner, size_t place) {
-  if (scanner->stops == NULL) return scanner->spans[place];
-  const uint32_t *stops = scanner->stops;
-  const char *record = scanner->record;
-  uint32_t begin = stops[-1] + 1;
-  size_t start = stops[(ptrdiff_t)place - 1] + 1 - begin, end = stops[place] - begin;
-  if (place + 1 == scanner->cells && end > start && record[end - 1] == '\r') end--;
-  if (end == start || record[start] != '"') return (Span){start, end - start, false};
-  start++;
-  end--;
-  return (Span){start, end - start,
-                scanner->skim.doubled && memchr(record + start, '"', end - start) != NULL};
-}
