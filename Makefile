@@ -2,7 +2,7 @@
 # make demo       install what is missing, build, run the main job against a local simulator
 # make test       the same, then lint, a part of the checks, and all specs
 # make test-big   results of 2 GiB in a few MiB of memory
-# make check      all that watches: check-static, -asan, -tsan, -valgrind, -gc, -api, -clang, -cjson
+# make check      all that watches: check-static, -asan, -tsan, -valgrind, -gc, -api, -clang, -portable, -cjson
 # make torture    every allocation and every system call fails once, under sanitizers
 # make fuzz SECONDS=60   made-up inputs for each target of spec/fuzz
 # make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
@@ -109,7 +109,7 @@ test-big: all
 
 # --- the same specs, watched ---------------------------------------------------------------------
 
-CHECKS = static asan tsan valgrind gc api clang cjson
+CHECKS = static asan tsan valgrind gc api clang portable cjson
 .PHONY: $(CHECKS:%=check-%)
 check: $(CHECKS:%=check-%)
 
@@ -189,6 +189,11 @@ check-clang: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all
 	busted --cpath='./$(BUILD)/clang/?.so' $(WATCHED)
 
+# As on a processor that looks at text eight bytes at a time.
+check-portable: $(CHECK_DEPS)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/portable CFLAGS="$(CFLAGS) -U__SSE2__" all
+	busted --cpath='./$(BUILD)/portable/?.so' $(WATCHED)
+
 # The other lua-cjson in use, where somebody has built it: CJSON= the folder that its cjson.so is in.
 CJSON ?=
 check-cjson: $(CHECK_DEPS)
@@ -207,8 +212,9 @@ torture: check-deps
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-g $(ASAN)" all $(BUILD)/asan/spec/torture/memory
 	TORTURE=all HOOK_STRIDE=1 ASAN_OPTIONS=malloc_context_size=8:detect_leaks=0 busted spec/torture
 
-# One program for all targets of spec/fuzz (FUZZ_TARGET names the one), made three times: with libFuzzer,
-# with a main that replays files (gcc can, too), and the same once more to count the lines that were reached.
+# One program for all targets of spec/fuzz (FUZZ_TARGET names the one), made in four ways: with libFuzzer,
+# with a main that replays files (gcc can, too; once more without SSE2), and once more to count the lines that were
+# reached.
 SECONDS     ?= 60
 FUZZ_CC     ?= clang-14
 FUZZ_HOST    = spec/fuzz/host.c spec/fuzz/portable.c
@@ -218,7 +224,7 @@ CAN_SANITIZE = $(shell echo 'int main(void) { return 0; }' | \
   $(CC) $(ASAN) -x c -o /dev/null - 2>/dev/null && echo $(ASAN))
 
 fuzz: check-deps
-	@$(MAKE) --no-print-directory $(BUILD)/fuzz/target $(BUILD)/fuzz/lines $(BUILD)/fuzz/replay
+	@$(MAKE) --no-print-directory $(addprefix $(BUILD)/fuzz/,target lines replay portable)
 	FUZZ_SECONDS=$(SECONDS) $(LUA) spec/fuzz/main.lua
 
 $(BUILD)/fuzz/target: $(SOURCES) $(HEADERS) $(FUZZ_HOST)
@@ -228,6 +234,10 @@ $(BUILD)/fuzz/target: $(SOURCES) $(HEADERS) $(FUZZ_HOST)
 $(BUILD)/fuzz/replay: $(SOURCES) $(HEADERS) $(FUZZ_HOST) spec/fuzz/replay.c
 	@mkdir -p $(@D)
 	$(CC) $(FUZZ_FLAGS) $(CAN_SANITIZE) -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
+
+$(BUILD)/fuzz/portable: $(SOURCES) $(HEADERS) $(FUZZ_HOST) spec/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_FLAGS) $(CAN_SANITIZE) -U__SSE2__ -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
 $(BUILD)/fuzz/lines: $(SOURCES) $(HEADERS) $(FUZZ_HOST) spec/fuzz/replay.c
 	@mkdir -p $(@D)

@@ -63,6 +63,7 @@ build = {
         "src/data/rewrite.c",
         "src/data/rows.c",
         "src/data/scanner.c",
+        "src/data/skim.c",
         "src/data/utf8.c",
         "src/data/values.c",
         "src/http/failure.c",
