@@ -111,6 +111,15 @@ function support.lua(code, prefix)
   return text, status
 end
 
+--- For support.lua: a process that has loaded the core has so many KiB of memory to take yet. (What it has from the
+--- beginning is not the same everywhere: a sanitizer maps terabytes.)
+function support.with_memory(kib)
+  local text = support.lua [[
+    require "zuora.core"
+    print(io.open("/proc/self/status"):read("a"):match "VmSize:%s*(%d+)")]]
+  return ("ulimit -v %d;"):format(assert(tonumber(text), text) + kib)
+end
+
 --- Where specs find what is built: a build that is watched has a folder of its own.
 support.BUILD = os.getenv "SPEC_BUILD" or "build"
 
