@@ -239,6 +239,8 @@ bench: all $(BUILD)/bench/many
 	for bench in many simulator results; do \
 	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/$$bench.lua || exit 1; done
 
+$(BUILD)/spec/torture/syscalls.so: spec/torture/rule.h
+
 # What only specs need. (Bound late: what is preloaded is in programs without Lua, too.)
 $(BUILD)/spec/%.so: spec/%.c Makefile
 	@mkdir -p $(@D)
@@ -254,7 +256,8 @@ lint:
 	for file in $(SOURCES) $(SPEC_SOURCES); do for cc in gcc clang; do \
 	  command -v $$cc >/dev/null || continue; \
 	  $$cc $(ALL_CFLAGS) -Werror -fsyntax-only $$file || exit 1; done; done
-	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES); fi
+	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES) \
+	  $(wildcard spec/*/*.h); fi
 
 install: all
 	install -d "$(DESTDIR)$(PREFIX)/lib/lua/5.4/zuora"
