@@ -123,7 +123,8 @@ smoke: lint
 # What SPECS= names, or all but what measures memory or time, has its own memory counted, or watches by itself.
 SPECS ?= spec
 UNWATCHED = big fairness fuzz soak torture/memory torture/syscalls torture/hook
-WATCHED = $(if $(filter spec,$(SPECS)),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
+ALL_SPECS = $(filter spec,$(SPECS))
+WATCHED = $(if $(ALL_SPECS),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
   $(shell find spec -name '*_spec.lua')),$(SPECS))
 
 check-static: $(CHECK_DEPS) lint
@@ -144,7 +145,8 @@ check-asan: $(CHECK_DEPS)
 	lua=$$(command -v $(LUA)) && printf '#!/bin/sh\nexec %s --preload "%s %s" %s "$$@"\n' \
 	  $$(ldd $$lua | grep -o '/[^ ]*/ld-[^ ]*') $$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so) $$lua \
 	  >$(BUILD)/asan/bin/lua5.4 && chmod +x $(BUILD)/asan/bin/lua5.4
-	PATH="$(CURDIR)/$(BUILD)/asan/bin:$$PATH" UBSAN_OPTIONS=print_stacktrace=1 \
+	SPEC_LUA_PREFIX="env LD_PRELOAD=$$(gcc -print-file-name=libasan.so):$$(gcc -print-file-name=libubsan.so)" \
+	  PATH="$(CURDIR)/$(BUILD)/asan/bin:$$PATH" UBSAN_OPTIONS=print_stacktrace=1 \
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:verify_asan_link_order=0 \
 	  busted --cpath='./$(BUILD)/asan/?.so' $(WATCHED)
 
@@ -159,9 +161,11 @@ UNDER_VALGRIND = json strict session sink operations scheduler credentials calle
   reportruns jobs rows queries semaphore cancel resilience embedding http2
 check-valgrind: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory all
-	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(UNDER_VALGRIND:%=spec/%_spec.lua)
+	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(if $(ALL_SPECS),$(UNDER_VALGRIND:%=spec/%_spec.lua),$(SPECS))
+ifneq ($(ALL_SPECS),)
 	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
 	SPEC_LUA_PREFIX="$(VALGRIND) --leak-check=no" busted spec/fork_spec.lua # children leak, on purpose
+endif
 
 # The collector where it is least expected.
 check-gc: $(CHECK_DEPS)
