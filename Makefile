@@ -15,9 +15,9 @@
 # What a Debian-like system needs; elsewhere `make deps` prints what to install.
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
   lua-expat lua-socket lua-sec lua-zlib openssl
-DEBIAN_PACKAGES_FOR_SPECS = lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas locales
-DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev cppcheck valgrind \
-  dpkg-dev python3
+DEBIAN_PACKAGES_FOR_SPECS = lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas locales \
+  clang cppcheck valgrind
+DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, \
   LuaSocket, busted, luacheck, LuaRocks
 
@@ -114,11 +114,14 @@ check-deps: NEEDED += $(DEBIAN_PACKAGES_FOR_CHECKS)
 check-deps: deps
 CHECK_DEPS = check-deps
 
-# A part of what the compilers can watch, for `test`.
-SMOKE = $(MAKE) --no-print-directory CHECK_DEPS=
-smoke: lint
+# A part of each for `test`; of fuzz, soak and torture there are specs. (Without -api: it fetches the source of Lua.)
+SMOKE = $(MAKE) -j2 --no-print-directory CHECK_DEPS=
+smoke: lint check-cppcheck
 	$(SMOKE) check-asan SPECS="spec/session_spec.lua spec/sink_spec.lua"
 	$(SMOKE) check-tsan
+	$(SMOKE) check-valgrind SPECS=spec/sink_spec.lua
+	$(SMOKE) check-gc SPECS="spec/session_spec.lua spec/requests_spec.lua"
+	$(SMOKE) check-clang SPECS=spec/sink_spec.lua
 
 # What SPECS= names, or all but what measures memory or time, has its own memory counted, or watches by itself.
 SPECS ?= spec
