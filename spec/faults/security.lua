@@ -297,7 +297,9 @@ return {
   { id = "F17", fault = "a second answer behind the first, which nobody asked for", expect = "it is nobody's answer", make = function(w)
       local mine = reply(w:job_text())
       local forged = reply(w:job_text { status = "forged" })
-      -- libcurl before 8.1 takes a kept connection though something waits on it: what waits must be what was asked for.
+      -- What comes later than the first: libcurl before 8.1 takes a kept connection though something waits on it, and
+      -- cannot be asked whether there is. What waits must be what was asked for; one with the same id would be taken, on
+      -- plain HTTP. Who can write that could have written the first answer: against that is TLS, which all hosts have.
       local function late(c)
         c:send(mine)
         for _ = 1, 5 do c:yield() end
