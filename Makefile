@@ -159,7 +159,7 @@ check-tsan: $(CHECK_DEPS)
 	SPEC_BUILD=$(BUILD)/tsan TSAN_OPTIONS=exitcode=66 busted spec/threads_spec.lua
 
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
-  --errors-for-leak-kinds=definite
+  --errors-for-leak-kinds=definite --suppressions=$(CURDIR)/spec/check/valgrind.supp
 UNDER_VALGRIND = json strict session sink operations scheduler credentials caller files download request describe \
   reportruns jobs rows queries semaphore cancel resilience embedding http2
 check-valgrind: $(CHECK_DEPS)
