@@ -17,9 +17,9 @@
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
   lua-argparse lua-expat lua-socket lua-sec lua-zlib openssl
 DEBIAN_PACKAGES_FOR_DOC = help2man
-DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas locales
-DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev cppcheck valgrind \
-  dpkg-dev python3
+DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv \
+  lua-cqueues lua-copas locales clang cppcheck valgrind
+DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, argparse, \
   help2man, LuaSocket, busted, luacheck, LuaRocks
 
@@ -76,7 +76,6 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
 NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS)
 demo: NEEDED = $(DEBIAN_PACKAGES)
-fuzz: NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS) $(DEBIAN_PACKAGES_FOR_CHECK)
 
 deps:
 	@if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then \
@@ -117,16 +116,20 @@ check-deps: NEEDED += $(DEBIAN_PACKAGES_FOR_CHECKS)
 check-deps: deps
 CHECK_DEPS = check-deps
 
-# A part of what the compilers can watch, for `test`.
-SMOKE = $(MAKE) --no-print-directory CHECK_DEPS=
-smoke: lint
+# A part of each for `test`; of fuzz, soak and torture there are specs. (Without -api: it fetches the source of Lua.)
+SMOKE = $(MAKE) -j2 --no-print-directory CHECK_DEPS=
+smoke: lint check-cppcheck
 	$(SMOKE) check-asan SPECS="spec/session_spec.lua spec/sink_spec.lua"
 	$(SMOKE) check-tsan
+	$(SMOKE) check-valgrind SPECS=spec/sink_spec.lua
+	$(SMOKE) check-gc SPECS="spec/session_spec.lua spec/requests_spec.lua"
+	$(SMOKE) check-clang SPECS=spec/sink_spec.lua
 
 # What SPECS= names, or all but what measures memory or time, has its own memory counted, or watches by itself.
 SPECS ?= spec
-UNWATCHED = cli/start big fairness json fuzz soak torture/memory torture/syscalls torture/hook
-WATCHED = $(if $(filter spec,$(SPECS)),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
+UNWATCHED = cli/start big fairness fuzz soak torture/memory torture/syscalls torture/hook
+ALL_SPECS = $(filter spec,$(SPECS))
+WATCHED = $(if $(ALL_SPECS),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
   $(shell find spec -name '*_spec.lua')),$(SPECS))
 
 check-static: $(CHECK_DEPS) lint
@@ -139,12 +142,18 @@ check-cppcheck:
 	for version in 0x075500 0x080800; do cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 	  --enable=warning,performance,portability -D__GNUC__ -DLIBCURL_VERSION_NUM=$$version -Isrc src || exit 1; done
 
-# libasan comes first in the process, since lua5.4 is not linked with it. (Leaks are valgrind's.)
+# lua5.4 is not linked with the sanitizers: they are loaded with it, behind what a spec preloads, and with no program
+# that it starts (curl's own hangs with them). Leaks are valgrind's.
 ASAN = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 check-asan: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-g $(ASAN)" all
-	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	@mkdir -p $(BUILD)/asan/bin
+	lua=$$(command -v $(LUA)) && printf '#!/bin/sh\nexec %s --preload "%s %s" %s "$$@"\n' \
+	  $$(ldd $$lua | grep -o '/[^ ]*/ld-[^ ]*') $$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so) $$lua \
+	  >$(BUILD)/asan/bin/lua5.4 && chmod +x $(BUILD)/asan/bin/lua5.4
+	SPEC_LUA_PREFIX="env LD_PRELOAD=$$(gcc -print-file-name=libasan.so):$$(gcc -print-file-name=libubsan.so)" \
+	  PATH="$(CURDIR)/$(BUILD)/asan/bin:$$PATH" UBSAN_OPTIONS=print_stacktrace=1 \
+	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:verify_asan_link_order=0 \
 	  busted --cpath='./$(BUILD)/asan/?.so' $(WATCHED)
 
 # Only the host of the threads can be watched: a program must be linked with it.
@@ -153,14 +162,16 @@ check-tsan: $(CHECK_DEPS)
 	SPEC_BUILD=$(BUILD)/tsan TSAN_OPTIONS=exitcode=66 busted spec/threads_spec.lua
 
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
-  --errors-for-leak-kinds=definite
+  --errors-for-leak-kinds=definite --suppressions=$(CURDIR)/spec/check/valgrind.supp
 UNDER_VALGRIND = json strict session sink operations scheduler credentials caller files download request describe \
   reportruns jobs rows queries semaphore cancel resilience embedding http2
 check-valgrind: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory all
-	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(UNDER_VALGRIND:%=spec/%_spec.lua)
+	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(if $(ALL_SPECS),$(UNDER_VALGRIND:%=spec/%_spec.lua),$(SPECS))
+ifneq ($(ALL_SPECS),)
 	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
 	SPEC_LUA_PREFIX="$(VALGRIND) --leak-check=no" busted spec/fork_spec.lua # children leak, on purpose
+endif
 
 # The collector where it is least expected.
 check-gc: $(CHECK_DEPS)
@@ -253,6 +264,9 @@ bench: all $(BUILD)/bench/many
 	for bench in many simulator results; do \
 	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/$$bench.lua || exit 1; done
 
+$(BUILD)/spec/torture/syscalls.so: spec/torture/rule.h
+$(BUILD)/spec/torture/memory $(BUILD)/spec/failing.so $(BUILD)/spec/wiped.so: spec/allocator.h
+
 # What only specs need. (Bound late: what is preloaded is in programs without Lua, too.)
 $(BUILD)/spec/%.so: spec/%.c Makefile
 	@mkdir -p $(@D)
@@ -268,7 +282,8 @@ lint:
 	for file in $(SOURCES) $(SPEC_SOURCES); do for cc in gcc clang; do \
 	  command -v $$cc >/dev/null || continue; \
 	  $$cc $(ALL_CFLAGS) -Werror -fsyntax-only $$file || exit 1; done; done
-	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES); fi
+	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES) \
+	  $(wildcard spec/*.h spec/*/*.h); fi
 
 # From what the program says of itself. Where help2man is not there, there is no page.
 MANUAL = $(BUILD)/zuora.1
