@@ -35,7 +35,7 @@ end
 
 -- A task leaves where it waited: its timer, its position in a queue.
 function Scheduler:unpark(task)
-  self.timers:remove(task)
+  if task.index or self.timers.moving then self.timers:remove(task) end
   if task.queue then
     task.queue:remove(task.position, task)
     task.queue = nil
@@ -83,21 +83,22 @@ function Scheduler:lineage()
   return lineage
 end
 
-local function is_running(task)
-  local status = task and coroutine.status(task.thread)
-  return status == "running" or status == "normal"
-end
+local RUNS = { running = true, normal = true }
+
+local function is_running(task) return RUNS[coroutine.status(task.thread)] end
 
 -- The task whose code is running now: itself, or by way of a coroutine that it made.
 function Scheduler:active()
-  return is_running(self.closing) and self.closing or is_running(self.current) and self.current or nil
+  local closing, current = self.closing, self.current
+  return closing and is_running(closing) and closing or current and is_running(current) and current or nil
 end
 
 -- The task that is running, unless it is where it cannot yield to the scheduler: in a coroutine of its own
 -- making, or below a C function (a callback of string.gsub, a variable that is being closed).
 function Scheduler:in_task()
-  local task = self:active()
-  return task and task.thread == coroutine.running() and coroutine.isyieldable() and task or nil
+  local thread, closing, current = coroutine.running(), self.closing, self.current
+  local task = closing and closing.thread == thread and closing or current and current.thread == thread and current
+  return task and coroutine.isyieldable() and task or nil
 end
 
 -- Nothing is left that could wake anybody.
@@ -134,7 +135,6 @@ function Scheduler:park(target, at)
 end
 
 --- Waits until the request has finished.
----@param request userdata
 ---@param on_wait function|nil called every now and then meanwhile
 function Scheduler:await(request, on_wait)
   self.awaiting[request] = self:in_task()
@@ -289,7 +289,8 @@ end
 -- --- driving ------------------------------------------------------------------------------------------
 
 function Scheduler:fire_timers()
-  local now, timer = self.clock.now(), self.timers[1]
+  local timer = self.timers[1]
+  local now = timer and self.clock.now()
   while timer and timer.at <= now do
     self:wake(timer)
     self.timers:remove(timer)
