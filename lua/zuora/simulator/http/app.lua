@@ -28,7 +28,7 @@ end
 
 -- A POST under a key that was used before gets the answer that was given then.
 function App:answer_once(request)
-  local key = request.method == "POST" and request.headers["idempotency-key"]
+  local key = request.method == "POST" and not self.tenant.ignore_keys and request.headers["idempotency-key"]
   if not key and request.dawdle then connection.sleep(request.dawdle) end
   local refusal, answer = routes.find(request, self.tenant)
   if refusal then return refusal end
@@ -90,8 +90,9 @@ local function broken(problem)
   return { failed = true }
 end
 
--- What every answer of Zuora's bears.
+-- What every answer of Zuora's bears; the time is its own.
 function App:sign(request, path, headers)
+  headers.Date = os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(self.tenant:now()))
   headers["Zuora-Request-Id"] = ("%08x-0000-4000-8000-%012x"):format(self.answered, self.answered)
   headers["Zuora-Track-Id"] = request.headers["zuora-track-id"]
   if path == TOKEN_PATH then limits.tell_of_tokens(headers, self.tenant) end
