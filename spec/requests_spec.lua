@@ -220,7 +220,7 @@ describe("the request of", function()
     for id, cases in pairs(CASES) do
       local group, name = id:match "^(%w+)%.([%w_]+)$"
       for _, parameter in ipairs(core.operations[group][name].parameters) do
-        local found = parameter.place == "path"
+        local found = parameter.location == "path"
         for _, case in ipairs(cases) do
           local body = case[3] or {}
           found = found or (case[2]:find("[?&]" .. parameter.name .. "=") or body[parameter.name] ~= nil

@@ -17,9 +17,7 @@
 
 #include "api.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
 typedef enum Repeat {
   SAFE,  /* reads, cancels or fetches a token: may be sent again */
@@ -36,8 +34,6 @@ typedef struct Operation {
 extern const Operation operations[];
 extern const size_t operations_count;
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-Process process_now(void) {
+Process process_id(void) {
   return (Process)getpid();
 }
 

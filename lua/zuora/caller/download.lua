@@ -138,7 +138,7 @@ local function move_to_path(sink, target, disposition)
   repeat
     number = number + 1
     if target.name then path = target.name(disposition, sink:content_type() or "", number) end
-    done, message = sink:finish(target.name and path)
+    done, message = sink:publish(target.name and path)
   until done ~= false
   if not done then return nil, error_value.new { kind = "file", message = message } end
   return path
