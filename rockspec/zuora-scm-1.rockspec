@@ -42,6 +42,7 @@ build = {
         "src/api/operation.c",
         "src/api/operations.c",
         "src/api/send.c",
+        "src/api/success.c",
         "src/base/buffer.c",
         "src/base/class.c",
         "src/base/clock.c",

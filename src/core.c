@@ -39,6 +39,8 @@ int luaopen_zuora_core(lua_State *L) {
       {"filter", filter_new},
       {"endpoints", endpoints_new},
       {"request", target_send},
+      {"success", success_push},
+      {"tells_failure", tells_failure_push},
       {"time", time_push},
       {"now", clock_push},
       {"escape", escape_push},

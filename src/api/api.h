@@ -46,6 +46,14 @@ int send_request(lua_State *L, const RequestOptions *options, const char *base, 
  *   fresh = }, options) -> Request | nil, message, name, class. `query` is escaped already. */
 int target_send(lua_State *L);
 
+/* --- success.c: which responses are a success at first sight ---------------------------------- */
+
+/* core.success(request) -> the value of a 200 with JSON that tells of no failure; nothing for all else */
+int success_push(lua_State *L);
+
+/* core.tells_failure(table) -> has a JSON value a field that tells of a failure? */
+int tells_failure_push(lua_State *L);
+
 /* --- operation.c: reads the lines of operations.c --------------------------------------------- */
 
 /* Adds the functions of all operations, and `operations`, to the module table on top of the stack. */

@@ -141,6 +141,9 @@ size_t headers_find(const Headers *headers, const char *name, const char **last)
 /* Pushes a table: values by name, those of a repeated one joined by ", ". */
 void headers_push(lua_State *L, const Headers *headers);
 
+/* Pushes the value of one of them, as in that table. */
+void header_push(lua_State *L, const Headers *headers, const char *name);
+
 /* Is it one of a list with blanks between? "text/html; charset=utf-8" is of type text/html. */
 bool media_type_is_in(const char *list, const char *media_type);
 
@@ -252,6 +255,9 @@ void response_verify(Request *request, CURLcode result);
 
 /* Pushes the response as a table. */
 CURLcode response_push(lua_State *L, Request *request);
+
+/* Is it a whole 200 in memory, and not read yet? */
+bool response_is_plain_200(const Request *request);
 
 /* --- session.c: the multi handle -------------------------------------------------------------- */
 

@@ -212,6 +212,19 @@ static int request_response(lua_State *L) {
   return failure_push_request(L, request);
 }
 
+/* request:header(name, …) -> the value of each of these headers, nil for none, of a whole response that is not read
+ * yet; names in lower case */
+static int request_header(lua_State *L) {
+  static const Headers none = {HEADERS_NONE, 0, {NULL, 0, 0}};
+  const Request *request = request_check(L);
+  bool is_whole = request->failure == FAILURE_NONE && request->result == CURLE_OK;
+  int count = lua_gettop(L);
+  luaL_checkstack(L, count + 3, "headers");
+  for (int at = 2; at <= count; at++)
+    header_push(L, is_whole ? &request->response_headers : &none, luaL_checkstring(L, at));
+  return count - 1;
+}
+
 /* request:finished() -> boolean */
 static int request_finished(lua_State *L) {
   const Request *request = request_check(L);
@@ -249,11 +262,8 @@ static int request_tostring(lua_State *L) {
 
 void request_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"response", request_response},
-      {"finished", request_finished},
-      {"cancel", request_cancel},
-      {"close", request_cancel},
-      {NULL, NULL},
+      {"response", request_response}, {"finished", request_finished}, {"header", request_header},
+      {"cancel", request_cancel},     {"close", request_cancel},      {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__tostring", request_tostring}, {NULL, NULL}};
   class_new(L, REQUEST_CLASS, methods, meta);

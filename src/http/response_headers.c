@@ -123,6 +123,19 @@ void headers_push(lua_State *L, const Headers *headers) {
   }
 }
 
+void header_push(lua_State *L, const Headers *headers, const char *name) {
+  lua_pushnil(L);
+  for (Header header = {NULL, NULL}; headers_next(headers, &header);)
+    if (strcmp(header.name, name) == 0) {
+      if (!lua_isnil(L, -1)) lua_pushliteral(L, ", ");
+      lua_pushstring(L, header.value);
+      if (lua_isnil(L, -2))
+        lua_remove(L, -2);
+      else
+        lua_concat(L, 3);
+    }
+}
+
 bool media_type_is_in(const char *list, const char *media_type) {
   size_t length = strcspn(media_type, "; \t,");
   if (length == 0) return false;

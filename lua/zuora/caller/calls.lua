@@ -15,13 +15,15 @@ end
 -- What a call returns of the JSON in a response, by the `shape` of that; `read` is responses.read, or another of its
 -- kind.
 local function shaped(read)
-  return reader(function(response, shape)
+  local handler = reader(function(response, shape)
     local body, err = read(response)
     if body == nil then return nil, err end
     local value, problem, kind = shape(body)
     if value ~= nil then return value end
     return nil, responses.error(response, { kind = kind or "json", message = problem, retryable = false })
   end)
+  function handler.shape(body, shape) return shape(body) end
+  return handler
 end
 
 local JSON, JSON_OR_NOTHING, DONE = shaped(responses.read), shaped(responses.read_done), reader(responses.read_done)

@@ -114,10 +114,15 @@ function Caller:try(call, handler, context)
   self.scheduler:await(request, call.on_wait)
   slot.request = nil
   slot:release() -- before the hooks, which may make calls of their own
+  if not operation.url then self.rate:note(request) end
+  if handler.shape and not self.is_watched then
+    local body = core.success(request)
+    local value = body and handler.shape(body, context)
+    if value ~= nil then return value end
+  end
   local response, status
   response, message, name, class, status = request:response()
   if not response then return nil, no_response(call, message, name, class, status) end
-  if not operation.url then self.rate:note(response.headers) end
   if self.is_watched then self:report(call, response) end
   response.mask = self.mask_text
   return handler:read(response, context)
@@ -278,7 +283,7 @@ end
 ---@param parameters table by their wire names
 ---@param options table the user's per-call options
 ---@param handler table what to make of it. handler:read(response, context) gives a value, or nil, err. Where it is
---- there, handler:prepare(call) comes before each attempt: call.request is what the core is given besides the
+--- there, handler.shape(body, context) gives the same of the JSON of a success, or nil; handler:prepare(call) comes before each attempt: call.request is what the core is given besides the
 --- parameters, call.tries counts what has failed before, call.on_wait is called while the response comes. And
 --- handler:recover(call, err) comes after an attempt that failed (call.failure and .class say how, where there
 --- was no whole response): it gives a value all the same, or nil and perhaps another error, and may set

@@ -42,15 +42,18 @@ local function note(self, name, text, remaining)
   return limit
 end
 
---- Takes note of a response's headers.
----@param headers table<string, string> names in lower case
-function Rate:note(headers)
-  local budget = note(self, "rate", headers["ratelimit-limit"], headers["ratelimit-remaining"])
-  if budget then budget.reset = number(headers["ratelimit-reset"]) end
-  local concurrency = note(self, "concurrency", headers["concurrency-limit-limit"],
-    headers["concurrency-limit-remaining"])
-  if concurrency then concurrency.type = headers["concurrency-limit-type"] end
-  note(self, "authentication", headers["x-ratelimit-limit-minute"], headers["x-ratelimit-remaining-minute"])
+--- Takes note of what a response's headers say.
+---@param request userdata|table request:header(name, …) gives the values of headers, by names in lower case
+function Rate:note(request)
+  local limit, remaining, reset, most_at_once, left_at_once, type_at_once, of_address, left_of_address = request:header(
+    "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "concurrency-limit-limit",
+    "concurrency-limit-remaining", "concurrency-limit-type", "x-ratelimit-limit-minute",
+    "x-ratelimit-remaining-minute")
+  local budget = note(self, "rate", limit, remaining)
+  if budget then budget.reset = number(reset) end
+  local concurrency = note(self, "concurrency", most_at_once, left_at_once)
+  if concurrency then concurrency.type = type_at_once end
+  note(self, "authentication", of_address, left_of_address)
 end
 
 --- Seconds that the next request should wait. When less than the reserve of the minute's budget is left,
