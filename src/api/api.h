@@ -59,6 +59,22 @@ int tells_failure_push(lua_State *L);
 /* Adds the functions of all operations, and `operations`, to the module table on top of the stack. */
 void operations_open(lua_State *L);
 
+/* --- operations.c: the table ------------------------------------------------------------------ */
+
+typedef enum Repeat {
+  SAFE,  /* reads, cancels or fetches a token: may be sent again */
+  KEYED, /* creates something: carries an idempotency key, and has a connection to itself */
+} Repeat;
+
+typedef struct Operation {
+  const char *group, *name, *method, *base, *path, *query, *body;
+  Repeat repeat;
+  const char *result, *hosts;
+} Operation;
+
+extern const Operation operations[];
+extern const size_t operations_count;
+
 HIDDEN_END
 
 #endif

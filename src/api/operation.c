@@ -1,7 +1,7 @@
 /*
  * Reads a line of operations.c, to send a request or to describe the operation to Lua.
  */
-#include "operation.h"
+#include "api.h"
 #include "../data/data.h"
 
 #include <string.h>

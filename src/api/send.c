@@ -35,20 +35,20 @@ int send_request(lua_State *L, const RequestOptions *options, const char *base, 
 /* --- core.request ----------------------------------------------------------------------------- */
 
 typedef struct Target {
-  const char *method, *base, *path, *query, *url, *content_type, *accept;
-  Bytes body;
+  RequestOptions options;
+  const char *base, *path, *query;
   bool fresh;
 } Target;
 
 static const Option target_options[] = {
-    {"method", OPTION_TEXT, offsetof(Target, method)},
+    {"method", OPTION_TEXT, offsetof(Target, options.method)},
+    {"url", OPTION_TEXT, offsetof(Target, options.url)},
+    {"content_type", OPTION_TEXT, offsetof(Target, options.content_type)},
+    {"accept", OPTION_TEXT, offsetof(Target, options.accept)},
+    {"body", OPTION_BYTES, offsetof(Target, options.body)},
     {"base", OPTION_TEXT, offsetof(Target, base)},
     {"path", OPTION_TEXT, offsetof(Target, path)},
     {"query", OPTION_TEXT, offsetof(Target, query)},
-    {"url", OPTION_TEXT, offsetof(Target, url)},
-    {"content_type", OPTION_TEXT, offsetof(Target, content_type)},
-    {"accept", OPTION_TEXT, offsetof(Target, accept)},
-    {"body", OPTION_BYTES, offsetof(Target, body)},
     {"fresh", OPTION_FLAG, offsetof(Target, fresh)},
     {NULL, OPTION_VALUE, 0},
 };
@@ -56,39 +56,30 @@ static const Option target_options[] = {
 /* The default headers hold credentials: they go to the base's own host, and nowhere else. A path that
  * does not begin with a slash could lengthen the host's name. */
 static void target_check(lua_State *L, const Target *target) {
-  if ((target->base == NULL) == (target->url == NULL))
+  if ((target->base == NULL) == (target->options.url == NULL))
     luaL_error(L, "core.request: either 'base' or 'url' expected");
-  if (target->url != NULL && (target->path != NULL || target->query != NULL))
+  if (target->base == NULL && (target->path != NULL || target->query != NULL))
     luaL_error(L, "core.request: 'path' and 'query' go with 'base'");
   if (target->path != NULL && *target->path != '\0' && *target->path != '/')
     luaL_error(L, "core.request: 'path' must begin with a slash");
 }
 
-/* Pushes the URL, and returns it. */
-static const char *target_push_url(lua_State *L, const Target *target) {
-  const char *path = target->path != NULL ? target->path : "";
-  const char *query = target->query != NULL ? target->query : "";
-  if (target->base == NULL) return lua_pushstring(L, target->url);
-  lua_getiuservalue(L, ARG_ENDPOINTS, ENDPOINTS_BASES);
-  if (lua_getfield(L, -1, target->base) != LUA_TSTRING)
-    luaL_error(L, "core.request: there is no base '%s'", target->base);
-  return lua_pushfstring(L, "%s%s%s%s", lua_tostring(L, -1), path, *query != '\0' ? "?" : "",
-                         query);
-}
-
 int target_send(lua_State *L) {
-  RequestOptions options;
   Target target;
   memset(&target, 0, sizeof target);
-  send_arguments(L, &options);
+  send_arguments(L, &target.options);
   options_read(L, ARG_PARAMETERS, target_options, &target);
   target_check(L, &target);
-  options.url = target_push_url(L, &target);
-  if (target.method != NULL) options.method = target.method;
-  options.content_type = target.content_type;
-  options.accept = target.accept;
-  options.body = target.body;
-  if (target.fresh) options.fresh = true;
+  if (target.base != NULL) {
+    lua_getiuservalue(L, ARG_ENDPOINTS, ENDPOINTS_BASES);
+    if (lua_getfield(L, -1, target.base) != LUA_TSTRING)
+      return luaL_error(L, "core.request: there is no base '%s'", target.base);
+    const char *path = target.path != NULL ? target.path : "";
+    const char *query = target.query != NULL ? target.query : "";
+    target.options.url =
+        lua_pushfstring(L, "%s%s%s%s", lua_tostring(L, -1), path, *query != '\0' ? "?" : "", query);
+  }
+  if (target.fresh) target.options.fresh = true;
   field_push(L, ARG_PARAMETERS, "body");
-  return send_request(L, &options, target.base, lua_gettop(L));
+  return send_request(L, &target.options, target.base, lua_gettop(L));
 }

@@ -136,7 +136,7 @@ void wipe(void *data, size_t length);
 /* A child made by fork shares its parent's descriptors, and connections: what owns one remembers which process
  * made it. */
 typedef long Process;
-Process process_id(void);
+Process process_now(void);
 
 /* Raises "<what> belongs to the process that made it: …". */
 int process_refuse(lua_State *L, const char *what);

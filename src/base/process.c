@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-Process process_id(void) {
+Process process_now(void) {
   return (Process)getpid();
 }
 

@@ -1,5 +1,5 @@
 /*
- * What the system is asked for: its words for an errno, directories, random bytes.
+ * What is asked of the system: its words for an errno, directories, random bytes.
  */
 #include "base.h"
 

@@ -96,29 +96,22 @@ static int part_file_open(const char *part, mode_t mode, bool resume) {
   return -1;
 }
 
-/* Renames it over `path`, and takes the mode of the file there. 0, or an errno. */
-static int rename_over(int fd, const char *part, const char *path) {
+/* Renames it to `path`: over the file there, whose mode it takes, or only where nothing is. 0, or an errno:
+ * EEXIST when something is there that must stay. */
+static int part_file_rename(int fd, const char *part, const char *path, bool over) {
   mode_t mode;
   int error = path_check(path, &mode);
+  if (mode != 0 && !over) return EEXIST;
   if (error != 0) return error;
   if (!path_is_open(fd, part)) return ESTALE;
-  if (mode != 0 && fchmod(fd, mode & 07777) != 0) return errno;
-  return rename(part, path) == 0 ? 0 : errno;
-}
-
-/* Renames it to `path` where nothing is: EEXIST when something is there. */
-static int rename_beside(int fd, const char *part, const char *path) {
-  mode_t mode;
-  int error = path_check(path, &mode);
-  if (error != 0) return mode != 0 ? EEXIST : error;
-  if (mode != 0) return EEXIST;
-  if (!path_is_open(fd, part)) return ESTALE;
-  if (link(part, path) == 0) { /* unlike rename, it never replaces a file */
+  if (!over && link(part, path) == 0) { /* unlike rename, it never replaces a file */
     (void)unlink(part);
     return 0;
   }
-  if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) return errno;
-  return rename(part, path) == 0 ? 0 : errno; /* a file system without links */
+  /* else the file system has no links */
+  if (!over && errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) return errno;
+  if (mode != 0 && fchmod(fd, mode & 07777) != 0) return errno;
+  return rename(part, path) == 0 ? 0 : errno;
 }
 
 /* A nameless file in `directory`: gone when it is closed, however that comes about. */
@@ -254,8 +247,8 @@ int part_publish(Part *part, const char *other) {
     (void)part_fail(part);
     return part->error;
   }
-  int error = other != NULL ? rename_beside(part->fd, part->part_path, other)
-                            : rename_over(part->fd, part->part_path, part->path);
+  int error = part_file_rename(part->fd, part->part_path, other != NULL ? other : part->path,
+                               other == NULL);
   if (error != 0) return error;
   (void)unlink(part->state_path);
   part->part_path = NULL;
@@ -270,7 +263,7 @@ static void part_remove(const Part *part) {
 }
 
 void part_close(Part *part, bool keep) {
-  if (part->fd >= 0 && part->maker == process_id()) {
+  if (part->fd >= 0 && part->maker == process_now()) {
     if (keep)
       (void)part_flush(part);
     else

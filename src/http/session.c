@@ -50,7 +50,7 @@ Session *session_check(lua_State *L, int index) {
 }
 
 bool session_is_inherited(const Session *session) {
-  return session->maker != process_id();
+  return session->maker != process_now();
 }
 
 void session_hold(lua_State *L, int at, int index, const Request *request) {
@@ -266,7 +266,7 @@ int session_new(lua_State *L) {
   options_read(L, 1, session_options, &max_connections);
   Session *session = lua_newuserdatauv(L, sizeof *session, SESSION_USERVALUES);
   memset(session, 0, sizeof *session);
-  session->maker = process_id();
+  session->maker = process_now();
   luaL_setmetatable(L, SESSION_CLASS);
   lua_newtable(L);
   lua_setiuservalue(L, -2, SESSION_IN_FLIGHT);

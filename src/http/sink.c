@@ -165,7 +165,7 @@ static Sink *sink_peek(lua_State *L, int index) {
 Sink *sink_check(lua_State *L, int index) {
   Sink *sink = sink_peek(L, index);
   if (sink->state == SINK_CLOSED) luaL_error(L, "attempt to use a closed sink");
-  if (sink->part.maker != process_id()) (void)process_refuse(L, "this sink");
+  if (sink->part.maker != process_now()) (void)process_refuse(L, "this sink");
   return sink;
 }
 
@@ -354,7 +354,7 @@ int sink_new(lua_State *L) {
   Sink *sink = lua_newuserdatauv(L, sizeof *sink, SINK_USERVALUES);
   memset(sink, 0, sizeof *sink);
   sink->part.fd = -1;
-  sink->part.maker = process_id();
+  sink->part.maker = process_now();
   sink->end = sink->total = -1;
   luaL_setmetatable(L, SINK_CLASS);
   sink->refuse = lua_pushstring(L, options.refuse);
