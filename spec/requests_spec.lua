@@ -207,7 +207,7 @@ describe("the request of", function()
             local ok, message = pcall(CASES[id][1][1], clients[family])
             assert.is_false(ok)
             assert.matches("^%.?/?spec/requests_spec%.lua:%d+: client%." .. group .. ":" .. name .. ": Zuora documents this for the "
-              .. (family == "rest" and "older Reporting hosts only: zuora%.new { legacy = true }"
+              .. (family == "rest" and "legacy Reporting hosts only: zuora%.new { legacy = true }"
               or "REST hosts only: zuora%.new { legacy = false }"), message)
             assert.equal(0, #sim:journal())
           end)

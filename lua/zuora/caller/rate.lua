@@ -11,7 +11,10 @@ local MINUTE = 60
 -- Seconds. However long a pause a host asks for, it is asked again after that: one mad response is not to end a client.
 local LONGEST_PAUSE = 3600
 
-local function number(text) return text and math.tointeger(tonumber(text:match "^%s*(%d+)%s*$")) end
+local function number(text)
+  local value = text and math.tointeger(tonumber(text))
+  return value and value >= 0 and value or nil
+end
 
 -- "2250000, 50000;w=60, 2250000;w=3600": the limit that is nearest to being reached, then all by the
 -- seconds of their windows.
