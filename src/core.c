@@ -44,6 +44,7 @@ int luaopen_zuora_core(lua_State *L) {
       {"time", time_push},
       {"now", clock_push},
       {"escape", escape_push},
+      {"is_id", id_check},
       {"gunzip", gunzip},
       {"random", random_push},
       {"mkdir", directories_make},

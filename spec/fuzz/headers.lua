@@ -49,9 +49,9 @@ local function check_limits(text)
     lines[LIMITS[at]] = line
   end
   function lines:header(...)
-    local names, values = table.pack(...), {}
-    for i, name in ipairs(names) do values[i] = self[name] end
-    return table.unpack(values, 1, names.n)
+    local wanted, values = table.pack(...), {}
+    for i, name in ipairs(wanted) do values[i] = self[name] end
+    return table.unpack(values, 1, wanted.n)
   end
   noted:note(lines)
   local pause = noted:pause()

@@ -15,6 +15,19 @@ bool text_is_clean(const char *text, size_t length) {
   return true;
 }
 
+bool text_is_id(const char *text, size_t length) {
+  static const char characters[] =
+      "-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  return length > 0 && strspn(text, characters) == length;
+}
+
+int id_check(lua_State *L) {
+  size_t length = 0;
+  const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &length) : "";
+  lua_pushboolean(L, length <= 255 && text_is_id(text, length));
+  return 1;
+}
+
 void field_push(lua_State *L, int table, const char *name) {
   lua_pushstring(L, name);
   lua_rawget(L, table);

@@ -282,8 +282,9 @@ end
 ---@param operation table as core.operations has it
 ---@param parameters table by their wire names
 ---@param options table the user's per-call options
----@param handler table what to make of it. handler:read(response, context) gives a value, or nil, err. Where it is
---- there, handler.shape(body, context) gives the same of the JSON of a success, or nil; handler:prepare(call) comes before each attempt: call.request is what the core is given besides the
+---@param handler table what to make of it. handler:read(response, context) gives a value, or nil, err. Where they are
+--- there, handler.shape(body, context) gives the same of the JSON of a success, or nil: then read is called.
+--- handler:prepare(call) comes before each attempt: call.request is what the core is given besides the
 --- parameters, call.tries counts what has failed before, call.on_wait is called while the response comes. And
 --- handler:recover(call, err) comes after an attempt that failed (call.failure and .class say how, where there
 --- was no whole response): it gives a value all the same, or nil and perhaps another error, and may set

@@ -69,8 +69,7 @@ kinds.count = { function(v) return math.type(v) == "integer" and v >= 0 end, "in
 kinds.positive = { function(v) return math.type(v) == "integer" and v >= 1 end, "integer, 1 or more" }
 kinds.integer = { function(v) return math.type(v) == "integer" end, "integer" }
 kinds.any = { function() return true end, "value", bytes = true }
-kinds.id = { function(v) return type(v) == "string" and #v <= 255 and v:match("^[%w_-]+$") ~= nil end,
-  "id of letters, digits, - and _" }
+kinds.id = { core.is_id, "id of letters, digits, - and _", bytes = true }
 -- A list has no holes, and nothing else.
 local function is_list(v)
   if type(v) ~= "table" then return false end
