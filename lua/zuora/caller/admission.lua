@@ -55,10 +55,11 @@ end
 function admission.wait(self, call, slot)
   repeat
     slot:release()
-    local admitted, err = wait_for_host(self, call)
+    local admitted, err = true, nil
+    if self.rate.holds[call.host] then admitted, err = wait_for_host(self, call) end
     if admitted and call.is_tenants then admitted, err = wait_for_tenant(self, call, slot) end
     if not admitted then return nil, err end
-  until self.rate:held(call.host) == 0
+  until not self.rate.holds[call.host] or self.rate:held(call.host) == 0
   return true
 end
 

@@ -82,7 +82,6 @@ end
 
 -- Credentials are among the default headers of a base: put there again when they have changed.
 function Caller:refresh_headers()
-  if self.header_version == self.credentials.version then return end
   for base in pairs(self.bases) do
     if base ~= "oauth" then
       local headers = self.credentials:headers(base)
@@ -103,15 +102,16 @@ function Caller:try(call, handler, context)
     return nil, err
   end
   if call.is_tenants then
-    self:refresh_headers()
-    call.credentials_version = self.credentials.version
+    local version = self.credentials.version
+    if self.header_version ~= version then self:refresh_headers() end
+    call.credentials_version = version
   end
   call.request.deadline = math.max(0, call.ends_at - self.clock.now())
   local send = operation.send or core[operation.group][operation.name]
   local request <close>, message, name, class = send(self.endpoints, call.parameters, call.request)
   if not request then return nil, no_response(call, message, name, class) end
   slot.request = request
-  self.scheduler:await(request, call.on_wait)
+  self.scheduler:await(request, call.on_wait, slot.task)
   slot.request = nil
   slot:release() -- before the hooks, which may make calls of their own
   if not operation.url then self.rate:note(request) end
@@ -180,10 +180,9 @@ function Caller:problem()
 end
 
 function Caller:check_open(operation)
-  local problem = self:problem()
-  if not problem then return end
+  if not self.closed and not self.scheduler.session:inherited() then return end
   local method = ("client.%s:%s"):format(operation.group, operation.name)
-  check.misuse(("%s: %s"):format(METHODS[method] or method, problem))
+  check.misuse(("%s: %s"):format(METHODS[method] or method, self:problem()))
 end
 
 --- Raises when Zuora does not document the operation for the hosts of this client.
@@ -239,11 +238,8 @@ local function begin(self, operation, parameters, options)
     tries = 0,    -- of them, those that count against `retries`: neither before a new token, nor before a pause
     patience = total, -- seconds of pauses in a row
     ends_at = options.ends_at or self.clock.now() + total,
-    -- of the last attempt
-    failure = nil, class = nil,  -- how it broke off, where there was no whole response
-    refused = nil,               -- it was not sent
-    progressed = nil,            -- it failed, and the call got on all the same
-    credentials_version = nil,
+    -- And of the last attempt: failure, class (how it broke off, where there was no whole response); refused (it was
+    -- not sent); progressed (it failed, and the call got on all the same); credentials_version.
   }
 end
 

@@ -31,8 +31,7 @@ local function read_quotas(limit)
 end
 
 -- Takes note of one limit. Its own text hardly ever changes, and is read only then.
-local function note(self, name, text, remaining)
-  if not (text and remaining) then return nil end
+local function note(self, name, text, remaining, now)
   local limit = self[name]
   if not limit or limit.text ~= text then
     limit = { text = text }
@@ -40,7 +39,7 @@ local function note(self, name, text, remaining)
   end
   remaining = number(remaining)
   if not (limit.limit and remaining) then return nil end
-  limit.remaining, limit.at = remaining, self.now()
+  limit.remaining, limit.at = remaining, now
   self[name] = limit
   return limit
 end
@@ -52,11 +51,12 @@ function Rate:note(request)
     "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "concurrency-limit-limit",
     "concurrency-limit-remaining", "concurrency-limit-type", "x-ratelimit-limit-minute",
     "x-ratelimit-remaining-minute")
-  local budget = note(self, "rate", limit, remaining)
+  local now = self.now()
+  local budget = limit and remaining and note(self, "rate", limit, remaining, now)
   if budget then budget.reset = number(reset) end
-  local concurrency = note(self, "concurrency", most_at_once, left_at_once)
+  local concurrency = most_at_once and left_at_once and note(self, "concurrency", most_at_once, left_at_once, now)
   if concurrency then concurrency.type = type_at_once end
-  note(self, "authentication", of_address, left_of_address)
+  if of_address and left_of_address then note(self, "authentication", of_address, left_of_address, now) end
 end
 
 --- Seconds that the next request should wait. When less than the reserve of the minute's budget is left,

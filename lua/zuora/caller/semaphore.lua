@@ -25,10 +25,9 @@ end }
 --- A slot that is not acquired yet. `request` may be put into it, for as long as it is in flight.
 function Semaphore:slot()
   local scheduler = self.scheduler
-  local task = scheduler:in_task()
-  local _, is_main = coroutine.running()
-  return setmetatable({ semaphore = self, task = task, holder = task or scheduler:context(), is_used = false },
-    (task or is_main) and Slot or Droppable)
+  local task, is_main = scheduler:in_task()
+  return setmetatable({ semaphore = self, task = task, holder = task or scheduler:context(), is_used = false,
+    position = nil, request = nil }, (task or is_main) and Slot or Droppable)
 end
 
 local function hold(self, slot)
@@ -89,9 +88,9 @@ function Slot:release()
   if not self.is_used then return end
   local all = self.semaphore
   self.request = nil
-  all.waiting:remove(self.position, self)
+  if self.position then all.waiting:remove(self.position, self) end
   all.held:put(self, nil)
-  pass_on(all)
+  if all.waiting:peek() then pass_on(all) end
   self.is_used = false
 end
 

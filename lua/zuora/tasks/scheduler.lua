@@ -94,11 +94,12 @@ function Scheduler:active()
 end
 
 -- The task that is running, unless it is where it cannot yield to the scheduler: in a coroutine of its own
--- making, or below a C function (a callback of string.gsub, a variable that is being closed).
+-- making, or below a C function (a callback of string.gsub, a variable that is being closed). Second: is it the main
+-- coroutine?
 function Scheduler:in_task()
-  local thread, closing, current = coroutine.running(), self.closing, self.current
+  local closing, current, thread, is_main = self.closing, self.current, coroutine.running()
   local task = closing and closing.thread == thread and closing or current and current.thread == thread and current
-  return task and coroutine.isyieldable() and task or nil
+  return task and coroutine.isyieldable() and task or nil, is_main
 end
 
 -- Nothing is left that could wake anybody.
@@ -107,10 +108,10 @@ function Scheduler:is_stuck()
 end
 
 -- Waits a little: in a task until woken, else one turn. `target.waiters` is where to be woken from, `at` the time
--- when it ends at the latest; without a target a timer or a request will do it. For a task that was cancelled this is
--- the end.
-function Scheduler:park(target, at)
-  local task = self:in_task()
+-- when it ends at the latest; without a target a timer or a request will do it. `task`: what in_task gives here, where
+-- that is known. For a task that was cancelled this is the end.
+function Scheduler:park(target, at, task)
+  task = task or self:in_task()
   if not task then
     if target and (self:active() or self:is_stuck()) then
       error("this wait could never end: " .. (self:active()
@@ -136,10 +137,12 @@ end
 
 --- Waits until the request has finished.
 ---@param on_wait function|nil called every now and then meanwhile
-function Scheduler:await(request, on_wait)
-  self.awaiting[request] = self:in_task()
+---@param task zuora.Task|nil see park
+function Scheduler:await(request, on_wait, task)
+  task = task or self:in_task()
+  self.awaiting[request] = task
   while not request:finished() do
-    self:park(nil, on_wait and self.clock.now() + SLICE)
+    self:park(nil, on_wait and self.clock.now() + SLICE, task)
     if on_wait then on_wait() end
   end
   self.awaiting[request] = nil
