@@ -333,13 +333,13 @@ Caller.file = download.file
 local LAST_POLL, ONLY_POLL = 2, 30
 
 --- Waits for a record to settle; each poll is a call of its own, with its own retries.
----@param subject table see wait.settle; its `look` takes per-call options
+---@param subject table see wait.settle; its `poll` takes per-call options
 ---@param options table wait.options and per-call options
 ---@return table|nil record, zuora.Error|nil err
 function Caller:wait(subject, options)
-  local poll = subject.look
+  local poll = subject.poll
   local shortest = options.timeout == 0 and ONLY_POLL or LAST_POLL
-  subject.look = function(left)
+  subject.poll = function(left)
     return poll(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
       total_timeout = math.min(options.total_timeout or self.settings.total_timeout, math.max(left, shortest)) }))
   end
