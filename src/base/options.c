@@ -16,9 +16,13 @@ bool text_is_clean(const char *text, size_t length) {
 }
 
 bool text_is_id(const char *text, size_t length) {
-  static const char characters[] =
-      "-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-  return length > 0 && strspn(text, characters) == length;
+  for (size_t i = 0; i < length; i++) {
+    char c = text[i];
+    if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '-' &&
+        c != '_')
+      return false;
+  }
+  return length > 0;
 }
 
 int id_check(lua_State *L) {

@@ -173,9 +173,12 @@ end
 ---@param rules table<string, string>
 ---@return table options
 function check.options(where, options, rules)
-  if options == nil then options = {} end
-  if type(options) ~= "table" then check.fail(where, "options", "table expected, got " .. type(options)) end
   local read = compiled[rules] or compile(rules)
+  if options == nil then
+    options = {}
+    if not read.required[1] then return options end
+  end
+  if type(options) ~= "table" then check.fail(where, "options", "table expected, got " .. type(options)) end
   for name, value in pairs(options) do
     local rule = read.options[name]
     if not rule then check.fail(where, shown(name):gsub('^"(.*)"$', "%1"), "unknown option") end

@@ -61,14 +61,12 @@ function Scheduler:wake_all(waiters)
 end
 
 --- Counts: what came before, and what after.
----@return integer
 function Scheduler:tick()
   self.time = self.time + 1
   return self.time
 end
 
 --- Whose code is running now: a task, or what stands for all code outside of tasks.
----@return table
 function Scheduler:context() return self:active() or self.outside end
 
 --- Whose code this may be in the midst of, and since when: a call may be made in the midst of another one (in a hook
@@ -166,7 +164,6 @@ local function body(task)
 end
 
 --- Starts a task that runs f, in a group; `is_main`: its failure is the group's.
----@return zuora.Task
 function Scheduler:start(f, group, is_main)
   -- Who started it, and when: see lineage.
   local task = setmetatable({ thread = coroutine.create(body), f = f, scheduler = self, group = group,
