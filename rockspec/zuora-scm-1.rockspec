@@ -43,6 +43,7 @@ build = {
         "src/api/operation.c",
         "src/api/operations.c",
         "src/api/send.c",
+        "src/api/success.c",
         "src/base/buffer.c",
         "src/base/class.c",
         "src/base/clock.c",

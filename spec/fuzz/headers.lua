@@ -48,6 +48,11 @@ local function check_limits(text)
     at = at % #LIMITS + 1
     lines[LIMITS[at]] = line
   end
+  function lines:header(...)
+    local wanted, values = table.pack(...), {}
+    for i, name in ipairs(wanted) do values[i] = self[name] end
+    return table.unpack(values, 1, wanted.n)
+  end
   noted:note(lines)
   local pause = noted:pause()
   assert(pause >= 0 and pause <= 60, "an endless pause")

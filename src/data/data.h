@@ -14,6 +14,9 @@ HIDDEN_BEGIN
  * not to be had. */
 void json_open(lua_State *L);
 
+/* Puts the value in the place of the JSON text on top of the stack, as core.decode does; nil: it is none. */
+void json_decode(lua_State *L);
+
 /* Pushes the JSON text of the value at `index`, as core.encode does. */
 void json_encode(lua_State *L, int index);
 
