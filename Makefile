@@ -6,7 +6,7 @@
 # make torture    every allocation and every system call fails once, under sanitizers
 # make fuzz SECONDS=60   made-up inputs for each target of spec/fuzz
 # make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
-# make bench      how fast it is, beside others
+# make bench      how fast it is, beside libcurl and others; WORK=W3: only the works whose names begin so
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
 # make install    DESTDIR= PREFIX=/usr/local
 #
@@ -18,6 +18,7 @@ DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev 
 DEBIAN_PACKAGES_FOR_SPECS = lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas locales
 DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev cppcheck valgrind \
   dpkg-dev python3
+DEBIAN_PACKAGES_FOR_BENCH = nginx-light curl openssl golang python3-pycurl python3-requests nodejs
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, \
   LuaSocket, busted, luacheck, LuaRocks
 
@@ -48,7 +49,7 @@ endif
 
 SOURCES  = $(wildcard src/*.c src/*/*.c)
 HEADERS  = $(wildcard src/*.h src/*/*.h)
-SPEC_SOURCES = $(wildcard spec/*.c spec/torture/*.c spec/fuzz/*.c)
+SPEC_SOURCES = $(wildcard spec/*.c spec/torture/*.c spec/fuzz/*.c spec/bench/floors/*.c)
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 CORE     = $(BUILD)/zuora/core.so
 LUA_FILES = $(shell find lua -name '*.lua')
@@ -57,7 +58,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench lint install clean
+.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -123,7 +124,7 @@ smoke: lint
 
 # What SPECS= names, or all but what measures memory or time, has its own memory counted, or watches by itself.
 SPECS ?= spec
-UNWATCHED = big fairness json fuzz soak torture/memory torture/syscalls torture/hook
+UNWATCHED = bench big fairness json fuzz soak torture/memory torture/syscalls torture/hook
 WATCHED = $(if $(filter spec,$(SPECS)),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
   $(shell find spec -name '*_spec.lua')),$(SPECS))
 
@@ -230,15 +231,35 @@ $(BUILD)/fuzz/lines: $(SOURCES) $(HEADERS) $(FUZZ_HOST) spec/fuzz/replay.c
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_FLAGS) -fprofile-instr-generate -fcoverage-mapping -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
-# The peer and the floor of a bench.
-$(BUILD)/bench/many: spec/bench/many.c
-	@mkdir -p $(@D)
-	$(CC) -std=c11 $(WARNINGS) -Wno-sign-conversion $(CURL_CFLAGS) $(CFLAGS) -o $@ $< $(CURL_LIBS)
+# The floors of the bench, and the one of its peers that is compiled. The Lua modules among them are loaded by name.
+BENCH_BUILT = $(patsubst %,$(BUILD)/bench/%,calls download spent rows.so fetch.so)
 
-# Ratios of one run, side by side; needs nginx.
-bench: all $(BUILD)/bench/many
-	for bench in many simulator results; do \
-	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/$$bench.lua || exit 1; done
+$(BUILD)/bench/%.so: spec/bench/floors/%.c spec/bench/floors/floor.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SHARED) -o $@ $< $(CURL_LIBS)
+
+$(BUILD)/bench/%: spec/bench/floors/%.c spec/bench/floors/floor.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(CURL_LIBS)
+
+$(BUILD)/bench/peer: spec/bench/peers/peer.go
+	@mkdir -p $(@D)
+	go build -o $@ $<
+
+# Two tables of ratios, in a quarter of an hour; WORK=W3 is only what begins so. A peer that is not there is left out.
+WORK ?=
+bench: NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_BENCH)
+bench: deps
+	@$(MAKE) --no-print-directory all bench-floors
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(BUILD)/bench/peer || rm -f $(BUILD)/bench/peer; fi
+	@WORK=$(WORK) LUA=$(LUA) LUA_CPATH_5_4="$(CURDIR)/$(BUILD)/bench/?.so;$$LUA_CPATH_5_4" \
+	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/run.lua
+
+bench-floors: $(BENCH_BUILT)
+
+# How fast the simulator is.
+bench-simulator: all
+	$(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/simulator.lua
 
 # What only specs need. (Bound late: what is preloaded is in programs without Lua, too.)
 $(BUILD)/spec/%.so: spec/%.c Makefile
@@ -255,7 +276,8 @@ lint:
 	for file in $(SOURCES) $(SPEC_SOURCES); do for cc in gcc clang; do \
 	  command -v $$cc >/dev/null || continue; \
 	  $$cc $(ALL_CFLAGS) -Werror -fsyntax-only $$file || exit 1; done; done
-	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES); fi
+	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES) \
+	  spec/bench/floors/*.h; fi
 
 install: all
 	install -d "$(DESTDIR)$(PREFIX)/lib/lua/5.4/zuora"
