@@ -33,7 +33,9 @@ typedef struct Floor {
   bool ended, in_quotes;
   char wanted[COLUMNS_MAX]; /* upvalue of the cell's name; 0: not wanted */
   size_t at, end;           /* of what is left in the text */
-  const uint16_t *cells;    /* known positions */
+  void *map;
+  size_t map_size;
+  const uint16_t *cells; /* known positions */
   size_t cells_left;
   size_t scanned, first,
       last; /* of the separators found: those of the present record, and behind the last */
@@ -93,13 +95,25 @@ static void floor_fill(Floor *floor) {
   }
 }
 
-static void floor_open(Floor *floor, const char *path) {
+/* Outside Lua's memory: a big object in there makes its collector collect at other times. */
+static Floor *floor_open(const char *path) {
+  Floor *floor = malloc(sizeof *floor);
+  need(floor != NULL, "malloc");
   memset(floor, 0, offsetof(Floor, separators));
   floor->fd = open(path, O_RDONLY | O_CLOEXEC);
   need(floor->fd >= 0, path);
   floor_fill(floor);
   floor->columns = 1;
   for (const char *c = floor->text; *c != '\n'; c++) floor->columns += *c == ',';
+  return floor;
+}
+
+/* What an iterator ends with: nothing. */
+static int floor_end(Floor *floor) {
+  if (floor->map != NULL) munmap(floor->map, floor->map_size);
+  close(floor->fd);
+  free(floor);
+  return 0;
 }
 
 static size_t undoubled(const char *text, size_t length, char *out) {
@@ -125,7 +139,7 @@ static void cell_push(lua_State *L, Floor *floor, const char *text, size_t lengt
 static int next_known(lua_State *L) {
   Floor *floor = lua_touserdata(L, lua_upvalueindex(1));
   const bool keyed = floor->wanted[COLUMNS_MAX - 1] != 0;
-  if (floor->cells_left == 0) return 0;
+  if (floor->cells_left == 0) return floor_end(floor);
   floor_fill(floor);
   lua_createtable(L, keyed ? 0 : floor->columns, keyed ? floor->wanted[COLUMNS_MAX - 1] : 0);
   const char *text = floor->text + floor->at;
@@ -160,7 +174,7 @@ static int next_lazy(lua_State *L) {
   if (floor->last - floor->first < columns) {
     floor_fill(floor);
     separators_find(floor);
-    if (floor->last - floor->first < columns) return 0;
+    if (floor->last - floor->first < columns) return floor_end(floor);
   }
   lua_pushvalue(L, lua_upvalueindex(2));
   return 1;
@@ -189,9 +203,8 @@ static int lazy_index(lua_State *L) {
 
 static int rows_index(lua_State *L) {
   FILE *out = fopen(luaL_checkstring(L, 2), "wb");
-  Floor *floor = malloc(sizeof *floor);
-  need(out != NULL && floor != NULL, "positions");
-  floor_open(floor, luaL_checkstring(L, 1));
+  need(out != NULL, "positions");
+  Floor *floor = floor_open(luaL_checkstring(L, 1));
   const size_t columns = (size_t)floor->columns;
   lua_Integer records = -1; /* the header is none */
   for (;;) {
@@ -215,6 +228,7 @@ static int rows_index(lua_State *L) {
     records++;
   }
   need(fclose(out) == 0, "fclose");
+  floor_end(floor);
   lua_pushinteger(L, records);
   return 1;
 }
@@ -223,16 +237,17 @@ static void positions_map(Floor *floor, const char *path) {
   struct stat about;
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   need(fd >= 0 && fstat(fd, &about) == 0, path);
-  const void *map = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-  need(map != MAP_FAILED, "mmap");
-  floor->cells = map;
-  floor->cells_left = (size_t)about.st_size / sizeof(uint16_t);
+  floor->map_size = (size_t)about.st_size;
+  floor->map = mmap(NULL, floor->map_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+  need(floor->map != MAP_FAILED && close(fd) == 0, "mmap");
+  floor->cells = floor->map;
+  floor->cells_left = floor->map_size / sizeof(uint16_t);
 }
 
-/* Pushes the name of each column, and says which are wanted, all if none is named: from the 4th argument on
- * (below the floor, and once more the floor). */
+/* Pushes the name of each column, and says which are wanted: those that are named from the 4th argument on, or all.
+ * (On top of the arguments is the floor.) */
 static int names_push(lua_State *L, Floor *floor, bool keyed) {
-  const int named = lua_gettop(L) - 5;
+  const int named = lua_gettop(L) - 4;
   int pushed = 0;
   luaL_checkstack(L, floor->columns, "names");
   for (int i = 0; i < floor->columns; i++) {
@@ -253,10 +268,10 @@ static int names_push(lua_State *L, Floor *floor, bool keyed) {
   return pushed;
 }
 
-static void lazy_push(lua_State *L, Floor *floor, int self) {
+static void lazy_push(lua_State *L, Floor *floor) {
   lua_newuserdatauv(L, 0, 0);
   lua_createtable(L, 0, 1);
-  lua_pushvalue(L, self);
+  lua_pushlightuserdata(L, floor);
   lua_createtable(L, 0, floor->columns);
   for (int i = 0; i < floor->columns; i++) {
     size_t length, start = cell_find(floor, (size_t)i, &length);
@@ -271,13 +286,11 @@ static void lazy_push(lua_State *L, Floor *floor, int self) {
 
 static int rows_open(lua_State *L) {
   const char *form = luaL_checkstring(L, 3);
-  Floor *floor = lua_newuserdatauv(L, sizeof *floor, 0);
-  const int self = lua_gettop(L);
-  floor_open(floor, luaL_checkstring(L, 1));
-  lua_pushvalue(L, self);
+  Floor *floor = floor_open(luaL_checkstring(L, 1));
+  lua_pushlightuserdata(L, floor);
   if (strcmp(form, "lazy") == 0) {
     separators_find(floor);
-    lazy_push(L, floor, self); /* and the header is the present row */
+    lazy_push(L, floor); /* and the header is the present row */
     lua_pushcclosure(L, next_lazy, 2);
     return 1;
   }
