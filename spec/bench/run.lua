@@ -42,8 +42,8 @@ local function print_heading(found, missing, names)
   local versions = { core.version, output_of(LUA .. " -v"):match "^Lua [%d.]+", "lua-cjson " .. require "cjson"._VERSION,
     output_of("PATH=$PATH:/usr/sbin; nginx -v 2>&1"):match "nginx/[%d.]+" }
   for _, name in ipairs(names) do
-    local version = found[name].version:gsub("^go", ""):gsub("^v", "")
-    if version ~= "." then versions[#versions + 1] = name .. " " .. version end
+    local version = found[name].version
+    if version then versions[#versions + 1] = name .. " " .. version end
   end
   print(("%s, %s processors; %s, Linux %s, %s."):format(output_of "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1",
     output_of "nproc", output_of ". /etc/os-release && echo $PRETTY_NAME", output_of "uname -r", os.date "%Y-%m-%d"))
