@@ -49,7 +49,10 @@ function begin() {
 async function all(client, count, inFlight) {
   let next = 1, sum = 0;
   async function work() {
-    while (next <= count) sum += await job(client, next++);
+    while (next <= count) {
+      const number = await job(client, next++);
+      sum += number;
+    }
   }
   await Promise.all(Array.from({ length: inFlight }, work));
   return sum;
