@@ -81,13 +81,12 @@ function works.waiting(loops, base, jobs, pause)
   end)
 end
 
-function works.files(loops, base, ca, encoding, connections, directory, ...)
+-- It asks for gzip by itself: what is not packed on the server comes as it is.
+function works.files(loops, base, ca, _, connections, directory, ...)
   local client <close> = new_client(base, ca, { max_connections = connections })
-  -- To go on with a file later is to ask for it as it is.
-  local options = { resume = encoding == "-" }
   local done = loops.measure()
   local results = assert(client:map({ ... }, function(name)
-    return client.files:download(name, directory .. "/" .. name, options)
+    return client.files:download(name, directory .. "/" .. name)
   end, { concurrency = connections }))
   local bytes, records = 0, 0
   for i = 1, results.n do bytes, records = bytes + results[i].bytes, records + results[i].records end
