@@ -246,14 +246,16 @@ $(BUILD)/bench/peer: spec/bench/peers/peer.go
 	@mkdir -p $(@D)
 	go build -o $@ $<
 
-# Two tables of ratios, in a quarter of an hour; WORK=W3 is only what begins so. A peer that is not there is left out.
+# Two tables of ratios, in a quarter of an hour; WORK=W3 is only what begins so, ROUNDS=1 a first
+# look. A peer that is not there is left out.
 WORK ?=
+ROUNDS ?=
 bench: NEEDED = $(DEBIAN_PACKAGES) nginx-light
 bench: deps
 	@$(MAKE) --no-print-directory deps NEEDED="$(DEBIAN_PACKAGES_FOR_BENCH)" || echo "not all peers can be installed"
 	@$(MAKE) -s --no-print-directory all bench-floors
 	@if command -v go >/dev/null; then $(MAKE) -s --no-print-directory $(BUILD)/bench/peer || rm -f $(BUILD)/bench/peer; fi
-	@WORK=$(WORK) LUA=$(LUA) LUA_CPATH_5_4="$(CURDIR)/$(BUILD)/bench/?.so;$$LUA_CPATH_5_4" \
+	@WORK=$(WORK) ROUNDS=$(ROUNDS) LUA=$(LUA) LUA_CPATH_5_4="$(CURDIR)/$(BUILD)/bench/?.so;$$LUA_CPATH_5_4" \
 	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/run.lua
 
 bench-floors: $(BENCH_BUILT)

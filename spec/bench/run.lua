@@ -2,6 +2,7 @@
 -- all have done the same work.
 --
 --   lua5.4 spec/bench/run.lua            WORK=W3: only the works whose names begin so
+--                                        ROUNDS=1: for a first look
 --                                        BENCH=small: tiny sizes, one round, no peers: does the bench still work?
 
 local data = require "spec.bench.data"
@@ -40,7 +41,8 @@ end
 local function print_heading(found, missing, names)
   local core = require "zuora.core"
   local versions = { core.version, output_of(LUA .. " -v"):match "^Lua [%d.]+", "lua-cjson " .. require "cjson"._VERSION,
-    output_of("PATH=$PATH:/usr/sbin; nginx -v 2>&1"):match "nginx/[%d.]+" }
+    "nginx " .. (output_of "PATH=$PATH:/usr/sbin; nginx -v 2>&1":match "nginx/([%d.]+)" or "?") }
+  if output_of "ldd build/zuora/core.so | grep libisal" ~= "" then table.insert(versions, 2, "ISA-L") end
   for _, name in ipairs(names) do
     local version = found[name].version
     if version then versions[#versions + 1] = name .. " " .. version end
@@ -133,6 +135,7 @@ end
 local function main()
   local began = require "zuora.core".now()
   local sizes = SIZES[small and "small" or "full"]
+  sizes.rounds.all = math.tointeger(os.getenv "ROUNDS") or sizes.rounds.all
   local directory = "build/bench/" .. (small and "small" or "full")
   local made = data.make(directory, sizes)
   local greatest = sizes.rows[#sizes.rows]
@@ -172,7 +175,8 @@ local function main()
   os.execute(("rm -rf %s/out"):format(directory))
   print(("\nCPU time of the client's process (and the wall's clock); medians of %d rounds in turn, of the others %d; the ratio "
     .. "is the median of each round's. %d runs repeated because more than 8 %% of the processors was stolen, %d kept. %.0f s.")
-    :format(sizes.rounds.all, sizes.rounds.peers, measure.repeated, measure.disturbed, require "zuora.core".now() - began))
+    :format(sizes.rounds.all, math.min(sizes.rounds.all, sizes.rounds.peers),
+      measure.repeated, measure.disturbed, require "zuora.core".now() - began))
 end
 
 main()
