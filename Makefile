@@ -6,7 +6,7 @@
 # make torture    every allocation and every system call fails once, under sanitizers
 # make fuzz SECONDS=60   made-up inputs for each target of spec/fuzz
 # make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
-# make bench      how fast it is, beside others
+# make bench      how fast it is, beside libcurl and others; WORK=W3: only the works whose names begin so
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
 # make doc        the manual page, by help2man
 # make install    DESTDIR= PREFIX=/usr/local
@@ -20,6 +20,7 @@ DEBIAN_PACKAGES_FOR_DOC = help2man
 DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv \
   lua-cqueues lua-copas locales clang cppcheck valgrind
 DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3
+DEBIAN_PACKAGES_FOR_BENCH = curl golang python3-pycurl python3-requests nodejs
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, argparse, \
   help2man, LuaSocket, busted, luacheck, LuaRocks
 
@@ -50,7 +51,7 @@ endif
 
 SOURCES  = $(wildcard src/*.c src/*/*.c)
 HEADERS  = $(wildcard src/*.h src/*/*.h)
-SPEC_SOURCES = $(wildcard spec/*.c spec/torture/*.c spec/fuzz/*.c)
+SPEC_SOURCES = $(wildcard spec/*.c spec/torture/*.c spec/fuzz/*.c spec/bench/floors/*.c)
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 CORE     = $(BUILD)/zuora/core.so
 LUA_FILES = $(shell find lua -name '*.lua')
@@ -59,7 +60,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench lint install clean
+.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -127,7 +128,7 @@ smoke: lint check-cppcheck
 
 # What SPECS= names, or all but what measures memory or time, has its own memory counted, or watches by itself.
 SPECS ?= spec
-UNWATCHED = cli/start big fairness fuzz soak torture/memory torture/syscalls torture/hook
+UNWATCHED = cli/start bench big fairness fuzz soak torture/memory torture/syscalls torture/hook
 ALL_SPECS = $(filter spec,$(SPECS))
 WATCHED = $(if $(ALL_SPECS),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
   $(shell find spec -name '*_spec.lua')),$(SPECS))
@@ -254,15 +255,38 @@ $(BUILD)/fuzz/lines: $(SOURCES) $(HEADERS) $(FUZZ_HOST) spec/fuzz/replay.c
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_FLAGS) -fprofile-instr-generate -fcoverage-mapping -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
-# The peer and the floor of a bench.
-$(BUILD)/bench/many: spec/bench/many.c
-	@mkdir -p $(@D)
-	$(CC) -std=c11 $(WARNINGS) -Wno-sign-conversion $(CURL_CFLAGS) $(CFLAGS) -o $@ $< $(CURL_LIBS)
+# The floors of the bench, and the one of its peers that is compiled. The Lua modules among them are loaded by name.
+BENCH_BUILT = $(patsubst %,$(BUILD)/bench/%,calls download spent rows.so fetch.so)
 
-# Ratios of one run, side by side; needs nginx.
-bench: all $(BUILD)/bench/many
-	for bench in many simulator results; do \
-	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/$$bench.lua || exit 1; done
+$(BUILD)/bench/%.so: spec/bench/floors/%.c spec/bench/floors/floor.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SHARED) -o $@ $< $(CURL_LIBS)
+
+$(BUILD)/bench/%: spec/bench/floors/%.c spec/bench/floors/floor.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(CURL_LIBS)
+
+$(BUILD)/bench/peer: spec/bench/peers/peer.go
+	@mkdir -p $(@D)
+	go build -o $@ $<
+
+# Two tables of ratios, in a quarter of an hour; WORK=W3 is only what begins so, ROUNDS=1 a first
+# look. A peer that is not there is left out.
+WORK ?=
+ROUNDS ?=
+bench: NEEDED = $(DEBIAN_PACKAGES) nginx-light
+bench: deps
+	@$(MAKE) --no-print-directory deps NEEDED="$(DEBIAN_PACKAGES_FOR_BENCH)" || echo "not all peers can be installed"
+	@$(MAKE) -s --no-print-directory all bench-floors
+	@if command -v go >/dev/null; then $(MAKE) -s --no-print-directory $(BUILD)/bench/peer || rm -f $(BUILD)/bench/peer; fi
+	@WORK=$(WORK) ROUNDS=$(ROUNDS) LUA=$(LUA) LUA_CPATH_5_4="$(CURDIR)/$(BUILD)/bench/?.so;$$LUA_CPATH_5_4" \
+	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/run.lua
+
+bench-floors: $(BENCH_BUILT)
+
+# How fast the simulator is.
+bench-simulator: all
+	$(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/simulator.lua
 
 $(BUILD)/spec/torture/syscalls.so: spec/torture/rule.h
 $(BUILD)/spec/torture/memory $(BUILD)/spec/failing.so $(BUILD)/spec/wiped.so: spec/allocator.h

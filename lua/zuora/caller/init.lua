@@ -136,7 +136,7 @@ function Caller:report(call, response)
     request_id = self:masked(response.headers["zuora-request-id"]),
     track_id = self:masked(response.headers["zuora-track-id"]),
     seconds = response.seconds, bytes = response.bytes }
-  if self.settings.on_response then info.body = trace.body(self, operation, response) end
+  if self.settings.on_response then info.body = trace.body(self, call.operation, response) end
   self:log("%s: HTTP %d, %d bytes, %.3f s", call.name, info.status, info.bytes, info.seconds)
   self:call_hook("on_response", info)
 end
