@@ -48,4 +48,13 @@ describe("the bench", function()
       assert.equal(ours, floor)
     end
   end)
+
+  it("has one of its runs in the README, whole", function()
+    local run = support.read "README.md":match "\n<!%-%- make bench %-%->\n(.-)<!%-%- end of make bench %-%->\n"
+    assert.is_string(run)
+    local seen = {}
+    for id in run:gmatch "\n| (W%w+) [^|]+| [%d.]+ %(" do seen[id] = (seen[id] or 0) + 1 end
+    assert.same(TABLE, seen)
+    assert.matches("\n| growth, ", run, nil, true)
+  end)
 end)

@@ -41,7 +41,7 @@ end
 local function print_heading(found, missing, names)
   local core = require "zuora.core"
   local versions = { core.version, output_of(LUA .. " -v"):match "^Lua [%d.]+", "lua-cjson " .. require "cjson"._VERSION,
-    "nginx " .. (output_of "PATH=$PATH:/usr/sbin; nginx -v 2>&1":match "nginx/([%d.]+)" or "?") }
+    "nginx " .. (output_of "{ PATH=$PATH:/usr/sbin; nginx -v 2>&1; }":match "nginx/([%d.]+)" or "?") }
   if output_of "ldd build/zuora/core.so | grep libisal" ~= "" then table.insert(versions, 2, "ISA-L") end
   for _, name in ipairs(names) do
     local version = found[name].version
