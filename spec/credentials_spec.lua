@@ -299,8 +299,8 @@ describe("the life of a token", function()
   end
 
   local function ask(own)
-    assert.is_true(own.prepare { deadline = 100 })
-    assert.matches("^Bearer t%d+$", own.header().Authorization)
+    assert.is_true(own:prepare(100))
+    assert.matches("^Bearer t%d+$", own:headers().Authorization)
   end
 
   it("is what is said of it, and no madness", function()

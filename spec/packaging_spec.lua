@@ -89,7 +89,7 @@ describe("the tree", function()
       assert.is_string(support.read("spec/cli/" .. name .. "_spec.lua"), name)
     end
     for _, path in ipairs(files "find lua/zuora -name '*.lua' -not -path '*/simulator/*' -not -path '*/cli/*'") do
-      local name = path:match("([%w]+)%.lua$")
+      local name = path:match("([%w_]+)%.lua$")
       if name ~= "init" and name ~= "meta" then
         assert.is_string(support.read("spec/" .. name .. "_spec.lua"), name)
       end

@@ -25,7 +25,6 @@ describe("core.session", function()
     assert.equal("abc", response.headers["zuora-track-id"])
     assert.matches("Authentication error", response.body)
     assert.equal(#response.body, response.bytes)
-    assert.is_true(response.framed)
     assert.is_false(response.to_sink)
   end)
 
@@ -137,16 +136,17 @@ describe("core.session", function()
     assert.is_true(name == "LENGTHS" or name == "WEIRD_SERVER_REPLY", name)
   end)
 
-  it("knows a body that only the end of the connection delimits", function()
-    sim:fault { kind = "unframed" }
-    assert.is_false(assert(get {}).framed)
-  end)
-
-  it("takes only chunks and lengths for a proof that the body is whole", function()
-    sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nabc" }
-    assert.is_false(assert(get {}).framed)
-    sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" }
-    assert.is_true(assert(get {}).framed)
+  it("takes only chunks and lengths for a proof that a file is whole", function()
+    local path = support.scratch "framed" .. "/file"
+    local function failure(raw)
+      sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\n" .. raw }
+      local sink <close> = core.sink { path = path }
+      return (select(3, get { sink = sink }))
+    end
+    assert.equal("UNFRAMED", failure "\r\nabc")
+    assert.equal("UNFRAMED", failure "Transfer-Encoding: identity\r\n\r\nabc")
+    assert.is_nil(failure "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+    assert.is_nil(failure "Content-Length: 3\r\n\r\nabc")
   end)
 
   it("does not take headers that break off for headers that end", function()

@@ -38,7 +38,7 @@ int luaopen_zuora_core(lua_State *L) {
       {"rows", rows_new},
       {"filter", filter_new},
       {"endpoints", endpoints_new},
-      {"request", call_request},
+      {"request", target_send},
       {"time", time_push},
       {"now", clock_push},
       {"escape", escape_push},

@@ -99,7 +99,7 @@
 ---@field retryable boolean
 ---@field operation? string "reportruns.get"
 ---@field record? zuora.ReportRun|zuora.Job|zuora.QueryJob the last state seen, of a wait
----@field cause? zuora.Error of a timeout: why the last look failed
+---@field cause? zuora.Error of a timeout: why the last poll failed
 
 --- What `zuora.new` takes. Exactly one kind of credentials.
 ---@class zuora.Options

@@ -326,7 +326,7 @@ local world = require "spec.faults.world"
         session:step(0.001)
       end
       assert(request:response())
-      assert(sink:bytes() == size and sink:finish(path))
+      assert(sink:bytes() == size and sink:publish(path))
       local file <close> = assert(io.open(path))
       assert(file:seek "end" == size)
       os.remove(w:path "file")

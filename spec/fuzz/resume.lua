@@ -107,7 +107,7 @@ local function check_retry_after(text, response)
 end
 
 local function check_whole(sink, expected)
-  local ok = pcall(sink.finish, sink)
+  local ok = pcall(sink.publish, sink)
   if not ok then return false end
   local content = read(PATH)
   os.remove(PATH)

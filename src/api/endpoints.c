@@ -1,11 +1,11 @@
 /*
- * Endpoints: where the calls of one client go. They are the session, a base URL for each family
- * of paths, the headers that stand for each base (credentials, say; replaced when a token is
- * renewed), and defaults for every exchange.
+ * Endpoints: where the requests of one client go. They are the session, a base URL for each family of
+ * paths, the default headers of each base (credentials, say; replaced when a token is renewed), and the
+ * default options of every request.
  */
 #include "api.h"
 
-/* endpoints:headers(base, { [name] = value }) sets the standing headers of a base. */
+/* endpoints:headers(base, { [name] = value }) sets the default headers of a base. */
 static int endpoints_set_headers(lua_State *L) {
   luaL_checkudata(L, 1, ENDPOINTS_CLASS);
   luaL_checktype(L, 2, LUA_TSTRING);
@@ -22,7 +22,7 @@ static int endpoints_set_headers(lua_State *L) {
   return 0;
 }
 
-/* Pushes a copy of the table on top of the stack in its place: what was checked must not change. */
+/* Replaces the table on top of the stack by a copy: what was checked must not change. */
 static void table_copy(lua_State *L) {
   lua_newtable(L);
   lua_pushnil(L);
@@ -34,7 +34,6 @@ static void table_copy(lua_State *L) {
   lua_remove(L, -2);
 }
 
-/* The base URLs must be plain text: strings for strings. */
 static void bases_check(lua_State *L, int bases) {
   lua_pushnil(L);
   while (lua_next(L, bases)) {
@@ -63,7 +62,7 @@ int endpoints_new(lua_State *L) {
   char nothing = 0;
   options_read(L, 1, endpoints_options, &nothing);
   Endpoints *endpoints = lua_newuserdatauv(L, sizeof *endpoints, ENDPOINTS_USERVALUES);
-  exchange_init(&endpoints->defaults);
+  request_options_init(&endpoints->defaults);
   luaL_setmetatable(L, ENDPOINTS_CLASS);
 
   lua_getfield(L, 1, "session");

@@ -14,25 +14,25 @@
 #include <sys/random.h>
 #endif
 
-/* There are two functions of the name strerror_r: one returns the text, the other a number and puts the
- * text into the room. */
-static const char *text_given(const char *text, const char *room) {
+/* There are two functions of the name strerror_r: glibc's returns the text, that of POSIX writes it into the
+ * room, and returns a number. */
+static const char *text_returned(const char *text, const char *room) {
   (void)room;
   return text;
 }
 
-static const char *text_put(int failed, const char *room) {
+static const char *text_written(int failed, const char *room) {
   return failed == 0 ? room : "unknown error";
 }
 
 const char *errno_push(lua_State *L, int number) {
   char room[128] = "";
   return lua_pushstring(L, _Generic(strerror_r(0, room, sizeof room),
-                                    char *: text_given,
-                                    int: text_put)(strerror_r(number, room, sizeof room), room));
+                                    char *: text_returned,
+                                    int: text_written)(strerror_r(number, room, sizeof room), room));
 }
 
-/* 0, or an errno. It is well when it is there. */
+/* 0, also when it is there already, or an errno. */
 static int directory_make(const char *path) {
   struct stat status;
   if (mkdir(path, 0777) == 0) return 0;
@@ -45,19 +45,19 @@ int directories_make(lua_State *L) {
   size_t length;
   const char *path = luaL_checklstring(L, 1, &length);
   luaL_argcheck(L, length > 0 && strlen(path) == length, 1, "path expected");
-  char *part = lua_newuserdatauv(L, length + 1, 0);
-  memcpy(part, path, length + 1);
+  char *parent = lua_newuserdatauv(L, length + 1, 0);
+  memcpy(parent, path, length + 1);
   for (size_t i = 1; i <= length; i++) {
-    if (part[i] != '/' && part[i] != '\0') continue;
-    part[i] = '\0';
-    int error = directory_make(part);
+    if (parent[i] != '/' && parent[i] != '\0') continue;
+    parent[i] = '\0';
+    int error = directory_make(parent);
     if (error != 0) {
       const char *text = errno_push(L, error);
       lua_pushnil(L);
-      lua_pushfstring(L, "%s: %s", part, text);
+      lua_pushfstring(L, "%s: %s", parent, text);
       return 2;
     }
-    part[i] = path[i];
+    parent[i] = path[i];
   }
   lua_pushboolean(L, 1);
   return 1;

@@ -6,9 +6,7 @@
 
 #include "../base/base.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
 /* --- json.c ----------------------------------------------------------------------------------- */
 
@@ -96,8 +94,6 @@ int time_push(lua_State *L); /* core.time */
 void rows_open(lua_State *L);
 int rows_new(lua_State *L);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

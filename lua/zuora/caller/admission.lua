@@ -15,11 +15,11 @@ local function left(self, call) return call.ends_at - self.clock.now() end
 
 local function sleep(self, operation, call, seconds, why)
   self:log("%s: %s; sent in %.2f s", call.name, why, seconds)
-  self.loop:sleep(seconds)
+  self.scheduler:sleep(seconds)
   self:check_open(operation)
 end
 
--- A call whose time would be over before the pause is fails at once.
+-- A call whose time would be over before the pause fails at once.
 local function wait_for_host(self, operation, call)
   local host = self:host(operation)
   local pause = self.rate:held(host)
@@ -35,7 +35,7 @@ local function wait_for_host(self, operation, call)
   return true
 end
 
--- While the budget is nearly gone; a call whose time would be over by then takes its chance at once.
+-- Waits while little of the minute's budget is left; a call whose time would be over by then goes out at once.
 local function wait_for_budget(self, operation, call)
   local pause = self.rate:pause()
   if pause > 0 and pause < left(self, call) then
@@ -43,12 +43,13 @@ local function wait_for_budget(self, operation, call)
   end
 end
 
--- The slot comes after the token: who waits for it holds none that its fetching, or another call, could need.
+-- The slot comes after the token: a call that waits for the token holds no slot that the token's call, or another one,
+-- could need.
 local function wait_for_tenant(self, operation, call, slot)
   wait_for_budget(self, operation, call)
-  local ready, err = self.credentials.prepare { deadline = left(self, call), retries = call.retries }
+  local ready, err = self.credentials:prepare(left(self, call), call.retries)
   if not ready then return nil, err end
-  if not slot:take(left(self, call)) then
+  if not slot:acquire(left(self, call)) then
     return nil, error_value.new { kind = "timeout", curl = "QUEUED", not_retried = "deadline",
       message = ("the deadline passed while %d other requests were in flight (concurrency_limit)"):format(
         self.settings.concurrency_limit) }
@@ -57,12 +58,12 @@ local function wait_for_tenant(self, operation, call, slot)
   return true
 end
 
---- Waits until a request may go out. While it waits for one thing, its host may ask for a (longer) pause: then all
--- begins anew, so that of a thousand calls no more are refused than were in flight.
+--- Waits until a request may go out. While it waits for one thing, its host may ask for a (longer) pause: then it
+-- starts over, so that of a thousand calls no more are refused than were in flight.
 ---@param self table the caller
 ---@param operation table
 ---@param call table name, ends_at, retries
----@param slot table|nil taken in the end; nil: it is no call to the tenant
+---@param slot table|nil acquired in the end; nil: it is no call to the tenant
 ---@return true|nil admitted, zuora.Error|nil err
 function admission.wait(self, operation, call, slot)
   local host = self:host(operation)

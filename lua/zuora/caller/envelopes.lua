@@ -56,7 +56,7 @@ function envelopes.reasons(list)
   return reasons[1] and reasons or nil
 end
 
--- Without any of these an answer tells of no failure.
+-- Without any of these a response tells of no failure.
 local SIGNS = { "reasons", "Errors", "errors", "error", "code", "errorCode", "faultcode", "message", "errorMessage",
   "faultstring", "error_description" }
 
@@ -69,7 +69,7 @@ local function has_sign(body)
 end
 
 --- What is said of a failure that does not say why.
-envelopes.UNTOLD = "the answer says that the call failed, and not why"
+envelopes.NO_REASON = "the answer says that the call failed, and not why"
 
 -- An envelope in JSON: nil when there is no failure in it.
 local function json_failure(body)
@@ -95,7 +95,7 @@ local function json_failure(body)
   local message = first.message or message_text(body.message) or message_text(body.errorMessage)
     or message_text(body.faultstring) or message_text(body.error_description) or message_text(inner.message)
     or message_text(body.error) or words
-  if not (code or message) then return envelopes.is_refusal(body) and { message = envelopes.UNTOLD } or nil end
+  if not (code or message) then return envelopes.is_refusal(body) and { message = envelopes.NO_REASON } or nil end
   return { code = code, message = message or ("code " .. code), reasons = reasons,
     process_id = message_text(body.processId), request_id = message_text(body.requestId) }
 end
@@ -149,7 +149,7 @@ function envelopes.read(text)
   local first = text:sub(at, at)
   if first == "<" then return nil, xml_failure(text) end
   if first ~= "{" and first ~= "[" then return nil end
-  -- JSON has no byte order mark: such an answer is none. The failure behind it is told all the same.
+  -- JSON has no byte order mark: such a response is none. The failure behind it is told all the same.
   local marked = text:sub(1, at - 1):find(MARK, 1, true)
   local value, problem = core.decode(marked and text:sub(at) or text)
   if marked then return nil, json_failure(value), "it begins with a byte order mark" end
@@ -184,7 +184,7 @@ local function cut_failure(text)
   local refused = text:find '"[sS]uccess"%s*:%s*"?false' or text:find '"reasons"%s*:%s*%['
     or text:find '"errorCode"%s*:' and text:find '"message"%s*:'
   if not refused then return nil end
-  return { message = message_text(text:match '"message"%s*:%s*"([^"]+)"') or envelopes.UNTOLD,
+  return { message = message_text(text:match '"message"%s*:%s*"([^"]+)"') or envelopes.NO_REASON,
     code = text:match '"errorCode"%s*:%s*"?([A-Za-z0-9_.-]+)' or text:match '"code"%s*:%s*"?([A-Za-z0-9_.-]+)' }
 end
 

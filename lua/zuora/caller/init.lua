@@ -1,4 +1,4 @@
---- One call seen through: a token, the request, its answer; and again, where again is safe.
+--- One call seen through: a token, the request, its response; and another attempt, where that is safe.
 
 local admission = require "zuora.caller.admission"
 local calls = require "zuora.caller.calls"
@@ -23,8 +23,8 @@ caller.options = {
 caller.file_options = check.rules(caller.options, { on_progress = "function" })
 caller.keyed_options = check.rules(caller.options, { idempotency_key = "idempotency_key" })
 
---- What a child made by fork is told that uses its parent's client.
-caller.INHERITED = "this client belongs to the process that made it: a child made by fork must make its own"
+-- What a child made by fork is told that uses its parent's client.
+local INHERITED = "this client belongs to the process that made it: a child made by fork must make its own"
 
 local Caller = {}
 Caller.__index = Caller
@@ -41,8 +41,8 @@ end
 local OWN_KIND = { TOO_LARGE = "too_large", FILE = "file", CODED = "http", DEADLINE = "timeout",
   CANCELLED = "cancelled", CLOSED = "cancelled" }
 
--- No answer came, or none that is whole (then its status may be known).
-local function no_answer(self, operation, attempt, message, name, class, status)
+-- No response came, or none that is whole (then its status may be known).
+local function no_response(self, operation, attempt, message, name, class, status)
   attempt.failure, attempt.class = name, class
   local kind = OWN_KIND[name] or class == "incomplete" and "incomplete" or "transport"
   if kind == "transport" or kind == "timeout" then
@@ -57,8 +57,8 @@ end
 ---@return string
 function Caller:host(operation) return hosts.authority(operation.url or self.bases[operation.base]) end
 
--- What is in it may be a server's: an id, a code.
-function Caller:tell(hook, info)
+-- Calls a function of the user's. What it is told may be a server's: an id, a code.
+function Caller:call_hook(hook, info)
   if not self.settings[hook] then return end
   for name, value in pairs(info) do
     if type(value) == "string" then info[name] = error_value.clean(value) end
@@ -70,7 +70,7 @@ function Caller:log(...)
   if self.settings.log then self.settings.log(error_value.clean((...):format(select(2, ...)))) end
 end
 
--- The headers of this call alone; false: without the standing one. A host that is not Zuora's gets none.
+-- The headers of this call alone; false: without the default one. A host that is not Zuora's gets none.
 function Caller:headers(operation, options)
   local headers = {}
   if operation.url then return headers end
@@ -87,13 +87,13 @@ function Caller:headers(operation, options)
   return headers
 end
 
--- Credentials are part of a base's standing headers: put there again when they have changed.
+-- Credentials are among the default headers of a base: put there again when they have changed.
 function Caller:refresh_headers()
   if self.header_version == self.credentials.version then return end
   for base in pairs(self.bases) do
     if base ~= "oauth" then
-      local headers = self.credentials.header(base)
-      self.endpoints:headers(base, check.rules(self.standing[base] or {}, headers))
+      local headers = self.credentials:headers(base)
+      self.endpoints:headers(base, check.rules(self.default_headers[base] or {}, headers))
     end
   end
   self.header_version = self.credentials.version
@@ -105,7 +105,7 @@ local DROPPED = { __gc = function(guard)
   if guard.request then guard.request:cancel() end
 end }
 
--- One attempt. Returns what the handler makes of the answer, or nil, err.
+-- One attempt. Returns what the handler makes of the response, or nil, err.
 function Caller:try(operation, call, attempt, handler)
   local slot <close> = admission.is_tenants(operation) and self.semaphore:slot() or nil
   local _ <close> = slot -- see the top of tasks/scheduler.lua
@@ -119,18 +119,18 @@ function Caller:try(operation, call, attempt, handler)
     attempt.credentials_version = self.credentials.version
   end
   attempt.request.deadline = math.max(0, call.ends_at - self.clock.now())
-  if self.settings.on_request then self:tell("on_request", trace.request(self, operation, call)) end
+  if self.settings.on_request then self:call_hook("on_request", trace.request(self, operation, call)) end
   local send = operation.send or core[operation.group][operation.name]
   local request <close>, message, name, class = send(self.endpoints, call.parameters, attempt.request)
-  if not request then return nil, no_answer(self, operation, attempt, message, name, class) end
+  if not request then return nil, no_response(self, operation, attempt, message, name, class) end
   local guard = slot or setmetatable({}, DROPPED)
   guard.request = request
-  self.loop:await(request, attempt.on_wait)
+  self.scheduler:await(request, attempt.on_wait)
   guard.request = nil
   if slot then slot:release() end -- before the hooks, which may make calls of their own
   local response, status
   response, message, name, class, status = request:response()
-  if not response then return nil, no_answer(self, operation, attempt, message, name, class, status) end
+  if not response then return nil, no_response(self, operation, attempt, message, name, class, status) end
   self:note_response(operation, call, response)
   response.mask = function(text) return self:masked(text) end
   return handler:read(response)
@@ -144,7 +144,7 @@ function Caller:note_response(operation, call, response)
     seconds = response.seconds, bytes = response.bytes }
   if self.settings.on_response then info.body = trace.body(self, operation, response) end
   self:log("%s: HTTP %d, %d bytes, %.3f s", call.name, info.status, info.bytes, info.seconds)
-  self:tell("on_response", info)
+  self:call_hook("on_response", info)
 end
 
 -- Where passwords are refused today, say where they are taken.
@@ -152,7 +152,7 @@ function Caller:explain(operation, err)
   if err.kind == "auth" and operation.base == "reporting" and self.settings.by_password and not self.settings.legacy
   then
     err.message = err.message
-      .. "; for user name and password use the older Reporting hosts: zuora.new { legacy = true }"
+      .. "; for user name and password use the legacy Reporting hosts: zuora.new { legacy = true }"
   end
 end
 
@@ -161,7 +161,7 @@ local FROM_OUTSIDE = { "message", "body", "code", "process_id", "request_id", "t
 
 -- Should a server have sent a secret back, it goes no further; nor does a link that bears its own signature.
 function Caller:masked(text)
-  return text and mask.links(mask.text(self.credentials.mask(text), self.proxy_secrets))
+  return text and mask.links(mask.text(self.credentials:mask(text), self.proxy_secrets))
 end
 
 function Caller:mask(err)
@@ -175,16 +175,21 @@ end
 function Caller:may_renew(err, call, attempt)
   if err.status ~= 401 or call.renewed or not attempt.credentials_version then return false end
   call.renewed = true
-  return self.credentials.renew(attempt.credentials_version)
+  return self.credentials:renew(attempt.credentials_version)
 end
 
 -- What the user calls an operation that has no method of its own name.
 local METHODS = { ["client.files:get"] = "client.files:download", ["client.queries:result"] = "client.queries:download",
   ["client.client:request"] = "client:request" }
 
+--- Why the client cannot be used any more; nil: it can.
+---@return string|nil
+function Caller:problem()
+  return self.closed and "attempt to use a closed client" or self.scheduler.session:inherited() and INHERITED or nil
+end
+
 function Caller:check_open(operation)
-  local problem = self.closed and "attempt to use a closed client"
-    or self.loop.session:inherited() and caller.INHERITED
+  local problem = self:problem()
   if not problem then return end
   local method = ("client.%s:%s"):format(operation.group, operation.name)
   check.misuse(("%s: %s"):format(METHODS[method] or method, problem))
@@ -201,7 +206,7 @@ function Caller:check_offered(where, operation)
   -- Whoever gives a base URL of their own knows what is there.
   if operation.hosts == "both" or not self.families[base] or self.families[base] == operation.hosts then return end
   check.misuse(("%s: Zuora documents this for the %s hosts only: zuora.new { legacy = %s }"):format(where,
-    operation.hosts == "legacy" and "older Reporting" or "REST", tostring(operation.hosts == "legacy")))
+    operation.hosts == "legacy" and "legacy Reporting" or "REST", tostring(operation.hosts == "legacy")))
 end
 
 --- What a call that needs several requests gives to each of them: all of its options, and what is left of its
@@ -267,10 +272,10 @@ function Caller:next_delay(err, operation, call, attempt)
   local delay, reason = self.policy:delay(err, call)
   if not delay then return nil, reason end
   self:log("%s: %s: %s; again in %.2f s", call.name, err.kind, err.message, delay)
-  self:tell("on_retry", { operation = call.name, attempt = call.attempts, delay = delay, kind = err.kind,
+  self:call_hook("on_retry", { operation = call.name, attempt = call.attempts, delay = delay, kind = err.kind,
     status = err.status, code = err.code, request_id = err.request_id, track_id = err.track_id })
   self:check_open(operation)
-  self.loop:sleep(delay)
+  self.scheduler:sleep(delay)
   return delay
 end
 
@@ -280,9 +285,9 @@ end
 ---@param options table the user's per-call options
 ---@param handler table what to make of it. handler:read(response) gives a value, or nil, err. Where it is there,
 --- handler:prepare(attempt) comes before each attempt: attempt.request is what the core is given besides the
---- parameters, attempt.tries counts what has failed before, attempt.on_wait is called while the answer comes. And
+--- parameters, attempt.tries counts what has failed before, attempt.on_wait is called while the response comes. And
 --- handler:recover(attempt, err) comes after an attempt that failed (attempt.failure and .class say how, where there
---- was no whole answer): it gives a value all the same, or nil and perhaps another error, and may set
+--- was no whole response): it gives a value all the same, or nil and perhaps another error, and may set
 --- attempt.progressed, which is then no failure of the call's
 ---@return any|nil value, zuora.Error|nil err
 function Caller:perform(operation, parameters, options, handler)
@@ -298,7 +303,7 @@ function Caller:perform(operation, parameters, options, handler)
       err = problem or err
     end
     if value ~= nil then
-      if not call.safe and type(value) == "table" and value.id then self.made:note(value.id) end
+      if not call.safe and type(value) == "table" and value.id then self.recent:add(value.id) end
       self.policy:succeeded(call)
       return value
     end
@@ -327,28 +332,28 @@ Caller.file = download.file
 local LAST_POLL, ONLY_POLL = 2, 30
 
 --- Waits for a record to settle; each poll is a call of its own, with its own retries.
----@param subject table see wait.settle; its `look` takes per-call options
+---@param subject table see wait.settle; its `poll` takes per-call options
 ---@param options table wait.options and per-call options
 ---@return table|nil record, zuora.Error|nil err
 function Caller:wait(subject, options)
-  local poll = subject.look
+  local poll = subject.poll
   local shortest = options.timeout == 0 and ONLY_POLL or LAST_POLL
-  subject.look = function(left)
+  subject.poll = function(left)
     return poll(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
       total_timeout = math.min(options.total_timeout or self.settings.total_timeout, math.max(left, shortest)) }))
   end
-  subject.is_new = function() return self.made:has(subject.last and subject.last.id) end
+  subject.is_new = function() return self.recent:has(subject.last and subject.last.id) end
   return wait.settle(subject, options, self.waiting)
 end
 
----@param parts table endpoints, bases, families ("rest" or "legacy", of those bases that were not given by
---- themselves), standing (headers by base), loop, clock, semaphore, random, policy, rate, settings,
+---@param self table endpoints, bases, families ("rest" or "legacy", of those bases that were not given by
+--- themselves), default_headers (by base), scheduler, clock, semaphore, random, policy, rate, settings,
 --- entity_header(id); credentials are put in later, since OAuth makes a call by itself
-function caller.new(parts)
-  parts.made = wait.nursery(parts.clock.now)
-  parts.waiting = { now = parts.clock.now, random = parts.random,
-    sleep = function(seconds) return parts.loop:sleep(seconds) end }
-  return setmetatable(parts, Caller)
+function caller.new(self)
+  self.recent = wait.recent(self.clock.now)
+  self.waiting = { now = self.clock.now, random = self.random,
+    sleep = function(seconds) return self.scheduler:sleep(seconds) end }
+  return setmetatable(self, Caller)
 end
 
 return caller

@@ -1,4 +1,4 @@
---- What Zuora says of its limits with each answer, slowing down before they are reached, and pausing when they have
+--- What Zuora says of its limits with each response, slowing down before they are reached, and pausing when they have
 --- been. Pure: the clock is given, nobody sleeps here.
 
 local rate = {}
@@ -8,7 +8,7 @@ Rate.__index = Rate
 
 local MINUTE = 60
 
--- Seconds. However long a pause a host asks for, it is asked again after that: one mad answer is not to end a client.
+-- Seconds. However long a pause a host asks for, it is asked again after that: one mad response is not to end a client.
 local LONGEST_PAUSE = 3600
 
 local function number(text) return text and math.tointeger(tonumber(text:match "^%s*(%d+)%s*$")) end
@@ -37,7 +37,7 @@ local function read_pair(limit, remaining, now)
   return limit and remaining and { limit = limit, remaining = remaining, at = now } or nil
 end
 
---- Takes note of an answer's headers.
+--- Takes note of a response's headers.
 ---@param headers table<string, string> names in lower case
 function Rate:note(headers)
   local now = self.now()
@@ -50,7 +50,7 @@ function Rate:note(headers)
 end
 
 --- Seconds that the next request should wait. When less than the reserve of the minute's budget is left,
--- the requests share what is left of the minute; each call takes its place in that row.
+-- the requests share what is left of the minute; one call after another.
 ---@return number
 function Rate:pause()
   local budget, now = self.rate, self.now()
@@ -58,7 +58,7 @@ function Rate:pause()
   local ends_at = budget.at + math.min(budget.reset, MINUTE)
   if now >= ends_at or budget.remaining > budget.limit * self.reserve then return 0 end
   if budget.remaining == 0 then return ends_at - now end
-  if self.next_at > ends_at then self.next_at = now end -- a row of another minute's
+  if self.next_at > ends_at then self.next_at = now end -- of another minute
   local at = math.max(now, self.next_at)
   self.next_at = math.min(ends_at, at + (ends_at - at) / budget.remaining)
   return at - now

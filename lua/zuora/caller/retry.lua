@@ -53,8 +53,8 @@ local Policy = {}
 Policy.__index = Policy
 
 --- May this call be sent again after this error? Before any counting.
--- A POST that creates something goes out under an idempotency key: without an answer, and after 401,
--- 409 and 429, the same key is safe. A 5xx that was received, be it in part, is Zuora's stored answer to
+-- A POST that creates something goes out under an idempotency key: without a response, and after 401,
+-- 409 and 429, the same key is safe. A 5xx that was received, be it in part, is Zuora's stored response to
 -- that key. What has no key (a PUT) is sent again only when it was never taken.
 local function may_repeat(err, call)
   if call.safe then return err.retryable end
@@ -69,7 +69,7 @@ end
 ---@param call { tries: integer, retries: integer, safe: boolean, unkeyed: boolean|nil, remaining: number,
 --- patience: number, attempt: { class: string|nil, progressed: boolean|nil } } so far; patience: seconds of pauses in
 --- a row; attempt: the last one
----@return number|nil delay, string|nil reason why not: "final" (the answer would be the same), "not repeatable" (it
+---@return number|nil delay, string|nil reason why not: "final" (the response would be the same), "not repeatable" (it
 --- might be done twice), "attempts", "deadline", "pause" (a longer one is asked for than is waited for), "budget"
 function Policy:delay(err, call)
   if not may_repeat(err, call) then return nil, err.retryable and "not repeatable" or "final" end

@@ -1,6 +1,6 @@
-local line = require "zuora.tasks.line"
+local queue = require "zuora.tasks.queue"
 
-describe("zuora.tasks.line", function()
+describe("zuora.tasks.queue", function()
   local function rest(one)
     local values = {}
     local value, place = one:peek()
@@ -13,7 +13,7 @@ describe("zuora.tasks.line", function()
   end
 
   it("is first come, first served, and who is in the midst may leave", function()
-    local one, places = line.new(), {}
+    local one, places = queue.new(), {}
     assert.is_nil(one:peek())
     for value in ("abcdef"):gmatch "." do places[value] = one:push(value) end
     assert.equal("a", one:peek())
@@ -29,7 +29,7 @@ describe("zuora.tasks.line", function()
 
   -- Where memory is short a store may raise.
   it("has not changed when a value could not be put down", function()
-    local one = line.new()
+    local one = queue.new()
     one:push "a"
     local fails = true
     setmetatable(one, { __index = getmetatable(one).__index, __newindex = function(self, key, value)

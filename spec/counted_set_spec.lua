@@ -1,8 +1,8 @@
-local set = require "zuora.tasks.set"
+local counted_set = require "zuora.tasks.counted_set"
 
-describe("zuora.tasks.set", function()
+describe("zuora.tasks.counted_set", function()
   it("knows its size", function()
-    local all = set.new()
+    local all = counted_set.new()
     assert.equal(0, all:size())
     all:put("a", 1)
     all:put("a", 2)
@@ -17,7 +17,7 @@ describe("zuora.tasks.set", function()
 
   it("counts anew after an error in the midst of a change, at whatever instruction", function()
     for k = 1, 60 do
-      local all = set.new()
+      local all = counted_set.new()
       all:put("a", true)
       pcall(function()
         debug.sethook(function()
@@ -42,7 +42,7 @@ describe("zuora.tasks.set", function()
   end)
 
   it("lets go of weak members", function()
-    local all = set.new "k"
+    local all = counted_set.new "k"
     all:put(setmetatable({}, { __gc = function(self) all:put(self, nil) end }), true)
     assert.equal(1, all:size())
     collectgarbage()

@@ -1,6 +1,6 @@
 --- Sets that know their size.
 --
--- An error may come at any place (see line.lua), and so between a change of the members and that of their number:
+-- An error may come at any place (see queue.lua), and so between a change of the members and that of their number:
 -- then they are counted anew.
 
 local Set = {}

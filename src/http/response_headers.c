@@ -1,19 +1,19 @@
 /*
- * The headers of an answer, taken line by line as libcurl hands them over. (Its own header API looks at all
- * lines for each one that it gives: what a server sends could then take a time that grows with its square.)
+ * The headers of a response, taken line by line as libcurl hands them over. (Its own header API looks at all
+ * lines for each one that it gives: the time would grow with the square of what a server sends.)
  */
 #include "http.h"
 
 #include <string.h>
 
-/* All lines, those of interim answers included. libcurl has this limit by itself, but not in all versions. */
+/* For all lines, those of interim responses included: the limit that libcurl has in newer versions. */
 #define HEADERS_LIMIT ((size_t)300 * 1024)
 
 static bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* What is left of a text without the blanks around it. */
+/* The text without the blanks around it. */
 static const char *trimmed(const char *text, size_t *length) {
   while (*length > 0 && is_blank(text[*length - 1])) (*length)--;
   while (*length > 0 && is_blank(*text)) {
@@ -23,17 +23,17 @@ static const char *trimmed(const char *text, size_t *length) {
   return text;
 }
 
-/* A value, behind what is there, and its end. */
+/* Adds a value, and the NUL behind it. */
 static RequestFailure headers_append_value(Headers *headers, const char *value, size_t length) {
   value = trimmed(value, &length);
   bool done = buffer_append(&headers->text, value, length) && buffer_append(&headers->text, "", 1);
   return done ? FAILURE_NONE : FAILURE_NO_MEMORY;
 }
 
-/* A line that begins with a blank goes on with the value before it. */
+/* A line that begins with a blank continues the value before it. */
 static RequestFailure headers_unfold(Headers *headers, const char *line, size_t length) {
   if (headers->text.length == 0) return FAILURE_HEADERS;
-  headers->text.data[headers->text.length - 1] = ' '; /* which was the end of that value */
+  headers->text.data[headers->text.length - 1] = ' '; /* in the place of the NUL */
   return headers_append_value(headers, line, length);
 }
 
@@ -55,7 +55,7 @@ RequestFailure headers_take(Headers *headers, const char *line, size_t length) {
   if (length > HEADERS_LIMIT - headers->seen) return FAILURE_HEADERS;
   headers->seen += length;
   if (headers->state != HEADERS_OPEN) {
-    if (length < 5 || memcmp(line, "HTTP/", 5) != 0) return FAILURE_NONE; /* behind the body */
+    if (length < 5 || memcmp(line, "HTTP/", 5) != 0) return FAILURE_NONE; /* a trailer */
     headers->state = HEADERS_OPEN;
     headers->text.length = 0;
     return FAILURE_NONE;
@@ -86,7 +86,7 @@ size_t headers_find(const Headers *headers, const char *name, const char **last)
   return count;
 }
 
-/* Puts one text into the place of the list of values on top of the stack. */
+/* Replaces the list of values on top of the stack by one text. */
 static void values_join(lua_State *L) {
   int list = lua_gettop(L);
   lua_Integer count = (lua_Integer)lua_rawlen(L, list);

@@ -1,6 +1,7 @@
 /*
- * What has to be known to go on with a .part file that an earlier process left: its validator, its size
- * when it is whole, and its type, in a small file beside it. One line each; a line may be empty.
+ * The resume state: what a process must know to resume a part file that an earlier one left. Which file it
+ * is, its validator, its size when it is whole, and its type, in a small file beside it: a line for each,
+ * which may be empty.
  */
 #include "http.h"
 
@@ -22,22 +23,22 @@ bool validator_usable(const char *validator) {
   return true;
 }
 
-bool state_write(const char *path, const char *identity, const BodyHead *head) {
-  char text[STATE_ROOM];
+bool resume_state_write(const char *path, const char *identity, const BodyInfo *info) {
+  char text[RESUME_STATE_SIZE];
   int length = snprintf(text, sizeof text, "%s\n%s\n%lld\n%s\n", identity,
-                        head->validator != NULL ? head->validator : "", (long long)head->total,
-                        head->content_type != NULL ? head->content_type : "");
+                        info->validator != NULL ? info->validator : "", (long long)info->total,
+                        info->content_type != NULL ? info->content_type : "");
   if (length < 0 || (size_t)length >= sizeof text)
-    return false; /* no state is better than half of one */
+    return false; /* none is better than half of one */
   int fd;
-  UNINTERRUPTED(fd, open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)); /* nobody's */
+  UNINTERRUPTED(fd, open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (fd < 0) return false;
   ssize_t written;
   UNINTERRUPTED(written, write(fd, text, (size_t)length));
   return (close(fd) == 0) && written == (ssize_t)length;
 }
 
-/* The next line of the text, its newline made its end; NULL when there is none. */
+/* Cuts the next line off the text; NULL when there is none. */
 static char *line_next(char **text) {
   char *line = *text, *newline = strchr(line, '\n');
   if (newline == NULL) return NULL;
@@ -46,14 +47,15 @@ static char *line_next(char **text) {
   return line;
 }
 
-bool state_read(const char *path, const char *identity, char room[STATE_ROOM], BodyHead *head) {
+bool resume_state_read(const char *path, const char *identity, char room[RESUME_STATE_SIZE],
+                       BodyInfo *info) {
   int fd;
   UNINTERRUPTED(fd, open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)); /* no FIFO */
   if (fd < 0) return false;
   struct stat status;
   bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
   ssize_t got = -1;
-  if (regular) UNINTERRUPTED(got, read(fd, room, STATE_ROOM - 1));
+  if (regular) UNINTERRUPTED(got, read(fd, room, RESUME_STATE_SIZE - 1));
   (void)close(fd);
   if (got <= 0) return false;
   room[got] = '\0';
@@ -64,9 +66,9 @@ bool state_read(const char *path, const char *identity, char room[STATE_ROOM], B
   if (content_type == NULL || strcmp(name, identity) != 0 || !validator_usable(validator))
     return false;
   errno = 0;
-  head->total = (curl_off_t)strtoll(total, &end, 10);
+  info->total = (curl_off_t)strtoll(total, &end, 10);
   if (*end != '\0' || end == total || errno != 0) return false;
-  head->validator = validator;
-  head->content_type = *content_type != '\0' ? content_type : NULL;
+  info->validator = validator;
+  info->content_type = *content_type != '\0' ? content_type : NULL;
   return true;
 }
