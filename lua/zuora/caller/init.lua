@@ -335,20 +335,21 @@ Caller.file = download.file
 -- only one, when the user wants to poll once.
 local LAST_POLL, ONLY_POLL = 2, 30
 
---- Waits for a record to settle; each poll is a call of its own, with its own retries.
----@param subject table see wait.settle; its `poll` takes per-call options
+--- The options of a poll, which is a call of its own, with its own retries.
+---@param options table of the wait: wait.options and per-call options
+---@param left number seconds of the wait
+---@return table options
+function Caller:poll_options(options, left)
+  local shortest = options.timeout == 0 and ONLY_POLL or LAST_POLL
+  return self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
+    total_timeout = math.min(options.total_timeout or self.settings.total_timeout, math.max(left, shortest)) })
+end
+
+--- Waits for a record to settle.
+---@param subject table see wait.settle
 ---@param options table wait.options and per-call options
 ---@return table|nil record, zuora.Error|nil err
-function Caller:wait(subject, options)
-  local poll = subject.poll
-  local shortest = options.timeout == 0 and ONLY_POLL or LAST_POLL
-  subject.poll = function(left)
-    return poll(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
-      total_timeout = math.min(options.total_timeout or self.settings.total_timeout, math.max(left, shortest)) }))
-  end
-  subject.is_new = function() return self.recent:has(subject.last and subject.last.id) end
-  return wait.settle(subject, options, self.waiting)
-end
+function Caller:wait(subject, options) return wait.settle(subject, options, self.waiting) end
 
 ---@param self table endpoints, bases, families ("rest" or "legacy", of those bases that were not given by
 --- themselves), default_headers (by base), scheduler, clock, semaphore, random, policy, rate, settings,
