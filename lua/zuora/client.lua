@@ -202,7 +202,7 @@ end
 ---@return true|nil done, zuora.Error|nil err
 function Client:authenticate()
   local caller = open_caller(self, "authenticate")
-  return caller.credentials:prepare(caller.settings.total_timeout, caller.settings.retries)
+  return caller.credentials:prepare(caller.clock.now() + caller.settings.total_timeout, caller.settings.retries)
 end
 
 --- Whose data this client reaches: the host, and the tenant that the scope of its token names (once there is one: see
