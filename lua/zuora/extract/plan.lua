@@ -88,8 +88,11 @@ function kinds.list(value) return is_list(value) and #value > 0 and value or nil
 function kinds.table(value) return type(value) == "table" and value or nil, "an object" end
 function kinds.tenants(value)
   local good = kinds.texts(value)
-  for _, id in ipairs(good or {}) do good = good and id:match "^[%x-]+$" and good end
-  return good, "a list of ids of entities"
+  for _, id in ipairs(good or {}) do
+    local digits = id:gsub("-", "")
+    if #digits ~= 32 or not digits:find "^%x+$" then good = nil end
+  end
+  return good, "a list of ids of entities, UUIDs"
 end
 
 local function choice(...)

@@ -258,6 +258,7 @@ function run.context(client, plan, options, owner)
   local ctx = setmetatable({ client = client, plan = plan, options = options, output = plan.output,
     tenant = client:tenant(), wait = options.wait or plan.wait,
     publish = plan.publish and publish.new(client, plan.publish), journal = journal.open(plan.store, owner),
+    brought = {}, -- paths of the files that this process has proven itself
     on_item = options.on_item, on_step = options.on_step }, Context)
   local ok, problem = pcall(open_context, ctx, owner)
   if ok then return ctx end

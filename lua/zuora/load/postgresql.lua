@@ -106,10 +106,22 @@ local function is_loaded(self, read)
     table.concat(wheres, " AND ")), table.unpack(values)) ~= nil
 end
 
-local function step_line(step)
+-- Whatever became of a COMMIT: what is loaded is written down in the target. The connection may be gone with it.
+local function was_loaded(self, read)
+  local ok, there = pcall(function()
+    self.store:close()
+    self.store = store.connect(self.uri, self.schema)
+    return is_loaded(self, read)
+  end)
+  return ok and there
+end
+
+local function step_line(load, step)
   if not step.check then return step.sql .. ";" end
-  return ("DO $zuora$ BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s'; END IF; END $zuora$;"):format(step.sql,
-    step.check, step.problem)
+  local culprit = step.problem ~= "twice" and "''"
+    or ("(SELECT %s FROM %s GROUP BY 1 HAVING count(*) > 1 LIMIT 1)"):format(quoted(load.key.staged), STAGE)
+  return ("DO $zuora$ BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s %%', %s; END IF; END $zuora$;"):format(
+    step.sql, step.check, step.problem, culprit)
 end
 
 -- What a check of ours has found, in words of ours.
@@ -118,7 +130,8 @@ local function explain(load, err)
   if problem == "count" then
     err.kind, err.message = "incomplete", load.item .. ": not all rows of the file were staged"
   elseif problem == "twice" then
-    err.kind, err.message = "incomplete", ("%s: a %s is there twice in one file"):format(load.item, load.key.name)
+    err.kind, err.message = "incomplete", ("%s: the %s '%s' is there twice in one file"):format(load.item,
+      load.key.name, err.message:match "zuora: twice (.*)$")
   elseif problem == "mark" then
     err.kind, err.message = "busy", ("the mark of %s was set by another run"):format(load.item)
   end
@@ -133,9 +146,11 @@ local function script_of(self, load, list, stage_path, header, advance)
   for i, name in ipairs(header) do columns[i] = quoted(name) .. " text" end
   add(("CREATE TEMP TABLE %s (%s) ON COMMIT DROP;"):format(STAGE, table.concat(columns, ", ")))
   add(("\\copy %s from '%s'"):format(STAGE, stage_path))
+  -- Two entities may come with the same table at once.
+  add(("SELECT pg_advisory_xact_lock(hashtext(%s));"):format(literal("zuora " .. load.table)))
   local made, added = table_lines(self, load)
   for _, line in ipairs(made) do add(line) end
-  for _, step in ipairs(merge.statements(load)) do add(step_line(step)) end
+  for _, step in ipairs(merge.statements(load)) do add(step_line(load, step)) end
   if advance then
     local book = recorder(self)
     advance { mark = function(_, of) return self:mark(of) end,
@@ -155,14 +170,13 @@ function Target:load(item, list, output, deleted, advance)
   end
   local header, stage_path = write_stage(paths)
   local ok, result = pcall(function()
-    local load = tables.of_file(item, header, deleted)
+    local load = tables.of_file(item, header, deleted, tonumber(list[1].generation) > 0)
     load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
     load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
-    load.read, load.records = reads.name(list[1]), records
+    load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
     local script, added = script_of(self, load, list, stage_path, header, advance)
     local done, err = pcall(self.psql.script, self.psql, script)
-    -- Whatever was said of a COMMIT: what is loaded is written down in the target.
-    if not done and not is_loaded(self, list[1]) then
+    if not done and not was_loaded(self, list[1]) then
       error(error_value.is(err) and explain(load, err) or err, 0)
     end
     return added
@@ -184,7 +198,7 @@ Target.__close = Target.close
 function postgresql.open(uri, spec, sleep, looks)
   local schema = spec.schema or "public"
   local self = setmetatable({ store = store.connect(uri, schema), psql = psql.open(uri, sleep), spec = spec,
-    schema = schema }, Target)
+    schema = schema, uri = uri }, Target)
   if looks then self.store:run "BEGIN" end -- and no COMMIT
   self.store:run "SET client_min_messages = warning"
   self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))
