@@ -58,6 +58,7 @@ build = {
         "src/core.c",
         "src/data/cells.c",
         "src/data/columns.c",
+        "src/data/copy.c",
         "src/data/count.c",
         "src/data/decoder.c",
         "src/data/gzip.c",

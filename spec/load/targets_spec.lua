@@ -379,6 +379,14 @@ describe("a plan that loads into " .. kind, function()
 
   if kind ~= "PostgreSQL" then return end
 
+  it("loads from a folder with any name", function()
+    here = world.new {}
+    local odd = here:plan(nil, { output = here.folder .. "/|id; it's \"\\ 日本", load = { to = database.uri } })
+    assert.is_nil(assert(here:run(odd))[1].err)
+    assert_loaded()
+    assert.is_nil(support.shell(("ls -A '%s'/*/"):format(here.folder)):find ".stage", 1, true)
+  end)
+
   it("gets over a database that is stopped in the middle of a load", function()
     here = world.new {}
     good()

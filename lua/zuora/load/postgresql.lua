@@ -46,30 +46,29 @@ function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenan
 
 -- --- staging ------------------------------------------------------------------------------------------
 
-local ESCAPES = { ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+local function fail(words) error(error_value.new { kind = "file", message = tostring(words) }, 0) end
 
--- Writes the rows of files as PostgreSQL's COPY reads them; the header, and the path.
-local function write_stage(paths)
-  local path, header = os.tmpname(), nil
-  local out = assert(io.open(path, "wb"))
-  out:setvbuf("full", 1 << 18)
+-- Writes the rows of files as PostgreSQL's COPY reads them, and gives their header.
+local function write_stage(paths, path)
+  os.remove(path) -- whoever still reads one that was left here reads on in it
+  local out, problem = io.open(path, "wb")
+  if not out then fail(problem) end
+  local open <close>, header = out, nil
+  open:setvbuf "no"
   for _, of in ipairs(paths) do
-    local it <close>, problem = rows.of_file(of, { form = "array" })
-    if not it then error(problem, 0) end
+    local it <close>, err = rows.open(of, { form = "copy" }, of)
+    if not it then error(err, 0) end
     if header and table.concat(header, "\31") ~= table.concat(it.columns, "\31") then
       error(error_value.new { kind = "incomplete",
         message = of .. ": its header is not that of the piece before it" }, 0)
     end
     header = it.columns
-    for row in it do
-      for i, cell in ipairs(row) do
-        if cell:find "[\\\n\r\t]" then row[i] = cell:gsub("[\\\n\r\t]", ESCAPES) end
-      end
-      assert(out:write(table.concat(row, "\t"), "\n"))
+    for piece in it do
+      local done, wrong = open:write(piece)
+      if not done then fail(path .. ": " .. wrong) end
     end
   end
-  assert(out:close())
-  return header, path
+  return header
 end
 
 -- --- loading ------------------------------------------------------------------------------------------
@@ -145,7 +144,7 @@ local function script_of(self, load, list, stage_path, header, advance)
   local columns = {}
   for i, name in ipairs(header) do columns[i] = quoted(name) .. " text" end
   add(("CREATE TEMP TABLE %s (%s) ON COMMIT DROP;"):format(STAGE, table.concat(columns, ", ")))
-  add(("\\copy %s from '%s'"):format(STAGE, stage_path))
+  add(("\\copy %s from %s"):format(STAGE, literal(stage_path)))
   -- Two entities may come with the same table at once.
   add(("SELECT pg_advisory_xact_lock(hashtext(%s));"):format(literal("zuora " .. load.table)))
   local made, added = table_lines(self, load)
@@ -168,8 +167,9 @@ function Target:load(item, list, output, deleted, advance)
   for i, read in ipairs(list) do
     paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
   end
-  local header, stage_path = write_stage(paths)
+  local stage_path = ("%s/.stage.%s%s"):format(output, item.name, list[1].entity)
   local ok, result = pcall(function()
+    local header = write_stage(paths, stage_path)
     local load = tables.of_file(item, header, deleted, tonumber(list[1].generation) > 0)
     load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
     load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
