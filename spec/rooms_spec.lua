@@ -30,7 +30,7 @@ local LUA_ROOMS = {
   client = { "version", "support", "error", "rows", "tasks", "caller", "resources", "settings" },
   init = { "support", "codes", "error", "rows", "time", "caller", "client" },
   -- (It stands on the public face: a client is what it is given.)
-  extract = { "support", "error", "rows", "extract/sources", "load" },
+  extract = { "version", "support", "error", "rows", "extract/sources", "load" },
   load = { "support", "error", "rows", "extract" },
   ["extract/sources"] = { "support", "error" },
   meta = {}, -- comments only
