@@ -35,7 +35,8 @@ function tend.status(plan)
         table.insert(status.open, { read = reads.name(read), state = read.state, attempt = read.attempt,
           job = read.job_id, error = read.error ~= "" and read.error or nil })
       elseif read.entity == entity and read.state == "done" then
-        status.last = { read = reads.name(read), records = tonumber(read.records), at = read.updated_at }
+        status.last, status.error = { read = reads.name(read), records = tonumber(read.records),
+          at = read.updated_at }, nil
       elseif read.entity == entity and read.state == "failed" then
         status.error = read.error
       end
