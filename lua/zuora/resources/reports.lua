@@ -109,12 +109,6 @@ local function change_labels(operation, context, report_id, label_ids, options)
   return context.caller:done(operation, { id = report_id, body = label_ids }, options)
 end
 
-local function id_of(context, report, options)
-  if report:find(REPORT_ID) then return report end
-  local found, err = report_lists.find(context, report, options)
-  return found and found.id, err
-end
-
 -- What is sent is data only, whatever record it came from; what is given back may be a success in words.
 local function save(context, report_id, report, options)
   local sent = record.replace({}, report)
@@ -162,6 +156,12 @@ function Reports:each(text, options) return report_lists.each(enter(self, "each"
 ---@return zuora.Error|nil err kind `not_found` when there is none of that name, `ambiguous` when there are several
 --- (err.reports)
 function Reports:find(name, options) return report_lists.find(enter(self, "find", name, options)) end
+
+local function id_of(context, report, options)
+  if report:find(REPORT_ID) then return report end
+  local found, err = report_lists.find(context, report, options)
+  return found and found.id, err
+end
 
 --- The id of a report by its name, as find has it; an id (32 hexadecimal digits) is itself, and nothing is asked.
 ---@param report string
