@@ -39,10 +39,8 @@ end
 local function pass_on(self)
   local slot, place = self.waiting:peek()
   while slot and self.held:size() < self.limit do
-    if slot.place == place then -- else it came no further than into the line
-      self.loop:wake(slot.task)
-      hold(self, slot)
-    end
+    self.loop:wake(slot.task)
+    hold(self, slot)
     self.waiting:remove(place, slot)
     slot, place = self.waiting:peek()
   end
@@ -58,7 +56,8 @@ function Slot:take(seconds)
   local all, loop = self.semaphore, self.semaphore.loop
   local ends_at = loop.clock.now() + seconds
   self.task = loop:in_task()
-  self.place = all.waiting:push(self)
+  self.place = all.waiting:next() -- before it is in there: a finaliser may pass slots on at any place
+  all.waiting:push(self)
   pass_on(all)
   local held = all.held.members
   if held[self] then return true end
