@@ -49,10 +49,8 @@ end
 local function pass_on(self)
   local slot, position = self.waiting:peek()
   while slot and self.held:size() < self.limit do
-    if slot.position == position then -- else it came no further than into the queue
-      self.scheduler:wake(slot.task)
-      hold(self, slot)
-    end
+    self.scheduler:wake(slot.task)
+    hold(self, slot)
     self.waiting:remove(position, slot)
     slot, position = self.waiting:peek()
   end
@@ -68,7 +66,8 @@ function Slot:acquire(ends_at)
   local all, scheduler = self.semaphore, self.semaphore.scheduler
   self.is_used = true
   if not all.waiting:peek() and all.held:size() < all.limit then return hold(all, self) end
-  self.position = all.waiting:push(self)
+  self.position = all.waiting:next() -- before it is in there: a finaliser may pass slots on anywhere
+  all.waiting:push(self)
   pass_on(all)
   local held = all.held.members
   if held[self] then return true end
