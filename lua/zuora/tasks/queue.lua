@@ -3,6 +3,9 @@
 -- An error may come anywhere, be it Ctrl-C or a lack of memory: each change is one store, and what could fail
 -- comes before what counts. Interrupted, a change was made, or it was not.
 
+-- An empty queue begins anew after so many values: its table need not move on for ever.
+local REUSED = 64
+
 local Queue = {}
 Queue.__index = Queue
 
@@ -22,6 +25,7 @@ function Queue:peek()
     if self[position] ~= nil then return self[position], position end
     self.first = position + 1
   end
+  if self.last > REUSED then self.first, self.last = 1, 0 end
   return nil
 end
 
