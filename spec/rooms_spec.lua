@@ -54,7 +54,7 @@ local SYSTEM = {
   ["errno.h"] = "errno E%u+", ["fcntl.h"] = "O_%u+ F_%u+ open fcntl AT_%u+", ["lauxlib.h"] = "luaL_[%w_]+",
   ["limits.h"] = "%u+_MAX %u+_MIN PIPE_BUF", ["lua.h"] = "lua_[%w_]+",
   ["math.h"] = "floor ceil fabs fmod isfinite isnan isinf trunc HUGE_VAL NAN INFINITY ldexp pow",
-  ["pthread.h"] = "pthread_[%w_]+", ["signal.h"] = "sig[%w_]+ SIG%u+ kill", ["spawn.h"] = "posix_spawn[%w_]*",
+  ["pthread.h"] = "pthread_[%w_]+", ["stdatomic.h"] = "atomic_[%w_]+", ["signal.h"] = "sig[%w_]+ SIG%u+ kill", ["spawn.h"] = "posix_spawn[%w_]*",
   ["stdbool.h"] = "bool", ["stddef.h"] = "size_t NULL ptrdiff_t",
   ["stdint.h"] = "u?int%d+_t SIZE_MAX u?intptr_t U?INT%d+_MAX U?INT%d+_C u?intmax_t",
   ["stdio.h"] = "%a*printf FILE rename remove fopen fdopen fclose fread fwrite fgets fflush EOF %a*scanf",

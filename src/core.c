@@ -27,28 +27,21 @@ static void core_pin(void) {
   lua_CFunction function = clock_push;
   void *address;
   memcpy(&address, &function, sizeof address);
-  if (dladdr(address, &self) != 0 && self.dli_fname != NULL)
-    (void)dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE);
+  if (dladdr(address, &self) != 0 && self.dli_fname != NULL &&
+      dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE) != NULL)
+    process_watch();
 }
 
 int luaopen_zuora_core(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"session", session_new},
-      {"sink", sink_new},
-      {"rows", rows_new},
-      {"filter", filter_new},
-      {"endpoints", endpoints_new},
-      {"request", target_send},
-      {"success", success_push},
-      {"tells_failure", tells_failure_push},
-      {"time", time_push},
-      {"now", clock_push},
-      {"escape", escape_push},
-      {"is_id", id_check},
-      {"gunzip", gunzip},
-      {"random", random_push},
-      {"mkdir", directories_make},
-      {NULL, NULL},
+      {"session", session_new},     {"sink", sink_new},
+      {"rows", rows_new},           {"filter", filter_new},
+      {"endpoints", endpoints_new}, {"request", target_send},
+      {"success", success_push},    {"tells_failure", tells_failure_push},
+      {"time", time_push},          {"now", clock_push},
+      {"escape", escape_push},      {"is_id", id_check},
+      {"gunzip", gunzip},           {"random", random_push},
+      {"mkdir", directories_make},  {NULL, NULL},
   };
   luaL_checkversion(L);
   core_pin();
