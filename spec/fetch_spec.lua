@@ -50,6 +50,22 @@ describe("fetch", function()
     end
   end)
 
+  it("knows a report by its name, and by its id without asking", function()
+    assert.equal(support.REPORT, (client.reports:id_of "Fetched report"))
+    local id = ("a"):rep(32)
+    assert.equal(id, (client.reports:id_of(id, { total_timeout = 0.001 })))
+    assert.equal("not_found", select(2, client.reports:id_of "nonesuch").kind)
+    assert.is_false((pcall(client.reports.id_of, client.reports, "")))
+  end)
+
+  it("says of which batch the bytes are", function()
+    local seen = {}
+    local queries = { A = "select Id from Account", B = "select Name from Account" }
+    assert(client.jobs:fetch({ queries = queries }, directory, { min = 0.01, timeout = 20,
+      on_progress = function(bytes, _, name) seen[name] = bytes end }))
+    assert.same({ A = #support.read(directory .. "/A.csv"), B = #support.read(directory .. "/B.csv") }, seen)
+  end)
+
   it("ends a wait with the deadline over everything", function()
     sim:fault { on = "GET */jobs/*", kind = "status", status = 200, times = "always",
       body = '{"id":"J","status":"executing"}' }

@@ -41,12 +41,15 @@ int luaopen_zuora_core(lua_State *L) {
       {"time", time_push},          {"now", clock_push},
       {"escape", escape_push},      {"is_id", id_check},
       {"gunzip", gunzip},           {"random", random_push},
-      {"mkdir", directories_make},  {NULL, NULL},
+      {"mkdir", directories_make},  {"mode", mode_push},
+      {"spawn", child_new},         {"terminal", terminal_push},
+      {"space", space_push},        {NULL, NULL},
   };
   luaL_checkversion(L);
   core_pin();
   luaL_newlib(L, functions);
   json_open(L);
+  child_open(L);
   session_open(L);
   request_open(L);
   sink_open(L);

@@ -25,7 +25,7 @@ local settings = require "zuora.settings"
 
 local client = {}
 
-client.VERSION = "0.1.0"
+client.VERSION = require "zuora.version"
 
 ---@class zuora.Client
 local Client = {}
@@ -195,6 +195,14 @@ end
 ---@return { status: integer, headers: table<string, string> }|zuora.Error|nil answer or err
 function Client:request(call_of)
   return raw.request(open_caller(self, "request"), call_of)
+end
+
+--- Makes sure that there is a token, as the first call does by itself: are the credentials taken? With a token that was
+--- given, or user name and password, there is nothing to ask before a call.
+---@return true|nil done, zuora.Error|nil err
+function Client:authenticate()
+  local caller = open_caller(self, "authenticate")
+  return caller.credentials:prepare(caller.settings.total_timeout, caller.settings.retries)
 end
 
 --- What Zuora said last of this tenant's limits: with how many requests left it is nearly reached.

@@ -19,7 +19,7 @@ local OPTIONS = {
   retries = "count", retry_after_limit = "delay", rate_reserve = "fraction",
   max_connections = "positive", concurrency_limit = "positive", memory_limit = "positive", tmpdir = "line",
   proxy = "any#", no_proxy = "line", ca_file = "line", user_agent = "line",
-  on_retry = "function", on_response = "function", log = "function",
+  on_retry = "function", on_request = "function", on_response = "function", log = "function",
 }
 
 local DEFAULTS = {
@@ -166,7 +166,7 @@ local function values_of(options, method)
     values[name] = options[name]
     if values[name] == nil then values[name] = value end
   end
-  for _, name in ipairs { "on_retry", "on_response", "log" } do values[name] = options[name] end
+  for _, name in ipairs { "on_retry", "on_request", "on_response", "log" } do values[name] = options[name] end
   values.tmpdir = options.tmpdir or (os.getenv "TMPDIR" or ""):match "^.+" or "/tmp" -- empty is not set
   return values
 end

@@ -148,6 +148,11 @@ void process_watch(void);
 /* Raises "<what> belongs to the process that made it: …". */
 int process_refuse(lua_State *L, const char *what);
 
+/* --- spawn.c: programs that run beside this one ------------------------------------------------ */
+
+void child_open(lua_State *L);
+int child_new(lua_State *L); /* core.spawn */
+
 /* --- system.c --------------------------------------------------------------------------------- */
 
 /* Repeats a system call as long as a signal of the host's interrupts it; `done` is what it returned. */
@@ -161,7 +166,13 @@ int process_refuse(lua_State *L, const char *what);
 const char *errno_push(lua_State *L, int number);
 
 int directories_make(lua_State *L); /* core.mkdir */
+int mode_push(lua_State *L);        /* core.mode */
 int random_push(lua_State *L);      /* core.random */
+int space_push(lua_State *L);       /* core.space */
+
+/* --- terminal.c ------------------------------------------------------------------------------- */
+
+int terminal_push(lua_State *L); /* core.terminal */
 
 HIDDEN_END
 

@@ -1,10 +1,13 @@
 /*
- * What is asked of the system: its words for an errno, directories, random bytes.
+ * What is asked of the system: its words for an errno, directories, who may read a file, room on a disk, random
+ * bytes.
  */
 #include "base.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #if !defined(_WIN32)
@@ -60,6 +63,25 @@ int directories_make(lua_State *L) {
   return 1;
 }
 
+/* core.mode(file | path) -> permission bits, is it this user's or root's, is it a regular file | nil, message. Of an open
+ * file: what is learnt is about what is read. */
+int mode_push(lua_State *L) {
+  struct stat status;
+  luaL_Stream *stream = luaL_testudata(L, 1, LUA_FILEHANDLE);
+  const char *path = stream == NULL ? luaL_checkstring(L, 1) : NULL;
+  luaL_argcheck(L, stream == NULL || stream->closef != NULL, 1, "an open file expected");
+  if ((stream != NULL ? fstat(fileno(stream->f), &status) : stat(path, &status)) != 0) {
+    const char *text = errno_push(L, errno);
+    lua_pushnil(L);
+    lua_pushstring(L, text);
+    return 2;
+  }
+  lua_pushinteger(L, (lua_Integer)(status.st_mode & 07777));
+  lua_pushboolean(L, status.st_uid == geteuid() || status.st_uid == 0);
+  lua_pushboolean(L, S_ISREG(status.st_mode));
+  return 3;
+}
+
 /* core.random(n) -> n bytes (at most 256) from the system's random source */
 int random_push(lua_State *L) {
   unsigned char bytes[256];
@@ -68,5 +90,21 @@ int random_push(lua_State *L) {
   if (getentropy(bytes, (size_t)count) != 0)
     return luaL_error(L, "no random bytes from the system");
   lua_pushlstring(L, (const char *)bytes, (size_t)count);
+  return 1;
+}
+
+/* core.space(path) -> bytes that this user can still write on its disk | nil, message */
+int space_push(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct statvfs disk;
+  int done;
+  UNINTERRUPTED(done, statvfs(path, &disk));
+  if (done != 0) {
+    const char *text = errno_push(L, errno);
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: %s", path, text);
+    return 2;
+  }
+  lua_pushnumber(L, (lua_Number)disk.f_bavail * (lua_Number)disk.f_frsize);
   return 1;
 }

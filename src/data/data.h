@@ -64,6 +64,9 @@ bool decoder_finish(Decoder *decoder, Emit *emit, void *context);
 /* Is it known to be packed? Then little of it may become much. */
 bool decoder_unpacks(const Decoder *decoder);
 
+/* Are its bytes, from here on, text as they stand? Then they need not be pushed. */
+bool decoder_is_plain(const Decoder *decoder);
+
 /* What is wrong with the file, or NULL. */
 const char *decoder_problem(const Decoder *decoder);
 void decoder_free(Decoder *decoder);

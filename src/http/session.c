@@ -115,8 +115,15 @@ CURL *session_take_handle(Session *session, size_t setup) {
   return NULL;
 }
 
+/* Before 8.1.1 libcurl kept the last header of a handle's transfer for the next one, and a first header line that
+ * begins with a blank ended the process (curl/curl #11101). */
+static bool reuse_is_sound(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
+}
+
 bool session_keep_handle(Session *session, size_t setup, CURL *easy) {
-  if (session->multi == NULL || session->spare_count == SPARE_HANDLES) return false;
+  if (!reuse_is_sound() || session->multi == NULL || session->spare_count == SPARE_HANDLES)
+    return false;
   session->spare[session->spare_count].easy = easy;
   session->spare[session->spare_count++].setup = setup;
   return true;
@@ -317,6 +324,8 @@ static void libcurl_open(lua_State *L) {
     luaL_error(L, "libcurl 7.85.0 or newer is needed, this is %s", info->version);
   lua_pushfstring(L, "libcurl/%s", info->version);
   lua_setfield(L, -2, "version");
+  lua_pushstring(L, curl_version()); /* and what it stands on */
+  lua_setfield(L, -2, "libraries");
 }
 
 void session_open(lua_State *L) {

@@ -9,6 +9,7 @@ local error_value = require "zuora.error"
 local hosts = require "zuora.caller.hosts"
 local mask = require "zuora.caller.mask"
 local retry = require "zuora.caller.retry"
+local trace = require "zuora.caller.trace"
 local wait = require "zuora.tasks.wait"
 
 local caller = {}
@@ -107,6 +108,7 @@ function Caller:try(call, handler, context)
     call.credentials_version = version
   end
   call.request.deadline = math.max(0, call.ends_at - self.clock.now())
+  if self.settings.on_request then self:call_hook("on_request", trace.request(self, operation, call)) end
   local send = operation.send or core[operation.group][operation.name]
   local request <close>, message, name, class = send(self.endpoints, call.parameters, call.request)
   if not request then return nil, no_response(call, message, name, class) end
@@ -134,6 +136,7 @@ function Caller:report(call, response)
     request_id = self:masked(response.headers["zuora-request-id"]),
     track_id = self:masked(response.headers["zuora-track-id"]),
     seconds = response.seconds, bytes = response.bytes }
+  if self.settings.on_response then info.body = trace.body(self, call.operation, response) end
   self:log("%s: HTTP %d, %d bytes, %.3f s", call.name, info.status, info.bytes, info.seconds)
   self:call_hook("on_response", info)
 end

@@ -146,8 +146,11 @@ function batches.download_all(context, job, dir, options)
   local results, failures, tasks, failed = {}, {}, {}, nil
   for i, name in ipairs(file_names(job)) do
     tasks[i] = function()
-      local batch = job.batches[i]
-      local written, err = download(context, dir .. "/" .. name, options, batch)
+      local batch, own, tell = job.batches[i], options, options.on_progress
+      if tell then
+        own = check.rules(options, { on_progress = function(bytes, total) tell(bytes, total, batch.name) end })
+      end
+      local written, err = download(context, dir .. "/" .. name, own, batch)
       if written then written.name = batch.name end
       results[i], failures[i] = written, err
     end

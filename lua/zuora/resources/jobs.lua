@@ -267,7 +267,7 @@ function Job:cancel(options) return life:cancel(enter_job(self, "cancel", option
 
 --- Fetches the results of all batches, side by side, into a directory: Name.csv for each. GET /v1/files/{id}
 ---@param dir string made when it is missing
----@param options table|nil as for batch:download
+---@param options table|nil as for batch:download; on_progress(bytes, total|nil, name of the batch)
 ---@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written in the order of the
 --- batches
 ---@return zuora.Error|nil err with err.results and err.failures, both by the place of the batch: what could be

@@ -44,6 +44,7 @@ local METHODS = {
   search = { operations.search, "text", options = check.rules(ORDER, NAMESPACE, { start = "count" }) },
   each = { operations.search, "text", options = check.rules(ORDER, NAMESPACE) },
   find = { operations.search, "name", options = NAMESPACE },
+  id_of = { operations.search, "report", options = NAMESPACE },
   fetch = { operations.search, "report", "path:line", options = check.rules(reportruns.fetch_options, NAMESPACE) },
   mine = { operations.mine },
   get = { operations.get, "report_id" },
@@ -156,6 +157,18 @@ function Reports:each(text, options) return report_lists.each(enter(self, "each"
 --- (err.reports)
 function Reports:find(name, options) return report_lists.find(enter(self, "find", name, options)) end
 
+local function id_of(context, report, options)
+  if report:find(REPORT_ID) then return report end
+  local found, err = report_lists.find(context, report, options)
+  return found and found.id, err
+end
+
+--- The id of a report by its name, as find has it; an id (32 hexadecimal digits) is itself, and nothing is asked.
+---@param report string
+---@param options table|nil namespace, and the per-call options
+---@return string|nil report_id, zuora.Error|nil err
+function Reports:id_of(report, options) return id_of(enter(self, "id_of", report, options)) end
+
 --- Runs a report, waits for the run, and downloads its result. POST /reports/{id}/reportrun, and what the wait and the
 --- download need
 ---@param report string its id (32 hexadecimal digits), or its name: see find
@@ -167,9 +180,7 @@ function Reports:fetch(report, path, options)
   local context
   context, report, path, options = enter(self, "fetch", report, path, options)
   return reportruns.fetch(context.reportruns, path, options, function(request_options)
-    if report:find(REPORT_ID) then return report end
-    local found, err = report_lists.find(context, report, request_options)
-    return found and found.id, err
+    return id_of(context, report, request_options)
   end)
 end
 
