@@ -66,7 +66,7 @@ describe("a request that differs from the others in its URL alone", function()
     assert.same({ nil, "a", "b, c", n = 3 }, table.pack(request:header("x-none", "x-one", "x-two")))
     request:response()
     assert.is_nil(request:header "x-one")
-    reply = "HTTP/1.1 200 OK\r\nX-One: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n{}   "
+    reply = "HTTP/1.1 200 OK\r\nX-One: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n{}    "
     local broken <close> = get()
     assert.is_nil(broken:header "x-one")
     assert.has_error(function() request:header(table.unpack({}, 1, 17)) end)
