@@ -115,15 +115,8 @@ CURL *session_take_handle(Session *session, size_t setup) {
   return NULL;
 }
 
-/* Before 8.1.1 libcurl kept the last header of a handle's transfer for the next one, and a first header line that
- * begins with a blank ended the process (curl/curl #11101). */
-static bool reuse_is_sound(void) {
-  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
-}
-
 bool session_keep_handle(Session *session, size_t setup, CURL *easy) {
-  if (!reuse_is_sound() || session->multi == NULL || session->spare_count == SPARE_HANDLES)
-    return false;
+  if (session->multi == NULL || session->spare_count == SPARE_HANDLES) return false;
   session->spare[session->spare_count].easy = easy;
   session->spare[session->spare_count++].setup = setup;
   return true;
@@ -141,8 +134,8 @@ static void running_finish(Session *session, Request *request, CURLcode result) 
   list_push(&session->finished, request);
   session->finished_count++;
   response_verify(request, result);
-  request->ended_well =
-      request->setup != 0 && request->result == CURLE_OK && request->failure == FAILURE_NONE;
+  request->ended_well = session->keeps_handles && request->setup != 0 &&
+                        request->result == CURLE_OK && request->failure == FAILURE_NONE;
 }
 
 /* libcurl says that the multi handle is broken: everything on it has failed. */
@@ -296,6 +289,12 @@ static long connections_sharing(void) {
                                                                      : CURLPIPE_NOTHING;
 }
 
+/* Before 8.1.1 libcurl kept the last header of a handle's transfer for the next one, and a first header line that
+ * begins with a blank ended the process (curl/curl #11101). */
+static bool reuse_is_sound(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
+}
+
 /* core.session { max_connections = for one host; 0: no limit } -> Session */
 int session_new(lua_State *L) {
   size_t max_connections = 0;
@@ -303,6 +302,7 @@ int session_new(lua_State *L) {
   Session *session = lua_newuserdatauv(L, sizeof *session, SESSION_USERVALUES);
   memset(session, 0, sizeof *session);
   session->maker = process_now();
+  session->keeps_handles = reuse_is_sound();
   luaL_setmetatable(L, SESSION_CLASS);
   lua_newtable(L);
   lua_setiuservalue(L, -2, SESSION_IN_FLIGHT);
