@@ -64,7 +64,7 @@ describe("zuora.tasks.counted_set", function()
   end)
 
   it("lets go of weak members", function()
-    local all = counted_counted_set.new "k"
+    local all = counted_set.new "k"
     all:put(setmetatable({}, { __gc = function(self) all:put(self, nil) end }), true)
     assert.equal(1, all:size())
     collectgarbage()

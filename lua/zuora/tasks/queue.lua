@@ -4,6 +4,9 @@
 -- comes before what counts. Interrupted, a change was made, or it was not. So may a finaliser, which looks, and takes
 -- out.
 
+-- An empty queue begins anew after so many values: its table need not move on for ever.
+local REUSED = 64
+
 local Queue = {}
 Queue.__index = Queue
 
@@ -26,7 +29,9 @@ function Queue:peek()
   while self[position] == nil and position <= self.last do position = position + 1 end
   self.first = position -- whoever else has looked meanwhile: before it there is nobody
   local value = self[position]
-  return value, value ~= nil and position or nil
+  if value ~= nil then return value, position end
+  if self.last > REUSED and position > self.last then self.first, self.last = 1, 0 end
+  return nil
 end
 
 --- Takes a value out. One that is not there (any more) does no harm.
