@@ -10,7 +10,7 @@ local BAD_SEGMENTS = { "", ".", "..", "a\r\nb", "a\0b", 5, {} }
 local BAD_TRACK_IDS = { ("x"):rep(65), " ", "a ", "a;b", "a:b", "a\"b", "a'b", "a\r\nb", "é", "", 5 }
 
 describe("misuse", function()
-  local sim, client, older, run, job
+  local sim, client, older, run, job, query, report
 
   setup(function()
     sim = support.simulator()
@@ -18,6 +18,8 @@ describe("misuse", function()
     older = support.client(sim, { legacy = true, username = sim.username, password = sim.password })
     run = assert(client.reportruns:start(support.REPORT, { view = "Detail" }))
     job = assert(client.jobs:submit { queries = { { name = "a", query = "select Id from Account" } } })
+    query = assert(client.queries:submit { query = "select Id from Account" })
+    report = assert(older.reports:get(support.REPORT))
   end)
   teardown(function()
     client:close()
@@ -128,6 +130,20 @@ describe("misuse", function()
     ["job:refresh"] = function(o) job:refresh(o) end,
     ["job:wait"] = function(o) job:wait(o) end,
     ["job:cancel"] = function(o) job:cancel(o) end,
+    ["job:download"] = function(o) job:download("build/x", o) end,
+    ["batch:download"] = function(o) job.batches[1]:download("build/x", o) end,
+    ["batch:rows"] = function(o) job.batches[1]:rows(o) end,
+    ["query:refresh"] = function(o) query:refresh(o) end,
+    ["query:wait"] = function(o) query:wait(o) end,
+    ["query:cancel"] = function(o) query:cancel(o) end,
+    ["query:download"] = function(o) query:download("build/x", o) end,
+    ["report:details"] = function(o) report:details(o) end,
+    ["report:save"] = function(o) report:save(o) end,
+    ["report:copy"] = function(o) report:copy(o) end,
+    ["report:delete"] = function(o) report:delete(o) end,
+    ["report:labels"] = function(o) report:labels(o) end,
+    ["report:attach"] = function(o) report:attach({ "L" }, o) end,
+    ["report:detach"] = function(o) report:detach({ "L" }, o) end,
   }
   for where, call in pairs(OPTIONS) do
     it("in the options: " .. where, function()
@@ -308,7 +324,7 @@ describe("misuse", function()
   it("in text that is no UTF-8, and would be sent as JSON", function()
     local bad = "caf\xe9"
     local id = "ff808081529f4e3401529fd373730070"
-    local report = { name = bad, dsName = "d", datasource = "d", definition = "{}" }
+    local definition = { name = bad, dsName = "d", datasource = "d", definition = "{}" }
     for _, case in ipairs {
       { "client.reportruns:start", "filters", function()
         client.reportruns:start(id, { view = "Detail", filters = { { filterClauses = { { value = bad } } } } })
@@ -318,8 +334,8 @@ describe("misuse", function()
       { "client.queries:submit", "query", function() client.queries:submit { query = bad } end },
       { "client.queries:submit", "output", function() client.queries:submit { query = "q", output = { target = bad } } end },
       { "client.reports:transfer", "names", function() client.reports:transfer { names = { bad }, to = id } end },
-      { "client.reports:create", "report", function() older.reports:create(report) end },
-      { "client.reports:save", "report", function() older.reports:save(id, report) end },
+      { "client.reports:create", "report", function() older.reports:create(definition) end },
+      { "client.reports:save", "report", function() older.reports:save(id, definition) end },
       { "client.reports:set_settings", "emailDomains", function() older.reports:set_settings { emailDomains = { bad } } end },
       { "client:request", "body", function() client:request { method = "POST", path = "/x", body = { a = { bad } } } end },
     } do
@@ -332,10 +348,18 @@ describe("misuse", function()
     for _, verb in ipairs { "refresh", "wait", "cancel", "data" } do
       raises("run:" .. verb, "id", function() broken[verb](broken) end)
     end
-    broken = setmetatable({ id = "a/../b" }, debug.getmetatable(job))
-    for _, verb in ipairs { "refresh", "wait", "cancel" } do
-      raises("job:" .. verb, "id", function() broken[verb](broken) end)
+    for name, held in pairs { job = job, query = query } do
+      broken = setmetatable({ id = "a/../b" }, debug.getmetatable(held))
+      for _, verb in ipairs { "refresh", "wait", "cancel" } do
+        raises(name .. ":" .. verb, "id", function() broken[verb](broken) end)
+      end
     end
+    broken = setmetatable({ id = "a/../b" }, debug.getmetatable(report))
+    for _, verb in ipairs { "details", "save", "copy", "delete", "labels" } do
+      raises("report:" .. verb, "id", function() broken[verb](broken) end)
+    end
+    broken = setmetatable({ id = "x", name = print }, debug.getmetatable(report))
+    raises("report:save", "report", function() broken:save() end)
   end)
 
   it("in methods that are given another object", function()

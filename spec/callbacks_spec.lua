@@ -34,12 +34,13 @@ describe("a callback", function()
 
   -- What each callback is, and a call in which it is called: use(client, callback).
   local function download(client, hook)
-    sim:fault { on = "GET /v1/files/*", kind = "trickle", size = 40, seconds = 0.1 }
+    sim:fault { on = "GET /v1/files/*", kind = "trickle", size = 40, seconds = 0.02 }
     return client.files:download(file_id, path, { on_progress = hook })
   end
   local CALLBACKS = {
     on_poll = { call = function(client, hook) return client.jobs:wait(job_id, support.soon_with { on_poll = hook }) end },
     on_progress = { call = download },
+    on_request = { option = true, call = function(client) return client.jobs:get(job_id) end },
     on_response = { option = true, call = function(client) return client.jobs:get(job_id) end },
     log = { option = true, call = function(client) return client.jobs:get(job_id) end },
     on_retry = { option = true, call = function(client)

@@ -72,6 +72,8 @@ describe("zuora.support.check", function()
     ["function"] = { good = { print, setmetatable({}, { __call = print }) }, bad = { {}, "print" } },
     text = { good = { "a b" }, bad = { "", "a\nb", "a\0", 1 } },
     line = { good = { "a b", "\xe9" }, bad = { "", "a\nb", "a\0", 1 } },
+    json_table = { good = { {}, { a = { 1 } } }, bad = { 1, "x", { print } } },
+    ["id*"] = { good = { { "a" }, { "a", "b" } }, bad = { {}, "a", { "a", "b/c" }, { "a", nil, "c" }, { a = "b" } } },
     json = { good = { "é", 1, { a = { 1 } } }, bad = { print, { print }, 0 / 0, "\xe9" } },
   }
 
@@ -83,6 +85,13 @@ describe("zuora.support.check", function()
       end
     end)
   end
+
+  it("says of a list what is wrong with it, or with what is in it", function()
+    assert.matches("list %(1, 2, 3 … without holes%) of at least one expected", call(function() check.value("f", "x", {}, "id*") end))
+    assert.matches("'x' to f %(id of letters.* expected, got \"b/c\"%)", call(function()
+      check.options("f", { x = { "a", "b/c" } }, { x = "id*!" })
+    end))
+  end)
 
   it("writes entity ids with hyphens", function()
     local wanted = "11111111-2222-3333-4444-555555555555"

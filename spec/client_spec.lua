@@ -7,6 +7,7 @@ describe("zuora", function()
   it("tells its version, null and environments, and makes no client by itself", function()
     assert.matches("^%d+%.%d+%.%d+", zuora._VERSION)
     assert.equal("userdata", type(zuora.null))
+    assert.same({ a = { 1, "x", zuora.null } }, zuora.decode(zuora.encode { a = { 1, "x", zuora.null } }))
     assert.equal("https://rest.eu.zuora.com", zuora.environments.eu.rest)
   end)
 end)
@@ -24,7 +25,8 @@ describe("zuora.new", function()
       environment = "us2-sandbox", client_id = ID, client_secret = "s", entity_id = ID, org_ids = { "a", "b" },
       track_id = "t", version = "2025-08-12", connect_timeout = 1, timeout = 2, stall_timeout = 3, total_timeout = 4,
       retries = 0, retry_after_limit = 0, max_connections = 2, concurrency_limit = 3, memory_limit = 1000, tmpdir = "/tmp", proxy = "",
-      no_proxy = "*", ca_file = "/x", user_agent = "u", on_retry = print, on_response = print, log = print,
+      no_proxy = "*", ca_file = "/x", user_agent = "u", on_retry = print, on_request = print, on_response = print,
+      log = print,
       reporting_url = "https://a.example/r", aqua_url = "https://a.example/a", files_url = "https://a.example/f",
     }:close()
     zuora.new { base_url = "http://127.0.0.1:1", username = "u", password = "p", legacy = true, entity_name = "E" }:close()
@@ -59,7 +61,7 @@ describe("zuora.new", function()
     for name, bad in pairs {
       timeout = 0, connect_timeout = -1, stall_timeout = "1", total_timeout = 0 / 0, retries = 1.5, retry_after_limit = -1,
       max_connections = 0, memory_limit = "1", track_id = "a;b", entity_id = "x", version = "latest", org_ids = "a\n",
-      ca_file = "a\0", user_agent = "a\r\nb", proxy = "a\n", log = "x", on_retry = 1, on_response = {}, legacy = "yes",
+      ca_file = "a\0", user_agent = "a\r\nb", proxy = "a\n", log = "x", on_retry = 1, on_response = {}, on_request = 2, legacy = "yes",
       tmpdir = 1, no_proxy = 5, concurrency_limit = 0,
     } do
       fails(name, { environment = "eu", token = "t", [name] = bad })

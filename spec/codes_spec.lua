@@ -2,7 +2,7 @@
 -- eight-digit codes.
 
 local answer = require "zuora.caller.responses"
-local codes = require "zuora.caller.codes"
+local codes = require "zuora.codes"
 
 -- Code, the words of Zuora's table in short, may another try help?
 local AQUA = {

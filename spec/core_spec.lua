@@ -6,6 +6,17 @@ describe("zuora.core", function()
     assert.matches("^libcurl/%d+%.%d+", core.version)
   end)
 
+  it("names what that stands on, and how much room there is on a disk", function()
+    assert.equal(core.version, core.libraries:match "^%S+")
+    assert.matches("%a/%d", core.libraries:match " (.*)")
+    local bytes = assert(core.space ".")
+    local kilobytes = tonumber((support.shell "df -Pk . | tail -1":match "^%S+%s+%d+%s+%d+%s+(%d+)"))
+    assert.is_true(math.abs(bytes / 1024 - kilobytes) < 1024 * 1024) -- others write, too
+    local none, message = core.space "/nowhere"
+    assert.is_nil(none)
+    assert.equal("/nowhere: No such file or directory", message)
+  end)
+
   it("unpacks gzip as far as it goes, and as far as it may", function()
     local text = ("some words "):rep(100)
     local packed = require "zlib".deflate()(text, "finish") -- of the kind that is not gzip's

@@ -29,6 +29,25 @@ describe("credentials", function()
     assert.equal("Bearer ***", support.sent(sim, "POST", "/reporting")[1].headers.authorization)
   end)
 
+  it("fetch it by itself when that is asked for", function()
+    local client <close> = support.client(sim)
+    assert.is_true(client:authenticate())
+    assert.equal(1, tokens_fetched())
+    assert(client.reportruns:list())
+    assert.is_true(client:authenticate())
+    assert.equal(1, tokens_fetched())
+    local stranger = require "zuora.client".new { base_url = sim.url, client_id = sim.client_id,
+      client_secret = "no-4711" }
+    local done, err = stranger:authenticate()
+    assert.is_nil(done)
+    assert.same({ "auth", 401 }, { err.kind, err.status })
+    assert.is_nil(tostring(err):find "4711")
+    local given <close> = support.client(sim, { token = "whatever" })
+    assert.is_true(given:authenticate()) -- there is nothing to ask
+    stranger:close()
+    assert.has_error(function() stranger:authenticate() end)
+  end)
+
   it("renew it 300 seconds before its end", function()
     local client <close>, clock = support.quick_client(sim)
     assert(client.reportruns:list())
@@ -280,8 +299,8 @@ describe("the life of a token", function()
   end
 
   local function ask(own)
-    assert.is_true(own.prepare { deadline = 100 })
-    assert.matches("^Bearer t%d+$", own.header().Authorization)
+    assert.is_true(own:prepare(clock.at + 100))
+    assert.matches("^Bearer t%d+$", own:headers().Authorization)
   end
 
   it("is what is said of it, and no madness", function()

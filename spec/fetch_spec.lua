@@ -32,6 +32,40 @@ describe("fetch", function()
     assert.is_false((pcall(client.jobs.fetch, client.jobs, { queries = { A = "x" } }, directory, { verfy = true })))
   end)
 
+  it("takes the options of what it starts, and of the file that comes of it", function()
+    sim:forget()
+    local seen = 0
+    local function options(key)
+      return { idempotency_key = key, on_progress = function(bytes) seen = bytes end, min = 0.01, timeout = 20 }
+    end
+    local own = options "key-a"
+    own.view = "Detail"
+    assert(client.reports:fetch(support.REPORT, directory .. "/a.csv", own))
+    assert.is_true(seen > 0)
+    seen = 0
+    assert(client.jobs:fetch({ queries = { A = "select Id from Account" } }, directory, options "key-b"))
+    assert.is_true(seen > 0)
+    for key, path in pairs { ["key-a"] = "/reporting/api/rest/v1/reports/", ["key-b"] = "/v1/batch-query" } do
+      assert.equal(key, support.sent(sim, "POST", path)[1].headers["idempotency-key"])
+    end
+  end)
+
+  it("knows a report by its name, and by its id without asking", function()
+    assert.equal(support.REPORT, (client.reports:id_of "Fetched report"))
+    local id = ("a"):rep(32)
+    assert.equal(id, (client.reports:id_of(id, { total_timeout = 0.001 })))
+    assert.equal("not_found", select(2, client.reports:id_of "nonesuch").kind)
+    assert.is_false((pcall(client.reports.id_of, client.reports, "")))
+  end)
+
+  it("says of which batch the bytes are", function()
+    local seen = {}
+    local queries = { A = "select Id from Account", B = "select Name from Account" }
+    assert(client.jobs:fetch({ queries = queries }, directory, { min = 0.01, timeout = 20,
+      on_progress = function(bytes, _, name) seen[name] = bytes end }))
+    assert.same({ A = #support.read(directory .. "/A.csv"), B = #support.read(directory .. "/B.csv") }, seen)
+  end)
+
   it("ends a wait with the deadline over everything", function()
     sim:fault { on = "GET */jobs/*", kind = "status", status = 200, times = "always",
       body = '{"id":"J","status":"executing"}' }

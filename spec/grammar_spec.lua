@@ -152,7 +152,7 @@ describe("the grammar of delimited text", function()
     local filter = core.filter(options)
     local sink <close> = assert(core.sink { path = WRITTEN, filter = filter })
     assert(support.finish(session, session:start { url = sim.url .. "/x", sink = sink }))
-    assert(sink:finish())
+    assert(sink:publish())
     local count, problem, row, byte = filter:records()
     return count or ("row %d, byte %d: %s"):format(row, byte, problem)
   end

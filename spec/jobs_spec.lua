@@ -65,17 +65,6 @@ describe("client.jobs", function()
     end
   end)
 
-  it("lists a batch's files: segments when there are any, else the one", function()
-    answer("GET *", samples.job)
-    local job = assert(client.jobs:get "402881824835bb2a01483c19f7d70256")
-    assert.same({ "402881824835bb2a01483c19f8190259" }, job:batch("AccountingPeriod"):file_ids())
-    answer("GET *", samples.job_segmented)
-    job = assert(client.jobs:get "e20b07474841608a01484592147005d2")
-    assert.same({ "e20b07474841608a01484592159c05d7" }, job.batches[1]:file_ids())
-    assert.is_nil(job:batch "other")
-    assert.same({}, submitted():batch("Account"):file_ids())
-  end)
-
   it("waits in place, fetches the result, and takes completed for final", function()
     local job = submitted { useQueryLabels = true }
     assert.equal(job, assert(job:wait(support.soon)))
@@ -108,111 +97,6 @@ describe("client.jobs", function()
     assert.equal("1.1", core.decode(sent[1].body).version)
     assert.equal("1.0", core.decode(sent[2].body).version)
     assert.equal("1.2", core.decode(sent[3].body).version)
-  end)
-
-  it("fetches a batch, and counts its records", function()
-    local job = assert(submitted { useQueryLabels = true }:wait(support.soon))
-    local path = support.scratch("jobs") .. "/account.csv"
-    local written = assert(job:batch("Account"):download(path))
-    assert.equal(3, written.records)
-    local names = {}
-    for row in assert(job:batch("Account"):rows()) do names[#names + 1] = row["Account.Name"] end
-    assert.same({ "Ærøskøbing \"Ferry\", Ltd", "Line\nBreak AG", "日本 GmbH" }, names)
-    job.batches[1].recordCount = "4"
-    support.write(path, "before")
-    local _, err = job.batches[1]:download(path)
-    assert.equal("incomplete", err.kind)
-    assert.matches("has 3 records, and should have 4", err.message)
-    assert.equal("before", support.read(path))
-    assert.is_nil((job.batches[1]:rows()))
-    assert.equal(3, assert(job.batches[1]:download(path, { verify = false })).records)
-  end)
-
-  it("takes all segments for one file with one header, and refuses those that do not agree", function()
-    local segmented <close> = support.simulator { segment_rows = 2 }
-    local one <close> = support.client(segmented)
-    local job = assert(assert(one.jobs:submit { partner = "p", project = "q", queries = { QUERY } }):wait(support.soon))
-    local batch = job.batches[1]
-    assert.equal(2, #batch.segments)
-    local path = support.scratch("jobs") .. "/account.csv"
-    segmented:fault { on = "GET /v1/files/*", kind = "cut", after = 60, skip = 1 }
-    assert.equal(3, assert(batch:download(path)).records)
-    assert.equal('Account: AccountNumber,Account: Name\nA00000001,"Ærøskøbing ""Ferry"", Ltd"\nA00000002,"Line\nBreak AG"\n'
-      .. "A00000003,日本 GmbH\n", support.read(path))
-    local count = 0
-    for row in assert(batch:rows { form = "lazy" }) do count = count + #row[1] end
-    assert.equal(27, count)
-    -- A header with a newline in it, and a segment of no bytes at all.
-    for _, body in ipairs { '"a\nb",c\n3,4\n', "" } do
-      segmented:fault { on = "GET /v1/files/*", kind = "status", status = 200, body = '"a\nb",c\n1,2\n',
-        headers = { ["Content-Type"] = "text/csv" } }
-      segmented:fault { on = "GET /v1/files/*", kind = "status", status = 200, body = body,
-        headers = { ["Content-Type"] = "text/csv" } }
-      local wanted = body == "" and 1 or 2
-      assert.equal(wanted, assert(batch:download(path, { verify = false })).records)
-      assert.equal('"a\nb",c\n1,2\n' .. (body == "" and "" or "3,4\n"), support.read(path))
-    end
-    segmented:fault { on = "GET /v1/files/*", kind = "status", status = 200, skip = 1, body = "Other: Header\nx\n",
-      headers = { ["Content-Type"] = "text/csv" } }
-    local _, err = batch:download(path)
-    assert.equal("text", err.kind)
-    assert.matches("different headers", err.message)
-  end)
-
-  it("says that a batch has no result", function()
-    local job = submitted { queries = { QUERY, { name = "Bad", query = "select Nothing from Account" } } }
-    job:wait(support.soon)
-    local _, err = job:batch("Bad"):download("build/spec/x")
-    assert.equal("failed", err.kind)
-    assert.matches("batch \"Bad\" has no result, it is aborted: .*Nothing", err.message)
-    assert.equal("failed", select(2, job:batch("Bad"):rows()).kind)
-  end)
-
-  it("fetches packed batches: gzip as rows, zip as it is", function()
-    local job = assert(submitted { format = "gzip" }:wait(support.soon))
-    local path = support.scratch("jobs") .. "/packed"
-    assert.equal(3, assert(job.batches[1]:download(path)).records)
-    assert.equal("\31\139", support.read(path):sub(1, 2))
-    local count = 0
-    for _ in assert(job.batches[1]:rows()) do count = count + 1 end
-    assert.equal(3, count)
-    job = assert(submitted { format = "zip" }:wait(support.soon))
-    assert.is_nil(assert(job.batches[1]:download(path)).records)
-    assert.equal("PK", support.read(path):sub(1, 2))
-    assert.matches("zip archive", select(2, job.batches[1]:rows()).message)
-  end)
-
-  it("fetches all batches side by side, under names that are safe", function()
-    local query = QUERY.query
-    local job = assert(submitted { queries = { { name = "../../x", query = query }, { name = "Twin", query = query },
-      { name = "TWIN", query = query }, { name = ".hidden", query = query }, { name = "..", query = query } } }
-      :wait(support.soon))
-    local directory = support.scratch("jobs") .. "/a/b"
-    local written = assert(job:download(directory))
-    assert.equal(5, #written)
-    assert.equal("Twin", written[2].name)
-    assert.equal(3, written[5].records)
-    local names = support.listing(directory)
-    table.sort(names)
-    assert.same({ "TWIN-2.csv", "Twin.csv", "_.._x.csv", "batch.csv", "hidden.csv" }, names)
-  end)
-
-  it("fetches what it can of a job, and says what failed", function()
-    local job = assert(submitted { queries = { QUERY, { name = "Other", query = "select Id from Account" } } }
-      :wait(support.soon))
-    job.batches[1].recordCount = 99
-    local directory = support.scratch("jobs")
-    local written, err = job:download(directory)
-    assert.is_nil(written)
-    assert.equal("incomplete", err.kind)
-    assert.equal("incomplete", err.failures[1].kind)
-    assert.is_nil(err.failures[2])
-    assert.equal(3, err.results[2].records)
-    assert.same({ "Other.csv" }, support.listing(directory))
-    job.batches = nil
-    assert.equal("failed", select(2, job:download(directory)).kind)
-    err = select(2, job:download "/dev/null/x")
-    assert.equal("file", err.kind)
   end)
 
   it("waits by id alone", function()
@@ -254,7 +138,8 @@ describe("client.jobs", function()
 
   it("goes on at an unknown status", function()
     sim:fault { on = "POST *", kind = "outcome", job = "failed" } -- no status of AQuA's
-    local _, err = submitted():wait { timeout = 0.15, min = 0.02 }
+    local quick <close> = support.quick_client(sim)
+    local _, err = assert(quick.jobs:submit { queries = { QUERY } }):wait { timeout = 600, min = 1 }
     assert.equal("timeout", err.kind)
     assert.matches("last seen as failed", err.message)
   end)

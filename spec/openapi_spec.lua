@@ -65,7 +65,7 @@ describe("the description of the APIs", function()
   local function parameters_described(operation)
     local found = {}
     for _, parameter in ipairs(operation.parameters or {}) do
-      found[parameter.name] = { place = parameter["in"], required = parameter.required,
+      found[parameter.name] = { location = parameter["in"], required = parameter.required,
         repeated = parameter.schema.type == "array",
         type = parameter.schema.enum and table.concat(parameter.schema.enum, "|") or parameter.schema.type }
     end
@@ -86,18 +86,18 @@ describe("the description of the APIs", function()
         local found, schema, form = parameters_described(one)
         for _, parameter in ipairs(operation.parameters) do
           local where = group .. "." .. name .. ":" .. parameter.name
-          if parameter.place == "body" and parameter.name ~= "body" then
+          if parameter.location == "body" and parameter.name ~= "body" then
             assert.is_table(schema.properties[parameter.name], where)
             local required = false
             for _, field in ipairs(schema.required or {}) do required = required or field == parameter.name end
             assert.equal(parameter.required, required, where)
-          elseif parameter.place == "body" then
+          elseif parameter.location == "body" then
             assert.is_table(schema, where)
             assert.is_false(form)
           else
             local it = found[parameter.name]
             assert.is_table(it, where)
-            assert.equal(parameter.place, it.place, where)
+            assert.equal(parameter.location, it.location, where)
             assert.equal(parameter.required, it.required, where)
             assert.equal(parameter.repeated, it.repeated, where)
             local type_of = { id = "string", text = "string", integer = "integer", boolean = "boolean" }

@@ -11,7 +11,7 @@ describe("core.operations", function()
         for in_path in operation.path:gmatch("{(.-)}") do
           local found = false
           for _, parameter in ipairs(operation.parameters) do
-            found = found or parameter.name == in_path and parameter.place == "path" and parameter.required
+            found = found or parameter.name == in_path and parameter.location == "path" and parameter.required
           end
           assert.is_true(found, in_path)
         end
@@ -23,10 +23,10 @@ describe("core.operations", function()
   it("tells what a parameter is", function()
     local found = {}
     for _, parameter in ipairs(core.operations.reportruns.start.parameters) do found[parameter.name] = parameter end
-    assert.same({ name = "reportId", type = "id", place = "path", required = true, repeated = false }, found.reportId)
-    assert.same({ name = "viewType", type = "Detail|Summary", place = "query", required = true, repeated = false },
+    assert.same({ name = "reportId", type = "id", location = "path", required = true, repeated = false }, found.reportId)
+    assert.same({ name = "viewType", type = "Detail|Summary", location = "query", required = true, repeated = false },
       found.viewType)
-    assert.equal("body", found.body.place)
+    assert.equal("body", found.body.location)
     assert.is_true(core.operations.reportruns.list.parameters[1].repeated)
   end)
 
@@ -104,7 +104,7 @@ describe("a call of the core", function()
     assert.is_nil(entry.headers["content-type"])
   end)
 
-  it("sends the standing headers of the base, and those of the call in their place", function()
+  it("sends the default headers of the base, and those of the call in their place", function()
     connection:headers("reporting", { ["X-One"] = "standing", ["X-Two"] = "standing" })
     local entry = sent("reportruns", "get", { id = "x" }, { headers = { ["X-Two"] = "own" } })
     assert.equal("standing", entry.headers["x-one"])
@@ -124,7 +124,7 @@ describe("a call of the core", function()
     assert.equal("/f/x", sim:journal()[1].target)
   end)
 
-  it("leaves a standing header out when the call says false", function()
+  it("leaves a default header out when the call says false", function()
     connection:headers("reporting", { ["X-One"] = "standing" })
     assert.is_nil(sent("reportruns", "get", { id = "x" }, { headers = { ["x-one"] = false } }).headers["x-one"])
   end)

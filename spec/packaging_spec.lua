@@ -53,6 +53,9 @@ describe("the rockspec", function()
     assert.matches("luarocks/tree/share/lua/5.4/zuora/init.lua\n", text)
     assert.matches("luarocks/tree/lib/lua/5.4/zuora/core.so\n", text)
     assert.matches("%d+%.%d+%.%d+\thttp:\n$", text)
+    text, status = support.shell(("cd / && $OLDPWD/%s/tree/bin/zuora version"):format(directory))
+    assert.equal("zuora " .. require "zuora.version" .. "\n", text)
+    assert.equal(0, status)
   end)
 end)
 
@@ -61,12 +64,13 @@ describe("make install", function()
     local directory = support.scratch("install")
     local text, status = support.shell("make -s install DESTDIR=" .. directory .. " PREFIX=/usr/local")
     assert.equal(0, status, text)
-    local expected = { "usr/local/lib/lua/5.4/zuora/core.so" }
+    local expected = { "usr/local/bin/zuora", "usr/local/lib/lua/5.4/zuora/core.so", "usr/local/share/man/man1/zuora.1" }
     for _, path in ipairs(files "find lua -name '*.lua'") do
       expected[#expected + 1] = "usr/local/share/lua/5.4/" .. path:gsub("^lua/", "")
     end
     table.sort(expected)
     assert.same(expected, files("cd " .. directory .. " && find . -type f | sed 's|^./||'"))
+    assert.equal("#!/usr/bin/env lua5.4\n", support.read(directory .. "/usr/local/bin/zuora"):match "^[^\n]*\n")
   end)
 end)
 
@@ -79,8 +83,13 @@ describe("the tree", function()
   end)
 
   it("has a spec for each module", function()
-    for _, path in ipairs(files "find lua/zuora -name '*.lua' -not -path '*/simulator/*'") do
-      local name = path:match("([%w]+)%.lua$")
+    for _, path in ipairs(files "find lua/zuora/cli -name '*.lua' -not -name init.lua") do
+      local name = path:match "cli/(%l+)"
+      if name == "table" then name = "output" end -- which is all that uses it
+      assert.is_string(support.read("spec/cli/" .. name .. "_spec.lua"), name)
+    end
+    for _, path in ipairs(files "find lua/zuora -name '*.lua' -not -path '*/simulator/*' -not -path '*/cli/*'") do
+      local name = path:match("([%w_]+)%.lua$")
       if name ~= "init" and name ~= "meta" then
         assert.is_string(support.read("spec/" .. name .. "_spec.lua"), name)
       end

@@ -146,10 +146,10 @@ describe("waiting", function()
   it("takes a thousand records that were made for as many", function()
     local wait = require "zuora.tasks.wait"
     local now = 0
-    local made = wait.nursery(function() return now end)
+    local made = wait.recent(function() return now end)
     for i = 1, 1000 do
       now = i
-      made:note(tostring(i))
+      made:add(tostring(i))
     end
     assert.is_true(made:has "1000" and made:has "941")
     assert.is_false(made:has "940" or made:has "1" or made:has(nil))

@@ -1,6 +1,8 @@
 -- What the README prints must work as printed.
 
+local exits = require "zuora.cli.exits"
 local loops = require "spec.loops"
+local program = require "spec.cli.program"
 local support = require "spec.support"
 
 describe("the README", function()
@@ -26,6 +28,28 @@ describe("the README", function()
       end)
     end
   end
+
+  it("has a session of a shell that runs", function()
+    local directory = support.scratch "readme"
+    local lines = readme:match "```sh\n(.-)```"
+    local paths = { LUA_PATH_5_4 = "../../../lua/?.lua;../../../lua/?/init.lua;;", LUA_CPATH_5_4 = "../../../build/?.so;;" }
+    local result = program.shell(([[
+      zuora() { lua5.4 ../../../lua/bin/zuora "$@"; }
+      cd %s; set -eo pipefail; trap 'kill $! 2> /dev/null || true' EXIT
+      %s]]):format(directory, lines), paths)
+    assert.equal(0, result.code, result.err)
+    assert.same({ "account.xml", "accounts.csv", "nightly", "simulator.env" }, support.listing(directory))
+    assert.same({ "Account.csv", "Period.csv" }, support.listing(directory .. "/nightly"))
+    assert.matches("A00000003,日本 GmbH,%-12.50\n$", support.read(directory .. "/accounts.csv"))
+    assert.matches("1 EUR,0\n +1 EUR,1729.76\n +1 JPY,%-12.5\n", result.out)
+    assert.matches("Accounts by balance", result.out)
+  end)
+
+  it("has the exit codes", function()
+    for _, row in ipairs(exits.table) do
+      assert.is_truthy(readme:find(("\n| %d | %s |\n"):format(row.code, row.meaning), 1, true), row.code)
+    end
+  end)
 
   it("shows how to fit a client into other loops", function()
     assert.is_true(count >= 6)

@@ -1,11 +1,11 @@
 local record = require "zuora.resources.record"
 
 describe("zuora.resources.record", function()
-  local Verbs = {}
-  function Verbs:who() return record.parts(self, Verbs, "thing:who").caller end
+  local Methods = {}
+  function Methods:who() return record.context(self, Methods, "thing:who").caller end
 
-  it("shows data only, and keeps the verbs and the client behind it", function()
-    local thing = setmetatable({ id = "x" }, record.kind("zuora.Thing", Verbs, { caller = "me" }))
+  it("shows data only, and keeps the methods and the client behind it", function()
+    local thing = setmetatable({ id = "x" }, record.metatable("zuora.Thing", Methods, { caller = "me" }))
     local seen = {}
     for name in pairs(thing) do seen[#seen + 1] = name end
     assert.same({ "id" }, seen)
@@ -13,17 +13,17 @@ describe("zuora.resources.record", function()
     assert.equal(false, getmetatable(thing))
   end)
 
-  it("tells objects of another kind from its own", function()
-    local other = setmetatable({}, record.kind("zuora.Other", {}, {}))
+  it("tells objects of another class from its own", function()
+    local other = setmetatable({}, record.metatable("zuora.Other", {}, {}))
     for _, bad in ipairs { other, {}, "x", 5 } do
-      assert.error_matches(function() Verbs.who(bad) end, "thing:who was called without its object")
+      assert.error_matches(function() Methods.who(bad) end, "thing:who was called without its object")
     end
-    assert.has_error(function() Verbs.who() end)
+    assert.has_error(function() Methods.who() end)
   end)
 
   it("keeps two clients apart", function()
-    local one = setmetatable({}, record.kind("zuora.Thing", Verbs, { caller = 1 }))
-    local two = setmetatable({}, record.kind("zuora.Thing", Verbs, { caller = 2 }))
+    local one = setmetatable({}, record.metatable("zuora.Thing", Methods, { caller = 1 }))
+    local two = setmetatable({}, record.metatable("zuora.Thing", Methods, { caller = 2 }))
     assert.equal(1, one:who())
     assert.equal(2, two:who())
   end)

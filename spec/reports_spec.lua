@@ -25,68 +25,6 @@ describe("client.reports", function()
     sim:forget()
   end)
 
-  it("searches: 50 at a time, in order, from where it is told", function()
-    local first, total = assert(client.reports:search("revenue", { order_by = "name" }))
-    assert.equal(50, #first)
-    assert.equal("Weekly revenue 001", first[1].name)
-    assert.equal(120, total)
-    local last = assert(client.reports:search("revenue", { order_by = "name", ascending = false, start = 110 }))
-    assert.equal(10, #last)
-    assert.equal("Weekly revenue 001", last[10].name)
-    assert.same({}, (client.reports:search "nonesuch"))
-  end)
-
-  it("goes through all pages, and gives each report once", function()
-    local names, count = {}, 0
-    for report in client.reports:each("revenue", { order_by = "name" }) do
-      names[report.name] = true
-      count = count + 1
-    end
-    assert.equal(120, count)
-    assert.is_true(names["Weekly revenue 001"] and names["Weekly revenue 120"])
-    assert.equal(3, #support.sent(sim, "GET", "/reporting/api/rest/v1/reports/search"))
-  end)
-
-  it("raises the error of a page, since a nil would look like the end", function()
-    sim:fault { on = "GET *", kind = "status", status = 400, skip = 1, body = '{"message":"no"}' }
-    local count = 0
-    local ok, err = pcall(function()
-      for _ in client.reports:each "revenue" do count = count + 1 end
-    end)
-    assert.is_false(ok)
-    assert.equal("api", err.kind)
-    assert.equal(50, count)
-  end)
-
-  it("finds the one report of exactly that name", function()
-    assert.equal(support.REPORT, assert(client.reports:find "Accounts by balance").id)
-    assert.equal(("%032x"):format(77), assert(client.reports:find "Weekly revenue 077").id)
-  end)
-
-  it("does not say that there is none while some have not been looked at", function()
-    sim:fault { on = "GET *", kind = "status", status = 200, skip = 1, body = '{"success":true,"response":{"reports":[],"count":120}}' }
-    local report, err = client.reports:find "revenue"
-    assert.is_nil(report)
-    assert.equal("incomplete", err.kind)
-    assert.matches("less than three letters", select(2, client.reports:find "AP").message)
-  end)
-
-  it("says when there is none of that name, or several", function()
-    local report, err = client.reports:find "accounts by balance"
-    assert.is_nil(report)
-    assert.equal("not_found", err.kind)
-    assert.matches('no report has the name "accounts by balance" %(1 others were found%)', err.message)
-    report, err = client.reports:find "Twin report"
-    assert.is_nil(report)
-    assert.equal("ambiguous", err.kind)
-    assert.matches('2 reports have the name "Twin report": twin%d, twin%d', err.message)
-    assert.equal(2, #err.reports)
-    sim:fault { on = "GET *", kind = "status", status = 403, body = "{}" }
-    report, err = client.reports:find "Twin report"
-    assert.is_nil(report)
-    assert.equal("auth", err.kind)
-  end)
-
   it("runs a report that was found", function()
     local report = assert(client.reports:find "Accounts by balance")
     local run = assert(report:start { view = "Detail" })
@@ -193,7 +131,7 @@ describe("client.reports", function()
     assert.equal('{"emailDomains":[]}', support.sent(sim, "POST", "/api/rest/v1/settings")[2].body)
   end)
 
-  it("takes no other report, and no odd list, for the answer", function()
+  it("takes no other report for the answer", function()
     local function answered(body, call)
       sim:fault { on = "* /*reports*", kind = "status", status = 200, body = body }
       local value, err = call()
@@ -203,11 +141,5 @@ describe("client.reports", function()
     local function get() return older.reports:get "R" end
     assert.matches("about report other", answered('{"success":true,"response":{"id":"other"}}', get).message)
     assert.matches("has no 'id'", answered('{"success":true,"response":{}}', get).message)
-    local function search() return client.reports:search "x" end
-    assert.matches("no list of reports", answered('{"success":true,"response":{"reports":{"a":1}}}', search).message)
-    assert.matches("no list of reports", answered('{"success":true,"response":{}}', search).message)
-    assert.matches("without an 'id'", answered('{"success":true,"response":{"reports":[{}]}}', search).message)
-    assert.equal("api", answered('{"success":false,"response":"{\\"message\\":\\"m\\",\\"errorCode\\":\\"ZAN-REST-ERROR\\"}"}',
-      search).kind)
   end)
 end)

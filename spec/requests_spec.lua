@@ -207,7 +207,7 @@ describe("the request of", function()
             local ok, message = pcall(CASES[id][1][1], clients[family])
             assert.is_false(ok)
             assert.matches("^%.?/?spec/requests_spec%.lua:%d+: client%." .. group .. ":" .. name .. ": Zuora documents this for the "
-              .. (family == "rest" and "older Reporting hosts only: zuora%.new { legacy = true }"
+              .. (family == "rest" and "legacy Reporting hosts only: zuora%.new { legacy = true }"
               or "REST hosts only: zuora%.new { legacy = false }"), message)
             assert.equal(0, #sim:journal())
           end)
@@ -220,7 +220,7 @@ describe("the request of", function()
     for id, cases in pairs(CASES) do
       local group, name = id:match "^(%w+)%.([%w_]+)$"
       for _, parameter in ipairs(core.operations[group][name].parameters) do
-        local found = parameter.place == "path"
+        local found = parameter.location == "path"
         for _, case in ipairs(cases) do
           local body = case[3] or {}
           found = found or (case[2]:find("[?&]" .. parameter.name .. "=") or body[parameter.name] ~= nil

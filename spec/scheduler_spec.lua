@@ -263,24 +263,6 @@ describe("zuora.tasks.scheduler", function()
     assert.matches("a task may not yield by itself", err)
   end)
 
-  it("opens a latch for all who wait", function()
-    local latch, woken = loop:latch(), 0
-    loop:run {
-      function() latch:wait() woken = woken + 1 end,
-      function() latch:wait() woken = woken + 1 end,
-      function() loop:sleep(3) latch:open() end,
-    }
-    assert.equal(2, woken)
-    assert.is_true(latch:wait())
-  end)
-
-  it("does not wait at a latch where that could never end", function()
-    local latch = loop:latch()
-    loop:run { function()
-      coroutine.wrap(function() assert.is_false(latch:wait()) end)()
-    end }
-  end)
-
   it("tells an event loop how long it may sleep", function()
     assert.is_nil(select(2, loop:fds()))
     loop:spawn(function() loop:sleep(3) end)
@@ -391,15 +373,6 @@ describe("zuora.tasks.scheduler", function()
       joiner:cancel()
     end })
     assert.matches("not lost", err)
-  end)
-
-  it("waits at a latch for so long and no longer", function()
-    local latch = loop:latch()
-    loop:run {
-      function() assert.is_nil(latch:wait(1)) assert.equal(1, clock.total()) end,
-      function() assert.is_true(latch:wait(5)) assert.equal(2, clock.total()) end,
-      function() loop:sleep(2) latch:open() end,
-    }
   end)
 
   it("looks in a step for what a failed one has lost, though nothing else goes on", function()

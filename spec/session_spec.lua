@@ -25,7 +25,6 @@ describe("core.session", function()
     assert.equal("abc", response.headers["zuora-track-id"])
     assert.matches("Authentication error", response.body)
     assert.equal(#response.body, response.bytes)
-    assert.is_true(response.framed)
     assert.is_false(response.to_sink)
   end)
 
@@ -137,16 +136,17 @@ describe("core.session", function()
     assert.is_true(name == "LENGTHS" or name == "WEIRD_SERVER_REPLY", name)
   end)
 
-  it("knows a body that only the end of the connection delimits", function()
-    sim:fault { kind = "unframed" }
-    assert.is_false(assert(get {}).framed)
-  end)
-
-  it("takes only chunks and lengths for a proof that the body is whole", function()
-    sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nabc" }
-    assert.is_false(assert(get {}).framed)
-    sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" }
-    assert.is_true(assert(get {}).framed)
+  it("takes only chunks and lengths for a proof that a file is whole", function()
+    local path = support.scratch "framed" .. "/file"
+    local function failure(raw)
+      sim:fault { kind = "garbage", raw = "HTTP/1.1 200 OK\r\n" .. raw }
+      local sink <close> = core.sink { path = path }
+      return (select(3, get { sink = sink }))
+    end
+    assert.equal("UNFRAMED", failure "\r\nabc")
+    assert.equal("UNFRAMED", failure "Transfer-Encoding: identity\r\n\r\nabc")
+    assert.is_nil(failure "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+    assert.is_nil(failure "Content-Length: 3\r\n\r\nabc")
   end)
 
   it("does not take headers that break off for headers that end", function()
@@ -172,6 +172,16 @@ describe("core.session", function()
     ]]):format(sim.url, sim.url), os.getenv "SPEC_LUA_PREFIX")
     assert.equal(0, status, text)
     assert.equal(("WEIRD_SERVER_REPLY\n"):rep(20), text)
+    -- The same of a client's calls, whose easy handles may be used again.
+    sim:fault { on = "GET /v1/batch-query/*", kind = "garbage", raw = "HTTP/1.1 200 OK\r\n x: y\r\n\r\n", skip = 3,
+      times = "always" }
+    text, status = support.lua(([[
+      local client <close> = require "zuora".new { base_url = %q, token = "t", retries = 0 }
+      for _ = 1, 12 do print((select(2, client.jobs:get "x")).kind) end
+    ]]):format(sim.url), os.getenv "SPEC_LUA_PREFIX")
+    assert.equal(0, status, text)
+    assert.equal(("auth\n"):rep(3) .. ("transport\n"):rep(9), text)
+    sim:heal()
   end)
 
   -- An answer with so many lines beside a few others.

@@ -30,15 +30,15 @@ describe("zuora.settings", function()
     assert.equal("rest", read_.families.reporting)
     local legacy = settings.read { environment = "us1", legacy = true, username = "u", password = "p" }
     assert.equal("legacy", legacy.families.reporting)
-    assert.equal("password", legacy.kind)
+    assert.equal("password", legacy.credentials)
   end)
 
   it("name the entity as the kind of credentials has it", function()
     local id = "2c92c0f8-1234-1234-1234-123456789012"
-    assert.equal(id, read { entity_id = id }.standing.reporting["Zuora-Entity-Ids"])
+    assert.equal(id, read { entity_id = id }.default_headers.reporting["Zuora-Entity-Ids"])
     local by_password = settings.read { environment = "us1", username = "u", password = "p", entity_id = id }
-    assert.equal(id, by_password.standing.reporting.entityId)
-    assert.is_nil(by_password.standing.oauth.entityId)
+    assert.equal(id, by_password.default_headers.reporting.entityId)
+    assert.is_nil(by_password.default_headers.oauth.entityId)
   end)
 
   for problem, options in pairs {

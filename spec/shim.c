@@ -1,9 +1,12 @@
 /*
- * What the C library says of names, of the disk and of the time, bent by the environment. For specs, by LD_PRELOAD.
+ * What the C library says of names, of the disk and of the time, and libcurl of itself, bent by the environment. For
+ * specs, by LD_PRELOAD.
  *
  * FAULT_NAMES  "zuora.test" is this machine, but: again, the first two times it is not known yet; none, it is never
  *              known; slow, it takes a second; six, it has an IPv6 address, which comes first.
  * FAULT_CALL   "fsync:5": fsync fails by error 5, whenever it is called; so do rename and write (of files).
+ * FAULT_DISK   no byte is left on any disk.
+ * FAULT_CURL   libcurl says that it is 7.74.0.
  * FAULT_CLOCK  the clock on the wall jumps with each look at it, by an hour and by 40 days, back and forth.
  */
 #define _GNU_SOURCE
@@ -14,9 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <curl/curl.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -73,6 +80,28 @@ EXPORT ssize_t write(int fd, const void *data, size_t length) {
   return is_file && fails("write") ? -1 : real(fd, data, length);
 }
 
+EXPORT int statvfs64(const char *path, struct statvfs64 *disk);
+
+EXPORT int statvfs64(const char *path, struct statvfs64 *disk) {
+  int (*real)(const char *, struct statvfs64 *);
+  *(void **)&real = next_of("statvfs64");
+  int code = real(path, disk);
+  if (code == 0 && getenv("FAULT_DISK") != NULL) disk->f_bavail = 0;
+  return code;
+}
+
+EXPORT curl_version_info_data *curl_version_info(CURLversion age) {
+  curl_version_info_data *(*real)(CURLversion);
+  /* (It is loaded after this, and for the core alone.) */
+  *(void **)&real = dlsym(dlopen("libcurl.so.4", RTLD_LAZY), "curl_version_info");
+  static curl_version_info_data old;
+  if (getenv("FAULT_CURL") == NULL) return real(age);
+  old = *real(age);
+  old.version = "7.74.0";
+  old.version_num = 0x074a00;
+  return &old;
+}
+
 static time_t jump(void) {
   static unsigned looks = 0;
   static const time_t jumps[] = {3600, -3600, 40 * 86400, -40 * 86400};
@@ -80,9 +109,8 @@ static time_t jump(void) {
 }
 
 EXPORT int clock_gettime(clockid_t clock, struct timespec *now) {
-  int (*real)(clockid_t, struct timespec *);
-  *(void **)&real = next_of("clock_gettime");
-  int code = real(clock, now);
+  /* Not by dlsym, which asks a sanitizer for memory, which asks for the time. */
+  int code = (int)syscall(SYS_clock_gettime, clock, now);
   if (code == 0 && clock == CLOCK_REALTIME) now->tv_sec += jump();
   return code;
 }

@@ -169,6 +169,16 @@ describe("zuora.simulator", function()
     assert.equal(422, (ask("POST", path .. "Summary", bearer { ["Idempotency-Key"] = "same" }, "")))
   end)
 
+  it("says what time it is by its own clock", function()
+    local function told() return select(3, ask("GET", "/v1/files/x", bearer())).date end
+    local weekday, day, month, year, clock = told():match "^(%a%a%a), (%d%d) (%a%a%a) (%d%d%d%d) (%d%d:%d%d:%d%d) GMT$"
+    assert.is_string(clock, told())
+    assert.equal(os.date "!%a%d%b%Y", weekday .. day .. month .. year)
+    sim:forward(40 * 366 * 24 * 3600)
+    assert.not_equal(year, told():match "%d%d%d%d")
+    sim:forward(-40 * 366 * 24 * 3600)
+  end)
+
   it("answers simple queries, and aborts jobs whose queries it cannot read", function()
     local _, job = submit { queries = { { name = "a", query = "SELECT name , ID FROM account" } }, useQueryLabels = "true" }
     for _ = 1, 3 do _, job = ask("GET", "/v1/batch-query/jobs/" .. job.id, bearer()) end

@@ -13,7 +13,7 @@ describe("zuora.tasks.wait", function()
     end
   end)
 
-  local function judge(record)
+  local function verdict(record)
     if record.status == "done" then return "completed" end
     if record.status == "bad" then return "failed", "went bad: why" end
     if record.status == "off" then return "cancelled", "was cancelled" end
@@ -21,30 +21,30 @@ describe("zuora.tasks.wait", function()
 
   -- Statuses are given in turn, the last for ever; an error is returned as one.
   local function settle(statuses, options)
-    local looks, lefts = 0, {}
+    local polls, lefts = 0, {}
     local record, err = wait.settle({
-      what = "job 42",
-      judge = judge,
-      look = function(left)
-        looks = looks + 1
-        lefts[looks] = left
-          local status = statuses[math.min(looks, #statuses)]
+      label = "job 42",
+      verdict = function(_, record) return verdict(record) end,
+      poll = function(_, left)
+        polls = polls + 1
+        lefts[polls] = left
+        local status = statuses[math.min(polls, #statuses)]
         if type(status) == "table" then return nil, status end
         return { status = status }
       end,
     }, options or {}, clock)
-    return record, err, looks, lefts
+    return record, err, polls, lefts
   end
 
-  it("looks at once, and sleeps not at all when all is done", function()
-    local record, err, looks = settle { "done" }
+  it("polls at once, and sleeps not at all when all is done", function()
+    local record, err, polls = settle { "done" }
     assert.equal("done", record.status)
     assert.is_nil(err)
-    assert.equal(1, looks)
+    assert.equal(1, polls)
     assert.same({}, clock.slept)
   end)
 
-  it("looks less and less often, up to the longest pause", function()
+  it("polls less and less often, up to the longest pause", function()
     settle({ "x", "x", "x", "x", "x", "done" }, { min = 1, max = 4, factor = 2 })
     assert.same({ 1, 2, 4, 4, 4 }, clock.slept)
   end)
@@ -59,21 +59,21 @@ describe("zuora.tasks.wait", function()
   end)
 
   it("shortens the last pause to look once more at the deadline, then says so", function()
-    local record, err, looks, lefts = settle({ "slow" }, { timeout = 5, min = 3, max = 3 })
+    local record, err, polls, lefts = settle({ "slow" }, { timeout = 5, min = 3, max = 3 })
     assert.is_nil(record)
     assert.equal("timeout", err.kind)
     assert.equal("slow", err.record.status)
     assert.same({ 3, 2 }, clock.slept)
-    assert.equal(3, looks)
+    assert.equal(3, polls)
     assert.same({ 5, 2, 0 }, lefts)
     assert.matches("job 42 had not settled after 5 seconds, last seen as slow", err.message)
     assert.matches("may still be running", err.message)
   end)
 
-  it("looks once when the timeout is 0", function()
-    local _, err, looks = settle({ "slow" }, { timeout = 0 })
+  it("polls once when the timeout is 0", function()
+    local _, err, polls = settle({ "slow" }, { timeout = 0 })
     assert.equal("timeout", err.kind)
-    assert.equal(1, looks)
+    assert.equal(1, polls)
   end)
 
   it("finds what settles at the deadline", function()
@@ -97,10 +97,10 @@ describe("zuora.tasks.wait", function()
     local down = error_value.new { kind = "transport", message = "no route", retryable = true }
     assert.equal("done", settle({ down, "x", down, "done" }).status)
     local gone = error_value.new { kind = "api", message = "no such job", status = 404 }
-    local _, err, looks = settle { "x", gone }
+    local _, err, polls = settle { "x", gone }
     assert.equal(gone, err)
     assert.equal("x", err.record.status)
-    assert.equal(2, looks)
+    assert.equal(2, polls)
     _, err = settle({ "x", down }, { timeout = 10 })
     assert.equal("timeout", err.kind)
     assert.equal(down, err.cause)
@@ -113,11 +113,11 @@ describe("zuora.tasks.wait", function()
       seen[#seen + 1] = ("%s %d %g"):format(record.status, attempt, elapsed)
     end })
     assert.same({ "x 1 0", "done 2 2" }, seen)
-    local _, err, looks = settle({ "x" }, { on_poll = function(_, attempt) return attempt < 3 end })
+    local _, err, polls = settle({ "x" }, { on_poll = function(_, attempt) return attempt < 3 end })
     assert.equal("stopped", err.kind)
     assert.equal("x", err.record.status)
     assert.matches("job 42", err.message)
-    assert.equal(3, looks)
+    assert.equal(3, polls)
     assert.equal("done", settle({ "done" }, { on_poll = function() return false end }).status)
   end)
 

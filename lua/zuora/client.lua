@@ -1,7 +1,7 @@
 --- A client, and what hangs together behind it.
 --
--- One session (one pool of connections), one loop, one set of credentials. What a user holds shows
--- none of this: the parts live in a table that only this file reaches.
+-- One session (one pool of connections), one scheduler, one set of credentials. What a user holds shows
+-- none of this: it is kept in a table that only this file reaches.
 
 local call = require "zuora.caller"
 local check = require "zuora.support.check"
@@ -19,13 +19,13 @@ local raw = require "zuora.resources.request"
 local reportruns = require "zuora.resources.reportruns"
 local reports = require "zuora.resources.reports"
 local retry = require "zuora.caller.retry"
-local scheduler = require "zuora.tasks.scheduler"
+local schedulers = require "zuora.tasks.scheduler"
 local semaphore = require "zuora.caller.semaphore"
 local settings = require "zuora.settings"
 
 local client = {}
 
-client.VERSION = "0.1.0"
+client.VERSION = require "zuora.version"
 
 ---@class zuora.Client
 local Client = {}
@@ -33,17 +33,17 @@ Client.__index = Client
 Client.__name = "zuora.Client"
 Client.__metatable = false
 
--- client -> its parts. The parts never refer to the client, so both go together.
-local parts_of = setmetatable({}, { __mode = "k" })
+-- client -> its caller, which never refers to the client, so that both go together.
+local callers = setmetatable({}, { __mode = "k" })
 
-local function credentials_of(options, kind, caller)
-  if kind == "password" then return credentials.password(options, caller.bases) end
-  if kind == "token" then return credentials.token(options.token) end
+local function credentials_of(options, method, caller)
+  if method == "password" then return credentials.password(options, caller.bases) end
+  if method == "token" then return credentials.token(options.token) end
   local form = { client_id = options.client_id, client_secret = options.client_secret,
     grant_type = "client_credentials" }
-  return credentials.oauth(caller.loop, form, function(left)
+  return credentials.oauth(caller.scheduler, form, function(seconds, retries)
     local body, err = caller:json(core.operations.oauth.token, form, {
-      total_timeout = math.max(0.001, math.min(caller.settings.total_timeout, left.deadline)), retries = left.retries,
+      total_timeout = math.max(0.001, math.min(caller.settings.total_timeout, seconds)), retries = retries,
     }, function(body) return type(body) == "table" and body or nil, "the answer is no token" end)
     if err then
       -- Whatever the answer is, there may be a token in it.
@@ -61,22 +61,23 @@ end
 function client.new(options, seams)
   seams = seams or {}
   local read = settings.read(options)
-  local values, random, clock = read.values, seams.random or math.random, seams.clock or scheduler.clock(core)
+  local values, random, clock = read.values, seams.random or math.random, seams.clock or schedulers.clock(core)
   local defaults = read.defaults
   defaults.user_agent = defaults.user_agent or ("lua-zuora/%s %s"):format(client.VERSION, core.version)
   local session = core.session { max_connections = values.max_connections }
   local endpoints = core.endpoints { session = session, bases = read.bases, defaults = defaults }
-  if read.bases.oauth then endpoints:headers("oauth", read.standing.oauth) end
-  local loop = scheduler.new(session, clock, options.log)
+  if read.bases.oauth then endpoints:headers("oauth", read.default_headers.oauth) end
+  local scheduler = schedulers.new(session, clock, options.log)
   local caller = call.new {
-    endpoints = endpoints, bases = read.bases, families = read.families, standing = read.standing,
-    settings = values, loop = loop, clock = clock, random = random,
+    endpoints = endpoints, bases = read.bases, families = read.families,
+    default_headers = read.default_headers,
+    settings = values, scheduler = scheduler, clock = clock, random = random,
     rate = rate.new(clock.now, values.rate_reserve),
-    semaphore = semaphore.new(loop, values.concurrency_limit),
+    semaphore = semaphore.new(scheduler, values.concurrency_limit),
     policy = retry.new { retry_after_limit = values.retry_after_limit, random = random },
     entity_header = read.entity_header, proxy_secrets = mask.of_proxies(defaults.proxy),
   }
-  caller.credentials = credentials_of(options, read.kind, caller)
+  caller.credentials = credentials_of(options, read.credentials, caller)
 
   local runs = reportruns.new(caller)
   local self = setmetatable({
@@ -87,18 +88,23 @@ function client.new(options, seams)
     queries = queries.new(caller),
     describe = describe.new(caller),
   }, Client)
-  parts_of[self] = { session = session, caller = caller, loop = loop }
+  callers[self] = caller
   return self
 end
 
 -- --- the client itself -------------------------------------------------------------------------------
 
-local function open_parts(self, where)
-  local parts = parts_of[self]
-  if not parts then check.misuse(("client:%s was called without its object: write it with a colon"):format(where)) end
-  if parts.caller.closed then check.misuse(("client:%s: attempt to use a closed client"):format(where)) end
-  if parts.session:inherited() then check.misuse(("client:%s: %s"):format(where, call.INHERITED)) end
-  return parts
+local function caller_of(self, method)
+  local caller = callers[self]
+  if not caller then check.misuse(("client:%s was called without its object: write it with a colon"):format(method)) end
+  return caller
+end
+
+local function open_caller(self, method)
+  local caller = caller_of(self, method)
+  local problem = caller:problem()
+  if problem then check.misuse(("client:%s: %s"):format(method, problem)) end
+  return caller
 end
 
 local function check_functions(where, ...)
@@ -117,17 +123,17 @@ end
 ---@param ... function
 ---@return any ... all results of one function, or the first result of each; an error is raised unchanged
 function Client:run(f, ...)
-  local parts = open_parts(self, "run")
-  return parts.loop:run(check_functions("client:run", f, ...))
+  local scheduler = open_caller(self, "run").scheduler
+  return scheduler:run(check_functions("client:run", f, ...))
 end
 
 --- Starts a task.
 ---@param f function
 ---@return zuora.Task task with task:join(), task:cancel() and task:traceback()
 function Client:spawn(f)
-  local parts = open_parts(self, "spawn")
+  local scheduler = open_caller(self, "spawn").scheduler
   check_functions("client:spawn", f)
-  return parts.loop:spawn(f)
+  return scheduler:spawn(f)
 end
 
 -- What f gives, or the error of ours that it raises (as an iterator does), as one that it returns. That its task was
@@ -152,30 +158,30 @@ local MAP_OPTIONS = { concurrency = "positive", on_error = "stop|collect" }
 ---@return any errors "stop": the error; "collect": a table of errors by index, empty when there was none
 ---@return integer|nil index "stop": of the item that failed
 function Client:map(items, f, options)
-  local parts = open_parts(self, "map")
+  local scheduler = open_caller(self, "map").scheduler
   check.value("client:map", "items", items, "array")
   check.value("client:map", "f", f, "function")
   options = check.options("client:map", options, MAP_OPTIONS)
   local collect = options.on_error == "collect"
   local work = collect and function(item, index) return collected(pcall(f, item, index)) end or f
-  return parts.loop:map(items, work, options.concurrency or 8, collect)
+  return scheduler:map(items, work, options.concurrency or 8, collect)
 end
 
 --- A pause that lets other tasks run.
 ---@param seconds number
 function Client:sleep(seconds)
-  local parts = open_parts(self, "sleep")
+  local scheduler = open_caller(self, "sleep").scheduler
   check.value("client:sleep", "seconds", seconds, "delay")
-  parts.loop:sleep(seconds)
+  scheduler:sleep(seconds)
 end
 
 --- Moves everything on for at most `seconds`.
 ---@param seconds number
 ---@return boolean busy true while anything is left to do
 function Client:step(seconds)
-  local parts = open_parts(self, "step")
+  local scheduler = open_caller(self, "step").scheduler
   check.value("client:step", "seconds", seconds, "delay")
-  return parts.loop:step(seconds)
+  return scheduler:step(seconds)
 end
 
 --- Any call of Zuora's REST API, with this client's credentials, retries and errors: for what has no function
@@ -188,7 +194,15 @@ end
 ---@return any|nil value of JSON its value, else the text
 ---@return { status: integer, headers: table<string, string> }|zuora.Error|nil answer or err
 function Client:request(call_of)
-  return raw.request(open_parts(self, "request").caller, call_of)
+  return raw.request(open_caller(self, "request"), call_of)
+end
+
+--- Makes sure that there is a token, as the first call does by itself: are the credentials taken? With a token that was
+--- given, or user name and password, there is nothing to ask before a call.
+---@return true|nil done, zuora.Error|nil err
+function Client:authenticate()
+  local caller = open_caller(self, "authenticate")
+  return caller.credentials:prepare(caller.settings.total_timeout, caller.settings.retries)
 end
 
 --- What Zuora said last of this tenant's limits: with how many requests left it is nearly reached.
@@ -197,32 +211,30 @@ end
 --- concurrency = { limit, remaining, type }, authentication = { limit, remaining } (of the minute, by address);
 --- each with age (seconds since it was said), and nil as long as it was not
 function Client:limits()
-  return open_parts(self, "limits").caller.rate:view()
+  return open_caller(self, "limits").rate:view()
 end
 
 --- What an event loop has to watch before the next client:step(0).
 ---@return table<integer, "r"|"w"|"rw"> fds, number|nil seconds until then at the latest
 function Client:fds()
-  return open_parts(self, "fds").loop:fds()
+  return open_caller(self, "fds").scheduler:fds()
 end
 
 --- Ends everything that goes on and closes all connections. Twice is fine. In a child made by fork it
 -- does nothing: all that is its parent's.
 function Client:close()
-  local parts = parts_of[self]
-  if not parts then error("client:close was called without its object: write it with a colon", 2) end
-  if parts.caller.closed or parts.session:inherited() then return end
-  parts.loop:close()
-  parts.caller.closed = true
-  parts.session:close()
+  local caller = caller_of(self, "close")
+  if caller:problem() then return end
+  caller.scheduler:close()
+  caller.closed = true
+  caller.scheduler.session:close()
 end
 
 Client.__close = Client.close
 
 function Client:__tostring()
-  local parts = parts_of[self]
-  local bases = parts.caller.bases
-  return ("zuora.Client (%s%s)"):format(hosts.authority(bases.reporting), parts.caller.closed and ", closed" or "")
+  local caller = callers[self]
+  return ("zuora.Client (%s%s)"):format(hosts.authority(caller.bases.reporting), caller.closed and ", closed" or "")
 end
 
 return client

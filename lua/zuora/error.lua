@@ -6,7 +6,7 @@
 -- `unknown_outcome` (it may have been done all the same), `record` (of a failed or cancelled run or job), `cause`.
 -- No credential is ever put into one.
 
-local codes = require "zuora.caller.codes"
+local codes = require "zuora.codes"
 
 local Error = {}
 Error.__index = Error

@@ -6,8 +6,9 @@
 --     assert(run:wait { timeout = 600 })
 --     for row in assert(run:rows()) do print(row["Account.Name"]) end
 
+local check = require "zuora.support.check"
 local client = require "zuora.client"
-local codes = require "zuora.caller.codes"
+local codes = require "zuora.codes"
 local core = require "zuora.core"
 local hosts = require "zuora.caller.hosts"
 local rows = require "zuora.rows"
@@ -16,6 +17,8 @@ local time = require "zuora.time"
 local zuora = {
   _VERSION = client.VERSION,
   null = core.null,
+  decode = core.decode,
+  encode = core.encode,
   rows = rows.of_file,
   time = time,
   escape = core.escape,
@@ -27,7 +30,7 @@ local zuora = {
 ---@param options zuora.Options
 ---@return zuora.Client
 function zuora.new(options)
-  if options == zuora then error("zuora.new was called with a colon: write it with a dot", 2) end
+  if options == zuora then check.misuse "zuora.new was called with a colon: write it with a dot" end
   return client.new(options)
 end
 

@@ -99,7 +99,7 @@
 ---@field retryable boolean
 ---@field operation? string "reportruns.get"
 ---@field record? zuora.ReportRun|zuora.Job|zuora.QueryJob the last state seen, of a wait
----@field cause? zuora.Error of a timeout: why the last look failed
+---@field cause? zuora.Error of a timeout: why the last poll failed
 
 --- What `zuora.new` takes. Exactly one kind of credentials.
 ---@class zuora.Options
@@ -135,7 +135,8 @@
 ---@field ca_file? string
 ---@field user_agent? string
 ---@field on_retry? fun(info: { operation: string, attempt: integer, delay: number, kind: zuora.ErrorKind, status: integer?, code: string?, request_id: string?, track_id: string? })
----@field on_response? fun(info: { operation: string, attempt: integer, status: integer, request_id: string?, track_id: string?, seconds: number, bytes: integer })
+---@field on_request? fun(info: { operation: string, attempt: integer, method: string, url: string, parameters: string? }) before each attempt goes out; parameters: as JSON
+---@field on_response? fun(info: { operation: string, attempt: integer, status: integer, request_id: string?, track_id: string?, seconds: number, bytes: integer, body: string? }) body: of an answer that is no file, and no token
 ---@field log? fun(line: string)
 
 --- A function that runs beside others; what client:spawn returns.

@@ -22,9 +22,9 @@ end
 ---@param where string
 ---@param options table
 function rows.check(where, options)
-  for name, kind in pairs(options.types or {}) do
+  for name, wanted in pairs(options.types or {}) do
     check.value(where, "types", name, "string")
-    check.value(where, ("types[%q]"):format(name), kind, TYPES)
+    check.value(where, ("types[%q]"):format(name), wanted, TYPES)
   end
   for _, name in ipairs(options.columns or {}) do check.value(where, "columns", name, "string_or_empty") end
 end

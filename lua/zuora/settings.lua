@@ -19,7 +19,7 @@ local OPTIONS = {
   retries = "count", retry_after_limit = "delay", rate_reserve = "fraction",
   max_connections = "positive", concurrency_limit = "positive", memory_limit = "positive", tmpdir = "line",
   proxy = "any#", no_proxy = "line", ca_file = "line", user_agent = "line",
-  on_retry = "function", on_response = "function", log = "function",
+  on_retry = "function", on_request = "function", on_response = "function", log = "function",
 }
 
 local DEFAULTS = {
@@ -30,7 +30,7 @@ local DEFAULTS = {
 
 -- --- what the options say ----------------------------------------------------------------------------
 
-local function bases_of(options, kind)
+local function bases_of(options, method)
   if options.environment and options.base_url then
     check.fail(WHERE, "environment", "either environment or base_url, not both")
   end
@@ -57,7 +57,7 @@ local function bases_of(options, kind)
     end
   end
   local all_given = given.reporting and given.aqua and given.files
-  if not (origins or all_given and kind ~= "oauth") then
+  if not (origins or all_given and method ~= "oauth") then
     check.fail(WHERE, "environment", "missing: an environment, or base_url")
   end
   local bases = {}
@@ -74,15 +74,15 @@ local function bases_of(options, kind)
 end
 
 -- Exactly one kind of credentials, and that whole.
-local function credential_kind(options)
-  local kinds = {}
-  if options.client_id or options.client_secret then kinds[#kinds + 1] = "oauth" end
-  if options.token ~= nil then kinds[#kinds + 1] = "token" end
-  if options.username or options.password then kinds[#kinds + 1] = "password" end
-  if #kinds == 0 then
+local function credentials_in(options)
+  local methods = {}
+  if options.client_id or options.client_secret then methods[#methods + 1] = "oauth" end
+  if options.token ~= nil then methods[#methods + 1] = "token" end
+  if options.username or options.password then methods[#methods + 1] = "password" end
+  if #methods == 0 then
     check.fail(WHERE, "client_id", "missing, and so are client_secret, token, username and password: one kind of "
       .. "credentials is needed, and a variable of the environment that is not set is nil")
-  elseif #kinds > 1 then
+  elseif #methods > 1 then
     check.fail(WHERE, "token", "exactly one kind of credentials expected: client_id and client_secret, token, or "
       .. "username and password")
   end
@@ -90,22 +90,22 @@ local function credential_kind(options)
     if not options[first] then check.fail(WHERE, first, "missing") end
     if not options[second] then check.fail(WHERE, second, "missing") end
   end
-  if kinds[1] == "oauth" then both("client_id", "client_secret") end
-  if kinds[1] == "password" then both("username", "password") end
-  if kinds[1] == "token" and type(options.token) ~= "function" and not credentials.is_token(options.token) then
+  if methods[1] == "oauth" then both("client_id", "client_secret") end
+  if methods[1] == "password" then both("username", "password") end
+  if methods[1] == "token" and type(options.token) ~= "function" and not credentials.is_token(options.token) then
     check.fail(WHERE, "token", "a bearer token (letters, digits and - . _ ~ + / =) or a function expected, got "
       .. type(options.token))
   end
-  if options.legacy and kinds[1] ~= "password" then
+  if options.legacy and methods[1] ~= "password" then
     check.fail(WHERE, "legacy", "the legacy hosts take username and password only")
   end
-  return kinds[1]
+  return methods[1]
 end
 
 -- The header that names the entity: OAuth has one by id, passwords have two, of which one may be sent.
-local function entity_header(kind)
+local function entity_header(method)
   return function(id)
-    if kind == "password" then return "entityId", id end
+    if method == "password" then return "entityId", id end
     return "Zuora-Entity-Ids", check.hyphenated(id)
   end
 end
@@ -120,17 +120,17 @@ local function org_ids_of(value)
   return check.value(WHERE, "org_ids", value, "text")
 end
 
--- The headers that stand for each base, besides the credentials.
-local function standing_headers(options, kind)
+-- The headers of every request to a base, besides the credentials.
+local function default_headers(options, method)
   if options.entity_id and options.entity_name then
     check.fail(WHERE, "entity_name", "either entity_id or entity_name, not both")
   end
-  if options.entity_name and kind ~= "password" then
+  if options.entity_name and method ~= "password" then
     check.fail(WHERE, "entity_name", "goes with username and password; with a token use entity_id")
   end
   local everywhere = {}
   if options.entity_id then
-    local name, value = entity_header(kind)(options.entity_id)
+    local name, value = entity_header(method)(options.entity_id)
     everywhere[name] = value
   end
   everywhere.entityName = options.entity_name
@@ -160,31 +160,31 @@ local function request_defaults(options, values)
   }
 end
 
-local function values_of(options, kind)
-  local values = { legacy = options.legacy == true, by_password = kind == "password" }
+local function values_of(options, method)
+  local values = { legacy = options.legacy == true, by_password = method == "password" }
   for name, value in pairs(DEFAULTS) do
     values[name] = options[name]
     if values[name] == nil then values[name] = value end
   end
-  for _, name in ipairs { "on_retry", "on_response", "log" } do values[name] = options[name] end
+  for _, name in ipairs { "on_retry", "on_request", "on_response", "log" } do values[name] = options[name] end
   values.tmpdir = options.tmpdir or (os.getenv "TMPDIR" or ""):match "^.+" or "/tmp" -- empty is not set
   return values
 end
 
 --- Reads the options.
 ---@param options table see zuora.Options
----@return table read kind ("oauth", "token" or "password"), bases, families ("rest" or "legacy", of those bases that
---- were not given by themselves), standing (headers by base), values (each setting as it stands), defaults (what every
---- request is told), entity_header(id)
+---@return table read credentials ("oauth", "token" or "password"), bases, families ("rest" or "legacy", of those bases
+--- that were not given by themselves), default_headers (by base), values (each setting as it stands), defaults (what
+--- every request is told), entity_header(id)
 function settings.read(options)
   if type(options) ~= "table" then check.fail(WHERE, "options", "table expected, got " .. type(options)) end
   check.options(WHERE, options, OPTIONS)
-  local kind = credential_kind(options)
-  local bases, families = bases_of(options, kind)
-  local standing = standing_headers(options, kind)
-  local values = values_of(options, kind)
-  return { kind = kind, bases = bases, families = families, standing = standing, values = values,
-    defaults = request_defaults(options, values), entity_header = entity_header(kind) }
+  local method = credentials_in(options)
+  local bases, families = bases_of(options, method)
+  local headers = default_headers(options, method)
+  local values = values_of(options, method)
+  return { credentials = method, bases = bases, families = families, default_headers = headers, values = values,
+    defaults = request_defaults(options, values), entity_header = entity_header(method) }
 end
 
 return settings

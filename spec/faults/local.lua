@@ -292,11 +292,11 @@ local world = require "spec.faults.world"
         assert(err.message:find(path, 1, true), tostring(err))
         client:close()
       end
-      w:child("works(new())", "env -i PATH=$PATH")
+      w:child("works(new())", "env -i PATH=$PATH ASAN_OPTIONS=$ASAN_OPTIONS")
     end },
 
   { id = "D16", fault = "standard output is closed, or nobody reads it", expect = "a quiet end",
-    not_here = "there is no command line yet; the module prints nothing by itself" },
+    elsewhere = "spec/cli/pipe_spec.lua" },
 
   { id = "D17", fault = "two processes, one target", expect = "the second is told that it is busy; the file is whole",
     design = "both use the same .part, one at a time", make = function(w)
@@ -326,7 +326,7 @@ local world = require "spec.faults.world"
         session:step(0.001)
       end
       assert(request:response())
-      assert(sink:bytes() == size and sink:finish(path))
+      assert(sink:bytes() == size and sink:publish(path))
       local file <close> = assert(io.open(path))
       assert(file:seek "end" == size)
       os.remove(w:path "file")

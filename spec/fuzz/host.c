@@ -59,7 +59,7 @@ static bool push_piece(Filter *filter, const char *data, size_t length, luaL_Buf
 /* pass(filter, bytes, step, content_type, packed) -> what came out | nil: it said no. The bytes go through
  * in pieces of `step` bytes. */
 static int host_pass(lua_State *L) {
-  Filter *filter = filter_check(L, 1);
+  Filter *filter = luaL_checkudata(L, 1, FILTER_CLASS);
   size_t length, at = 0;
   const char *bytes = luaL_checklstring(L, 2, &length);
   size_t step = (size_t)luaL_checkinteger(L, 3);
@@ -77,7 +77,7 @@ static int host_pass(lua_State *L) {
 
 /* keep(filter) -> true: another segment of the same file follows */
 static int host_keep(lua_State *L) {
-  Filter *filter = filter_check(L, 1);
+  Filter *filter = luaL_checkudata(L, 1, FILTER_CLASS);
   lua_pushboolean(L, filter->keep(filter));
   return 1;
 }

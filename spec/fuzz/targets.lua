@@ -41,7 +41,7 @@ return {
       "\r", "\n", '""', "a,b\n", 'a,b\n"' },
   },
   { name = "resume",
-    aims = { "src/http/state.c", "src/http/response.c", "src/http/headers.c" },
+    aims = { "src/http/resume_state.c", "src/http/response.c", "src/http/response_headers.c" },
     words = { "bytes ", "bytes 5-9/10", "-", "/", "/*", "*", '"etag"', 'W/"x"', "\n", "\r\n", "text/csv", "gzip", "chunked", "0",
       "9223372036854775807", "9223372036854775808", "18446744073709551616", " 5", "+5", "0x5", "5-4", "5-9/", "5-9/junk" },
   },

@@ -251,6 +251,45 @@ describe("a simulated tenant's jobs", function()
     assert.equal("Thing.Id,Thing.Name\n1,-\n2,-\n", text_of(job.batches[1].fileId))
   end)
 
+  it("have deleted rows for who asks for them, for 30 days, and not in a first load", function()
+    open { objects = THINGS }
+    local query = { name = "t", query = QUERY.query, deleted = { column = "Gone", format = "Boolean", forceExport = true } }
+    run(stateful { queries = { query } })
+    sim:delete("Thing", { "2" })
+    assert.equal("Thing: Id,Thing: Name\n1,one\n3,three\n", text_of(run().batches[1].fileId))
+    local next_run = run(stateful { queries = { query } }).batches[1]
+    assert.equal("Thing: Id,Thing: Name,Gone\n2,two,true\n", text_of(next_run.fileId))
+    local function forced() return run { version = "1.1", queries = { query } }.batches[1] end
+    assert.equal("Thing: Id,Thing: Name,Gone\n1,one,false\n2,two,true\n3,three,false\n", text_of(forced().fileId))
+    assert.equal(2, run(stateful { project = "other", queries = { query } }).batches[1].recordCount)
+    sim:forward(31 * DAY)
+    assert.equal(2, forced().recordCount)
+    sim:update("Thing", { { "2", "again" } })
+    assert.equal(3, run().batches[1].recordCount)
+  end)
+
+  it("end with 90027 where a query has too many rows, and refuse files that are too large", function()
+    open { objects = THINGS, query_rows = 2, file_bytes = 34 }
+    local _, err = assert(submit()):wait(support.soon)
+    assert.equal("failed", err.kind)
+    assert.equal("90027", err.record.errorCode)
+    assert.equal("aborted", err.record.status)
+    local fine = run { queries = { { query = QUERY.query .. " order by Id limit 1" } } }.batches[1]
+    assert.equal("Thing: Id,Thing: Name\n1,one\n", text_of(fine.fileId))
+    local large = run { queries = { { query = QUERY.query .. " where Id > '1'" } } }.batches[1]
+    local got, refused = client.files:download(large.fileId, "build/spec/too-large")
+    assert.is_nil(got)
+    assert.equal(403, refused.status)
+    assert.matches("max%-object%-size", refused.body)
+  end)
+
+  it("put columns into an order of their own, and forget keys, where that is set", function()
+    open { objects = THINGS, turn_columns = true, ignore_keys = true }
+    assert.equal("Thing: Name,Thing: Id\none,1\ntwo,2\nthree,3\n", text_of(run().batches[1].fileId))
+    local first = assert(submit { idempotency_key = "once" })
+    assert.not_equal(first.id, assert(submit { idempotency_key = "once" }).id)
+  end)
+
   it("say of each row whether it was deleted when that is asked for", function()
     open { objects = { Thing = THINGS.Thing, Big = { generate = { rows = 600 } } } }
     local function text(query, format)

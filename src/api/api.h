@@ -1,6 +1,6 @@
 /*
- * The two APIs, as calls: which paths and parameters there are, and on which base URL. Neither
- * retries nor credentials are known here; standing headers are handed in.
+ * The two APIs: which paths and parameters there are, and on which base URL. Neither retries nor
+ * credentials are known here; default headers are handed in.
  */
 #ifndef API_H
 #define API_H
@@ -10,52 +10,73 @@
 
 #define ENDPOINTS_CLASS "zuora.endpoints"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
-/* --- endpoints.c: base URLs and standing headers over a session ------------------------------ */
+/* --- endpoints.c: base URLs and their default headers over a session -------------------------- */
 
 enum {
   ENDPOINTS_SESSION = 1,
   ENDPOINTS_BASES,    /* { [base] = url } */
   ENDPOINTS_HEADERS,  /* { [base] = { [name] = value } } */
-  ENDPOINTS_DEFAULTS, /* their texts */
-  ENDPOINTS_USERVALUES = 4
+  ENDPOINTS_DEFAULTS, /* keeps the texts of `defaults` alive */
+  ENDPOINTS_LISTS,    /* { [base] = the headers of its plain requests, see send.c } */
+  ENDPOINTS_USERVALUES = 5
 };
 
 typedef struct Endpoints {
-  Exchange defaults; /* of every exchange; the user value keeps its texts alive */
+  RequestOptions defaults; /* of every request */
+  size_t setups[2];        /* of the easy handles of its plain requests: to http, and to https */
 } Endpoints;
 
 void endpoints_open(lua_State *L);
 int endpoints_new(lua_State *L);
 
-/* --- call.c: what all calls share, and the calls that no operation describes ---- */
+/* --- send.c: what all requests share, and core.request ---------------------------------------- */
 
-/* The arguments of every call: (endpoints, { parameters }, { options of the exchange }). */
+/* The arguments of every function that sends: (endpoints, { parameters }, { options of the request }). */
 enum { ARG_ENDPOINTS = 1, ARG_PARAMETERS, ARG_OPTIONS };
 
-/* Checks them, and puts empty tables where there are none. */
-void call_arguments(lua_State *L);
+/* Checks them, puts empty tables where there are none, and fills `options` from the endpoints' defaults and
+ * the third argument. */
+void send_arguments(lua_State *L, RequestOptions *options);
 
-/* Fills an exchange with the endpoints' defaults, and the options of this call. */
-void call_exchange(lua_State *L, Exchange *exchange);
+/* Sends the request: with the default headers of `base` (NULL: none), and the body at index `body` kept
+ * alive. Returns what the Lua function returns. */
+int send_request(lua_State *L, RequestOptions *options, const char *base, int body);
 
-/* Sends it: with the standing headers of `base` (NULL: none), and the body at index `body` kept alive.
- * Returns what the Lua function returns. */
-int call_send(lua_State *L, const Exchange *exchange, const char *base, int body);
+/* core.request(endpoints, { base =, path =, query = | url =, method =, body =, content_type =, accept =,
+ *   fresh = }, options) -> Request | nil, message, name, class. `query` is escaped already. */
+int target_send(lua_State *L);
 
-/* core.request(endpoints, { base =, path =, query = | url =, method =, body = … }, options) */
-int call_request(lua_State *L);
+/* --- success.c: which responses are a success at first sight ---------------------------------- */
 
-/* --- operation.c: what reads a line of operations.c ------------------------------------------- */
+/* core.success(request) -> the value of a 200 with JSON that tells of no failure; nothing for all else */
+int success_push(lua_State *L);
 
-/* Adds the tables of calls and `operations` to the module table on top of the stack. */
+/* core.tells_failure(table) -> has a JSON value a field that tells of a failure? */
+int tells_failure_push(lua_State *L);
+
+/* --- operation.c: reads the lines of operations.c --------------------------------------------- */
+
+/* Adds the functions of all operations, and `operations`, to the module table on top of the stack. */
 void operations_open(lua_State *L);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+/* --- operations.c: the table ------------------------------------------------------------------ */
+
+typedef enum Repeat {
+  SAFE,  /* reads, cancels or fetches a token: may be sent again */
+  KEYED, /* creates something: carries an idempotency key, and has a connection to itself */
+} Repeat;
+
+typedef struct Operation {
+  const char *group, *name, *method, *base, *path, *query, *body;
+  Repeat repeat;
+  const char *result, *hosts;
+} Operation;
+
+extern const Operation operations[];
+extern const size_t operations_count;
+
+HIDDEN_END
 
 #endif

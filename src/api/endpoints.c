@@ -1,11 +1,11 @@
 /*
- * Endpoints: where the calls of one client go. They are the session, a base URL for each family
- * of paths, the headers that stand for each base (credentials, say; replaced when a token is
- * renewed), and defaults for every exchange.
+ * Endpoints: where the requests of one client go. They are the session, a base URL for each family of
+ * paths, the default headers of each base (credentials, say; replaced when a token is renewed), and the
+ * default options of every request.
  */
 #include "api.h"
 
-/* endpoints:headers(base, { [name] = value }) sets the standing headers of a base. */
+/* endpoints:headers(base, { [name] = value }) sets the default headers of a base. */
 static int endpoints_set_headers(lua_State *L) {
   luaL_checkudata(L, 1, ENDPOINTS_CLASS);
   luaL_checktype(L, 2, LUA_TSTRING);
@@ -19,10 +19,14 @@ static int endpoints_set_headers(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 3);
   lua_rawset(L, -3);
+  lua_getiuservalue(L, 1, ENDPOINTS_LISTS);
+  lua_pushvalue(L, 2);
+  lua_pushnil(L);
+  lua_rawset(L, -3); /* it is made again when it is needed */
   return 0;
 }
 
-/* Pushes a copy of the table on top of the stack in its place: what was checked must not change. */
+/* Replaces the table on top of the stack by a copy: what was checked must not change. */
 static void table_copy(lua_State *L) {
   lua_newtable(L);
   lua_pushnil(L);
@@ -34,7 +38,6 @@ static void table_copy(lua_State *L) {
   lua_remove(L, -2);
 }
 
-/* The base URLs must be plain text: strings for strings. */
 static void bases_check(lua_State *L, int bases) {
   lua_pushnil(L);
   while (lua_next(L, bases)) {
@@ -63,11 +66,12 @@ int endpoints_new(lua_State *L) {
   char nothing = 0;
   options_read(L, 1, endpoints_options, &nothing);
   Endpoints *endpoints = lua_newuserdatauv(L, sizeof *endpoints, ENDPOINTS_USERVALUES);
-  exchange_init(&endpoints->defaults);
+  request_options_init(&endpoints->defaults);
   luaL_setmetatable(L, ENDPOINTS_CLASS);
 
   lua_getfield(L, 1, "session");
-  (void)session_check(L, -1);
+  Session *session = session_check(L, -1);
+  for (size_t i = 0; i < 2; i++) endpoints->setups[i] = session_new_setup(session);
   lua_setiuservalue(L, 2, ENDPOINTS_SESSION);
 
   lua_getfield(L, 1, "bases");
@@ -78,6 +82,8 @@ int endpoints_new(lua_State *L) {
 
   lua_newtable(L);
   lua_setiuservalue(L, 2, ENDPOINTS_HEADERS);
+  lua_newtable(L);
+  lua_setiuservalue(L, 2, ENDPOINTS_LISTS);
 
   if (lua_getfield(L, 1, "defaults") == LUA_TNIL) {
     lua_pop(L, 1);

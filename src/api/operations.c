@@ -1,7 +1,20 @@
 /*
- * The operations of both APIs, one line for each; operation.h says what the words in it mean.
+ * The operations of both APIs, one line for each. The words in a line are those of Operation:
+ *
+ *   group, name   the function: core.<group>.<name>
+ *   method, base  "GET" …; which of the base URLs
+ *   path          "/reportruns/{id}"; a parameter in braces, "{name:type}", is required
+ *   query         "name:type" separated by blanks; with "!" it is required, with "*" a list, repeated
+ *   body          "" none; "json": the parameter `body`, a JSON value or text; "form …" and "fields …": the
+ *                 named parameters as an HTML form or as a JSON object
+ *   repeat        SAFE or KEYED
+ *   result        "json", "xml" or "file"
+ *   hosts         where Zuora documents the operation: "both", "rest" or "legacy"
+ *
+ * Types: id (letters, digits, - and _), text (no control characters; the default), integer, boolean, table,
+ * any, or a choice "A|B". A path segment is checked and escaped, whatever its type.
  */
-#include "operation.h"
+#include "api.h"
 
 /* clang-format off */
 const Operation operations[] = {

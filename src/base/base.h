@@ -1,9 +1,6 @@
 /*
  * The ground that all of the core stands on; it knows neither HTTP nor what bytes mean. Include it first: the
  * feature macros are here.
- *
- * Everything between the two visibility pragmas stays inside the shared object. The pragma is here,
- * and not a compiler flag, because LuaRocks' builtin build passes no flags.
  */
 #ifndef BASE_H
 #define BASE_H
@@ -22,15 +19,23 @@
 #include <lua.h>
 #include <lauxlib.h>
 
-/* Lua's header does not say that these never return: compilers and checkers would follow paths that are
- * none. */
+/* Lua's header does not say that these never return: compilers and checkers would follow paths that do not
+ * exist. */
 extern _Noreturn int lua_error(lua_State *L);
 extern _Noreturn int luaL_error(lua_State *L, const char *format, ...);
 extern _Noreturn int luaL_argerror(lua_State *L, int argument, const char *message);
 
+/* What is declared between the two stays inside the shared object. By pragmas, and not by a compiler flag,
+ * because LuaRocks' builtin build passes no flags. */
 #if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
+#define HIDDEN_BEGIN _Pragma("GCC visibility push(hidden)")
+#define HIDDEN_END   _Pragma("GCC visibility pop")
+#else
+#define HIDDEN_BEGIN
+#define HIDDEN_END
 #endif
+
+HIDDEN_BEGIN
 
 /* --- options.c: option tables with a closed set of keys --------------------------------------- */
 
@@ -58,16 +63,20 @@ typedef struct Option {
  * they live as long as the table keeps them. Raises for an unknown key or an unfit value. */
 void options_read(lua_State *L, int index, const Option *list, void *into);
 
-/* Pushes table[name], without metamethods: no code of the user's runs while a call is put together. */
+/* Pushes table[name], without metamethods: no code of the user's runs while a request is put together. */
 void field_push(lua_State *L, int table, const char *name);
 
 /* True when the text holds no byte below 0x20 and no 0x7f: nothing that could end a header line. */
 bool text_is_clean(const char *text, size_t length);
 
+/* True for what ids are made of: letters, digits, - and _. */
+bool text_is_id(const char *text, size_t length);
+int id_check(lua_State *L); /* core.is_id: is it text like that, and not too long? */
+
 /* --- class.c: userdata classes ---------------------------------------------------------------- */
 
-/* Makes the metatable `name`: `__index` is a table of the methods, the rest are metamethods. Leaves
- * nothing on the stack. Doing it again, as a second require does, changes nothing. */
+/* Makes the metatable `name` of methods and metamethods. A method `close` is `__gc` and `__close` as well.
+ * Leaves nothing on the stack. Doing it again, as a second require does, changes nothing. */
 void class_new(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
 
 /* --- buffer.c: bytes that grow, outside of Lua's memory ---------------------------------------- */
@@ -77,38 +86,33 @@ typedef struct Buffer {
   size_t length, capacity;
 } Buffer;
 
-/* Makes room for so many bytes more. False: no memory; what is there stays. */
+/* Make room for so many bytes more, or add them. False: no memory; what is there stays. */
 bool buffer_reserve(Buffer *buffer, size_t length);
 bool buffer_append(Buffer *buffer, const char *data, size_t length);
 
-/* Wiped first, as all memory is that it leaves: a token may have been in it. */
+/* Memory that a buffer frees, here or as it grows, is wiped: a token may have been in it. */
 void buffer_free(Buffer *buffer);
 
-/* --- filter.c: what bytes go through on their way into a file --------------------------------- */
+/* --- filters: what bytes pass through on their way into a file -------------------------------- */
 
 #define FILTER_CLASS "zuora.filter"
 
-/* Takes what is ready; false stops it. */
+/* Takes bytes; false stops what emits them. */
 typedef bool Emit(void *context, const char *data, size_t length);
 
-/* Takes all, and does nothing with it. */
-bool emit_nothing(void *context, const char *data, size_t length);
-
-/* `push` with NULL as data is the end of the body. A filter is a userdata of a class of its own, which
- * those who use it need not know. */
+/* A filter is a userdata of FILTER_CLASS; those who use one need not know what it does. */
 typedef struct Filter Filter;
 struct Filter {
-  /* A body of this content type (never NULL) begins, from where the last `keep` was. `packed`: it comes
-   * in gzip coding, which the filter takes off. */
+  /* A body of this content type (never NULL) begins; what came since the last `keep` is forgotten. `packed`:
+   * it comes in gzip coding, which the filter takes off. */
   bool (*reset)(Filter *filter, const char *content_type, bool packed);
-  /* What has come so far stays; another body of the same kind follows. False: there is something wrong with it. */
+  /* What has come so far stays; another body of the same kind follows. False: there is something wrong with
+   * it. */
   bool (*keep)(Filter *filter);
+  /* Takes bytes, and emits what they become. NULL as data: the body has ended. */
   bool (*push)(Filter *filter, const char *data, size_t length, Emit *emit, void *context);
-  bool broken; /* push said false because the gzip coding is damaged, or ends too early */
+  bool broken; /* push returned false because the gzip coding is damaged, or ends too early */
 };
-
-/* The filter at `index`; raises for anything else. */
-Filter *filter_check(lua_State *L, int index);
 
 /* --- clock.c ---------------------------------------------------------------------------------- */
 
@@ -116,33 +120,39 @@ Filter *filter_check(lua_State *L, int index);
 double clock_now(void);
 int clock_push(lua_State *L); /* core.now */
 
-/* A number of seconds as the milliseconds that libcurl takes, clamped to what a long can hold. */
+/* Seconds as the milliseconds that libcurl takes: at least 1, since 0 means "no limit", and at most what an int
+ * holds. */
 long seconds_to_ms(double seconds);
 
 /* --- escape.c --------------------------------------------------------------------------------- */
 
-/* Appends `text`, percent-encoded but for the unreserved characters of RFC 3986. */
-void escape_append(luaL_Buffer *out, const char *text, size_t length);
+/* Pushes `text`, percent-encoded but for the unreserved characters of RFC 3986. */
+void escaped_push(lua_State *L, const char *text, size_t length);
 int escape_push(lua_State *L); /* core.escape */
 
 /* --- wipe.c ----------------------------------------------------------------------------------- */
 
-/* Zeros in the place of what may be a secret, before its memory is given back. */
+/* Overwrites what may be a secret, before its memory is freed. */
 void wipe(void *data, size_t length);
 
 /* --- process.c -------------------------------------------------------------------------------- */
 
-/* Descriptors, and what stands behind them, are shared with a child made by fork; what owns one
- * remembers which process made it. */
+/* A child made by fork shares its parent's descriptors, and connections: what owns one remembers which process
+ * made it. */
 typedef long Process;
 Process process_now(void);
 
-/* "<what> belongs to the process that made it: …" */
+/* Raises "<what> belongs to the process that made it: …". */
 int process_refuse(lua_State *L, const char *what);
+
+/* --- spawn.c: programs that run beside this one ------------------------------------------------ */
+
+void child_open(lua_State *L);
+int child_new(lua_State *L); /* core.spawn */
 
 /* --- system.c --------------------------------------------------------------------------------- */
 
-/* A system call, again as long as a signal of the host's interrupts it; `done` is what it returned. */
+/* Repeats a system call as long as a signal of the host's interrupts it; `done` is what it returned. */
 #define UNINTERRUPTED(done, call)                                                                  \
   do {                                                                                             \
     (done) = (call);                                                                               \
@@ -153,10 +163,14 @@ int process_refuse(lua_State *L, const char *what);
 const char *errno_push(lua_State *L, int number);
 
 int directories_make(lua_State *L); /* core.mkdir */
+int mode_push(lua_State *L);        /* core.mode */
 int random_push(lua_State *L);      /* core.random */
+int space_push(lua_State *L);       /* core.space */
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+/* --- terminal.c ------------------------------------------------------------------------------- */
+
+int terminal_push(lua_State *L); /* core.terminal */
+
+HIDDEN_END
 
 #endif

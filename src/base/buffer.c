@@ -1,5 +1,5 @@
 /*
- * Bytes that grow, outside of Lua's memory: what fills them may be a callback of libcurl's.
+ * Bytes that grow, outside of Lua's memory: a callback of libcurl's may fill them.
  */
 #include "base.h"
 

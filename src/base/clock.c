@@ -1,5 +1,5 @@
 /*
- * Time that only goes on.
+ * The monotonic clock.
  */
 #include "base.h"
 
@@ -21,7 +21,6 @@ int clock_push(lua_State *L) {
 
 long seconds_to_ms(double seconds) {
   double ms = ceil(seconds * 1000.0);
-  /* libcurl reads 0 as "no limit": the shortest real limit is 1 ms. */
   if (ms < 1.0) return 1L;
   return ms >= (double)INT_MAX ? (long)INT_MAX : (long)ms;
 }

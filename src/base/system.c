@@ -1,35 +1,38 @@
 /*
- * What is asked of the system: its words for an errno, directories, random bytes.
+ * What is asked of the system: its words for an errno, directories, who may read a file, room on a disk, random
+ * bytes.
  */
 #include "base.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #if !defined(_WIN32)
 #include <sys/random.h>
 #endif
 
-/* There are two functions of the name strerror_r: one returns the text, the other a number and puts the
- * text into the room. */
-static const char *text_given(const char *text, const char *room) {
+/* There are two functions of the name strerror_r: glibc's returns the text, that of POSIX writes it into the
+ * room, and returns a number. */
+static const char *text_returned(const char *text, const char *room) {
   (void)room;
   return text;
 }
 
-static const char *text_put(int failed, const char *room) {
+static const char *text_written(int failed, const char *room) {
   return failed == 0 ? room : "unknown error";
 }
 
 const char *errno_push(lua_State *L, int number) {
   char room[128] = "";
   return lua_pushstring(L, _Generic(strerror_r(0, room, sizeof room),
-                                    char *: text_given,
-                                    int: text_put)(strerror_r(number, room, sizeof room), room));
+                                    char *: text_returned,
+                                    int: text_written)(strerror_r(number, room, sizeof room), room));
 }
 
-/* 0, or an errno. It is well when it is there. */
+/* 0, also when it is there already, or an errno. */
 static int directory_make(const char *path) {
   struct stat status;
   if (mkdir(path, 0777) == 0) return 0;
@@ -42,22 +45,41 @@ int directories_make(lua_State *L) {
   size_t length;
   const char *path = luaL_checklstring(L, 1, &length);
   luaL_argcheck(L, length > 0 && strlen(path) == length, 1, "path expected");
-  char *part = lua_newuserdatauv(L, length + 1, 0);
-  memcpy(part, path, length + 1);
+  char *parent = lua_newuserdatauv(L, length + 1, 0);
+  memcpy(parent, path, length + 1);
   for (size_t i = 1; i <= length; i++) {
-    if (part[i] != '/' && part[i] != '\0') continue;
-    part[i] = '\0';
-    int error = directory_make(part);
+    if (parent[i] != '/' && parent[i] != '\0') continue;
+    parent[i] = '\0';
+    int error = directory_make(parent);
     if (error != 0) {
       const char *text = errno_push(L, error);
       lua_pushnil(L);
-      lua_pushfstring(L, "%s: %s", part, text);
+      lua_pushfstring(L, "%s: %s", parent, text);
       return 2;
     }
-    part[i] = path[i];
+    parent[i] = path[i];
   }
   lua_pushboolean(L, 1);
   return 1;
+}
+
+/* core.mode(file | path) -> permission bits, is it this user's or root's, is it a regular file | nil, message. Of an open
+ * file: what is learnt is about what is read. */
+int mode_push(lua_State *L) {
+  struct stat status;
+  luaL_Stream *stream = luaL_testudata(L, 1, LUA_FILEHANDLE);
+  const char *path = stream == NULL ? luaL_checkstring(L, 1) : NULL;
+  luaL_argcheck(L, stream == NULL || stream->closef != NULL, 1, "an open file expected");
+  if ((stream != NULL ? fstat(fileno(stream->f), &status) : stat(path, &status)) != 0) {
+    const char *text = errno_push(L, errno);
+    lua_pushnil(L);
+    lua_pushstring(L, text);
+    return 2;
+  }
+  lua_pushinteger(L, (lua_Integer)(status.st_mode & 07777));
+  lua_pushboolean(L, status.st_uid == geteuid() || status.st_uid == 0);
+  lua_pushboolean(L, S_ISREG(status.st_mode));
+  return 3;
 }
 
 /* core.random(n) -> n bytes (at most 256) from the system's random source */
@@ -68,5 +90,21 @@ int random_push(lua_State *L) {
   if (getentropy(bytes, (size_t)count) != 0)
     return luaL_error(L, "no random bytes from the system");
   lua_pushlstring(L, (const char *)bytes, (size_t)count);
+  return 1;
+}
+
+/* core.space(path) -> bytes that this user can still write on its disk | nil, message */
+int space_push(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct statvfs disk;
+  int done;
+  UNINTERRUPTED(done, statvfs(path, &disk));
+  if (done != 0) {
+    const char *text = errno_push(L, errno);
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: %s", path, text);
+    return 2;
+  }
+  lua_pushnumber(L, (lua_Number)disk.f_bavail * (lua_Number)disk.f_frsize);
   return 1;
 }

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* Called by way of a variable that has to be read: the compiler cannot know what is called, and so not that
- * nobody will look at what it writes. */
+/* A volatile pointer: the compiler cannot know which function is called, nor that nobody reads what it
+ * writes. */
 static void *(*const volatile fill)(void *, int, size_t) = memset;
 
 void wipe(void *data, size_t length) {

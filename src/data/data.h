@@ -6,15 +6,16 @@
 
 #include "../base/base.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
 /* --- json.c ----------------------------------------------------------------------------------- */
 
 /* Adds decode, encode and null to the module table on top of the stack. Raises when lua-cjson is
  * not to be had. */
 void json_open(lua_State *L);
+
+/* Puts the value in the place of the JSON text on top of the stack, as core.decode does; nil: it is none. */
+void json_decode(lua_State *L);
 
 /* Pushes the JSON text of the value at `index`, as core.encode does. */
 void json_encode(lua_State *L, int index);
@@ -99,8 +100,6 @@ int time_push(lua_State *L); /* core.time */
 void rows_open(lua_State *L);
 int rows_new(lua_State *L);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * JSON by lua-cjson, in an instance of our own, so that nobody's settings are touched and nobody
- * touches ours.
+ * JSON by lua-cjson, in an instance of our own, so that nobody's settings are touched and nobody touches
+ * ours.
  *
- * Two things are seen to before it is called: that it can have its buffers, since without them it ends the
- * process; and that it knows the decimal point of the locale.
+ * Two things are made sure of before it is called: that memory for its buffers can be had, since without it
+ * lua-cjson ends the process; and that it knows the decimal point of the locale.
  *
- * What decode puts right afterwards: integers are integers (cjson before OpenResty 2.1.0.14 makes
- * floats of all numbers), and null leaves objects, so that `record.field == nil` says what a Lua
- * reader expects. In arrays null stays, since holes would break the length.
+ * What it decodes is then normalised: integers are integers (lua-cjson before OpenResty's 2.1.0.14 makes
+ * floats of all numbers), and null leaves objects, so that `record.field == nil` holds as a Lua reader
+ * expects. In arrays null stays, since holes would break the length.
  */
 #include "data.h"
 
@@ -19,8 +19,8 @@
 /* Deep enough for any API, shallow enough for the C stack. */
 #define DEPTH_LIMIT 100
 
-/* Integers from here on are not all to be told apart as doubles: those stay (or become) floats,
- * whichever cjson it is, so that the loss shows. */
+/* 2^53: from here on a double does not tell all integers apart. Those stay (or become) floats, whichever
+ * lua-cjson it is, so that the loss shows. */
 #define EXACT_LIMIT 9007199254740992.0
 
 /* lua-cjson counts bytes in an int, and doubles its buffer: beyond this it would overflow. */
@@ -29,11 +29,11 @@
 /* What it needs besides the text: its first buffer, and the number that it is reading. */
 #define SIZE_SMALL 4096u
 
-/* Where the registry keeps the encoder: an address of our own, so no name can clash. */
-static const char encoder_key = 0;
+/* Where the registry keeps both: addresses of our own, so no name can clash. */
+static const char decoder_key = 0, encoder_key = 0;
 
-/* Calls cjson, as lua_pcall does; false: what the message on the stack says. But that there was no memory says
- * nothing about what it was given: that goes on. */
+/* Calls lua-cjson by lua_pcall. False: there is a message on the stack. A lack of memory is raised again: it says
+ * nothing about the JSON. */
 static bool cjson_call(lua_State *L, int arguments, int results) {
   int status = lua_pcall(L, arguments, results, 0);
   if (status == LUA_ERRMEM) lua_error(L);
@@ -42,12 +42,12 @@ static bool cjson_call(lua_State *L, int arguments, int results) {
 
 /* --- the instance ----------------------------------------------------------------------------- */
 
-/* A table: what is called, how to make it anew, and with how many digits it writes numbers. */
+/* A table: its functions, how to make it anew, and with how many digits it writes numbers. */
 enum { CJSON_DECODE = 1, CJSON_ENCODE, CJSON_NEW, CJSON_PRECISION };
 
-/* Raises when so much memory is not to be had. */
-static void memory_ask(lua_State *L, size_t size) {
-  void *volatile room = malloc(size); /* volatile: or the compiler leaves out both calls */
+/* Raises when so much memory cannot be had. */
+static void memory_probe(lua_State *L, size_t size) {
+  void *volatile room = malloc(size); /* else the compiler leaves out both calls */
   bool there = room != NULL;
   free(room);
   if (!there) luaL_error(L, "not enough memory for JSON");
@@ -68,22 +68,22 @@ static void setting_require(lua_State *L, int cjson, const char *name) {
 
 static void instance_make(lua_State *L, int instance) {
   char half[8];
-  memory_ask(L, SIZE_SMALL);
+  memory_probe(L, SIZE_SMALL);
   /* Such a locale makes new() end the process. */
   if (snprintf(half, sizeof half, "%g", 0.5) != 3)
     luaL_error(L,
                "lua-cjson cannot read numbers in this locale: its decimal point has several bytes");
   lua_rawgeti(L, instance, CJSON_NEW);
   lua_call(L, 0, 1);
-  int cjson = lua_gettop(L),
-      precision = 16; /* as much as newer versions allow; older ones stop … */
+  int cjson = lua_gettop(L);
+  int precision = 16; /* what newer versions allow; older ones refuse it, and keep their 14 */
   luaL_checktype(L, cjson, LUA_TTABLE);
   lua_pushboolean(L, 0);
   setting_require(L, cjson, "decode_invalid_numbers");
   lua_pushinteger(L, DEPTH_LIMIT);
   setting_require(L, cjson, "decode_max_depth");
   lua_pushinteger(L, precision);
-  if (!setting_apply(L, cjson, "encode_number_precision")) precision = 14; /* … at their default */
+  if (!setting_apply(L, cjson, "encode_number_precision")) precision = 14;
   lua_getfield(L, cjson, "decode");
   lua_rawseti(L, instance, CJSON_DECODE);
   lua_getfield(L, cjson, "encode");
@@ -93,9 +93,9 @@ static void instance_make(lua_State *L, int instance) {
   lua_settop(L, cjson - 1);
 }
 
-/* Does it know the decimal point? lua-cjson looks at the locale only in new(), for all instances at once: after
+/* Does it know the decimal point? lua-cjson reads the locale only in new(), for all instances at once: after
  * os.setlocale, or somebody else's new() before that, it would read [1,5] as { 1.5 }. */
-static bool instance_fits(lua_State *L, int instance) {
+static bool instance_knows_point(lua_State *L, int instance) {
   lua_rawgeti(L, instance, CJSON_DECODE);
   lua_pushliteral(L, "0.5");
   bool fits = cjson_call(L, 1, 1) && lua_tonumber(L, -1) == 0.5;
@@ -106,15 +106,15 @@ static bool instance_fits(lua_State *L, int instance) {
 /* Pushes a function of the instance in the upvalue, which will need so much memory. */
 static void instance_push(lua_State *L, int which, size_t size) {
   const int instance = lua_upvalueindex(1);
-  memory_ask(L, size + SIZE_SMALL);
-  if (!instance_fits(L, instance)) instance_make(L, instance);
+  memory_probe(L, size + SIZE_SMALL);
+  if (!instance_knows_point(L, instance)) instance_make(L, instance);
   lua_rawgeti(L, instance, which);
 }
 
 /* --- decoding --------------------------------------------------------------------------------- */
 
-/* Puts right the number on top of the stack; true when it was replaced. */
-static bool number_put_right(lua_State *L) {
+/* An integer where it is exact, else a float. True when the number on top of the stack was replaced. */
+static bool number_normalise(lua_State *L) {
   lua_Number number = lua_tonumber(L, -1);
   bool exact = fabs((double)number) < EXACT_LIMIT && floor((double)number) == (double)number;
   if (lua_isinteger(L, -1) ? exact : !exact) return false;
@@ -126,18 +126,18 @@ static bool number_put_right(lua_State *L) {
   return true;
 }
 
-/* Puts right the table on top of the stack, in place: existing keys may be assigned to (nil, too)
- * while lua_next goes through them. */
-static void table_put_right(lua_State *L) {
+/* Normalises the table on top of the stack, in place: lua_next allows that existing keys are assigned to
+ * (nil, too) as it goes. */
+static void table_normalise(lua_State *L) {
   luaL_checkstack(L, 6, "JSON");
   lua_pushnil(L);
   while (lua_next(L, -2)) { /* [table, key, value] */
     switch (lua_type(L, -1)) {
     case LUA_TTABLE:
-      table_put_right(L);
+      table_normalise(L);
       break;
     case LUA_TNUMBER:
-      if (number_put_right(L)) {
+      if (number_normalise(L)) {
         lua_pushvalue(L, -2);
         lua_pushvalue(L, -2);
         lua_rawset(L, -5);
@@ -158,7 +158,7 @@ static void table_put_right(lua_State *L) {
 }
 
 /* core.decode(text) -> value | nil, message. Null by itself is core.null. */
-static int json_decode(lua_State *L) {
+static int json_decode_text(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   lua_settop(L, 1);
   size_t length = lua_rawlen(L, 1);
@@ -176,17 +176,17 @@ static int json_decode(lua_State *L) {
     return 2;
   }
   if (lua_istable(L, -1))
-    table_put_right(L);
+    table_normalise(L);
   else if (lua_type(L, -1) == LUA_TNUMBER)
-    (void)number_put_right(L);
+    (void)number_normalise(L);
   return 1;
 }
 
 /* --- encoding --------------------------------------------------------------------------------- */
 
-/* True when cjson writes this number so that it reads back the same. It writes floats with
- * `precision` digits, and some versions write integers as floats. An amount of money must not
- * change on its way, so what does not survive is refused. */
+/* True when lua-cjson writes this number so that it reads back the same. It writes floats with `precision`
+ * digits, and some versions write integers as floats. An amount of money must not change on its way: what
+ * would change is refused. */
 static bool number_survives(lua_Number number, int precision) {
   char text[64];
   if (fabs((double)number) >= EXACT_LIMIT && floor((double)number) == (double)number) return false;
@@ -195,29 +195,29 @@ static bool number_survives(lua_Number number, int precision) {
   return strtod(text, NULL) == (double)number;
 }
 
-/* A walk through the value, before it is written. */
-typedef struct Walk {
+/* A check of the value before it is written. */
+typedef struct EncodeCheck {
   int precision;
   bool raw;    /* text may be any bytes */
   size_t size; /* more than what lua-cjson needs in the worst case; above SIZE_LIMIT: too much */
-} Walk;
+} EncodeCheck;
 
-static void size_add(Walk *walk, size_t size) {
-  walk->size = size > SIZE_LIMIT || walk->size > SIZE_LIMIT ? SIZE_LIMIT + 1 : walk->size + size;
+static void size_add(EncodeCheck *check, size_t size) {
+  check->size = size > SIZE_LIMIT || check->size > SIZE_LIMIT ? SIZE_LIMIT + 1 : check->size + size;
 }
 
-/* [] -> [path, message], for what is wrong at the end of the path. */
+/* [] -> [path, message]: the path of a value begins at its end. */
 static bool value_refuse(lua_State *L, const char *message) {
   lua_pushliteral(L, "");
   lua_pushstring(L, message);
   return false;
 }
 
-static bool string_holds(lua_State *L, int index, Walk *walk) {
+static bool string_check(lua_State *L, int index, EncodeCheck *check) {
   size_t length;
   const char *text = lua_tolstring(L, index, &length);
-  size_add(walk, length < SIZE_LIMIT / 6 ? 6 * length + 4 : SIZE_LIMIT + 1);
-  return walk->raw || utf8_valid(text, length) == length;
+  size_add(check, length < SIZE_LIMIT / 6 ? 6 * length + 4 : SIZE_LIMIT + 1);
+  return check->raw || utf8_valid(text, length) == length;
 }
 
 /* [key, value, path, message] -> [path, message], with the key before it. */
@@ -235,13 +235,13 @@ static void path_extend(lua_State *L) {
 }
 
 /* Can JSON hold the value? False: [path, message] are pushed. */
-static bool value_holds(lua_State *L, int index, Walk *walk, int depth) {
-  size_add(walk, 64); /* a number, or brackets and a comma */
+static bool value_check(lua_State *L, int index, EncodeCheck *check, int depth) {
+  size_add(check, 64); /* a number, or brackets and a comma */
   switch (lua_type(L, index)) {
   case LUA_TSTRING:
-    return string_holds(L, index, walk) || value_refuse(L, "not UTF-8");
+    return string_check(L, index, check) || value_refuse(L, "not UTF-8");
   case LUA_TNUMBER:
-    if (number_survives(lua_tonumber(L, index), walk->precision)) return true;
+    if (number_survives(lua_tonumber(L, index), check->precision)) return true;
     lua_pushliteral(L, "");
     lua_pushfstring(L, "the number %f cannot be written as JSON without loss; send it as a string",
                     (LUAI_UACNUMBER)lua_tonumber(L, index));
@@ -249,19 +249,19 @@ static bool value_holds(lua_State *L, int index, Walk *walk, int depth) {
   case LUA_TTABLE:
     break;
   default:
-    return true; /* or lua-cjson says that it is none */
+    return true; /* lua-cjson refuses what is no JSON */
   }
   if (depth > DEPTH_LIMIT)
     return value_refuse(L, "a table is nested too deeply to be written as JSON");
   luaL_checkstack(L, 6, "JSON");
   lua_pushnil(L);
   while (lua_next(L, index)) {
-    size_add(walk, 64);
-    if (lua_type(L, -2) == LUA_TSTRING && !string_holds(L, -2, walk)) {
+    size_add(check, 64);
+    if (lua_type(L, -2) == LUA_TSTRING && !string_check(L, -2, check)) {
       lua_pop(L, 2);
       return value_refuse(L, "a key is not UTF-8");
     }
-    if (!value_holds(L, lua_gettop(L), walk, depth + 1)) {
+    if (!value_check(L, lua_gettop(L), check, depth + 1)) {
       path_extend(L);
       return false;
     }
@@ -277,18 +277,24 @@ static int json_encode_value(lua_State *L) {
   luaL_checkany(L, 1);
   lua_settop(L, 2);
   lua_rawgeti(L, lua_upvalueindex(1), CJSON_PRECISION);
-  Walk walk = {(int)lua_tointeger(L, -1), lua_toboolean(L, 2) != 0, 0};
-  if (!value_holds(L, 1, &walk, 0)) {
+  EncodeCheck check = {(int)lua_tointeger(L, -1), lua_toboolean(L, 2) != 0, 0};
+  if (!value_check(L, 1, &check, 0)) {
     const char *path = lua_tostring(L, -2);
     return luaL_error(L, "%s%s%s", *path == '.' ? path + 1 : path, *path != '\0' ? ": " : "",
                       lua_tostring(L, -1));
   }
-  if (walk.size > SIZE_LIMIT) return luaL_error(L, "the value is too large to be written as JSON");
+  if (check.size > SIZE_LIMIT) return luaL_error(L, "the value is too large to be written as JSON");
   /* a buffer that is up to twice as large as needed, and the one before it */
-  instance_push(L, CJSON_ENCODE, 3 * walk.size);
+  instance_push(L, CJSON_ENCODE, 3 * check.size);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   return 1;
+}
+
+void json_decode(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &decoder_key);
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
 }
 
 void json_encode(lua_State *L, int index) {
@@ -312,7 +318,9 @@ void json_open(lua_State *L) {
   instance_make(L, instance);
 
   lua_pushvalue(L, instance);
-  lua_pushcclosure(L, json_decode, 1);
+  lua_pushcclosure(L, json_decode_text, 1);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &decoder_key);
   lua_setfield(L, module, "decode");
 
   lua_pushvalue(L, instance);

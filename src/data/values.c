@@ -30,42 +30,42 @@ static bool digits(const char **at, const char *end, int count, unsigned *value)
   return true;
 }
 
+static bool skip(const char **at, const char *end, char c) {
+  bool there = *at < end && **at == c;
+  *at += there;
+  return there;
+}
+
 /* "2026-08-04", with "T20:11:15" or " 20:11:15", a fraction, and "Z", "+1000" or "+10:00" (without one:
  * UTC), as seconds since the epoch. */
 static bool push_time(lua_State *L, const char *at, size_t length) {
   const char *end = at + length;
   unsigned y, m, d, h = 0, min = 0, s = 0, zh = 0, zm = 0;
+  bool west = false;
   double fraction = 0, unit = 1;
-  if (!digits(&at, end, 4, &y) || at >= end || *at++ != '-' || !digits(&at, end, 2, &m) ||
-      at >= end || *at++ != '-' || !digits(&at, end, 2, &d))
+  if (!digits(&at, end, 4, &y) || !skip(&at, end, '-') || !digits(&at, end, 2, &m) ||
+      !skip(&at, end, '-') || !digits(&at, end, 2, &d))
     return false;
-  long long zone = 0;
-  if (at < end && (*at == 'T' || *at == 't' || *at == ' ')) {
-    at++;
-    if (!digits(&at, end, 2, &h) || at >= end || *at++ != ':' || !digits(&at, end, 2, &min))
+  if (skip(&at, end, 'T') || skip(&at, end, 't') || skip(&at, end, ' ')) {
+    if (!digits(&at, end, 2, &h) || !skip(&at, end, ':') || !digits(&at, end, 2, &min))
       return false;
-    if (at < end && *at == ':') {
-      at++;
-      if (!digits(&at, end, 2, &s)) return false;
-    }
-    if (at < end && *at == '.')
-      for (at++; at < end && *at >= '0' && *at <= '9'; at++) fraction += (*at - '0') * (unit /= 10);
-    if (at < end && (*at == 'Z' || *at == 'z')) {
-      at++;
-    } else if (at < end && (*at == '+' || *at == '-')) {
-      bool west = *at++ == '-';
+    if (skip(&at, end, ':') && !digits(&at, end, 2, &s)) return false;
+    if (skip(&at, end, '.'))
+      for (; at < end && *at >= '0' && *at <= '9'; at++) fraction += (*at - '0') * (unit /= 10);
+    if ((west = skip(&at, end, '-')) || skip(&at, end, '+')) {
       if (!digits(&at, end, 2, &zh)) return false;
-      if (at < end && *at == ':') at++;
+      (void)skip(&at, end, ':');
       if (!digits(&at, end, 2, &zm)) return false;
-      zone = (long long)zh * 3600 + (long long)zm * 60;
-      if (west) zone = -zone;
+    } else if (!skip(&at, end, 'Z')) {
+      (void)skip(&at, end, 'z');
     }
   }
   if (at != end || m < 1 || m > 12 || d < 1 || d > days_of_month(y, m) || h > 23 || min > 59 ||
       s > 60 || zh > 23 || zm > 59)
     return false;
-  long long seconds =
-      days_from_civil(y, m, d) * 86400 + (long long)h * 3600 + (long long)min * 60 + s - zone;
+  long long zone = (long long)zh * 3600 + (long long)zm * 60;
+  long long seconds = days_from_civil(y, m, d) * 86400 + (long long)h * 3600 + (long long)min * 60 +
+                      s + (west ? zone : -zone);
   if (fraction > 0)
     lua_pushnumber(L, (lua_Number)seconds + (lua_Number)fraction);
   else

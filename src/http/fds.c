@@ -1,5 +1,5 @@
 /*
- * A session in an event loop of somebody else's: which descriptors to wait for, and how long.
+ * A session in the host's event loop: which descriptors to wait for, and how long.
  */
 #include "session.h"
 
@@ -7,48 +7,56 @@
 #include <sys/select.h>
 #include <sys/stat.h>
 
-/* Descriptors are used again, so that a number alone says nothing. */
+/* The system gives a descriptor's number again: the file tells whether it is still the same. */
 typedef struct HighSocket {
   int fd;
   dev_t device;
   ino_t inode;
 } HighSocket;
 
-/* Is a socket that an fd_set cannot hold still open? (libcurl tells when it makes one, but not always
- * when it closes it.) */
-static bool session_has_high(Session *session) {
-  HighSocket *high = (void *)session->high.data;
-  size_t count = session->high.length / sizeof *high, kept = 0;
+/* Is a socket that an fd_set cannot hold still open? (libcurl calls us when it makes one, but not always
+ * when it closes one.) */
+static bool session_has_high_sockets(Session *session) {
+  HighSocket *high = (void *)session->high_sockets.data;
+  size_t count = session->high_sockets.length / sizeof *high, kept = 0;
   for (size_t i = 0; i < count; i++) {
     struct stat status;
     if (fstat(high[i].fd, &status) == 0 && status.st_dev == high[i].device &&
         status.st_ino == high[i].inode)
       high[kept++] = high[i];
   }
-  session->high.length = kept * sizeof *high;
+  session->high_sockets.length = kept * sizeof *high;
   return kept > 0;
 }
 
 void session_note_socket(Session *session, int fd) {
   struct stat status;
   if (fd < FD_SETSIZE || fstat(fd, &status) != 0) return;
-  if (session->high.length == session->high.capacity) (void)session_has_high(session);
+  if (session->high_sockets.length == session->high_sockets.capacity)
+    (void)session_has_high_sockets(session);
   const HighSocket high = {fd, status.st_dev, status.st_ino};
-  /* Without memory fds may leave one out, and step does not need it. */
-  (void)buffer_append(&session->high, (const char *)&high, sizeof high);
+  /* Without memory fds may leave one out; step does not need the list. */
+  (void)buffer_append(&session->high_sockets, (const char *)&high, sizeof high);
 }
 
 static int fds_push_timeout(lua_State *L, Session *session) {
   long ms = -1;
   if (curl_multi_timeout(session->multi, &ms) != CURLM_OK) ms = 0;
   double seconds = ms >= 0 ? (double)ms / 1000.0 : (double)INFINITY;
-  seconds = fmin(seconds, fmax(0.0, session_deadline(session) - clock_now()));
+  seconds = fmin(seconds, fmax(0.0, session_next_expiry(session) - clock_now()));
   if (session->finished != NULL) seconds = 0;
   if (isinf(seconds))
     lua_pushnil(L);
   else
     lua_pushnumber(L, seconds);
   return 2;
+}
+
+/* [set]: adds a descriptor. */
+static void fds_add(lua_State *L, int fd, bool read, bool write) {
+  if (!read && !write) return;
+  lua_pushstring(L, read && write ? "rw" : read ? "r" : "w");
+  lua_rawseti(L, -2, fd);
 }
 
 #if LIBCURL_VERSION_NUM >= 0x080800
@@ -58,28 +66,23 @@ int session_fds(lua_State *L) {
   Session *session = session_check(L, 1);
   unsigned int count = 0;
   struct curl_waitfd *list = NULL;
-  CURLMcode code = CURLM_OUT_OF_MEMORY; /* also what a list that is too short is answered with */
-  size_t size = session->running_count * 2 + 16;
+  CURLMcode code = CURLM_OUT_OF_MEMORY; /* libcurl says so of a list that is too short, too */
+  size_t size = session->running_count * 2 + 16; /* a guess, doubled as long as it is too low */
   for (int tries = 0; code == CURLM_OUT_OF_MEMORY && tries < 8; tries++, size *= 2) {
     list = lua_newuserdatauv(L, size * sizeof *list, 0);
     code = curl_multi_waitfds(session->multi, list, (unsigned int)size, &count);
   }
   if (code != CURLM_OK) return luaL_error(L, "fds: %s", curl_multi_strerror(code));
   lua_newtable(L);
-  for (unsigned int i = 0; i < count; i++) {
-    bool read = (list[i].events & CURL_WAIT_POLLIN) != 0;
-    bool write = (list[i].events & CURL_WAIT_POLLOUT) != 0;
-    if (!read && !write) continue;
-    lua_pushstring(L, read && write ? "rw" : read ? "r" : "w");
-    lua_rawseti(L, -2, (lua_Integer)list[i].fd);
-  }
+  for (unsigned int i = 0; i < count; i++)
+    fds_add(L, list[i].fd, (list[i].events & CURL_WAIT_POLLIN) != 0,
+            (list[i].events & CURL_WAIT_POLLOUT) != 0);
   return fds_push_timeout(L, session);
 }
 
 #else
 
-/* As above, by curl_multi_fdset, which cannot name a descriptor of FD_SETSIZE or more and leaves such
- * ones out without a word. */
+/* As above, by curl_multi_fdset, which leaves out a descriptor of FD_SETSIZE or more without a word. */
 int session_fds(lua_State *L) {
   Session *session = session_check(L, 1);
   fd_set readable, writable, failed;
@@ -89,18 +92,14 @@ int session_fds(lua_State *L) {
   FD_ZERO(&failed);
   CURLMcode code = curl_multi_fdset(session->multi, &readable, &writable, &failed, &highest);
   if (code != CURLM_OK) return luaL_error(L, "fds: %s", curl_multi_strerror(code));
-  if (session_has_high(session) && session->running_count > 0)
+  if (session_has_high_sockets(session) && session->running_count > 0)
     return luaL_error(L,
                       "fds: a socket has a descriptor beyond the %d that this libcurl can list "
                       "(8.8.0 has no such limit; step and blocking calls have none)",
                       FD_SETSIZE);
   lua_newtable(L);
-  for (int fd = 0; fd <= highest; fd++) {
-    bool read = FD_ISSET(fd, &readable) != 0, write = FD_ISSET(fd, &writable) != 0;
-    if (!read && !write) continue;
-    lua_pushstring(L, read && write ? "rw" : read ? "r" : "w");
-    lua_rawseti(L, -2, fd);
-  }
+  for (int fd = 0; fd <= highest; fd++)
+    fds_add(L, fd, FD_ISSET(fd, &readable) != 0, FD_ISSET(fd, &writable) != 0);
   return fds_push_timeout(L, session);
 }
 

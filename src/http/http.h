@@ -1,6 +1,6 @@
 /*
- * Bytes over the wire: a session drives exchanges (requests), whose bodies go to memory or to a
- * sink. Nothing here knows which API is spoken.
+ * Bytes over the wire: a session drives requests, whose bodies go to memory or to a sink. Nothing here
+ * knows which API is spoken.
  */
 #ifndef HTTP_H
 #define HTTP_H
@@ -17,83 +17,15 @@
 #define REQUEST_CLASS "zuora.request"
 #define SINK_CLASS    "zuora.sink"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
 typedef struct Session Session;
 typedef struct Request Request;
 typedef struct Sink Sink;
 
-/* --- sink.c: where the bytes of a file go -------------------------------------------------------
- */
+/* --- failure.c: names and classes of what went wrong ------------------------------------------ */
 
-void sink_open(lua_State *L);
-int sink_new(lua_State *L);
-
-/* The open sink at `index`; raises for anything else, and in a process that did not make it. */
-Sink *sink_check(lua_State *L, int index);
-
-/* True when a body of this media type is not to be taken for the file that was asked for. */
-bool sink_refuses(const Sink *sink, const char *media_type);
-
-/* A request takes the sink for its own, and gives it back; false when another one has it. */
-bool sink_claim(Sink *sink);
-void sink_release(Sink *sink);
-
-/* What the head of an answer says of its body. Texts are NULL where nothing is said. */
-typedef struct BodyHead {
-  const char *content_type;
-  const char *validator; /* a strong ETag */
-  curl_off_t start, end; /* of what comes; the end is -1 where it is not said */
-  curl_off_t total;      /* of the whole body; -1: not said */
-  bool packed;           /* it comes in gzip coding */
-} BodyHead;
-
-#define BODY_HEAD_NONE ((BodyHead){NULL, NULL, 0, -1, -1, false})
-
-/* --- state.c: what a .part file needs to be gone on with -------------------------------------- */
-
-#define STATE_ROOM 4096
-
-/* `identity` says which file it is: validators are its own, and no other file's. */
-bool state_write(const char *path, const char *identity, const BodyHead *head);
-
-/* The texts of `head` point into `room`. False: there is no state, or none that is of use. */
-bool state_read(const char *path, const char *identity, char room[STATE_ROOM], BodyHead *head);
-
-/* A strong ETag, fit to be sent back in a header. */
-bool validator_usable(const char *validator);
-
-/* --- sink.c, on ------------------------------------------------------------------------------- */
-
-/* A whole body starts: forget what an earlier try wrote. False: see sink_error. */
-bool sink_begin(Sink *sink, const BodyHead *head);
-
-/* A part of the body starts. True when it is what is missing, and goes behind what is there. */
-bool sink_continue(Sink *sink, const BodyHead *head);
-
-/* False when something else has come than was announced. */
-bool sink_is_as_told(const Sink *sink);
-
-/* False when what has come is a part, and there is more, or nobody has said that there is not. */
-bool sink_is_at_end(const Sink *sink);
-
-/* The body has ended, and is whole: only now may the file be published. False: see sink_error. */
-bool sink_complete(Sink *sink);
-
-/* Takes all the bytes, or says false: see sink_error. */
-bool sink_write(Sink *sink, const char *data, size_t length);
-
-/* True for a sink that can take gzip coding off a body; when it does so; when that coding was at fault. */
-bool sink_unpacks(const Sink *sink);
-bool sink_is_unpacking(const Sink *sink);
-bool sink_coding_broken(const Sink *sink);
-
-/* The errno of the first call that failed, and 0 when all is well. */
-int sink_error(const Sink *sink);
-
-/* What went wrong on our side of libcurl; a CURLcode tells the rest. */
+/* What libcurl has no code for. */
 typedef enum RequestFailure {
   FAILURE_NONE,
   FAILURE_NOT_STARTED,
@@ -114,19 +46,90 @@ typedef enum RequestFailure {
   FAILURE_CLOSED,
 } RequestFailure;
 
-/* --- headers.c: the headers of an answer ------------------------------------------------------ */
+/* Push nil, message, name, class; the second, for a request that has failed, also the status where there
+ * was one. They return how many values. */
+int failure_push(lua_State *L, RequestFailure failure, const char *message);
+int failure_push_request(lua_State *L, const Request *request);
+
+/* --- sink.c: where the body of a file goes ---------------------------------------------------- */
+
+void sink_open(lua_State *L);
+int sink_new(lua_State *L);
+
+/* The open sink at `index`; raises for anything else, and in a process that did not make it. */
+Sink *sink_check(lua_State *L, int index);
+
+/* True when a body of this media type is not to be taken for the file that was asked for. */
+bool sink_refuses(const Sink *sink, const char *media_type);
+
+/* A request has the sink to itself between the two; false when another request has it. */
+bool sink_acquire(Sink *sink);
+void sink_release(Sink *sink);
+
+/* What the headers of a response say of its body. Texts are NULL where nothing is said. */
+typedef struct BodyInfo {
+  const char *content_type;
+  const char *validator; /* a strong ETag */
+  curl_off_t start, end; /* of what comes; the end is -1 where it is not said */
+  curl_off_t total;      /* of the whole body; -1: not said */
+  bool packed;           /* it comes in gzip coding */
+} BodyInfo;
+
+#define BODY_INFO_NONE ((BodyInfo){NULL, NULL, 0, -1, -1, false})
+
+/* A whole body begins, in the place of what an earlier attempt wrote. False: see sink_error. */
+bool sink_begin(Sink *sink, const BodyInfo *info);
+
+/* A part of the body begins. False when it is not the part that is missing. */
+bool sink_continue(Sink *sink, const BodyInfo *info);
+
+/* Takes all the bytes, or returns false: see sink_error. */
+bool sink_write(Sink *sink, const char *data, size_t length);
+
+/* True when as many bytes have come as the response announced, if it did. */
+bool sink_length_matches(const Sink *sink);
+
+/* False when what has come is a part, and there is more, or nothing said that there is not. */
+bool sink_reaches_end(const Sink *sink);
+
+/* The body has ended, and is whole: only now may the file be published. False: see sink_error. */
+bool sink_end(Sink *sink);
+
+/* True for a sink that can take gzip coding off a body; when it does so; when that coding was damaged. */
+bool sink_unpacks(const Sink *sink);
+bool sink_is_unpacking(const Sink *sink);
+bool sink_coding_broken(const Sink *sink);
+
+/* The errno of the first call that failed, and 0 when all is well. */
+int sink_error(const Sink *sink);
+
+/* --- resume_state.c: what a later process must know to resume a part file --------------------- */
+
+#define RESUME_STATE_SIZE 4096
+
+/* `identity` says which file it is: a validator is of use for that file only. */
+bool resume_state_write(const char *path, const char *identity, const BodyInfo *info);
+
+/* The texts of `info` point into `room`. False: there is no state, or none that is of use. */
+bool resume_state_read(const char *path, const char *identity, char room[RESUME_STATE_SIZE],
+                       BodyInfo *info);
+
+/* True for a strong ETag that is fit to be sent back in a header. */
+bool validator_usable(const char *validator);
+
+/* --- response_headers.c ----------------------------------------------------------------------- */
 
 typedef struct Headers {
   enum { HEADERS_NONE, HEADERS_OPEN, HEADERS_ENDED } state; /* ended: the blank line was seen */
   size_t seen;                                              /* bytes of all lines */
-  Buffer text; /* of the newest answer: name, NUL, value, NUL and so on, names in lower case */
+  Buffer text; /* of the newest response: name, NUL, value, NUL and so on, names in lower case */
 } Headers;
 
 typedef struct Header {
   const char *name, *value;
 } Header;
 
-/* A line, as libcurl has it. FAILURE_HEADERS when it is none, or one too many. */
+/* Takes a line as libcurl has it. FAILURE_HEADERS when it is no header line, or one too many. */
 RequestFailure headers_take(Headers *headers, const char *line, size_t length);
 
 /* Goes to the next one, to the first from {NULL, NULL}; false at the end. */
@@ -138,52 +141,21 @@ size_t headers_find(const Headers *headers, const char *name, const char **last)
 /* Pushes a table: values by name, those of a repeated one joined by ", ". */
 void headers_push(lua_State *L, const Headers *headers);
 
+#define VALUES_LIMIT 16
+
+/* Pushes the values of those whose names (so many at most) stand at `names` and behind it, as in that table; nil for none. */
+void headers_push_values(lua_State *L, const Headers *headers, int names, int count);
+
 /* Is it one of a list with blanks between? "text/html; charset=utf-8" is of type text/html. */
 bool media_type_is_in(const char *list, const char *media_type);
 
-/* --- request.c: one exchange ---------------------------------------------------------------------
- */
+/* --- request_options.c ------------------------------------------------------------------------ */
 
-typedef enum RequestState {
-  REQUEST_NEW,      /* being put together; belongs to no list */
-  REQUEST_RUNNING,  /* in the multi handle and in the session's list `running` */
-  REQUEST_FINISHED, /* out of the multi handle, in the list `finished` until step hands it over */
-  REQUEST_ENDED,    /* handed over, cancelled, or left behind by its session */
-} RequestState;
+/* In functions that have `easy` and `code`. */
+#define SET(option, value)                                                                         \
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, option, value)
 
-/* A userdata. Its user values keep alive what libcurl and the callbacks point into. */
-enum { REQUEST_SESSION = 1, REQUEST_BODY, REQUEST_SINK, REQUEST_RESPONSE, REQUEST_USERVALUES = 4 };
-
-struct Request {
-  Session *session; /* NULL once the session is gone */
-  Request *previous, *next;
-  RequestState state;
-  CURL *easy;
-  struct curl_slist *headers;
-  Sink *sink;
-  Bytes upload; /* what goes up piece by piece: see request_on_read */
-  Headers head;
-  Buffer body;
-  size_t limit; /* of what the body may hold in memory */
-  bool sent;    /* the request has a connection, and goes out */
-  bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
-  bool to_sink; /* this body goes to the sink, not to memory */
-  bool framed;  /* the message itself says where its body ends */
-  CURLcode result;
-  RequestFailure failure;
-  int file_error;      /* the errno of FAILURE_FILE */
-  curl_off_t received; /* bytes of the body, as they were handed to us */
-  double ends_at;      /* clock_now() at which the request is given up, whatever it does */
-  double sent_at;      /* clock_now() when it went out … */
-  double last_byte;    /* … and at the newest byte of a body that goes to a sink */
-  double
-      answer_timeout; /* seconds from the one to the answer: a file's first byte, or all of a JSON text */
-  double stall_timeout; /* seconds without a byte of a file */
-  char error[CURL_ERROR_SIZE];
-};
-
-/* What an exchange is to be, as the option table of session:start says. */
-typedef struct Exchange {
+typedef struct RequestOptions {
   const char *method, *url;
   Bytes body; /* data is NULL when there is none */
   double connect_timeout, timeout, stall_timeout;
@@ -194,42 +166,109 @@ typedef struct Exchange {
   /* On a connection of its own, and never repeated: libcurl repeats a request, a POST too, by itself
    * when a connection that others have used turns out to be dead. */
   bool fresh;
-} Exchange;
+  size_t
+      setup; /* the same for requests that an easy handle is set up for alike; 0: for this one alone */
+} RequestOptions;
 
-/* Its body must go up once, and no more. */
-bool exchange_uploads_once(const Exchange *exchange);
+extern const Option request_options[];   /* all: for session:start */
+extern const Option operation_options[]; /* those that an operation does not settle */
+extern const Option transport_options[]; /* those that can be defaults of every request */
 
-extern const Option exchange_options[];  /* all, for session:start */
-extern const Option call_options[];      /* those that a known call leaves open */
-extern const Option transport_options[]; /* those that make sense for every exchange */
-void exchange_init(Exchange *exchange);
+void request_options_init(RequestOptions *options);
 
-/* Fills request->headers. `standing` and `own` are stack positions of header tables, or 0: own wins over
- * standing, and false there leaves one out. A body for a `sink` comes without coding, unless they say more. */
-void exchange_set_headers(lua_State *L, Request *request, const Exchange *exchange, int standing,
-                          int own, bool sink);
+/* True when the body must go up once and no more: see request_on_read. */
+bool uploads_once(const RequestOptions *options);
 
-/* Tells the easy handle all that is not the request's own business. */
-CURLcode exchange_apply(CURL *easy, const Exchange *exchange, bool sink);
+/* Are the options that can be defaults, and that an easy handle is set up with, the same? (The texts are, if they are
+ * the same strings.) */
+bool request_options_match(const RequestOptions *options, const RequestOptions *other);
 
-/* --- request.c: one exchange from start to end ------------------------------------------------ */
+/* Sets up the easy handle, but for callbacks and headers. */
+CURLcode request_options_apply(CURL *easy, const RequestOptions *options, bool sink);
+
+/* --- request_headers.c ------------------------------------------------------------------------ */
+
+/* A token of RFC 9110: what a method or the name of a header is made of. */
+bool text_is_token(const char *text);
+
+/* The headers of many requests, made once: pushes a userdata of the headers that request_add_headers would add for
+ * these options and the table at `default_headers`. */
+void header_list_push(lua_State *L, const RequestOptions *options, int default_headers);
+void header_list_open(lua_State *L);
+
+/* Wipes the lines, which hold credentials, and frees them. */
+void lines_free(struct curl_slist *lines);
+
+/* Fills request->headers from the tables at `headers` and `default_headers`, either of which may be nil;
+ * the former win, and false there leaves one out. A list at `default_headers` is all of them. Unless they say more, a body for a sink is to come
+ * without coding. */
+void request_add_headers(lua_State *L, Request *request, const RequestOptions *options,
+                         int default_headers, int headers, bool sink);
+
+/* --- request.c: one request from start to end ------------------------------------------------- */
+
+typedef enum RequestState {
+  REQUEST_NEW,      /* being put together; belongs to no list */
+  REQUEST_RUNNING,  /* in the multi handle and in the session's list `running` */
+  REQUEST_FINISHED, /* out of the multi handle, in the list `finished` until step hands it over */
+  REQUEST_ENDED,    /* handed over, cancelled, or closed with its session */
+} RequestState;
+
+/* A userdata. Its user values keep alive what libcurl and the callbacks point into. */
+enum {
+  REQUEST_SESSION = 1,
+  REQUEST_BODY,
+  REQUEST_SINK,
+  REQUEST_RESPONSE,
+  REQUEST_HEADERS, /* a list that is shared */
+  REQUEST_USERVALUES = 5
+};
+
+struct Request {
+  Session *session; /* NULL once the session is closed */
+  Request *previous, *next;
+  RequestState state;
+  CURL *easy;
+  struct curl_slist *headers;
+  bool shares_headers; /* they are a HeaderList's */
+  size_t setup;        /* see RequestOptions */
+  bool ended_well;     /* then its easy handle may serve another one */
+  Sink *sink;
+  Bytes upload; /* what goes up piece by piece: see request_on_read */
+  Headers response_headers;
+  Buffer body;
+  size_t limit; /* of what the body may hold in memory */
+  bool sent;    /* the request has a connection, and goes out */
+  bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
+  bool to_sink; /* this body goes to the sink, not to memory */
+  CURLcode result;
+  RequestFailure failure;
+  int file_error;       /* the errno of FAILURE_FILE */
+  curl_off_t received;  /* bytes of the body, as they were handed to us */
+  double deadline;      /* clock_now() at which the request ends, whatever it does */
+  double sent_at;       /* clock_now() when it went out */
+  double last_byte_at;  /* clock_now() at the newest byte of a body that goes to a sink */
+  double timeout;       /* seconds from sent_at to a file's first byte, or to the end of all else */
+  double stall_timeout; /* seconds without a byte of a file */
+  char error[CURL_ERROR_SIZE];
+};
 
 void request_open(lua_State *L);
 
-/* Starts the exchange on the session at `session`. `standing`, `own` (header tables; own wins over
- * standing, and false there leaves one out), `body` (the string that exchange->body points into) and
- * `sink` are stack positions, or 0. Pushes the request, or nil, message, name, class; returns how many
- * values it pushed. */
-int request_start(lua_State *L, int session, const Exchange *exchange, int standing, int own,
-                  int body, int sink);
+/* Starts a request on the session at `session`. The other positions hold tables of headers (see
+ * request_add_headers), the string that options->body points into, and a sink; each may be nil. Pushes the
+ * request, or nil, message, name, class; returns how many values it pushed. */
+int request_start(lua_State *L, int session, const RequestOptions *options, int default_headers,
+                  int headers, int body, int sink);
 
-/* When this request will have waited too long. */
-double request_deadline(const Request *request);
+/* When the first of this request's time limits passes, by clock_now(). */
+double request_expiry(const Request *request);
 
+/* Notes which limit has passed. */
 void request_expire(Request *request);
 
-/* The session is going away: gives back what belongs to it. */
-void request_abandon(Request *request);
+/* Frees what belongs to the request: its session is being closed. */
+void request_close(Request *request);
 
 /* --- response.c: what comes back -------------------------------------------------------------- */
 
@@ -237,18 +276,14 @@ void request_abandon(Request *request);
 size_t response_on_header(char *line, size_t size, size_t count, void *context);
 size_t response_on_body(char *data, size_t size, size_t count, void *context);
 
-/* The transfer is over and out of the multi handle: was what came an answer, and a whole one? */
-void response_settle(Request *request, CURLcode result);
+/* The transfer is over and out of the multi handle: was what came a response, and a whole one? */
+void response_verify(Request *request, CURLcode result);
 
 /* Pushes the response as a table. */
 CURLcode response_push(lua_State *L, Request *request);
 
-/* --- failure.c: names and classes of what went wrong ------------------------------------------ */
-
-/* Push nil, message, name, class; the second, of a request that has failed, also the status where there was
- * one. They return how many values. */
-int failure_push(lua_State *L, RequestFailure failure, const char *message);
-int failure_push_request(lua_State *L, const Request *request);
+/* Is it a whole 200 in memory, and not read yet? */
+bool response_is_plain_200(const Request *request);
 
 /* --- session.c: the multi handle -------------------------------------------------------------- */
 
@@ -264,19 +299,26 @@ void session_note_socket(Session *session, int fd);
 /* This is a child made by fork, and the session its parent's: not to be touched. */
 bool session_is_inherited(const Session *session);
 
-/* The session at `at` keeps the request at `index` alive until it is handed over, or dropped. Raises when
+/* The session at `at` keeps the request at `index` alive until it is handed over, or removed. Raises when
  * there is no memory; `index` counts from the bottom. */
 void session_hold(lua_State *L, int at, int index, const Request *request);
+
+/* An easy handle that is set up like this, of a request that has ended; NULL: there is none. */
+CURL *session_take_handle(Session *session, size_t setup);
+
+/* Takes back the handle of a request that has ended well. False: it is not wanted. */
+bool session_keep_handle(Session *session, size_t setup, CURL *easy);
+
+/* A number for requests whose handles are set up alike. */
+size_t session_new_setup(Session *session);
 
 /* Puts a request that is held to work. */
 CURLMcode session_add(Session *session, Request *request);
 
 /* The request, at `index` on the stack, leaves its session: out of the multi handle, and no longer
  * kept alive by it. Raises nothing, also in a finaliser. */
-void session_drop(lua_State *L, int index, Request *request);
+void session_remove(lua_State *L, int index, Request *request);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

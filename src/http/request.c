@@ -1,5 +1,5 @@
 /*
- * One exchange from its start to its end: what it holds, how long it may take, how it is given up.
+ * A request from its start to its end: what it holds, how long it may take, how it is cancelled.
  */
 #include "http.h"
 
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The connection is there and the request goes out: from now on the answer is waited for. */
+/* The connection is there and the request goes out: `timeout` begins. */
 static int request_on_send(void *context, char *remote_ip, char *local_ip, int remote_port,
                            int local_port) {
   Request *request = context;
@@ -21,9 +21,10 @@ static int request_on_send(void *context, char *remote_ip, char *local_ip, int r
   return CURL_PREREQFUNC_OK;
 }
 
-/* The body of a request that must not be repeated. libcurl repeats what gets no answer when its connection
- * has carried others, and with HTTP/2 others may join a connection that was made for this one. But it
- * would have to rewind what it reads from here, and there is no way to do so: CURLE_SEND_FAIL_REWIND. */
+/* The body of a request that must not be repeated. libcurl repeats a request that gets no response when its
+ * connection has carried others; and with HTTP/2 others may join a connection that was made for this one. To
+ * repeat it, libcurl would have to rewind the body, and without a seek function it cannot:
+ * CURLE_SEND_FAIL_REWIND. */
 static size_t request_on_read(char *room, size_t size, size_t count, void *context) {
   Bytes *upload = &((Request *)context)->upload;
   size_t length = size * count < upload->length ? size * count : upload->length;
@@ -33,7 +34,7 @@ static size_t request_on_read(char *room, size_t size, size_t count, void *conte
   return length;
 }
 
-/* As libcurl would, but for a child that the host starts; and noting what session_fds asks for. */
+/* As libcurl does it, but closed in programs that the host starts, and noted for session_fds. */
 static curl_socket_t request_on_socket(void *context, curlsocktype purpose,
                                        struct curl_sockaddr *address) {
   (void)purpose;
@@ -43,20 +44,20 @@ static curl_socket_t request_on_socket(void *context, curlsocktype purpose,
   return fd;
 }
 
-/* How long the request may go on as it stands, apart from its deadline. While it waits for a
- * connection or makes one, libcurl's own connect timeout counts. */
-static double request_patience(const Request *request) {
+/* When `timeout` or `stall_timeout` passes. While the request waits for a connection or makes one, only
+ * libcurl's connect timeout counts. */
+static double request_timeout_at(const Request *request) {
   if (!request->sent) return (double)INFINITY;
-  if (request->to_sink) return request->last_byte + request->stall_timeout;
-  return request->sent_at + request->answer_timeout;
+  if (request->to_sink) return request->last_byte_at + request->stall_timeout;
+  return request->sent_at + request->timeout;
 }
 
-double request_deadline(const Request *request) {
-  return fmin(request->ends_at, request_patience(request));
+double request_expiry(const Request *request) {
+  return fmin(request->deadline, request_timeout_at(request));
 }
 
 void request_expire(Request *request) {
-  if (request->ends_at <= request_patience(request)) {
+  if (request->deadline <= request_timeout_at(request)) {
     request->failure = FAILURE_DEADLINE;
     return;
   }
@@ -65,71 +66,82 @@ void request_expire(Request *request) {
                    request->stall_timeout);
   else
     (void)snprintf(request->error, sizeof request->error, "no answer within %g seconds",
-                   request->answer_timeout);
+                   request->timeout);
   /* With HTTP/2 only the stream ends. Should the connection be dead, the next requests are not to join it. */
   (void)curl_easy_setopt(request->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
 
-#define SET(option, value)                                                                         \
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, option, value)
-
-static CURLcode request_set_callbacks(Request *request) {
-  CURL *easy = request->easy;
-  CURLcode code = curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *)request);
-  SET(CURLOPT_ERRORBUFFER, request->error);
-  SET(CURLOPT_HTTPHEADER, request->headers);
-  SET(CURLOPT_WRITEFUNCTION, response_on_body);
-  SET(CURLOPT_WRITEDATA, (void *)request);
+static CURLcode easy_set_callbacks(CURL *easy, Session *session) {
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, response_on_body);
   SET(CURLOPT_HEADERFUNCTION, response_on_header);
-  SET(CURLOPT_HEADERDATA, (void *)request);
   SET(CURLOPT_READFUNCTION, request_on_read);
-  SET(CURLOPT_READDATA, (void *)request);
   SET(CURLOPT_PREREQFUNCTION, request_on_send);
-  SET(CURLOPT_PREREQDATA, (void *)request);
   SET(CURLOPT_OPENSOCKETFUNCTION, request_on_socket);
-  SET(CURLOPT_OPENSOCKETDATA, (void *)request->session);
+  SET(CURLOPT_OPENSOCKETDATA, (void *)session);
   return code;
 }
 
-/* They hold credentials. */
-static void lines_free(struct curl_slist *lines) {
-  for (struct curl_slist *line = lines; line != NULL; line = line->next)
-    wipe(line->data, strlen(line->data));
-  curl_slist_free_all(lines);
+/* What is of this request alone. */
+static CURLcode request_set_own(Request *request, const char *url) {
+  CURL *easy = request->easy;
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, url);
+  SET(CURLOPT_PRIVATE, (void *)request);
+  SET(CURLOPT_ERRORBUFFER, request->error);
+  SET(CURLOPT_HTTPHEADER, request->headers);
+  SET(CURLOPT_WRITEDATA, (void *)request);
+  SET(CURLOPT_HEADERDATA, (void *)request);
+  SET(CURLOPT_READDATA, (void *)request);
+  SET(CURLOPT_PREREQDATA, (void *)request);
+  return code;
 }
 
-/* Gives back everything but the memory of the userdata itself. */
-static void request_release(Request *request) {
-  curl_easy_cleanup(request->easy); /* takes NULL, too */
+/* The handle of a request that has ended well may serve the next one. What it points to goes with this one. */
+static bool request_give_handle(Request *request) {
+  CURL *easy = request->easy;
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+  SET(CURLOPT_HTTPHEADER, NULL);
+  return code == CURLE_OK && session_keep_handle(request->session, request->setup, easy);
+}
+
+/* Frees everything but the memory of the userdata itself. */
+static void request_free(Request *request) {
+  bool kept = request->easy != NULL && request->ended_well && request_give_handle(request);
+  if (!kept) curl_easy_cleanup(request->easy); /* takes NULL, too */
   request->easy = NULL;
-  lines_free(request->headers); /* after the easy handle, which points into it */
+  if (!request->shares_headers) lines_free(request->headers); /* after the handle has lost them */
   request->headers = NULL;
-  buffer_free(&request->head.text);
+  buffer_free(&request->response_headers.text);
   buffer_free(&request->body);
   if (request->sink != NULL) sink_release(request->sink);
   request->sink = NULL;
   request->session = NULL;
 }
 
-/* All that libcurl is told; an easy handle that serves one request alone has nothing of another's. */
-static CURLcode request_set_up(Request *request, const Exchange *exchange) {
-  request->easy = curl_easy_init();
-  if (request->easy == NULL) return CURLE_OUT_OF_MEMORY;
-  CURLcode code = exchange_apply(request->easy, exchange, request->sink != NULL);
-  return code == CURLE_OK ? request_set_callbacks(request) : code;
+/* A new easy handle has no option of another request left; one that is used again has none that differs. */
+static CURLcode request_set_up(Request *request, const RequestOptions *options) {
+  CURLcode code = CURLE_OK;
+  if (options->setup != 0) request->easy = session_take_handle(request->session, options->setup);
+  if (request->easy == NULL) {
+    request->easy = curl_easy_init();
+    if (request->easy == NULL) return CURLE_OUT_OF_MEMORY;
+    code = request_options_apply(request->easy, options, request->sink != NULL);
+    if (code == CURLE_OK) code = easy_set_callbacks(request->easy, request->session);
+  }
+  return code == CURLE_OK ? request_set_own(request, options->url) : code;
 }
 
-static int request_not_started(lua_State *L, int self, Request *request, const char *problem) {
-  session_drop(L, self, request);
-  request_release(request);
+static int request_start_failed(lua_State *L, int self, Request *request, const char *problem) {
+  session_remove(L, self, request);
+  request_free(request);
   return failure_push(L, FAILURE_NOT_STARTED, problem);
 }
 
-int request_start(lua_State *L, int session, const Exchange *exchange, int standing, int own,
-                  int body, int sink) {
-  if (exchange->url == NULL) return luaL_error(L, "option 'url' is missing");
+int request_start(lua_State *L, int session, const RequestOptions *options, int default_headers,
+                  int headers, int body, int sink) {
+  if (options->url == NULL) return luaL_error(L, "option 'url' is missing");
+  if (!text_is_token(options->method)) return luaL_error(L, "option 'method' is not a method");
   luaL_checkstack(L, 8, "request");
 
   Request *request = lua_newuserdatauv(L, sizeof *request, REQUEST_USERVALUES);
@@ -138,36 +150,38 @@ int request_start(lua_State *L, int session, const Exchange *exchange, int stand
   int self = lua_gettop(L);
   lua_pushvalue(L, session);
   lua_setiuservalue(L, self, REQUEST_SESSION);
-  if (body != 0) {
-    lua_pushvalue(L, body);
-    lua_setiuservalue(L, self, REQUEST_BODY);
+  lua_pushvalue(L, body);
+  lua_setiuservalue(L, self, REQUEST_BODY);
+  lua_pushvalue(L, sink);
+  lua_setiuservalue(L, self, REQUEST_SINK);
+  if (uploads_once(options)) request->upload = options->body;
+  request->setup = options->setup;
+  request->limit = options->limit;
+  request->timeout = options->timeout;
+  request->stall_timeout = options->stall_timeout;
+  request->deadline = clock_now() + options->deadline;
+  bool to_sink = !lua_isnil(L, sink);
+  request_add_headers(L, request, options, default_headers, headers, to_sink);
+  if (request->shares_headers) {
+    lua_pushvalue(L, default_headers);
+    lua_setiuservalue(L, self, REQUEST_HEADERS);
   }
-  if (sink != 0) {
-    lua_pushvalue(L, sink);
-    lua_setiuservalue(L, self, REQUEST_SINK);
-  }
-  if (exchange_uploads_once(exchange)) request->upload = exchange->body;
-  request->limit = exchange->limit;
-  request->answer_timeout = exchange->timeout;
-  request->stall_timeout = exchange->stall_timeout;
-  request->ends_at = clock_now() + exchange->deadline;
-  exchange_set_headers(L, request, exchange, standing, own, sink != 0);
 
-  /* From here on no finaliser runs, which could close one of these; and once the sink is taken, nothing
+  /* From here on no finaliser runs, which could close one of these; and once the sink is acquired, nothing
    * raises. */
   Session *owner = session_check(L, session);
-  Sink *target = sink != 0 ? sink_check(L, sink) : NULL;
+  Sink *target = to_sink ? sink_check(L, sink) : NULL;
   session_hold(L, session, self, request);
   request->session = owner;
-  if (target != NULL && !sink_claim(target)) {
-    session_drop(L, self, request);
+  if (target != NULL && !sink_acquire(target)) {
+    session_remove(L, self, request);
     return luaL_error(L, "the sink is taken by another request");
   }
   request->sink = target;
-  CURLcode code = request_set_up(request, exchange);
-  if (code != CURLE_OK) return request_not_started(L, self, request, curl_easy_strerror(code));
+  CURLcode code = request_set_up(request, options);
+  if (code != CURLE_OK) return request_start_failed(L, self, request, curl_easy_strerror(code));
   CURLMcode added = session_add(owner, request);
-  if (added != CURLM_OK) return request_not_started(L, self, request, curl_multi_strerror(added));
+  if (added != CURLM_OK) return request_start_failed(L, self, request, curl_multi_strerror(added));
   return 1;
 }
 
@@ -186,17 +200,19 @@ static Request *request_check(lua_State *L) {
   return request;
 }
 
-/* What the transfer needed is needed no more, while the request may be held for long. */
-static void request_let_go(lua_State *L) {
+/* The transfer needs them no more, and the script may hold the request for long. */
+static void request_clear_uservalues(lua_State *L) {
   lua_pushnil(L);
   lua_setiuservalue(L, 1, REQUEST_BODY);
   lua_pushnil(L);
   lua_setiuservalue(L, 1, REQUEST_SINK);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, REQUEST_HEADERS);
 }
 
-/* request:response() -> { status, headers, body | to_sink, bytes, framed, seconds, retry_after … }
- *                     | nil, message, name, class, status (of an answer that broke off)
- * The first call gives the memory back; the table stays. */
+/* request:response() -> { status, headers, body | to_sink, bytes, seconds, retry_after }
+ *                     | nil, message, name, class, status (of a response that broke off)
+ * The first call frees the memory; the table stays. */
 static int request_response(lua_State *L) {
   Request *request = request_check(L);
   if (request->state == REQUEST_NEW || request->state == REQUEST_RUNNING)
@@ -208,12 +224,24 @@ static int request_response(lua_State *L) {
     if (request->result == CURLE_OK) {
       lua_pushvalue(L, -1);
       lua_setiuservalue(L, 1, REQUEST_RESPONSE);
-      request_release(request);
-      request_let_go(L);
+      request_free(request);
+      request_clear_uservalues(L);
       return 1;
     }
   }
   return failure_push_request(L, request);
+}
+
+/* request:header(name, …) -> the value of each of these headers, nil for none, of a whole response that is not read
+ * yet; names in lower case */
+static int request_header(lua_State *L) {
+  static const Headers none = {HEADERS_NONE, 0, {NULL, 0, 0}};
+  const Request *request = request_check(L);
+  bool is_whole = request->failure == FAILURE_NONE && request->result == CURLE_OK;
+  int count = lua_gettop(L) - 1;
+  luaL_argcheck(L, count <= VALUES_LIMIT, 2, "too many names");
+  headers_push_values(L, is_whole ? &request->response_headers : &none, 2, count);
+  return count;
 }
 
 /* request:finished() -> boolean */
@@ -223,25 +251,25 @@ static int request_finished(lua_State *L) {
   return 1;
 }
 
-void request_abandon(Request *request) {
+void request_close(Request *request) {
   if (request->failure == FAILURE_NONE) request->failure = FAILURE_CLOSED;
-  request_release(request);
+  request_free(request);
 }
 
-/* request:cancel(), request:close(), __close, __gc: stops the transfer, gives everything back. A
- * response that was read stays readable. */
+/* request:cancel(), request:close(), __close, __gc: stops the transfer, and frees everything. A response
+ * that was read stays readable. */
 static int request_cancel(lua_State *L) {
   Request *request = request_peek(L);
   if (request_is_inherited(request)) return 0; /* left as it is: see session.c */
-  if (request->easy == NULL) { /* given back already, or never had: at most a header list */
-    request_release(request);
+  if (request->easy == NULL) { /* freed already, or never set up: at most a list of headers */
+    request_free(request);
     return 0;
   }
   if (request->failure == FAILURE_NONE && request->result == CURLE_OK)
     request->failure = FAILURE_CANCELLED;
-  session_drop(L, 1, request);
-  request_release(request);
-  request_let_go(L);
+  session_remove(L, 1, request);
+  request_free(request);
+  request_clear_uservalues(L);
   return 0;
 }
 
@@ -252,18 +280,11 @@ static int request_tostring(lua_State *L) {
 }
 
 void request_open(lua_State *L) {
+  header_list_open(L);
   static const luaL_Reg methods[] = {
-      {"response", request_response},
-      {"finished", request_finished},
-      {"cancel", request_cancel},
-      {"close", request_cancel},
-      {NULL, NULL},
+      {"response", request_response}, {"finished", request_finished}, {"header", request_header},
+      {"cancel", request_cancel},     {"close", request_cancel},      {NULL, NULL},
   };
-  static const luaL_Reg meta[] = {
-      {"__gc", request_cancel},
-      {"__close", request_cancel},
-      {"__tostring", request_tostring},
-      {NULL, NULL},
-  };
+  static const luaL_Reg meta[] = {{"__tostring", request_tostring}, {NULL, NULL}};
   class_new(L, REQUEST_CLASS, methods, meta);
 }

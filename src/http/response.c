@@ -1,9 +1,9 @@
 /*
- * What comes back: the callbacks that take it, what is made of it at the end, and the table that Lua
- * sees.
+ * The response: the callbacks that take it, the check at its end, and the table that Lua sees.
  *
- * No Lua function runs inside a libcurl callback: these fill C memory or a sink, and say no by a short
- * count. A Lua error that jumped over libcurl would leave the multi handle unusable for good.
+ * No Lua function runs inside a libcurl callback, since a Lua error that jumped over libcurl would leave the
+ * multi handle unusable for good. The callbacks fill C memory or a sink, and stop the transfer by a short
+ * count.
  */
 #include "http.h"
 
@@ -16,24 +16,25 @@
 #define CURL_WRITEFUNC_ERROR 0xFFFFFFFF
 #endif
 
-/* --- callbacks and what they decide ----------------------------------------------------------- */
+/* --- as it comes ------------------------------------------------------------------------------ */
 
-/* NULL for a header that is not there. */
+/* The header's last value; NULL: it is not there. */
 static const char *response_header(const Request *request, const char *name) {
   const char *value = NULL;
-  (void)headers_find(&request->head, name, &value);
+  (void)headers_find(&request->response_headers, name, &value);
   return value;
 }
 
-/* Of a header that must be there once: two of them contradict each other. */
+/* The value of a header that must be there once: two of them contradict each other. */
 static const char *response_sole_header(const Request *request, const char *name) {
   const char *value = NULL;
-  return headers_find(&request->head, name, &value) == 1 ? value : NULL;
+  return headers_find(&request->response_headers, name, &value) == 1 ? value : NULL;
 }
 
-/* In which coding does the body come? One that cannot be taken off must not reach the file. */
-static bool response_coding(const Request *request, bool *packed) {
-  for (Header header = {NULL, NULL}; headers_next(&request->head, &header);)
+/* Does the body come in gzip coding? False for a coding that cannot be taken off: it must not reach the
+ * file. */
+static bool body_coding(const Request *request, bool *packed) {
+  for (Header header = {NULL, NULL}; headers_next(&request->response_headers, &header);)
     if (strcmp(header.name, "content-encoding") == 0 && !curl_strequal(header.value, "identity")) {
       if (*packed || !curl_strequal(header.value, "gzip") || !sink_unpacks(request->sink))
         return false;
@@ -42,19 +43,20 @@ static bool response_coding(const Request *request, bool *packed) {
   return true;
 }
 
-static bool response_file_failed(Request *request) {
+/* The sink has failed. */
+static bool sink_failure(Request *request) {
   request->failure = sink_coding_broken(request->sink) ? FAILURE_CODING : FAILURE_FILE;
   request->file_error = sink_error(request->sink);
   return false;
 }
 
-/* The answer's strong validator. A weak one does not promise the same bytes. */
+/* The strong validator. A weak one does not promise the same bytes. */
 static const char *response_validator(const Request *request) {
   const char *etag = response_sole_header(request, "etag");
   return validator_usable(etag) ? etag : NULL;
 }
 
-/* The number that a text begins with, and what is behind it; NULL: there is none, or it is too large. */
+/* Reads the number that a text begins with, and returns what follows; NULL: none, or it is too large. */
 static const char *number_read(const char *text, curl_off_t *number) {
   char *end;
   if (*text < '0' || *text > '9') return NULL;
@@ -63,33 +65,33 @@ static const char *number_read(const char *text, curl_off_t *number) {
   return errno == 0 ? end : NULL;
 }
 
-/* "bytes 5-9/10", with a star for a total that is not known. All else is no such header. */
-static bool content_range(const char *text, BodyHead *head) {
+/* Reads "bytes 5-9/10", or "bytes 5-9" and a star where the total is not known. */
+static bool content_range_read(const char *text, BodyInfo *info) {
   curl_off_t last = 0;
   if (text == NULL || strncmp(text, "bytes ", 6) != 0) return false;
-  if ((text = number_read(text + 6, &head->start)) == NULL || *text != '-') return false;
+  if ((text = number_read(text + 6, &info->start)) == NULL || *text != '-') return false;
   if ((text = number_read(text + 1, &last)) == NULL || *text != '/') return false;
-  if (last < head->start || last == INT64_MAX) return false;
-  head->end = last + 1;
+  if (last < info->start || last == INT64_MAX) return false;
+  info->end = last + 1;
   if (strcmp(text + 1, "*") == 0) return true;
-  text = number_read(text + 1, &head->total);
-  return text != NULL && *text == '\0' && head->end <= head->total;
+  text = number_read(text + 1, &info->total);
+  return text != NULL && *text == '\0' && info->end <= info->total;
 }
 
-/* A part came: it must be the one that is missing, before its first byte is taken. An ETag that is weak, or
- * malformed, or there twice, is not that of the file that is gone on with. */
-static bool response_continue(Request *request, BodyHead *head) {
-  if (headers_find(&request->head, "etag", &head->validator) < 2 &&
-      content_range(response_sole_header(request, "content-range"), head) &&
-      sink_continue(request->sink, head))
+/* A part begins. Before its first byte is taken it must be the one that is missing. An ETag that is weak, or
+ * malformed, or there twice, is not that of the file. */
+static bool part_begins(Request *request, BodyInfo *info) {
+  if (headers_find(&request->response_headers, "etag", &info->validator) < 2 &&
+      content_range_read(response_sole_header(request, "content-range"), info) &&
+      sink_continue(request->sink, info))
     return true;
   request->failure = FAILURE_RANGE;
   return false;
 }
 
-/* The body begins: does it belong in the sink? Only that of a 200, of a type that is not the type
- * of an error page; all else is kept in memory, where it can be read and reported. */
-static bool response_begin(Request *request) {
+/* The body begins. Into the sink goes only that of a 200 or 206 whose type is not that of an error page; all
+ * else is kept in memory, where it can be read and reported. */
+static bool body_begins(Request *request) {
   request->begun = true;
   if (request->sink == NULL) return true;
   long status = 0;
@@ -98,29 +100,36 @@ static bool response_begin(Request *request) {
   if ((status != 200 && status != 206) ||
       sink_refuses(request->sink, content_type != NULL ? content_type : ""))
     return true;
-  BodyHead head = BODY_HEAD_NONE;
-  head.content_type = content_type;
-  head.validator = response_validator(request);
-  if (!response_coding(request, &head.packed) || (head.packed && status == 206)) {
+  BodyInfo info = BODY_INFO_NONE;
+  info.content_type = content_type;
+  info.validator = response_validator(request);
+  if (!body_coding(request, &info.packed) || (info.packed && status == 206)) {
     request->failure = FAILURE_CODED;
     return false;
   }
   request->to_sink = true;
-  request->last_byte = clock_now();
-  if (status == 206) return response_continue(request, &head);
-  if (curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &head.total) != CURLE_OK)
-    head.total = -1;
-  head.end = head.total;
-  return sink_begin(request->sink, &head) || response_file_failed(request);
+  request->last_byte_at = clock_now();
+  if (status == 206) return part_begins(request, &info);
+  if (curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &info.total) != CURLE_OK)
+    info.total = -1;
+  info.end = info.total;
+  return sink_begin(request->sink, &info) || sink_failure(request);
+}
+
+size_t response_on_header(char *line, size_t size, size_t count, void *context) {
+  Request *request = context;
+  size_t length = size * count;
+  request->failure = headers_take(&request->response_headers, line, length);
+  return request->failure == FAILURE_NONE ? length : CURL_WRITEFUNC_ERROR;
 }
 
 size_t response_on_body(char *data, size_t size, size_t count, void *context) {
   Request *request = context;
   size_t length = size * count; /* libcurl: size is always 1 */
-  if (!request->begun && !response_begin(request)) return CURL_WRITEFUNC_ERROR;
+  if (!request->begun && !body_begins(request)) return CURL_WRITEFUNC_ERROR;
   if (request->to_sink) {
-    request->last_byte = clock_now();
-    if (!sink_write(request->sink, data, length)) (void)response_file_failed(request);
+    request->last_byte_at = clock_now();
+    if (!sink_write(request->sink, data, length)) (void)sink_failure(request);
   } else if (length > request->limit - request->body.length) {
     request->failure = FAILURE_TOO_LARGE;
   } else if (!buffer_append(&request->body, data, length)) {
@@ -131,31 +140,26 @@ size_t response_on_body(char *data, size_t size, size_t count, void *context) {
   return length;
 }
 
-/* Two different lengths for one body: nothing can be proven about it. libcurl before 8.22 takes the
- * first. */
-static bool response_lengths_agree(const Request *request) {
+/* --- at its end ------------------------------------------------------------------------------- */
+
+/* Two different lengths prove nothing. libcurl before 8.22 takes the first. */
+static bool lengths_agree(const Request *request) {
   const char *last = response_header(request, "content-length");
-  for (Header header = {NULL, NULL}; headers_next(&request->head, &header);)
+  for (Header header = {NULL, NULL}; headers_next(&request->response_headers, &header);)
     if (strcmp(header.name, "content-length") == 0 && strcmp(header.value, last) != 0) return false;
   return true;
 }
 
-size_t response_on_header(char *line, size_t size, size_t count, void *context) {
-  Request *request = context;
-  size_t length = size * count;
-  request->failure = headers_take(&request->head, line, length);
-  return request->failure == FAILURE_NONE ? length : CURL_WRITEFUNC_ERROR;
-}
-
-/* With HTTP/2 the end of a stream says so. But libcurl before 8.0.0 may take for an end that a stream was
- * reset, or its connection lost: then only a length proves anything, or the end of the gzip coding. */
+/* In HTTP/2 the stream says where it ends. But libcurl before 8.0.0 may take a stream that was reset, or whose
+ * connection was lost, for one that ended: then only a length proves anything, or the end of the gzip
+ * coding. */
 static bool stream_is_framed(const Request *request) {
   if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000) return true;
   return request->to_sink && sink_is_unpacking(request->sink);
 }
 
-/* Does the message itself say where the body ends? If not, only the closing of the connection did, and
- * a connection that broke looks the same. */
+/* Does the message itself say where the body ends? If not, the connection was closed there, and one that broke
+ * looks the same. */
 static bool response_is_framed(const Request *request) {
   long version = 0, status = 0;
   curl_off_t length = -1;
@@ -173,64 +177,60 @@ static bool response_is_framed(const Request *request) {
   return size >= 7 && curl_strequal(coding + size - 7, "chunked"); /* the last coding delimits */
 }
 
-void response_settle(Request *request, CURLcode result) {
-  /* What libcurl 7.88 says of a first header line that begins with a blank. */
+static RequestFailure response_check(Request *request) {
+  /* libcurl takes headers that break off for ones that end */
+  if (request->response_headers.state != HEADERS_ENDED) return FAILURE_CUT_HEADERS;
+  if (!lengths_agree(request)) return FAILURE_LENGTHS;
+  if (!request->begun) (void)body_begins(request); /* an empty body makes an empty file */
+  if (!request->to_sink || request->failure != FAILURE_NONE) return request->failure;
+  if (!response_is_framed(request)) return FAILURE_UNFRAMED;
+  if (!sink_length_matches(request->sink)) return FAILURE_SHORT;
+  if (!sink_reaches_end(request->sink)) return FAILURE_PART;
+  if (!sink_end(request->sink)) (void)sink_failure(request);
+  return request->failure;
+}
+
+void response_verify(Request *request, CURLcode result) {
+  /* libcurl 7.88 says so of a first header line that begins with a blank */
   if (result == CURLE_BAD_FUNCTION_ARGUMENT) result = CURLE_WEIRD_SERVER_REPLY;
   request->result = result;
-  if (result == CURLE_OK && request->failure == FAILURE_NONE) {
-    if (request->head.state != HEADERS_ENDED) /* libcurl takes headers that break off for an end */
-      request->failure = FAILURE_CUT_HEADERS;
-    else if (!response_lengths_agree(request))
-      request->failure = FAILURE_LENGTHS;
-    else if (!request->begun)
-      (void)response_begin(
-          request); /* an empty body makes an empty file; `failure` tells the rest */
-    request->framed = response_is_framed(request);
-    if (request->to_sink && request->failure == FAILURE_NONE && !request->framed)
-      request->failure = FAILURE_UNFRAMED;
-    if (request->to_sink && request->failure == FAILURE_NONE && !sink_is_as_told(request->sink))
-      request->failure = FAILURE_SHORT;
-    if (request->to_sink && request->failure == FAILURE_NONE && !sink_is_at_end(request->sink))
-      request->failure = FAILURE_PART;
-    if (request->to_sink && request->failure == FAILURE_NONE && !sink_complete(request->sink))
-      (void)response_file_failed(request);
-  }
+  if (result == CURLE_OK && request->failure == FAILURE_NONE)
+    request->failure = response_check(request);
   if (request->sink != NULL) sink_release(request->sink);
   request->sink = NULL;
 }
 
-/* --- the response ----------------------------------------------------------------------------- */
+/* --- for Lua ---------------------------------------------------------------------------------- */
 
-static void set_string(lua_State *L, const char *key, const char *value, size_t length) {
-  lua_pushlstring(L, value, length);
-  lua_setfield(L, -2, key);
+bool response_is_plain_200(const Request *request) {
+  long status = 0;
+  return request->easy != NULL && request->state >= REQUEST_FINISHED &&
+         request->failure == FAILURE_NONE && request->result == CURLE_OK && !request->to_sink &&
+         curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+         status == 200;
 }
 
 CURLcode response_push(lua_State *L, Request *request) {
-  long status = 0, connects = 0;
+  long status = 0;
   curl_off_t retry_after = 0, total = 0;
   CURLcode code = curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
   if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &retry_after);
   if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total);
-  if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
   if (code != CURLE_OK) return code;
 
-  lua_createtable(L, 0, 9);
+  lua_createtable(L, 0, 7);
   lua_pushinteger(L, (lua_Integer)status);
   lua_setfield(L, -2, "status");
-  headers_push(L, &request->head);
+  headers_push(L, &request->response_headers);
   lua_setfield(L, -2, "headers");
-  if (!request->to_sink)
-    set_string(L, "body", request->body.data != NULL ? request->body.data : "",
-               request->body.length);
+  if (!request->to_sink) {
+    lua_pushlstring(L, request->body.data, request->body.length);
+    lua_setfield(L, -2, "body");
+  }
   lua_pushinteger(L, (lua_Integer)request->received);
   lua_setfield(L, -2, "bytes");
   lua_pushboolean(L, request->to_sink);
   lua_setfield(L, -2, "to_sink");
-  lua_pushboolean(L, request->framed);
-  lua_setfield(L, -2, "framed");
-  lua_pushinteger(L, (lua_Integer)connects);
-  lua_setfield(L, -2, "new_connections");
   lua_pushnumber(L, (lua_Number)total / 1e6);
   lua_setfield(L, -2, "seconds");
   if (retry_after > 0) { /* 0: none, or not to be understood; less: a date that is past */

@@ -2,17 +2,17 @@
  * A session: one multi handle, hence one pool of connections, and the requests in flight on it.
  *
  * Who keeps whom alive: a request holds its session (user value), and the session holds the
- * requests in flight (a table of its own, by address). The C pointers only shadow these references.
- * When both are dead the collector may run either finaliser first; each detaches itself from the
+ * requests in flight (a table of its own, by address). The C pointers only repeat these references.
+ * When both are garbage the collector may run either finaliser first; each detaches itself from the
  * other.
  *
  * A child made by fork has a copy of all this, but the connections are the same ones. To clean up there
- * would say goodbye on them (TLS close_notify, HTTP/2 GOAWAY) in the parent's name, and wait for a resolver
- * thread that no child has. So a child leaves everything as it is: its copy of the memory goes with the
- * process, and costs nobody anything.
+ * would end them (TLS close_notify, HTTP/2 GOAWAY) for the parent, and wait for a resolver thread that no
+ * child has. So a child leaves everything as it is: its copy of the memory ends with the process.
  */
 #include "session.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -20,18 +20,18 @@ enum { SESSION_IN_FLIGHT = 1, SESSION_USERVALUES = 1 };
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
-static void list_push(Request **head, Request *request) {
+static void list_push(Request **list, Request *request) {
   request->previous = NULL;
-  request->next = *head;
-  if (*head != NULL) (*head)->previous = request;
-  *head = request;
+  request->next = *list;
+  if (*list != NULL) (*list)->previous = request;
+  *list = request;
 }
 
-static void list_unlink(Request **head, Request *request) {
+static void list_unlink(Request **list, Request *request) {
   if (request->previous != NULL)
     request->previous->next = request->next;
   else
-    *head = request->next;
+    *list = request->next;
   if (request->next != NULL) request->next->previous = request->previous;
   request->previous = request->next = NULL;
 }
@@ -69,17 +69,17 @@ CURLMcode session_add(Session *session, Request *request) {
   return CURLM_OK;
 }
 
-/* Out of the multi handle. libcurl refuses only when it is called from inside a callback, which no
- * code here does; there would be nothing to mend if it did. */
-static void running_leave(Session *session, Request *request) {
+/* Out of the multi handle. libcurl refuses only a call from inside a callback, which nothing here makes. */
+static void running_remove(Session *session, Request *request) {
   (void)curl_multi_remove_handle(session->multi, request->easy);
   list_unlink(&session->running, request);
   session->running_count--;
 }
 
-static void session_remove(Session *session, Request *request) {
+/* Out of whichever list it is in. */
+static void session_unlink(Session *session, Request *request) {
   if (request->state == REQUEST_RUNNING) {
-    running_leave(session, request);
+    running_remove(session, request);
   } else if (request->state == REQUEST_FINISHED) {
     list_unlink(&session->finished, request);
     session->finished_count--;
@@ -87,10 +87,10 @@ static void session_remove(Session *session, Request *request) {
   request->state = REQUEST_ENDED;
 }
 
-void session_drop(lua_State *L, int index, Request *request) {
+void session_remove(lua_State *L, int index, Request *request) {
   if (request->session == NULL) return;
   int top = lua_gettop(L);
-  session_remove(request->session, request);
+  session_unlink(request->session, request);
   if (lua_getiuservalue(L, index, REQUEST_SESSION) == LUA_TUSERDATA &&
       lua_getiuservalue(L, -1, SESSION_IN_FLIGHT) == LUA_TTABLE) {
     lua_pushnil(L);
@@ -99,14 +99,46 @@ void session_drop(lua_State *L, int index, Request *request) {
   lua_settop(L, top);
 }
 
+/* --- easy handles that are used again --------------------------------------------------------- */
+
+CURL *session_take_handle(Session *session, size_t setup) {
+  for (size_t i = session->spare_count; i > 0; i--)
+    if (session->spare[i - 1].setup == setup) {
+      CURL *easy = session->spare[i - 1].easy;
+      session->spare[i - 1] = session->spare[--session->spare_count];
+      return easy;
+    }
+  return NULL;
+}
+
+/* Before 8.1.1 libcurl kept the last header of a handle's transfer for the next one, and a first header line that
+ * begins with a blank ended the process (curl/curl #11101). */
+static bool reuse_is_sound(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
+}
+
+bool session_keep_handle(Session *session, size_t setup, CURL *easy) {
+  if (!reuse_is_sound() || session->multi == NULL || session->spare_count == SPARE_HANDLES)
+    return false;
+  session->spare[session->spare_count].easy = easy;
+  session->spare[session->spare_count++].setup = setup;
+  return true;
+}
+
+size_t session_new_setup(Session *session) {
+  return ++session->setups;
+}
+
 /* --- driving ---------------------------------------------------------------------------------- */
 
 static void running_finish(Session *session, Request *request, CURLcode result) {
-  running_leave(session, request);
+  running_remove(session, request);
   request->state = REQUEST_FINISHED;
   list_push(&session->finished, request);
   session->finished_count++;
-  response_settle(request, result);
+  response_verify(request, result);
+  request->ended_well =
+      request->setup != 0 && request->result == CURLE_OK && request->failure == FAILURE_NONE;
 }
 
 /* libcurl says that the multi handle is broken: everything on it has failed. */
@@ -118,8 +150,8 @@ static void session_fail(Session *session, CURLMcode code) {
   }
 }
 
-/* Lets libcurl do what can be done at once, and takes all its messages before any Lua value is
- * made: a message that is read and then lost to a memory error would be lost for ever. */
+/* Lets libcurl do what can be done at once, and takes all its messages before any Lua value is made: libcurl
+ * gives a message once, and a memory error of Lua's would lose it. */
 static void session_perform(Session *session) {
   int left;
   CURLMcode code = curl_multi_perform(session->multi, &left);
@@ -134,10 +166,10 @@ static void session_perform(Session *session) {
   if (code != CURLM_OK) session_fail(session, code);
 }
 
-double session_deadline(const Session *session) {
+double session_next_expiry(const Session *session) {
   double first = (double)INFINITY;
   for (const Request *request = session->running; request != NULL; request = request->next)
-    first = fmin(first, request_deadline(request));
+    first = fmin(first, request_expiry(request));
   return first;
 }
 
@@ -146,7 +178,7 @@ static void session_expire(Session *session) {
   Request *request = session->running;
   while (request != NULL) {
     Request *next = request->next;
-    if (request_deadline(request) <= now) {
+    if (request_expiry(request) <= now) {
       request_expire(request);
       running_finish(session, request, CURLE_OPERATION_TIMEDOUT);
     }
@@ -163,7 +195,7 @@ static int session_step(lua_State *L) {
   session_perform(session);
   session_expire(session);
   if (session->finished == NULL && seconds > 0) {
-    double wait = fmin((double)seconds, session_deadline(session) - clock_now());
+    double wait = fmin((double)seconds, session_next_expiry(session) - clock_now());
     int ms = wait > 0 ? (int)seconds_to_ms(wait) : 0;
     CURLMcode code = curl_multi_poll(session->multi, NULL, 0, ms, NULL);
     if (code != CURLM_OK) session_fail(session, code);
@@ -180,10 +212,10 @@ static int session_step(lua_State *L) {
     lua_rawgetp(L, 4, request);
     lua_rawseti(L, 3, n--); /* the list has the newest first */
   }
-  /* From here on nothing allocates, so nothing raises: all are handed over, or none. */
+  /* From here on nothing allocates, so that nothing raises: all are handed over, or none. */
   while (session->finished != NULL) {
     Request *request = session->finished;
-    session_remove(session, request);
+    session_unlink(session, request);
     lua_pushnil(L);
     lua_rawsetp(L, 4, request);
   }
@@ -191,21 +223,22 @@ static int session_step(lua_State *L) {
   return 2;
 }
 
-/* --- life and death --------------------------------------------------------------------------- */
+/* --- for Lua ---------------------------------------------------------------------------------- */
 
 static int session_close(lua_State *L) {
   Session *session = session_peek(L, 1);
   if (session->multi == NULL || session_is_inherited(session)) return 0;
   while (session->running != NULL || session->finished != NULL) {
     Request *request = session->running != NULL ? session->running : session->finished;
-    session_remove(session, request);
-    request_abandon(request);
+    session_unlink(session, request);
+    request_close(request);
   }
+  while (session->spare_count > 0) curl_easy_cleanup(session->spare[--session->spare_count].easy);
   CURLM *multi = session->multi;
   session->multi = NULL;
   (void)curl_multi_cleanup(multi);
-  buffer_free(&session->high);
-  /* Drop the references too, so that abandoned requests can be collected before their session. */
+  buffer_free(&session->high_sockets);
+  /* The references, too, so that the requests can be collected before their session. */
   lua_pushnil(L);
   lua_setiuservalue(L, 1, SESSION_IN_FLIGHT);
   return 0;
@@ -220,7 +253,7 @@ static int session_tostring(lua_State *L) {
   return 1;
 }
 
-/* session:inherited() -> true in a child made by fork, where the session is of no use */
+/* session:inherited() -> true in a child made by fork, where the session cannot be used */
 static int session_inherited(lua_State *L) {
   lua_pushboolean(L, session_is_inherited(session_peek(L, 1)));
   return 1;
@@ -236,43 +269,34 @@ static int session_start(lua_State *L) {
   (void)session_check(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  Exchange exchange;
-  exchange_init(&exchange);
-  options_read(L, 2, exchange_options, &exchange);
+  RequestOptions options;
+  request_options_init(&options);
+  options_read(L, 2, request_options, &options);
+  lua_settop(L, 3); /* no default headers */
   field_push(L, 2, "headers");
   field_push(L, 2, "body");
-  field_push(L, 2, "sink"); /* [session, options, headers, body, sink] */
-  return request_start(L, 1, &exchange, 0, 3, 4, lua_isnil(L, 5) ? 0 : 5);
+  field_push(L, 2, "sink"); /* [session, options, nil, headers, body, sink] */
+  return request_start(L, 1, &options, 3, 4, 5, 6);
 }
 
-typedef struct SessionOptions {
-  size_t max_connections, max_total_connections;
-} SessionOptions;
-
 static const Option session_options[] = {
-    {"max_connections", OPTION_COUNT, offsetof(SessionOptions, max_connections)},
-    {"max_total_connections", OPTION_COUNT, offsetof(SessionOptions, max_total_connections)},
+    {"max_connections", OPTION_COUNT, 0},
     {NULL, OPTION_VALUE, 0},
 };
 
-static long connections_limit(size_t count) {
-  return count > 100000 ? 100000L : (long)count;
-}
-
-/* libcurl before 8.5.0 takes all connections of a host for ones that can be shared as soon as one of them is of
- * HTTP/2. Where another is of HTTP/1.1, two requests share that, and answers cross. (Ours has some: see
- * exchange_set_version. A host whose servers are not all alike has more.) So there each request has a
+/* As soon as one connection to a host is of HTTP/2, libcurl before 8.5.0 takes all of them for ones that can be
+ * shared. Two requests then share one of HTTP/1.1, and their responses are mixed up. (There are such: see
+ * easy_set_version; and the servers of a host need not be alike.) So with these versions each request has a
  * connection to itself as long as it lasts. */
 static long connections_sharing(void) {
   return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080500 ? CURLPIPE_MULTIPLEX
                                                                      : CURLPIPE_NOTHING;
 }
 
-/* core.session { max_connections = for one host, max_total_connections = } -> Session; 0 = no limit
- */
+/* core.session { max_connections = for one host; 0: no limit } -> Session */
 int session_new(lua_State *L) {
-  SessionOptions options = {0, 0};
-  options_read(L, 1, session_options, &options);
+  size_t max_connections = 0;
+  options_read(L, 1, session_options, &max_connections);
   Session *session = lua_newuserdatauv(L, sizeof *session, SESSION_USERVALUES);
   memset(session, 0, sizeof *session);
   session->maker = process_now();
@@ -282,10 +306,7 @@ int session_new(lua_State *L) {
   session->multi = curl_multi_init();
   if (session->multi == NULL) return luaL_error(L, "curl_multi_init: not enough memory");
   CURLMcode code = curl_multi_setopt(session->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                                     connections_limit(options.max_connections));
-  if (code == CURLM_OK)
-    code = curl_multi_setopt(session->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-                             connections_limit(options.max_total_connections));
+                                     (long)(max_connections < LONG_MAX ? max_connections : 0));
   if (code == CURLM_OK)
     code = curl_multi_setopt(session->multi, CURLMOPT_PIPELINING, connections_sharing());
   if (code != CURLM_OK) return luaL_error(L, "curl_multi_setopt: %s", curl_multi_strerror(code));
@@ -300,6 +321,8 @@ static void libcurl_open(lua_State *L) {
     luaL_error(L, "libcurl 7.85.0 or newer is needed, this is %s", info->version);
   lua_pushfstring(L, "libcurl/%s", info->version);
   lua_setfield(L, -2, "version");
+  lua_pushstring(L, curl_version()); /* and what it stands on */
+  lua_setfield(L, -2, "libraries");
 }
 
 void session_open(lua_State *L) {
@@ -312,12 +335,7 @@ void session_open(lua_State *L) {
       {"inherited", session_inherited},
       {NULL, NULL},
   };
-  static const luaL_Reg meta[] = {
-      {"__gc", session_close},
-      {"__close", session_close},
-      {"__tostring", session_tostring},
-      {NULL, NULL},
-  };
+  static const luaL_Reg meta[] = {{"__tostring", session_tostring}, {NULL, NULL}};
   libcurl_open(L);
   class_new(L, SESSION_CLASS, methods, meta);
 }

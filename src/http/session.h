@@ -1,31 +1,36 @@
 /*
- * What a session holds, for the two files that are its own.
+ * What a session holds: for session.c and fds.c.
  */
 #ifndef SESSION_H
 #define SESSION_H
 
 #include "http.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
+
+/* Easy handles that are kept for the next requests: at its busiest a session needs a new one for each that it gets
+ * back, so that a few are enough. */
+#define SPARE_HANDLES 8
 
 struct Session {
   CURLM *multi; /* NULL: closed */
   Process maker;
   Request *running, *finished;
   size_t running_count, finished_count;
-  Buffer high; /* sockets that an fd_set cannot hold: see fds.c */
+  struct {
+    CURL *easy;
+    size_t setup;
+  } spare[SPARE_HANDLES];
+  size_t spare_count, setups;
+  Buffer high_sockets; /* sockets that an fd_set cannot hold: see fds.c */
 };
 
-/* The first of our own deadlines, or infinity. */
-double session_deadline(const Session *session);
+/* The first time limit of a request that passes (see request_expiry), or infinity. */
+double session_next_expiry(const Session *session);
 
 /* session:fds(): see fds.c */
 int session_fds(lua_State *L);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

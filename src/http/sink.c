@@ -1,15 +1,15 @@
 /*
- * What the body of a download is, as it comes: which bytes of it, of which version of the file, through
- * which filter. They go into a part file, which becomes `path` only when Lua says that all is there; until
- * then whatever was at `path` stays as it was.
+ * The body of a download as it comes: which bytes of it, of which version of the file, through which filter.
+ * They go into a part file, which becomes `path` only when Lua says that all is there; until then whatever
+ * was at `path` stays as it was.
  *
- * A sink outlives the requests of one download: a try that broke is followed by another one into
- * the same sink. The .part file is opened when the sink is made, so that a missing directory is
- * told before anything is asked of the network.
+ * A sink outlives the requests of one download: an attempt that broke is followed by another one into the
+ * same sink. The .part file is opened when the sink is made, so that a missing directory is found before
+ * anything is asked of the network.
  *
- *     EMPTY ----claim----> TAKEN ---complete---> WHOLE ---finish, close---> CLOSED
+ *     EMPTY ---acquire---> BUSY ------end------> WHOLE ---publish, close---> CLOSED
  *       ^                  ^   |                 |
- *       |                claim release         keep, restart, claim
+ *       |              acquire release      keep, restart, acquire
  *       +--nothing came--- PARTIAL <-------------+
  */
 #include "part.h"
@@ -20,16 +20,16 @@
 
 typedef enum SinkState {
   SINK_EMPTY,   /* no body has begun */
-  SINK_TAKEN,   /* a request writes into it */
-  SINK_PARTIAL, /* a body has begun, and another request may go on with it */
+  SINK_BUSY,    /* a request writes into it */
+  SINK_PARTIAL, /* a body has begun, and another request may continue it */
   SINK_WHOLE,   /* the newest body was received to its end */
   SINK_CLOSED,
 } SinkState;
 
 enum {
   SINK_PATH = 1,
-  SINK_PART,
-  SINK_STATE,
+  SINK_PART_PATH,
+  SINK_STATE_PATH,
   SINK_IDENTITY,
   SINK_REFUSE,
   SINK_FILTER,
@@ -41,16 +41,16 @@ struct Sink {
   Part part;
   /* Kept alive by the user values, as are the names of the part. */
   const char *refuse;
-  const char *identity; /* of a file that can be gone on with; NULL: this one cannot */
-  bool resume;          /* what has come is left for a later call when this one fails */
+  const char *identity; /* which file it is; NULL: a later call cannot resume it */
+  bool resume;          /* close leaves the part file for a later call */
   Filter *filter;       /* NULL: the bytes go in as they come */
   curl_off_t kept;      /* where the present body begins in the file */
   curl_off_t received;  /* of the present body, as it came */
-  curl_off_t end;       /* where the newest answer ends; -1: not told */
+  curl_off_t end;       /* where the newest response ends; -1: not known */
   curl_off_t total;     /* of the present body; -1: not known */
   char *validator;      /* of the present body; NULL: none */
   bool packed;          /* the present body comes in gzip coding */
-  char *content_type;   /* of the newest whole answer; NULL: none */
+  char *content_type;   /* of the newest response that began a body; NULL: none */
 };
 
 bool sink_unpacks(const Sink *sink) {
@@ -69,15 +69,15 @@ int sink_error(const Sink *sink) {
   return sink->part.error;
 }
 
-bool sink_claim(Sink *sink) {
-  if (sink->state == SINK_TAKEN) return false;
-  sink->state = SINK_TAKEN;
+bool sink_acquire(Sink *sink) {
+  if (sink->state == SINK_BUSY) return false;
+  sink->state = SINK_BUSY;
   return true;
 }
 
 void sink_release(Sink *sink) {
-  if (sink->state != SINK_TAKEN) return;
-  sink->state = sink->part.gathered != NULL ? SINK_PARTIAL : SINK_EMPTY;
+  if (sink->state != SINK_BUSY) return;
+  sink->state = sink->part.write_buffer != NULL ? SINK_PARTIAL : SINK_EMPTY;
 }
 
 static bool sink_pass(Sink *sink, const char *data, size_t length) {
@@ -86,64 +86,64 @@ static bool sink_pass(Sink *sink, const char *data, size_t length) {
   return sink_coding_broken(sink) ? false : part_fail(&sink->part);
 }
 
-bool sink_complete(Sink *sink) {
+bool sink_end(Sink *sink) {
   if (!part_usable(&sink->part) || !sink_pass(sink, NULL, 0) || !part_flush(&sink->part))
     return false;
   sink->state = SINK_WHOLE;
   return true;
 }
 
-static bool text_replace(Sink *sink, char **place, const char *text) {
-  free(*place);
-  *place = text != NULL ? strdup(text) : NULL;
-  return text == NULL || *place != NULL || part_fail(&sink->part);
+static bool text_replace(Sink *sink, char **text, const char *by) {
+  free(*text);
+  *text = by != NULL ? strdup(by) : NULL;
+  return by == NULL || *text != NULL || part_fail(&sink->part);
 }
 
 /* Remembers what a later part of the body has to agree with. */
-static bool head_remember(Sink *sink, const BodyHead *head) {
+static bool sink_remember(Sink *sink, const BodyInfo *info) {
   sink->received = 0;
-  sink->end = head->end;
-  sink->total = head->total;
-  sink->packed = head->packed;
-  return text_replace(sink, &sink->content_type, head->content_type) &&
-         text_replace(sink, &sink->validator, head->packed ? NULL : head->validator);
+  sink->end = info->end;
+  sink->total = info->total;
+  sink->packed = info->packed;
+  return text_replace(sink, &sink->content_type, info->content_type) &&
+         text_replace(sink, &sink->validator, info->packed ? NULL : info->validator);
 }
 
-bool sink_is_as_told(const Sink *sink) {
+bool sink_length_matches(const Sink *sink) {
   return sink->end < 0 || sink->received == sink->end;
 }
 
-bool sink_is_at_end(const Sink *sink) {
+bool sink_reaches_end(const Sink *sink) {
   return sink->end < 0 || sink->end == sink->total;
 }
 
-bool sink_continue(Sink *sink, const BodyHead *head) {
-  if (!part_usable(&sink->part) || head->start != sink->received) return false;
-  if (sink->total >= 0 && head->total >= 0 && head->total != sink->total) return false;
-  if (sink->total >= 0 && head->end > sink->total) return false;
+bool sink_continue(Sink *sink, const BodyInfo *info) {
+  if (!part_usable(&sink->part) || info->start != sink->received) return false;
+  if (sink->total >= 0 && info->total >= 0 && info->total != sink->total) return false;
+  if (sink->total >= 0 && info->end > sink->total) return false;
   /* Without a validator nothing proves that it is still the same file. */
   if (sink->validator == NULL) return false;
-  if (head->validator != NULL && strcmp(head->validator, sink->validator) != 0) return false;
-  if (sink->total < 0) sink->total = head->total;
-  sink->end = head->end;
+  if (info->validator != NULL && strcmp(info->validator, sink->validator) != 0) return false;
+  if (sink->total < 0) sink->total = info->total;
+  sink->end = info->end;
   return true;
 }
 
-static bool filter_reset(Filter *filter, const BodyHead *head) {
+static bool filter_reset(Filter *filter, const BodyInfo *info) {
   return filter == NULL ||
-         filter->reset(filter, head->content_type != NULL ? head->content_type : "", head->packed);
+         filter->reset(filter, info->content_type != NULL ? info->content_type : "", info->packed);
 }
 
-bool sink_begin(Sink *sink, const BodyHead *head) {
+bool sink_begin(Sink *sink, const BodyInfo *info) {
   Part *part = &sink->part;
-  if (!part_usable(part) || !part_begin(part, sink->kept) || !head_remember(sink, head))
+  if (!part_usable(part) || !part_begin(part, sink->kept) || !sink_remember(sink, info))
     return false;
-  /* Best effort: without it a later process starts anew. A file of several bodies, or one that is written
-   * anew on its way, cannot be gone on with by its length. */
-  part_forget_state(part);
+  /* Best effort: without it a later process starts anew. A file of several bodies, or of rewritten ones,
+   * cannot be resumed by its length. */
+  part_remove_state(part);
   if (sink->identity != NULL && sink->validator != NULL && sink->kept == 0 && part_is_named(part))
-    (void)state_write(part->state, sink->identity, head);
-  if (filter_reset(sink->filter, head)) return true;
+    (void)resume_state_write(part->state_path, sink->identity, info);
+  if (filter_reset(sink->filter, info)) return true;
   errno = ENOMEM;
   return part_fail(part);
 }
@@ -179,10 +179,10 @@ static int sink_close(lua_State *L) {
   return 0;
 }
 
-/* sink:finish(path | nil) -> true | false: something is at that path | nil, message, errno. Everything is on
- * the disk, then the sink's path is replaced; or the file is put at another one, where nothing is. Raises
- * when the newest request into this sink did not bring a whole body. */
-static int sink_finish(lua_State *L) {
+/* sink:publish(path | nil) -> true | false: something is at that path | nil, message, errno. Syncs the file to
+ * the disk, then renames it over the sink's path; or to another path, where nothing is. Raises when the newest
+ * request into this sink did not bring a whole body. */
+static int sink_publish(lua_State *L) {
   Sink *sink = sink_check(L, 1);
   const char *other = NULL;
   if (!lua_isnoneornil(L, 2)) {
@@ -193,8 +193,8 @@ static int sink_finish(lua_State *L) {
                   "path without control characters expected");
   }
   if (sink->state != SINK_WHOLE)
-    return luaL_error(L, "attempt to finish a sink whose body is not whole");
-  if (sink->part.path == NULL) return luaL_error(L, "attempt to finish a sink without a path");
+    return luaL_error(L, "attempt to publish a sink whose body is not whole");
+  if (sink->part.path == NULL) return luaL_error(L, "attempt to publish a sink without a path");
   int error = part_publish(&sink->part, other);
   if (error == EEXIST && other != NULL) {
     lua_pushboolean(L, 0);
@@ -206,19 +206,19 @@ static int sink_finish(lua_State *L) {
   return 1;
 }
 
-/* sink:discard(): what has come is of no use to a later call either. */
+/* sink:discard(): close removes the part file, also one that could be resumed. */
 static int sink_discard(lua_State *L) {
   sink_check(L, 1)->resume = false;
   return 0;
 }
 
-/* sink:content_type() -> of what has come | nil */
+/* sink:content_type() -> string | nil */
 static int sink_content_type(lua_State *L) {
   lua_pushstring(L, sink_check(L, 1)->content_type);
   return 1;
 }
 
-/* sink:position() -> bytes of the present body that have come, validator | nil, bytes in all | nil */
+/* sink:position() -> bytes of the present body that have come, its validator | nil, its size | nil */
 static int sink_position(lua_State *L) {
   const Sink *sink = sink_check(L, 1);
   lua_pushinteger(L, (lua_Integer)sink->received);
@@ -230,7 +230,7 @@ static int sink_position(lua_State *L) {
   return 3;
 }
 
-/* Another body begins, or the same one anew: nothing is known of it. */
+/* Another body comes next, or the same one anew: nothing is known of it. */
 static void sink_expect_body(Sink *sink) {
   free(sink->validator);
   sink->validator = NULL;
@@ -239,26 +239,26 @@ static void sink_expect_body(Sink *sink) {
   if (sink->state == SINK_WHOLE) sink->state = SINK_PARTIAL;
 }
 
-/* sink:restart(): what has come of the present body is of no use; the next answer is to bring all of it. */
+/* sink:restart(): what has come of the present body is of no use; the next response is to bring all of it. */
 static int sink_restart(lua_State *L) {
   Sink *sink = sink_check(L, 1);
   sink_expect_body(sink);
   sink->part.bytes = sink->kept;
-  part_forget_state(&sink->part);
+  part_remove_state(&sink->part);
   return 0;
 }
 
-/* sink:complete() -> true | nil, message: the body has been proven whole by other means. */
-static int sink_prove(lua_State *L) {
+/* sink:complete() -> true | nil, message. For a body that Lua has proven to be whole. */
+static int sink_complete(lua_State *L) {
   Sink *sink = sink_check(L, 1);
   if (sink->state != SINK_PARTIAL && sink->state != SINK_WHOLE)
     return luaL_error(L, "attempt to complete a body that is still coming, or never came");
-  if (!sink_complete(sink)) return file_error_push(L, NULL, sink->part.error);
+  if (!sink_end(sink)) return file_error_push(L, NULL, sink->part.error);
   lua_pushboolean(L, 1);
   return 1;
 }
 
-/* sink:keep(): the body that has just come stays, and the next one is put behind it. */
+/* sink:keep(): the body that has just come stays, and the next one goes behind it. */
 static int sink_keep(lua_State *L) {
   Sink *sink = sink_check(L, 1);
   if (sink->state != SINK_WHOLE) return luaL_error(L, "attempt to keep a body that is not whole");
@@ -269,7 +269,7 @@ static int sink_keep(lua_State *L) {
   return 0;
 }
 
-/* sink:fd() -> descriptor of a sink without a path, once its body is whole. It stays the sink's. */
+/* sink:fd() -> descriptor, once the body is whole. The sink goes on owning it. */
 static int sink_fd(lua_State *L) {
   Sink *sink = sink_check(L, 1);
   if (sink->state != SINK_WHOLE)
@@ -290,8 +290,7 @@ static int sink_tostring(lua_State *L) {
 }
 
 typedef struct SinkOptions {
-  const char *path, *directory, *refuse;
-  const char *identity;
+  const char *path, *directory, *refuse, *identity;
   bool resume;
 } SinkOptions;
 
@@ -305,41 +304,46 @@ static const Option sink_options[] = {
     {NULL, OPTION_VALUE, 0},
 };
 
-/* For bytes that are in the file already. */
+static bool emit_nothing(void *context, const char *data, size_t length) {
+  (void)context, (void)data, (void)length;
+  return true;
+}
+
+/* Counts the bytes that are in the file already. */
 static bool filter_again(void *context, const char *data, size_t length) {
   Filter *filter = context;
   return filter->push(filter, data, length, emit_nothing, NULL);
 }
 
-/* Takes what an earlier process has left: the filter goes through it once more. */
-static bool sink_take_over(Sink *sink) {
-  char room[STATE_ROOM];
-  BodyHead head = BODY_HEAD_NONE;
-  if (!state_read(sink->part.state, sink->identity, room, &head) || !head_remember(sink, &head) ||
-      !filter_reset(sink->filter, &head) ||
+/* Takes over what an earlier process left: the filter counts it once more. */
+static bool sink_resume(Sink *sink) {
+  char room[RESUME_STATE_SIZE];
+  BodyInfo info = BODY_INFO_NONE;
+  if (!resume_state_read(sink->part.state_path, sink->identity, room, &info) ||
+      !sink_remember(sink, &info) || !filter_reset(sink->filter, &info) ||
       !part_read_back(&sink->part, sink->filter != NULL ? filter_again : NULL, sink->filter))
     return false;
   sink->received = sink->part.bytes;
-  if (sink->received <= 0 || (head.total >= 0 && sink->received > head.total)) return false;
+  if (sink->received <= 0 || (info.total >= 0 && sink->received > info.total)) return false;
   sink->state = SINK_PARTIAL;
   return true;
 }
 
-/* Pushes "path" and "path.part" and so on, as user values. */
-static void sink_name(lua_State *L, Sink *sink, const char *path) {
+/* Names the files, and keeps the names alive in user values. */
+static void sink_set_paths(lua_State *L, Sink *sink, const char *path) {
   Part *part = &sink->part;
   part->path = lua_pushstring(L, path);
   lua_setiuservalue(L, 2, SINK_PATH);
-  part->name = lua_pushfstring(L, "%s.part", path);
-  lua_setiuservalue(L, 2, SINK_PART);
-  part->state = lua_pushfstring(L, "%s.state", part->name);
-  lua_setiuservalue(L, 2, SINK_STATE);
+  part->part_path = lua_pushfstring(L, "%s.part", path);
+  lua_setiuservalue(L, 2, SINK_PART_PATH);
+  part->state_path = lua_pushfstring(L, "%s.state", part->part_path);
+  lua_setiuservalue(L, 2, SINK_STATE_PATH);
 }
 
 /* core.sink { path = | directory =, refuse = "media types that are no files", filter =, identity =, resume = }
- *   -> Sink | nil, message, errno. With a directory the file has no name, and is read by sink:fd(). identity:
- * which file it is, for bytes that go in as they come: its .part can be gone on with; resume: it is, when
- * there is one. */
+ *   -> Sink | nil, message, errno. With a directory the file is nameless, and read by sink:fd().
+ * identity: says which file it is, so that a later call can resume it; resume: resume what an earlier call
+ * left, if there is any. */
 int sink_new(lua_State *L) {
   SinkOptions options = {NULL, NULL, "", NULL, false};
   lua_settop(L, 1);
@@ -356,13 +360,13 @@ int sink_new(lua_State *L) {
   sink->refuse = lua_pushstring(L, options.refuse);
   lua_setiuservalue(L, 2, SINK_REFUSE);
   field_push(L, 1, "filter");
-  if (!lua_isnil(L, -1)) sink->filter = filter_check(L, -1);
+  if (!lua_isnil(L, -1)) sink->filter = luaL_checkudata(L, -1, FILTER_CLASS);
   lua_setiuservalue(L, 2, SINK_FILTER);
   if (options.directory != NULL) {
     int pushed = part_open_nameless(L, &sink->part, options.directory);
     return pushed > 0 ? pushed : 1;
   }
-  sink_name(L, sink, options.path);
+  sink_set_paths(L, sink, options.path);
   if (options.identity != NULL) {
     sink->identity = lua_pushstring(L, options.identity);
     lua_setiuservalue(L, 2, SINK_IDENTITY);
@@ -370,20 +374,20 @@ int sink_new(lua_State *L) {
   }
   int pushed = part_open(L, &sink->part, sink->resume);
   if (pushed > 0) return pushed;
-  if (!sink->resume || !sink_take_over(sink)) {
+  if (!sink->resume || !sink_resume(sink)) {
     sink_expect_body(sink);
-    part_start_over(&sink->part);
+    part_clear(&sink->part);
   }
   return 1;
 }
 
 void sink_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"finish", sink_finish},
+      {"publish", sink_publish},
       {"fd", sink_fd},
       {"keep", sink_keep},
       {"position", sink_position},
-      {"complete", sink_prove},
+      {"complete", sink_complete},
       {"restart", sink_restart},
       {"discard", sink_discard},
       {"content_type", sink_content_type},
@@ -391,7 +395,6 @@ void sink_open(lua_State *L) {
       {"close", sink_close},
       {NULL, NULL},
   };
-  static const luaL_Reg meta[] = {
-      {"__gc", sink_close}, {"__close", sink_close}, {"__tostring", sink_tostring}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__tostring", sink_tostring}, {NULL, NULL}};
   class_new(L, SINK_CLASS, methods, meta);
 }

@@ -56,24 +56,12 @@ function envelopes.reasons(list)
   return reasons[1] and reasons or nil
 end
 
--- Without any of these an answer tells of no failure.
-local SIGNS = { "reasons", "Errors", "errors", "error", "code", "errorCode", "faultcode", "message", "errorMessage",
-  "faultstring", "error_description" }
-
-local function has_sign(body)
-  if envelopes.is_refusal(body) then return true end
-  for i = 1, #SIGNS do
-    if body[SIGNS[i]] ~= nil then return true end
-  end
-  return false
-end
-
 --- What is said of a failure that does not say why.
-envelopes.UNTOLD = "the answer says that the call failed, and not why"
+envelopes.NO_REASON = "the answer says that the call failed, and not why"
 
 -- An envelope in JSON: nil when there is no failure in it.
 local function json_failure(body)
-  if type(body) ~= "table" or not has_sign(body) then return nil end
+  if type(body) ~= "table" or not core.tells_failure(body) then return nil end
   local reasons = envelopes.reasons(body.reasons) or envelopes.reasons(body.Errors) or envelopes.reasons(body.errors)
   local first = reasons and reasons[1] or {}
   local inner = body.error
@@ -95,7 +83,7 @@ local function json_failure(body)
   local message = first.message or message_text(body.message) or message_text(body.errorMessage)
     or message_text(body.faultstring) or message_text(body.error_description) or message_text(inner.message)
     or message_text(body.error) or words
-  if not (code or message) then return envelopes.is_refusal(body) and { message = envelopes.UNTOLD } or nil end
+  if not (code or message) then return envelopes.is_refusal(body) and { message = envelopes.NO_REASON } or nil end
   return { code = code, message = message or ("code " .. code), reasons = reasons,
     process_id = message_text(body.processId), request_id = message_text(body.requestId) }
 end
@@ -149,7 +137,7 @@ function envelopes.read(text)
   local first = text:sub(at, at)
   if first == "<" then return nil, xml_failure(text) end
   if first ~= "{" and first ~= "[" then return nil end
-  -- JSON has no byte order mark: such an answer is none. The failure behind it is told all the same.
+  -- JSON has no byte order mark: such a response is none. The failure behind it is told all the same.
   local marked = text:sub(1, at - 1):find(MARK, 1, true)
   local value, problem = core.decode(marked and text:sub(at) or text)
   if marked then return nil, json_failure(value), "it begins with a byte order mark" end
@@ -184,7 +172,7 @@ local function cut_failure(text)
   local refused = text:find '"[sS]uccess"%s*:%s*"?false' or text:find '"reasons"%s*:%s*%['
     or text:find '"errorCode"%s*:' and text:find '"message"%s*:'
   if not refused then return nil end
-  return { message = message_text(text:match '"message"%s*:%s*"([^"]+)"') or envelopes.UNTOLD,
+  return { message = message_text(text:match '"message"%s*:%s*"([^"]+)"') or envelopes.NO_REASON,
     code = text:match '"errorCode"%s*:%s*"?([A-Za-z0-9_.-]+)' or text:match '"code"%s*:%s*"?([A-Za-z0-9_.-]+)' }
 end
 

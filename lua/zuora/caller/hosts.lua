@@ -1,7 +1,7 @@
 --- Where Zuora's APIs live: the data centres, and the base URLs that a client derives from one.
 --
 -- Every environment has a REST host, which serves OAuth, AQuA, files and today's Reporting paths; most
--- have an older Reporting host ("zconnect") and an older AQuA and file host (the UI's, under /apps/api),
+-- have a legacy Reporting host ("zconnect") and a legacy AQuA and file host (the UI's, under /apps/api),
 -- which take user name and password.
 
 local ascii = require "zuora.support.ascii"

@@ -27,7 +27,7 @@ local function escaped(text, at)
   return text:sub(at, at), at + 1
 end
 
--- The character that is spelled at that place, and the place behind it.
+-- The character that is spelled there, and where the next one begins.
 local function spelled(text, at)
   local behind = text:match("^\\+()", at)
   if behind then return escaped(text, behind) end
@@ -41,30 +41,30 @@ end
 
 -- The text with all its spellings undone, and for each byte of that where it stands in the text.
 local function plain(text)
-  local pieces, places, at = {}, {}, 1
+  local pieces, offsets, at = {}, {}, 1
   while at <= #text do
     local piece, behind = text:match("^([^\\%%&]+)()", at)
     if piece then
-      for place = at, behind - 1 do places[#places + 1] = place end
+      for offset = at, behind - 1 do offsets[#offsets + 1] = offset end
     else
       piece, behind = spelled(text, at)
-      for _ = 1, #piece do places[#places + 1] = at end
+      for _ = 1, #piece do offsets[#offsets + 1] = at end
     end
     pieces[#pieces + 1] = piece
     at = behind
   end
-  places[#places + 1] = at
-  return table.concat(pieces), places
+  offsets[#offsets + 1] = at
+  return table.concat(pieces), offsets
 end
 
 -- Puts stars in the place of a secret, wherever the text, or what it spells, holds it.
-local function hide(text, seen, places, secret)
+local function hide(text, seen, offsets, secret)
   local pieces, rest, at = {}, 1, 1
   while true do
     local from, to = seen:find(secret, at, true)
     if not from then return table.concat(pieces) .. text:sub(rest) end
-    pieces[#pieces + 1] = text:sub(rest, places[from] - 1) .. "***"
-    rest, at = places[to + 1], to + 1
+    pieces[#pieces + 1] = text:sub(rest, offsets[from] - 1) .. "***"
+    rest, at = offsets[to + 1], to + 1
   end
 end
 
@@ -81,11 +81,11 @@ function mask.text(text, secrets)
     end
   end
   table.sort(wanted, function(a, b) return #a > #b end) -- one may be part of another
-  local seen, places = plain(text)
+  local seen, offsets = plain(text)
   for _, secret in ipairs(wanted) do
     if seen:find(secret, 1, true) then
-      text = hide(text, seen, places, secret)
-      seen, places = plain(text)
+      text = hide(text, seen, offsets, secret)
+      seen, offsets = plain(text)
     end
   end
   return text

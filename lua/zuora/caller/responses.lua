@@ -1,23 +1,23 @@
---- What an answer of Zuora's says: the value that was asked for, or an error.
+--- What a response of Zuora's says: the value that was asked for, or an error.
 --
 -- HTTP 200 is not success; what a failure looks like is known to zuora.envelopes.
 
 local ascii = require "zuora.support.ascii"
-local codes = require "zuora.caller.codes"
+local codes = require "zuora.codes"
 local core = require "zuora.core"
 local envelopes = require "zuora.caller.envelopes"
 local error_value = require "zuora.error"
 local hosts = require "zuora.caller.hosts"
 
-local answer = {}
+local responses = {}
 
 -- --- what may be tried again ------------------------------------------------------------------------
 
 local RETRYABLE_STATUS = { [408] = true, [429] = true, [500] = true, [502] = true, [503] = true, [504] = true }
 
--- --- the answer as a whole --------------------------------------------------------------------------
+-- --- the response as a whole --------------------------------------------------------------------------
 
--- Seconds that the answer asks for, by header or, for want of one, in its words.
+-- Seconds that the response asks for, by header or, for want of one, in its words.
 local function retry_after_of(response, failure)
   if response.retry_after then return response.retry_after end
   local seconds = failure and failure.message and failure.message:match("retry after (%d+) second")
@@ -27,7 +27,7 @@ end
 -- More than any error keeps of a text, by more than a secret is long.
 local ENOUGH = 16384
 
--- A text of the answer without the secrets that its caller knows: before it is cut, since half a secret would
+-- A text of the response without the secrets that its caller knows: before it is cut, since half a secret would
 -- not be known for one.
 local function masked(response, text)
   text = text:sub(1, ENOUGH)
@@ -36,11 +36,11 @@ end
 
 local function succeeded(response) return response.status >= 200 and response.status < 300 end
 
---- An error about an answer, with everything that helps to find it again in Zuora's logs.
+--- An error about a response, with everything that helps to find it again in Zuora's logs.
 ---@param response table as request:response() gives it
 ---@param fields table kind, message …
 ---@return zuora.Error
-function answer.fault(response, fields)
+function responses.error(response, fields)
   fields.status = response.status
   fields.request_id = response.headers["zuora-request-id"] or fields.request_id
   fields.track_id = response.headers["zuora-track-id"]
@@ -66,14 +66,14 @@ local function status_kind(status, failure)
   return failure and "api" or "http"
 end
 
--- An error of a failure that was read from an answer.
+-- An error of a failure that was read from a response.
 local function failed(response, kind, failure)
-  return answer.fault(response, { kind = kind, message = failure.message, code = failure.code,
+  return responses.error(response, { kind = kind, message = failure.message, code = failure.code,
     reasons = failure.reasons, process_id = failure.process_id, request_id = failure.request_id,
     retry_after = retry_after_of(response, failure) })
 end
 
--- What the answer is instead of what was asked for.
+-- What the response is instead of what was asked for.
 local function described(response)
   return envelopes.describe(masked(response, response.body))
 end
@@ -89,12 +89,12 @@ end
 local function refused(response, failure, value)
   local status = response.status
   if status >= 300 and status < 400 then
-    return answer.fault(response, { kind = "http",
+    return responses.error(response, { kind = "http",
       message = ("HTTP %d: a redirect%s is not followed"):format(status, redirect_target(response.headers.location)) })
   end
   if not failure and is_nothing_found(value) then failure = { message = "nothing was found" } end
   if failure then return failed(response, status_kind(status, failure), failure) end
-  return answer.fault(response, { kind = status_kind(status), message = ("HTTP %d, and %s"):format(status,
+  return responses.error(response, { kind = status_kind(status), message = ("HTTP %d, and %s"):format(status,
     response.body == "" and "an empty answer" or described(response)) })
 end
 
@@ -109,40 +109,40 @@ local function fails_in_spite_of_200(body, failure)
   return failure ~= nil or body.status == "error"
 end
 
---- The JSON value of an answer, or an error.
+--- The JSON value of a response, or an error.
 ---@param response table as request:response() gives it
 ---@return any|nil value, zuora.Error|nil err
-function answer.read(response)
+function responses.read(response)
   local text = response.body
   local value, failure, problem = envelopes.read(text)
   if not succeeded(response) then return nil, refused(response, failure, value) end
   if value == nil then
     if failure then return nil, failed(response, "api", failure) end
     if text == "" and response.status == 204 then return {} end
-    return nil, answer.fault(response, { kind = "json",
+    return nil, responses.error(response, { kind = "json",
       message = problem and "the answer is not JSON: " .. problem
         or "the answer should be JSON, and is " .. described(response) })
   end
   if fails_in_spite_of_200(value, failure) then
-    return nil, failed(response, "api", failure or { message = envelopes.UNTOLD })
+    return nil, failed(response, "api", failure or { message = envelopes.NO_REASON })
   end
   return value
 end
 
---- The same of an answer that may say nothing: no text, or null, is {}.
+--- The same of a response that may say nothing: no text, or null, is {}.
 ---@param response table
 ---@return any|nil value, zuora.Error|nil err
-function answer.read_done(response)
+function responses.read_done(response)
   local text = response.body
   if succeeded(response) and (text:find "^%s*$" or text:find "^%s*null%s*$") then return {} end
-  return answer.read(response)
+  return responses.read(response)
 end
 
---- The text of an answer that is not to be JSON, or an error.
+--- The text of a response that is not to be JSON, or an error.
 ---@param response table
 ---@param wanted string|nil a word of the content type that it must have; without: any but a page for people
 ---@return string|nil text, zuora.Error|nil err
-function answer.read_text(response, wanted)
+function responses.read_text(response, wanted)
   local _, failure = envelopes.read(response.body)
   if not succeeded(response) then return nil, refused(response, failure) end
   local media_type = ascii.lower(response.headers["content-type"] or "")
@@ -151,7 +151,7 @@ function answer.read_text(response, wanted)
   local fits
   if wanted then fits = media_type:find(wanted, 1, true) else fits = not media_type:find("text/html", 1, true) end
   if fits then return response.body end
-  return nil, answer.fault(response, { kind = "http", message = "the answer is " .. described(response) })
+  return nil, responses.error(response, { kind = "http", message = "the answer is " .. described(response) })
 end
 
 -- The same for a call that this module does not know, where a `code` or a `message` may mean anything.
@@ -160,20 +160,20 @@ local function fails_plainly(body)
     or body.errorCode ~= nil and body.id == nil
 end
 
---- Whatever the answer is, of a call that this module does not know: JSON as its value, anything else as
+--- Whatever the response is, of a call that this module does not know: JSON as its value, anything else as
 -- text, or an error.
 ---@param response table
 ---@return any|nil value, zuora.Error|nil err
-function answer.read_any(response)
+function responses.read_any(response)
   local value, failure, problem = envelopes.read(response.body)
   if not succeeded(response) then return nil, refused(response, failure, value) end
   if failure and type(value) == "table" and fails_plainly(value) then return nil, failed(response, "api", failure) end
   if response.body == "" then return "" end -- whatever its type
   local media_type = ascii.lower(response.headers["content-type"] or "")
-  if not media_type:find("json", 1, true) then return answer.read_text(response) end
+  if not media_type:find("json", 1, true) then return responses.read_text(response) end
   if value == nil then value, problem = core.decode(response.body) end -- a text or a number by itself
   if value ~= nil then return value end
-  return nil, answer.fault(response, { kind = "json", message = "the answer is not JSON: " .. tostring(problem) })
+  return nil, responses.error(response, { kind = "json", message = "the answer is not JSON: " .. tostring(problem) })
 end
 
 -- The longest text of a refusal that is unpacked.
@@ -188,12 +188,12 @@ local function unpack_body(response)
   end
 end
 
---- Checks the answer to a request for a file: everything that is not the file itself is an error.
+--- Checks the response to a request for a file: everything that is not the file itself is an error.
 ---@param response table
 ---@param first string|nil the first bytes of the file, where it came as one
 ---@param lines boolean|nil a file may be lines of JSON
 ---@return true|nil, zuora.Error|nil err
-function answer.read_file(response, first, lines)
+function responses.read_file(response, first, lines)
   local failure, other
   if response.to_sink then
     failure, other = envelopes.in_file(first, lines)
@@ -205,8 +205,8 @@ function answer.read_file(response, first, lines)
     if response.status ~= 200 then return nil, refused(response, failure) end
   end
   if failure then return nil, failed(response, "api", failure) end
-  return nil, answer.fault(response, { kind = "http",
+  return nil, responses.error(response, { kind = "http",
     message = "a file was asked for, and the answer is " .. described(response) })
 end
 
-return answer
+return responses

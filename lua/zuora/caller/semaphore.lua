@@ -1,11 +1,11 @@
 --- No more requests in flight than Zuora takes from one tenant: a number of slots, first come, first served.
 --
--- A call makes a slot in a `<close>` variable, takes it before its request goes out, and gives it back when
--- the answer is there. However the call ends, the slot goes to the next in the queue. Nobody looks at a
--- clock: who waits is woken by who gives back, or at its own deadline.
+-- An attempt makes a slot in a `<close>` variable, acquires it before its request goes out, and releases it when
+-- the response is there. However the attempt ends, the next in the queue gets the slot. Nobody looks at a
+-- clock: whoever waits is woken by a release, or at its own deadline.
 
-local line = require "zuora.tasks.line"
-local set = require "zuora.tasks.set"
+local counted_set = require "zuora.tasks.counted_set"
+local queue = require "zuora.tasks.queue"
 
 local semaphore = {}
 
@@ -15,19 +15,29 @@ Semaphore.__index = Semaphore
 local Slot = {}
 Slot.__index = Slot
 
---- A slot that is not taken yet.
+-- The slot of a coroutine of the user's own, which may be dropped in the midst of a call. Then its request ends, too:
+-- the session holds what is in flight, so that by itself it would go on.
+local Droppable = { __index = Slot, __gc = function(slot)
+  if slot.request then slot.request:cancel() end
+  slot:release()
+end }
+
+--- A slot that is not acquired yet. `request` may be put into it, for as long as it is in flight.
 function Semaphore:slot()
-  return setmetatable({ semaphore = self, holder = self.loop:context() }, Slot)
+  local scheduler = self.scheduler
+  local task, is_main = scheduler:in_task()
+  return setmetatable({ semaphore = self, task = task, holder = task or scheduler:context(), is_used = false,
+    position = nil, request = nil }, (task or is_main) and Slot or Droppable)
 end
 
 local function hold(self, slot)
-  if not self.held.members[slot] then self.held:put(slot, self.loop:tick()) end
+  if not self.held.members[slot] then self.held:put(slot, self.scheduler:tick()) end
   return true
 end
 
 -- Is this code in the midst of a call that holds a slot?
 local function holds_one(self)
-  local lineage = self.loop:lineage()
+  local lineage = self.scheduler:lineage()
   for slot, tick in pairs(self.held.members) do
     local born = lineage[slot.holder]
     if born and tick < born then return true end
@@ -35,66 +45,62 @@ local function holds_one(self)
   return false
 end
 
--- Gives free slots to those who wait. (They may not run at once, and nobody is to come before them.)
+-- Gives free slots to those who wait. (They may not run at once, and nobody may come before them.)
 local function pass_on(self)
-  local slot, place = self.waiting:peek()
+  local slot, position = self.waiting:peek()
   while slot and self.held:size() < self.limit do
-    if slot.place == place then -- else it came no further than into the line
-      self.loop:wake(slot.task)
+    if slot.position == position then -- else it came no further than into the queue
+      self.scheduler:wake(slot.task)
       hold(self, slot)
     end
-    self.waiting:remove(place, slot)
-    slot, place = self.waiting:peek()
+    self.waiting:remove(position, slot)
+    slot, position = self.waiting:peek()
   end
 end
 
---- Waits for the slot, at most `seconds`.
+--- Waits for the slot.
 -- Two go over the limit, since to wait would be to wait for ever: a call made in the midst of one that holds
 -- a slot (in on_progress, say, or in a task that was started there); and a call in a coroutine of the
--- user's own within a task, where no task that holds a slot can run to give it back.
----@param seconds number
----@return boolean taken false: time is up
-function Slot:take(seconds)
-  local all, loop = self.semaphore, self.semaphore.loop
-  local ends_at = loop.clock.now() + seconds
-  self.task = loop:in_task()
-  self.place = all.waiting:push(self)
+-- user's own within a task, where no task that holds a slot can run to release it.
+---@param ends_at number until when
+---@return boolean acquired false: time is up
+function Slot:acquire(ends_at)
+  local all, scheduler = self.semaphore, self.semaphore.scheduler
+  self.is_used = true
+  if not all.waiting:peek() and all.held:size() < all.limit then return hold(all, self) end
+  self.position = all.waiting:push(self)
   pass_on(all)
   local held = all.held.members
   if held[self] then return true end
-  local is_free = loop:active() and not self.task or holds_one(all)
+  local is_free = scheduler:active() and not self.task or holds_one(all)
   while not held[self] do
-    if is_free or loop.clock.now() >= ends_at then
-      all.waiting:remove(self.place, self)
+    if is_free or scheduler.clock.now() >= ends_at then
+      all.waiting:remove(self.position, self)
       return is_free and hold(all, self) or false
     end
-    loop:park(nil, ends_at)
+    scheduler:park(nil, ends_at)
   end
   return true
 end
 
---- Gives the slot back, or leaves the queue. Twice is fine.
+--- Releases the slot, or leaves the queue. Twice is fine.
 function Slot:release()
+  if not self.is_used then return end
   local all = self.semaphore
-  all.waiting:remove(self.place, self)
-  all.held:put(self, nil)
   self.request = nil
-  pass_on(all)
+  if self.position then all.waiting:remove(self.position, self) end
+  all.held:put(self, nil)
+  if all.waiting:peek() then pass_on(all) end
+  self.is_used = false
 end
 
-Slot.__close = Slot.release
+Slot.__close, Droppable.__close = Slot.release, Slot.release
 
--- A coroutine of the user's own may be dropped in the midst of a call: its request ends, too.
-function Slot:__gc()
-  if self.request then self.request:cancel() end
-  self:release()
-end
-
----@param loop table
+---@param scheduler table
 ---@param limit integer
-function semaphore.new(loop, limit)
-  return setmetatable({ loop = loop, limit = limit, waiting = line.new(),
-    held = set.new "k" }, Semaphore) -- slot -> when it was taken
+function semaphore.new(scheduler, limit)
+  return setmetatable({ scheduler = scheduler, limit = limit, waiting = queue.new(),
+    held = counted_set.new "k" }, Semaphore) -- slot -> when it was acquired
 end
 
 return semaphore

@@ -3,9 +3,8 @@
 -- The answers are XML, read by LuaExpat: it is loaded when it is needed, and needed for nothing else.
 
 local ascii = require "zuora.support.ascii"
-local call = require "zuora.caller"
-local check = require "zuora.support.check"
 local core = require "zuora.core"
+local entrance = require "zuora.resources.entrance"
 local record = require "zuora.resources.record"
 
 local operations = core.operations.describe
@@ -17,6 +16,12 @@ local Describe = {}
 
 ---@class zuora.Object
 local Object = {}
+
+local enter = entrance.collection(Describe, "client.describe", {
+  objects = { operations.objects },
+  object = { operations.object, "name" },
+})
+local enter_object = entrance.record(Object, "object", { field = { "name:string" }, exportable = {} })
 
 -- --- XML to tables -----------------------------------------------------------------------------------
 
@@ -52,8 +57,8 @@ end
 
 -- The first child of that name.
 local function child(node, name)
-  for _, one in ipairs(node or {}) do
-    if one.name == name then return one end
+  for _, element in ipairs(node or {}) do
+    if element.name == name then return element end
   end
   return nil
 end
@@ -72,7 +77,7 @@ end
 -- The texts of a list: <contexts><context>soap</context>…</contexts>
 local function texts(node, name)
   local list = {}
-  for i, one in ipairs(child(node, name) or {}) do list[i] = trimmed(one) end
+  for i, element in ipairs(child(node, name) or {}) do list[i] = trimmed(element) end
   return list
 end
 
@@ -81,12 +86,12 @@ local TRUTH = { ["true"] = true, ["false"] = false }
 -- A field, by Zuora's own names; truth values and numbers as such.
 local function field_of(node)
   local field = {}
-  for _, part in ipairs(node) do
-    if #part == 0 then
-      local text = trimmed(part)
-      field[part.name] = text
-      if TRUTH[text] ~= nil then field[part.name] = TRUTH[text] end
-      if part.name == "maxlength" then field.maxlength = math.tointeger(tonumber(text)) or text end
+  for _, element in ipairs(node) do
+    if #element == 0 then
+      local text = trimmed(element)
+      field[element.name] = text
+      if TRUTH[text] ~= nil then field[element.name] = TRUTH[text] end
+      if element.name == "maxlength" then field.maxlength = math.tointeger(tonumber(text)) or text end
     end
   end
   field.contexts, field.options = texts(node, "contexts"), texts(node, "options")
@@ -96,9 +101,10 @@ end
 -- <object href="…"><name>…</name><label>…</label></object>, in a list.
 local function references(node)
   local list = {}
-  for _, one in ipairs(node or {}) do
-    if one.name == "object" then
-      list[#list + 1] = { name = text_of(one, "name"), label = text_of(one, "label"), href = one.attributes.href }
+  for _, element in ipairs(node or {}) do
+    if element.name == "object" then
+      list[#list + 1] = { name = text_of(element, "name"), label = text_of(element, "label"),
+        href = element.attributes.href }
     end
   end
   return list
@@ -111,7 +117,7 @@ local function objects_of(text)
   return references(root)
 end
 
-local function object_of(parts, text, name)
+local function object_of(context, text, name)
   local root, problem = parse(text)
   if not root then return nil, problem end
   local found = text_of(root, "name")
@@ -123,7 +129,7 @@ local function object_of(parts, text, name)
     object.fields[i] = field_of(node)
     if type(object.fields[i].name) ~= "string" then return nil, "a field of " .. found .. " has no name" end
   end
-  return setmetatable(object, parts.object)
+  return setmetatable(object, context.record)
 end
 
 -- --- client.describe ---------------------------------------------------------------------------------
@@ -132,11 +138,9 @@ end
 ---@param options table|nil per-call options
 ---@return { name: string, label: string, href: string }[]|nil objects, zuora.Error|nil err
 function Describe:objects(options)
-  local where = "client.describe:objects"
-  local parts = record.parts(self, Describe, where)
-  options = check.options(where, options, call.options)
-  parts.caller:check_offered(where, operations.objects)
-  return parts.caller:xml(operations.objects, {}, options, objects_of)
+  local context
+  context, options = enter(self, "objects", options)
+  return context.caller:xml(operations.objects, {}, options, objects_of)
 end
 
 --- One object. GET /v1/describe/{name}
@@ -147,13 +151,10 @@ end
 --- joined with
 ---@return zuora.Error|nil err
 function Describe:object(name, options)
-  local where = "client.describe:object"
-  local parts = record.parts(self, Describe, where)
-  check.value(where, "name", name, "id")
-  options = check.options(where, options, call.options)
-  parts.caller:check_offered(where, operations.object)
-  return parts.caller:xml(operations.object, { name = name }, options, function(text)
-    return object_of(parts, text, name)
+  local context
+  context, name, options = enter(self, "object", name, options)
+  return context.caller:xml(operations.object, { name = name }, options, function(text)
+    return object_of(context, text, name)
   end)
 end
 
@@ -163,9 +164,7 @@ end
 ---@param name string
 ---@return table|nil field
 function Object:field(name)
-  local where = "object:field"
-  record.parts(self, Object, where)
-  check.value(where, "name", name, "string")
+  enter_object(self, "field", name)
   for _, field in ipairs(self.fields) do
     if ascii.lower(field.name) == ascii.lower(name) then return field end
   end
@@ -175,7 +174,7 @@ end
 --- The names of the fields that an export can have: what `select` takes in an AQuA query.
 ---@return string[] names with "Account.Id" and the like for the related objects, which `select *` leaves out
 function Object:exportable()
-  record.parts(self, Object, "object:exportable")
+  enter_object(self, "exportable")
   local names = {}
   for _, field in ipairs(self.fields) do
     for _, context in ipairs(field.contexts) do
@@ -189,8 +188,8 @@ end
 ---@param caller table
 ---@return zuora.Describe
 function describe.new(caller)
-  local object = record.kind("zuora.Object", Object, {})
-  return setmetatable({}, record.kind("zuora.Describe", Describe, { caller = caller, object = object }))
+  local object = record.metatable("zuora.Object", Object, {})
+  return setmetatable({}, record.metatable("zuora.Describe", Describe, { caller = caller, record = object }))
 end
 
 return describe

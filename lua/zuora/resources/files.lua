@@ -1,8 +1,8 @@
 --- client.files: result files of AQuA jobs, by their ids.
 
-local call = require "zuora.caller"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
+local entrance = require "zuora.resources.entrance"
 local names = require "zuora.support.names"
 local record = require "zuora.resources.record"
 local rows = require "zuora.rows"
@@ -14,10 +14,24 @@ local files = {}
 ---@class zuora.Files
 local Files = {}
 
-local options_of = {
-  download = check.rules(call.file_options, { resume = "boolean", strict = "boolean" }),
-  rows = check.rules(call.file_options, rows.options),
-}
+local DIRECTORY = { directory = "line!" }
+
+local function is_directory(path) return type(path) == "table" and next(path) ~= nil end
+
+local function check_path(where, _, _, path)
+  if is_directory(path) then
+    check.options(where, path, DIRECTORY)
+  elseif check.value(where, "path", path, "line"):sub(-1) == "/" then
+    check.fail(where, "path", "the path of a file expected, or { directory = … }")
+  end
+end
+
+local enter = entrance.collection(Files, "client.files", {
+  download = { operations.get, "file_id", "path:any", options = { resume = "boolean", strict = "boolean" },
+    check = check_path },
+  status = { operations.status, "file_id" },
+  rows = { operations.get, "file_id", options = rows.options, check = rows.check },
+})
 
 -- The name in the end: as the server calls the file, inside the directory that was given. What is there
 -- under that name may be another file: it stays, and this one gets a number.
@@ -42,23 +56,14 @@ end
 --- when the file is no text
 ---@return zuora.Error|nil err
 function Files:download(file_id, path, options)
-  local where = "client.files:download"
-  local parts = record.parts(self, Files, where)
-  check.value(where, "file_id", file_id, "id")
-  local directory
-  if type(path) == "table" and next(path) ~= nil then
-    directory = check.options(where, path, { directory = "line!" }).directory
-  end
-  if not directory and check.value(where, "path", path, "line"):sub(-1) == "/" then
-    check.fail(where, "path", "the path of a file expected, or { directory = … }")
-  end
-  options = check.options(where, options, options_of.download)
-  local target = { what = "file " .. file_id, path = path, parts = { { id = file_id } } }
-  if directory then
-    directory = directory:gsub("(.)/+$", "%1")
+  local context
+  context, file_id, path, options = enter(self, "download", file_id, path, options)
+  local target = { label = "file " .. file_id, path = path, segments = { { id = file_id } } }
+  if is_directory(path) then
+    local directory = path.directory:gsub("(.)/+$", "%1")
     target.path, target.name = directory .. "/" .. file_id, named_in(directory, file_id)
   end
-  return parts.caller:file(operations.get, options, target)
+  return context.caller:file(operations.get, options, target)
 end
 
 --- Can the file be had? GET /v1/files/{file_id}/status (REST hosts)
@@ -66,12 +71,9 @@ end
 ---@param options table|nil per-call options
 ---@return { success: boolean, accessible: boolean, status: string }|nil status, zuora.Error|nil err
 function Files:status(file_id, options)
-  local where = "client.files:status"
-  local parts = record.parts(self, Files, where)
-  check.value(where, "file_id", file_id, "id")
-  options = check.options(where, options, call.options)
-  parts.caller:check_offered(where, operations.status)
-  return parts.caller:json(operations.status, { id = file_id }, options, function(body)
+  local context
+  context, file_id, options = enter(self, "status", file_id, options)
+  return context.caller:json(operations.status, { id = file_id }, options, function(body)
     if type(body) ~= "table" or body.status == nil and body.accessible == nil then
       return nil, ("the answer does not say how file %s is"):format(file_id)
     end
@@ -84,18 +86,15 @@ end
 ---@param options table|nil form, columns, types, null, strict (see zuora.rows), and the per-call options
 ---@return function|nil it, zuora.Error|nil err
 function Files:rows(file_id, options)
-  local where = "client.files:rows"
-  local parts = record.parts(self, Files, where)
-  check.value(where, "file_id", file_id, "id")
-  options = check.options(where, options, options_of.rows)
-  rows.check(where, options)
-  return parts.caller:file(operations.get, options, { what = "file " .. file_id, parts = { { id = file_id } } })
+  local context
+  context, file_id, options = enter(self, "rows", file_id, options)
+  return context.caller:file(operations.get, options, { label = "file " .. file_id, segments = { { id = file_id } } })
 end
 
 ---@param caller table
 ---@return zuora.Files
 function files.new(caller)
-  return setmetatable({}, record.kind("zuora.Files", Files, { caller = caller }))
+  return setmetatable({}, record.metatable("zuora.Files", Files, { caller = caller }))
 end
 
 return files

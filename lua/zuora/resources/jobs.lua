@@ -1,14 +1,12 @@
---- client.jobs: AQuA jobs, and the records that stand for them and their batches.
+--- client.jobs: AQuA jobs, and the records that stand for them; their batches are in batches.lua.
 
-local ascii = require "zuora.support.ascii"
+local batches = require "zuora.resources.batches"
 local call = require "zuora.caller"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
-local error_value = require "zuora.error"
-local fetch = require "zuora.resources.fetch"
-local names = require "zuora.support.names"
+local entrance = require "zuora.resources.entrance"
+local lifecycle = require "zuora.resources.lifecycle"
 local record = require "zuora.resources.record"
-local rows = require "zuora.rows"
 local submit = require "zuora.resources.submit"
 local wait = require "zuora.tasks.wait"
 
@@ -22,117 +20,31 @@ local Jobs = {}
 ---@class zuora.Job
 local Job = {}
 
----@class zuora.Batch
-local Batch = {}
-
-local options_of = {
-  submit = check.rules(call.keyed_options, submit.fields),
-  one = call.options,
-  last = check.rules(call.options, { partner = "segment!", project = "segment!" }),
-  recover = check.rules(call.options, { partner = "segment!", project = "segment!", since = "any", timeout = "limit",
-    request_timeout = "seconds" }),
-  wait = check.rules(call.options, wait.options),
-  download = check.rules(call.file_options, { verify = "boolean", resume = "boolean", strict = "boolean" }),
-  fetch = check.rules(call.file_options, wait.options, { verify = "boolean", resume = "boolean", strict = "boolean" }),
-  rows = check.rules(call.file_options, rows.options, { verify = "boolean" }),
-}
-
 -- --- what is shared ----------------------------------------------------------------------------------
 
--- The ids in a batch are ids: a file that is named by anything else could not be asked for.
-local function batch_is_sound(batch)
-  if type(batch) ~= "table" then return false end
-  if batch.fileId ~= nil and not check.is(batch.fileId, "id") then return false end
-  if batch.segments == nil then return true end
-  if type(batch.segments) ~= "table" then return false end
-  for _, id in pairs(batch.segments) do
-    if not check.is(id, "id") then return false end
-  end
-  return true
-end
-
--- A job as the API describes it, with its batches as records, or what is wrong with it: it must be the
--- one that was asked for.
-local function job_fields(parts, fields, job_id)
-  local about = job_id and "job " .. job_id or "the job"
+-- A job as the API describes it, with its batches as records, or what is wrong with it: it must be one that
+-- was asked for. (A stateless job echoes neither partner nor project.)
+local function read(fields, wanted, context)
+  local about = wanted.id and "job " .. wanted.id or "the job"
   if type(fields) ~= "table" then return nil, "the answer describes no job" end
   if not check.is(fields.id, "id") then return nil, "the answer about " .. about .. " has no 'id'" end
-  if job_id and fields.id ~= job_id then
-    return nil, ("the answer is about job %s, not %s"):format(fields.id, job_id)
+  if wanted.id and fields.id ~= wanted.id then
+    return nil, ("the answer is about job %s, not %s"):format(fields.id, wanted.id)
   end
   if type(fields.status) ~= "string" then return nil, "the answer about " .. about .. " has no 'status'" end
-  if fields.batches ~= nil then
-    if type(fields.batches) ~= "table" then return nil, "the 'batches' of " .. about .. " are no list" end
-    for _, batch in pairs(fields.batches) do
-      if not batch_is_sound(batch) then return nil, "the 'batches' of " .. about .. " are not as they should be" end
-      setmetatable(batch, parts.batch)
-    end
-    if #fields.batches == 0 and next(fields.batches) then
-      return nil, "the 'batches' of " .. about .. " are no list"
-    end
-  end
-  return fields
-end
-
--- Is it a job of those that were asked for? (A stateless job echoes neither.)
-local function check_session(fields, parameters)
   for _, name in ipairs { "partner", "project" } do
-    local wanted, echo = parameters[name], fields and fields[name]
-    if wanted and echo ~= nil and echo ~= wanted then
-      return nil, ("the answer is about the %s %s, not %s"):format(name, tostring(echo), wanted)
+    local echo = fields[name]
+    if wanted[name] and echo ~= nil and echo ~= wanted[name] then
+      return nil, ("the answer is about the %s %s, not %s"):format(name, tostring(echo), wanted[name])
     end
   end
+  local problem = batches.read(fields.batches, context.batch)
+  if problem then return nil, ("the 'batches' of %s are %s"):format(about, problem) end
   return fields
 end
 
-local function job_call(parts, operation, parameters, options, job_id)
-  return parts.caller:json(operation, parameters, options, function(body)
-    local fields, problem = job_fields(parts, body, job_id)
-    if not fields then return nil, problem end
-    return check_session(fields, parameters)
-  end)
-end
-
-local function job_get(parts, job_id, options)
-  return job_call(parts, operations.get, { id = job_id }, options, job_id)
-end
-
-local function job_cancel(parts, job_id, options)
-  return parts.caller:cancel(operations, job_id, options, function(body) return job_fields(parts, body, job_id) end)
-end
-
-local function job_new(parts, fields, err)
-  if not fields then return nil, err end
-  return setmetatable(fields, parts.job)
-end
-
--- What the batches say of a failure: one failed query ends the whole job.
-local function batch_messages(job)
-  local told = {}
-  for _, batch in ipairs(job.batches or {}) do
-    if type(batch.message) == "string" and batch.message ~= "" then
-      told[#told + 1] = ("batch \"%s\": %s"):format(tostring(batch.name or batch.batchId or "?"), batch.message)
-    end
-  end
-  return table.concat(told, "; ")
-end
-
--- nil while pending; then the verdict, and the words for it.
-local function judge(job)
-  local status = record.status(job.status)
-  if status == "completed" then return "completed" end
-  local failed = status == "error" or status == "aborted" or job.errorCode ~= nil
-  if not failed and status ~= "cancelled" then return nil end
-  local told = batch_messages(job)
-  if told == "" and type(job.message) == "string" then told = job.message end
-  local words = ({ cancelled = "was cancelled", aborted = "was aborted" })[status] or "ended with an error"
-  return status == "cancelled" and "cancelled" or "failed", told ~= "" and words .. ": " .. told or words
-end
-
--- Takes over what the API says of a job now.
-local function job_update(job, fields, err)
-  if not fields then return nil, err end
-  -- A batch that somebody holds stays the same table.
+-- Takes over what the API says of a job now. A batch that somebody holds stays the same table.
+local function replace(job, fields)
   for i, batch in ipairs(fields.batches or {}) do
     local known = (job.batches or {})[i]
     if known and known.name == batch.name and (known.batchId or batch.batchId) == batch.batchId then
@@ -142,14 +54,61 @@ local function job_update(job, fields, err)
   return record.replace(job, fields)
 end
 
-local function job_wait(parts, job, job_id, options)
-  return parts.caller:wait({
-    what = "job " .. job_id,
-    judge = judge,
-    last = job,
-    look = function(look_options) return job_update(job, job_get(parts, job_id, look_options)) end,
-  }, options)
+-- What there is to say of a failure: one failed query ends the whole job.
+local function details(job)
+  local messages = batches.messages(job.batches or {})
+  if messages ~= "" then return messages end
+  return type(job.message) == "string" and job.message or nil
 end
+
+local life = lifecycle.new {
+  noun = "job", operations = operations, api = "json", read = read, replace = replace, details = details,
+  status = "status", failed_by = "errorCode",
+  outcomes = {
+    completed = { "completed" },
+    cancelled = { "cancelled", "was cancelled" },
+    aborted = { "failed", "was aborted" },
+    error = { "failed", "ended with an error" },
+  },
+}
+
+-- --- what the methods take ---------------------------------------------------------------------------
+
+local PROJECT = { partner = "segment!", project = "segment!" }
+local SUBMIT = check.rules(call.keyed_options, submit.fields)
+local DOWNLOAD = check.rules(call.file_options, batches.download_options)
+
+-- A job may be known by itself, by its id, or by its startTime. Zuora does not say in which zone that is, but it
+-- is the same for all: such times are compared with one another, as text, and with nothing else.
+local START_TIME = "^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$"
+
+local function check_since(where, options)
+  local since = options.since
+  if since == nil or type(since) == "string" and since:match(START_TIME) then return end
+  if type(since) == "table" then
+    check.value(where, "since.id", since.id, "id")
+  elseif not check.is(since, "id") then
+    check.fail(where, "since", "a job, its id, or a startTime expected")
+  end
+end
+
+local function check_fields(where, _, fields) check.options(where, fields, SUBMIT) end
+
+local METHODS = {
+  submit = { operations.submit, fields = "fields", options = submit.fields },
+  get = { operations.get, "job_id" },
+  last = { operations.last, options = PROJECT },
+  recover = { operations.last, check = check_since,
+    options = check.rules(PROJECT, { since = "any", timeout = "limit", request_timeout = "seconds" }) },
+  cancel = { operations.cancel, "job_id" },
+  wait = { operations.get, "job_id", options = wait.options },
+  download = { operations.get, "job_id", "dir:line", options = DOWNLOAD },
+  fetch = { operations.submit, "fields:table", "dir:line", check = check_fields,
+    options = check.rules(wait.options, DOWNLOAD) },
+}
+local enter = entrance.collection(Jobs, "client.jobs", METHODS)
+local enter_job = entrance.record(Job, "job", { refresh = METHODS.get, wait = METHODS.wait, cancel = METHODS.cancel,
+  download = METHODS.download, is_stateful = {}, batch = { "name:string" } })
 
 -- --- client.jobs -------------------------------------------------------------------------------------
 
@@ -164,41 +123,27 @@ end
 ---@return zuora.Job|nil job
 ---@return zuora.Error|nil err with idempotency_key: under it the same submit makes no second job for 24 hours
 function Jobs:submit(fields)
-  local where = "client.jobs:submit"
-  local parts = record.parts(self, Jobs, where)
-  check.value(where, "fields", fields, "table")
-  fields = check.options(where, fields, options_of.submit)
-  local body = submit.body(fields, function(...) parts.caller:log(...) end)
-  return job_new(parts, job_call(parts, operations.submit, body, fields))
+  local context
+  context, fields = enter(self, "submit", fields)
+  local body = submit.body(fields, function(...) context.caller:log(...) end)
+  return life:call(context, operations.submit, body, fields)
 end
 
 --- A job as it is now. GET /v1/batch-query/jobs/{job_id}
 ---@param job_id string
 ---@param options table|nil per-call options
 ---@return zuora.Job|nil job, zuora.Error|nil err
-function Jobs:get(job_id, options)
-  local where = "client.jobs:get"
-  local parts = record.parts(self, Jobs, where)
-  check.value(where, "job_id", job_id, "id")
-  options = check.options(where, options, options_of.one)
-  return job_new(parts, job_get(parts, job_id, options))
-end
+function Jobs:get(job_id, options) return life:get(enter(self, "get", job_id, options)) end
 
 --- The last completed job of a partner and project.
 -- GET /v1/batch-query/jobs/partner/{partner}/project/{project}
 ---@param options { partner: string, project: string } and the per-call options
 ---@return zuora.Job|nil job, zuora.Error|nil err
 function Jobs:last(options)
-  local where = "client.jobs:last"
-  local parts = record.parts(self, Jobs, where)
-  options = check.options(where, options, options_of.last)
-  return job_new(parts,
-    job_call(parts, operations.last, { partner = options.partner, project = options.project }, options))
+  local context
+  context, options = enter(self, "last", options)
+  return life:call(context, operations.last, { partner = options.partner, project = options.project }, options)
 end
-
--- A job may be known by itself, by its id, or by its startTime. Zuora does not say in which zone that is, but it
--- is the same for all: such times are compared with one another, as text, and with nothing else.
-local START_TIME = "^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$"
 
 -- Nil: there is nothing to compare it with. Of two that began in the same second the last completed one is
 -- newer only than one that has completed, too.
@@ -211,51 +156,40 @@ local function is_newer(job, since)
   return began > before or began == before and is_job and record.status(since.status) == "completed"
 end
 
-local function check_since(where, since)
-  if since == nil or type(since) == "string" and since:match(START_TIME) then return end
-  if type(since) == "table" then
-    check.value(where, "since.id", since.id, "id")
-  elseif not check.is(since, "id") then
-    check.fail(where, "since", "a job, its id, or a startTime expected")
-  end
-end
-
 --- What has become of a stateful submit whose answer was lost: the last completed job of its partner and
 -- project, and whether it is newer than the one known before. A stateful job that runs twice takes the changes
 -- away from the one that was meant to have them, so nothing is submitted here.
 -- GET /v1/batch-query/jobs/partner/{partner}/project/{project}
 ---@param options { partner: string, project: string, since: zuora.Job|string|nil, timeout: number|nil }
 --- since: the last job that is known (its id will do, for one call more, or its startTime); timeout: seconds to go on
---- looking until a newer one has completed (0); and the per-call options, where request_timeout is for one look
+--- looking until a newer one has completed (0); and the per-call options, where request_timeout is for one poll
 ---@return zuora.Job|nil job the last completed one
 ---@return boolean|nil|zuora.Error newer nil without `since`; or the error
 function Jobs:recover(options)
-  local where = "client.jobs:recover"
-  local parts = record.parts(self, Jobs, where)
-  options = check.options(where, options, options_of.recover)
-  check_since(where, options.since)
-  local since = options.since
+  local context
+  context, options = enter(self, "recover", options)
+  local caller, since = context.caller, options.since
   local id = type(since) == "table" and not since.startTime and since.id
     or type(since) == "string" and not since:match(START_TIME) and since
   if id then -- when it began is still to be learnt
-    local known, problem = job_get(parts, id,
-      parts.caller:shared(options, { timeout = options.request_timeout or parts.caller.settings.timeout }))
+    local known, problem = life:get(context, id,
+      caller:shared(options, { timeout = options.request_timeout or caller.settings.timeout }))
     if not known then return nil, problem end
     since = known
   end
   local last
   local wanted = { partner = options.partner, project = options.project }
-  local found, err = parts.caller:wait({
-    what = ("a newer job of %s, %s"):format(options.partner, options.project),
-    judge = function(job)
+  local found, err = caller:wait({
+    label = ("a newer job of %s, %s"):format(options.partner, options.project),
+    verdict = function(_, job)
       local settled = record.status(job.status) == "completed" and is_newer(job, since) ~= false
       return settled and "completed" or nil
     end,
-    look = function(look_options)
-      local job, err = job_new(parts, job_call(parts, operations.last, wanted, look_options))
+    poll = function(_, left, wait_options)
+      local job, problem = life:call(context, operations.last, wanted, caller:poll_options(wait_options, left))
       last = job or last
-      if err and err.status == 404 then err.retryable = true end -- none has completed so far
-      return job, err
+      if problem and problem.status == 404 then problem.retryable = true end -- none has completed so far
+      return job, problem
     end,
   }, check.rules(options, { timeout = options.timeout or 0 }))
   if found then return found, is_newer(found, since) end
@@ -268,173 +202,25 @@ end
 ---@param job_id string
 ---@param options table|nil per-call options
 ---@return zuora.Job|nil job, zuora.Error|nil err
-function Jobs:cancel(job_id, options)
-  local where = "client.jobs:cancel"
-  local parts = record.parts(self, Jobs, where)
-  check.value(where, "job_id", job_id, "id")
-  options = check.options(where, options, options_of.one)
-  return job_new(parts, job_cancel(parts, job_id, options))
-end
+function Jobs:cancel(job_id, options) return life:cancel(enter(self, "cancel", job_id, options)) end
 
---- Looks at a job until it has settled. GET /v1/batch-query/jobs/{job_id}, again and again
+--- Polls a job until it has settled. GET /v1/batch-query/jobs/{job_id}, again and again
 ---@param job_id string
 ---@param options table|nil timeout (900 s, the whole wait), min 1, max 20, factor 1.5, jitter, on_poll,
---- request_timeout (s, for one look)
+--- request_timeout (s, for one poll)
 ---@return zuora.Job|nil job
 ---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
-function Jobs:wait(job_id, options)
-  local where = "client.jobs:wait"
-  local parts = record.parts(self, Jobs, where)
-  check.value(where, "job_id", job_id, "id")
-  options = check.options(where, options, options_of.wait)
-  return job_wait(parts, job_new(parts, { id = job_id }), job_id, options)
-end
+function Jobs:wait(job_id, options) return life:wait(enter(self, "wait", job_id, options)) end
 
--- --- the record --------------------------------------------------------------------------------------
-
---- Asks for the job's present state, and takes it over. GET /v1/batch-query/jobs/{id}
----@param options table|nil per-call options
----@return zuora.Job|nil self, zuora.Error|nil err
-function Job:refresh(options)
-  local where = "job:refresh"
-  local parts = record.parts(self, Job, where)
-  check.value(where, "id", self.id, "id")
-  return job_update(self, job_get(parts, self.id, check.options(where, options, options_of.one)))
-end
-
---- Looks until the job has settled; see client.jobs:wait. Completed is final: a job that is known to be
--- completed is not looked at again.
----@param options table|nil
----@return zuora.Job|nil self, zuora.Error|nil err
-function Job:wait(options)
-  local where = "job:wait"
-  local parts = record.parts(self, Job, where)
-  check.value(where, "id", self.id, "id")
-  options = check.options(where, options, options_of.wait)
-  if judge(self) == "completed" then return self end
-  return job_wait(parts, self, self.id, options)
-end
-
---- Cancels the job, and takes over what Zuora says of it then. DELETE /v1/batch-query/jobs/{id}
----@param options table|nil per-call options
----@return zuora.Job|nil self, zuora.Error|nil err
-function Job:cancel(options)
-  local where = "job:cancel"
-  local parts = record.parts(self, Job, where)
-  check.value(where, "id", self.id, "id")
-  return job_update(self, job_cancel(parts, self.id, check.options(where, options, options_of.one)))
-end
-
---- Is it a stateful job, one that brings what has changed since its last run?
----@return boolean
-function Job:is_stateful()
-  record.parts(self, Job, "job:is_stateful")
-  return self.partner ~= nil and self.project ~= nil and (tonumber(self.version) or 1.1) >= 1.1
-end
-
---- The batch of that name, or nil.
----@param name string
----@return zuora.Batch|nil
-function Job:batch(name)
-  local where = "job:batch"
-  record.parts(self, Job, where)
-  check.value(where, "name", name, "string")
-  for _, batch in ipairs(self.batches or {}) do
-    if batch.name == name then return batch end
+-- The results of all batches; a job that is known by its id alone is asked for them.
+local function download(context, job_id, dir, options, job)
+  if not job then
+    local err
+    options = context.caller:shared(options)
+    job, err = life:get(context, job_id, options)
+    if not job then return nil, err end
   end
-  return nil
-end
-
---- The ids of the batch's result files: its segments when there are any, else the one file.
----@return string[] ids empty while there is no result
-function Batch:file_ids()
-  record.parts(self, Batch, "batch:file_ids")
-  local ids = {}
-  for i, id in ipairs(type(self.segments) == "table" and self.segments or {}) do ids[i] = id end
-  if #ids == 0 and self.fileId ~= nil then ids[1] = self.fileId end
-  return ids
-end
-
--- Its older name.
-Batch.files = Batch.file_ids
-
--- All files of the batch as one, to a path or (without one) as rows. The records in them are held against
--- what AQuA says that there are.
-local function batch_file(parts, batch, path, options)
-  local name = tostring(batch.name or batch.batchId or "?")
-  local ids = Batch.file_ids(batch)
-  if record.status(batch.status) ~= "completed" or #ids == 0 then
-    local told = type(batch.message) == "string" and batch.message ~= "" and ": " .. batch.message or ""
-    return nil, error_value.new { kind = "failed", record = batch,
-      message = ("batch \"%s\" has no result, it is %s%s"):format(name, tostring(batch.status), told) }
-  end
-  local files = {}
-  for i, id in ipairs(ids) do files[i] = { id = id } end
-  return parts.caller:file(core.operations.files.get, options, { what = "batch \"" .. name .. "\"", path = path,
-    parts = files, expected = options.verify ~= false and math.tointeger(tonumber(batch.recordCount)) or nil })
-end
-
---- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}
----@param path string replaced when all has been received, and left alone otherwise
----@param options { verify: boolean|nil, resume: boolean|nil, strict: boolean|nil }|nil verify = false: take it though
---- the number of records is not what AQuA says; strict = false: though it is not as rows would have it (see
---- zuora.rows); resume = true: a later call goes on with path.part (segments start over); on_progress(bytes,
---- total|nil); and the per-call options
----@return { path: string, bytes: integer, records: integer|nil }|nil written
----@return zuora.Error|nil err kind `failed` for a batch without a result, `incomplete` when records are missing
-function Batch:download(path, options)
-  local where = "batch:download"
-  local parts = record.parts(self, Batch, where)
-  check.value(where, "path", path, "line")
-  return batch_file(parts, self, path, check.options(where, options, options_of.download))
-end
-
---- Fetches the result whole, all segments as one stream, and reads it as rows. GET /v1/files/{id}
----@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, and the per-call options
----@return function|nil it, zuora.Error|nil err
-function Batch:rows(options)
-  local where = "batch:rows"
-  local parts = record.parts(self, Batch, where)
-  options = check.options(where, options, options_of.rows)
-  rows.check(where, options)
-  return batch_file(parts, self, nil, options)
-end
-
--- --- all batches of a job ----------------------------------------------------------------------------
-
-local ENDINGS = { gzip = ".csv.gz", zip = ".zip" }
-
--- A name for the file of each batch.
-local function file_names(job)
-  local list = {}
-  for i, batch in ipairs(job.batches or {}) do
-    list[i] = names.safe(tostring(batch.name or batch.batchId or ""), "batch")
-  end
-  return names.unique(list, ENDINGS[ascii.lower(tostring(job.format))] or ".csv")
-end
-
-local function job_download(parts, job, dir, options)
-  local made, message = core.mkdir(dir)
-  if not made then return nil, error_value.new { kind = "file", message = message } end
-  local results, failures, tasks, failed = {}, {}, {}, nil
-  for i, name in ipairs(file_names(job)) do
-    tasks[i] = function()
-      local batch = job.batches[i]
-      local written, err = batch_file(parts, batch, dir .. "/" .. name, options)
-      if written then written.name = batch.name end
-      results[i], failures[i] = written, err
-    end
-  end
-  if #tasks == 0 then
-    return nil, error_value.new { kind = "failed", record = job,
-      message = ("job %s has no batches, it is %s"):format(tostring(job.id), tostring(job.status)) }
-  end
-  parts.caller.loop:run(tasks)
-  for i = 1, #tasks do failed = failed or failures[i] end
-  if not failed then return results end
-  local err = error_value.copy(failed)
-  err.results, err.failures, err.record = results, failures, job
-  return nil, err
+  return batches.download_all(context, job, dir, options)
 end
 
 --- Fetches the results of all batches of a job; see job:download. GET /v1/batch-query/jobs/{job_id}, and its files
@@ -442,16 +228,7 @@ end
 ---@param dir string made when it is missing
 ---@param options table|nil as for batch:download
 ---@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written, zuora.Error|nil err
-function Jobs:download(job_id, dir, options)
-  local where = "client.jobs:download"
-  local parts = record.parts(self, Jobs, where)
-  check.value(where, "job_id", job_id, "id")
-  check.value(where, "dir", dir, "line")
-  options = parts.caller:shared(check.options(where, options, options_of.download))
-  local job, err = job_new(parts, job_get(parts, job_id, options))
-  if not job then return nil, err end
-  return job_download(parts, job, dir, options)
-end
+function Jobs:download(job_id, dir, options) return download(enter(self, "download", job_id, dir, options)) end
 
 --- Submits a job, waits for it, and downloads the results of all batches. POST /v1/batch-query, and what the wait and
 --- the downloads need
@@ -462,41 +239,65 @@ end
 ---@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written
 ---@return zuora.Error|nil err
 function Jobs:fetch(fields, dir, options)
-  local where = "client.jobs:fetch"
-  local parts = record.parts(self, Jobs, where)
-  check.value(where, "fields", fields, "table")
-  fields = check.options(where, fields, options_of.submit)
-  check.value(where, "dir", dir, "line")
-  options = check.options(where, options, options_of.fetch)
-  local body = submit.body(fields, function(...) parts.caller:log(...) end)
-  local request, waiting = fetch.options(parts.caller, options)
-  local job, err = job_new(parts, job_call(parts, operations.submit, body, check.rules(request, fields)))
-  if not job then return nil, err end
-  job, err = job_wait(parts, job, job.id, waiting())
-  if not job then return nil, err end
-  return job_download(parts, job, dir, request)
+  local context
+  context, fields, dir, options = enter(self, "fetch", fields, dir, options)
+  local body = submit.body(fields, function(...) context.caller:log(...) end)
+  return life:fetch(context, options, function(request_options)
+    return life:call(context, operations.submit, body, check.rules(request_options, fields))
+  end, function(job, request_options) return batches.download_all(context, job, dir, request_options) end)
 end
+
+-- --- the record --------------------------------------------------------------------------------------
+
+--- Asks for the job's present state, and takes it over. GET /v1/batch-query/jobs/{id}
+---@param options table|nil per-call options
+---@return zuora.Job|nil self, zuora.Error|nil err
+function Job:refresh(options) return life:get(enter_job(self, "refresh", options)) end
+
+--- Polls until the job has settled; see client.jobs:wait. Completed is final: a job that is known to be
+-- completed is not asked for again.
+---@param options table|nil
+---@return zuora.Job|nil self, zuora.Error|nil err
+function Job:wait(options) return life:wait(enter_job(self, "wait", options)) end
+
+--- Cancels the job, and takes over what Zuora says of it then. DELETE /v1/batch-query/jobs/{id}
+---@param options table|nil per-call options
+---@return zuora.Job|nil self, zuora.Error|nil err
+function Job:cancel(options) return life:cancel(enter_job(self, "cancel", options)) end
 
 --- Fetches the results of all batches, side by side, into a directory: Name.csv for each. GET /v1/files/{id}
 ---@param dir string made when it is missing
----@param options table|nil as for batch:download
+---@param options table|nil as for batch:download; on_progress(bytes, total|nil, name of the batch)
 ---@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written in the order of the
 --- batches
 ---@return zuora.Error|nil err with err.results and err.failures, both by the place of the batch: what could be
 --- written is
-function Job:download(dir, options)
-  local where = "job:download"
-  local parts = record.parts(self, Job, where)
-  check.value(where, "dir", dir, "line")
-  return job_download(parts, self, dir, check.options(where, options, options_of.download))
+function Job:download(dir, options) return download(enter_job(self, "download", dir, options)) end
+
+--- Is it a stateful job, one that brings what has changed since its last run?
+---@return boolean
+function Job:is_stateful()
+  enter_job(self, "is_stateful")
+  return self.partner ~= nil and self.project ~= nil and (tonumber(self.version) or 1.1) >= 1.1
+end
+
+--- The batch of that name, or nil.
+---@param name string
+---@return zuora.Batch|nil
+function Job:batch(name)
+  enter_job(self, "batch", name)
+  for _, batch in ipairs(self.batches or {}) do
+    if batch.name == name then return batch end
+  end
+  return nil
 end
 
 ---@param caller table
 ---@return zuora.Jobs
 function jobs.new(caller)
-  local batch = record.kind("zuora.Batch", Batch, { caller = caller })
-  local job = record.kind("zuora.Job", Job, { caller = caller, batch = batch })
-  return setmetatable({}, record.kind("zuora.Jobs", Jobs, { caller = caller, batch = batch, job = job }))
+  local batch = batches.metatable(caller)
+  local job = record.metatable("zuora.Job", Job, { caller = caller, batch = batch })
+  return setmetatable({}, record.metatable("zuora.Jobs", Jobs, { caller = caller, batch = batch, record = job }))
 end
 
 return jobs

@@ -7,8 +7,10 @@ local ascii = require "zuora.support.ascii"
 local call = require "zuora.caller"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
+local entrance = require "zuora.resources.entrance"
 local error_value = require "zuora.error"
 local hosts = require "zuora.caller.hosts"
+local lifecycle = require "zuora.resources.lifecycle"
 local record = require "zuora.resources.record"
 local rows = require "zuora.rows"
 local wait = require "zuora.tasks.wait"
@@ -23,17 +25,37 @@ local Queries = {}
 ---@class zuora.QueryJob
 local QueryJob = {}
 
-local options_of = {
-  submit = check.rules(call.keyed_options, { query = "string!", outputFormat = "CSV|TSV|DSV|JSON",
-    compression = "NONE|GZIP|ZIP", output = "table", columnSeparator = "string", encryptionKey = "text",
-    readDeleted = "boolean", useIndexJoin = "boolean", sourceData = "LIVE", warehouseSize = "text" }),
-  list = check.rules(call.options, { status = "submitted|accepted|in_progress|completed|failed|cancelled",
-    page_size = "positive" }),
-  wait = check.rules(call.options, wait.options),
-  download = check.rules(call.file_options, { verify = "boolean", resume = "boolean", strict = "boolean",
-    outputFormat = "CSV|TSV|DSV|JSON" }),
-  rows = check.rules(call.file_options, rows.options, { verify = "boolean", outputFormat = "CSV|TSV|DSV|JSON" }),
+-- --- what the methods take ---------------------------------------------------------------------------
+
+local SUBMIT = { query = "string!", outputFormat = "CSV|TSV|DSV|JSON", compression = "NONE|GZIP|ZIP",
+  output = "json_table", columnSeparator = "string", encryptionKey = "text", readDeleted = "boolean",
+  useIndexJoin = "boolean", sourceData = "LIVE", warehouseSize = "text" }
+local RESULT = check.rules(call.file_options, { verify = "boolean", outputFormat = SUBMIT.outputFormat })
+
+local function check_submit(where, fields)
+  if (fields.outputFormat == "DSV") ~= (fields.columnSeparator ~= nil) then
+    check.fail(where, "columnSeparator", "goes with outputFormat = \"DSV\", which needs one")
+  end
+end
+
+local function check_list(where, options)
+  if (options.page_size or 1) > 1000 then check.fail(where, "page_size", "at most 1000") end
+end
+
+local METHODS = {
+  submit = { operations.submit, fields = "fields", options = SUBMIT, check = check_submit },
+  get = { operations.get, "job_id" },
+  list = { operations.list, check = check_list,
+    options = { status = "submitted|accepted|in_progress|completed|failed|cancelled", page_size = "positive" } },
+  cancel = { operations.cancel, "job_id" },
+  wait = { operations.get, "job_id", options = wait.options },
+  download = { operations.get, "job_id", "path:line",
+    options = check.rules(RESULT, { resume = "boolean", strict = "boolean" }) },
+  rows = { operations.get, "job_id", options = check.rules(RESULT, rows.options), check = rows.check },
 }
+METHODS.refresh = METHODS.get
+local enter = entrance.collection(Queries, "client.queries", METHODS)
+local enter_job = entrance.record(QueryJob, "query", METHODS)
 
 -- What only the submit knows of a job, and needs to be known of its result: { format, separator, encrypted }
 local submitted = setmetatable({}, { __mode = "k" })
@@ -43,13 +65,13 @@ local DEFAULTS = { outputFormat = "CSV", compression = "NONE", output = { target
 -- --- what is shared ----------------------------------------------------------------------------------
 
 -- A job as the API describes it, or what is wrong with it: it must be the one that was asked for.
-local function job_fields(body, job_id)
+local function read(body, wanted)
   local fields = type(body) == "table" and body.data
   if type(fields) ~= "table" or not check.is(fields.id, "id") then
     return nil, "the answer about the query job has no 'data' with an 'id'"
   end
-  if job_id and fields.id ~= job_id then
-    return nil, ("the answer is about query job %s, not %s"):format(fields.id, job_id)
+  if wanted.id and fields.id ~= wanted.id then
+    return nil, ("the answer is about query job %s, not %s"):format(fields.id, wanted.id)
   end
   if type(fields.queryStatus) ~= "string" then
     return nil, ("the answer about query job %s has no 'queryStatus'"):format(fields.id)
@@ -57,52 +79,21 @@ local function job_fields(body, job_id)
   return fields
 end
 
-local function job_call(parts, operation, parameters, options, job_id)
-  return parts.caller:json(operation, parameters, options, function(body) return job_fields(body, job_id) end)
-end
-
-local function job_get(parts, job_id, options)
-  return job_call(parts, operations.get, { id = job_id }, options, job_id)
-end
-
-local function job_cancel(parts, job_id, options)
-  return parts.caller:cancel(operations, job_id, options, function(body) return job_fields(body, job_id) end)
-end
-
-local function job_new(parts, fields, err)
-  if not fields then return nil, err end
-  return setmetatable(fields, parts.job)
-end
-
--- nil while pending; then the verdict, and the words for it.
-local function judge(job)
-  local status = record.status(job.queryStatus)
-  if status == "completed" then return "completed" end
-  if status == "cancelled" then return "cancelled", "was cancelled" end
-  if status ~= "failed" then return nil end
-  return "failed", "failed" .. (type(job.errorMessage) == "string" and ": " .. job.errorMessage or "")
-end
-
--- Takes over what the API says of a job now.
-local function job_update(job, fields, err)
-  if not fields then return nil, err end
-  return record.replace(job, fields)
-end
-
-local function job_wait(parts, job, job_id, options)
-  return parts.caller:wait({
-    what = "query job " .. job_id,
-    judge = judge,
-    last = job,
-    status = "queryStatus",
-    look = function(look_options) return job_update(job, job_get(parts, job_id, look_options)) end,
-  }, options)
-end
+local life = lifecycle.new {
+  noun = "query job", operations = operations, api = "json", read = read, replace = record.replace,
+  status = "queryStatus",
+  outcomes = {
+    completed = { "completed" },
+    cancelled = { "cancelled", "was cancelled" },
+    failed = { "failed", "failed" },
+  },
+  details = function(job) return type(job.errorMessage) == "string" and job.errorMessage or nil end,
+}
 
 -- The link to a result, as an operation of its own. Plain http only where the base URL says so, too.
-local function link_operation(parts, job)
+local function link_operation(context, job)
   local url = job.dataFile
-  local wanted = parts.caller.bases.queries:match "^http:" and "^https?://[^/]" or "^https://[^/]"
+  local wanted = context.caller.bases.queries:match "^http:" and "^https?://[^/]" or "^https://[^/]"
   if type(url) ~= "string" or not ascii.lower(url):match(wanted) or url:find "[\0-\32\127]" then return nil end
   return { group = "queries", name = "result", url = url, hosts = "both", safe = true, result = "file",
     send = core.request }
@@ -148,35 +139,37 @@ local function job_failure(job, kind, words)
 end
 
 -- One try at the job's file, by the link that the job has now.
-local function fetch(parts, job, path, options)
-  local operation = link_operation(parts, job)
+local function fetch(context, job, path, options)
+  local operation = link_operation(context, job)
   if not operation then return nil, job_failure(job, "api", "has no usable link to its result") end
   local format = format_of(job, options)
   local problem = not path and rows_problem(job, format)
   if problem then return nil, job_failure(job, "text", "has a result that is not rows: it " .. problem) end
   local countable = is_countable(job, format)
-  return parts.caller:file(operation, options, { what = "query job " .. job.id, path = path, refuse = REFUSED,
-    parts = { { url = operation.url } }, uncounted = not countable,
+  return context.caller:file(operation, options, { label = "query job " .. job.id, path = path, refuse = REFUSED,
+    segments = { { url = operation.url } }, uncounted = not countable,
     identity = hosts.authority(operation.url) .. " " .. job.id,
     expected = countable and options.verify ~= false and math.tointeger(tonumber(job.outputRows)) or nil })
 end
 
 -- The job's file, to a path or (without one) as rows. A link lives for hours, a record may be older: the
--- job is looked at first, and once more when the link is refused.
-local function job_file(parts, job, path, options)
+-- job is asked for first, and once more when the link is refused.
+local function download(context, job_id, path, options, job)
   local result, err, nothing, it
-  options = parts.caller:shared(options)
+  options = context.caller:shared(options)
   for _ = 1, 2 do
-    local known, problem = job_update(job, job_get(parts, job.id, options))
-    if not known then return nil, problem end
-    if judge(job) ~= "completed" then
+    job, err = life:get(context, job_id, options, job)
+    if not job then return nil, err end
+    if life:verdict(job) ~= "completed" then
       return nil, job_failure(job, "failed", "has no result, it is " .. job.queryStatus)
     end
-    result, err, nothing, it = fetch(parts, job, path, options)
+    result, err, nothing, it = fetch(context, job, path, options)
     if result or not is_stale(err) then break end
   end
   return result, err, nothing, it
 end
+
+local function download_rows(context, job_id, options, job) return download(context, job_id, nil, options, job) end
 
 -- --- client.queries ----------------------------------------------------------------------------------
 
@@ -185,22 +178,15 @@ end
 --- ZIP), columnSeparator (for DSV), encryptionKey, readDeleted, useIndexJoin; and the per-call options
 ---@return zuora.QueryJob|nil job, zuora.Error|nil err
 function Queries:submit(fields)
-  local where = "client.queries:submit"
-  local parts = record.parts(self, Queries, where)
-  check.value(where, "fields", fields, "table")
-  fields = check.options(where, fields, options_of.submit)
-  parts.caller:check_offered(where, operations.submit)
+  local context
+  context, fields = enter(self, "submit", fields)
   local sent = {}
   for _, parameter in ipairs(operations.submit.parameters) do
     local name = parameter.name
     sent[name] = fields[name]
     if sent[name] == nil then sent[name] = DEFAULTS[name] end
   end
-  if (sent.outputFormat == "DSV") ~= (sent.columnSeparator ~= nil) then
-    check.fail(where, "columnSeparator", "goes with outputFormat = \"DSV\", which needs one")
-  end
-  check.value(where, "output", sent.output, "json")
-  local job, err = job_new(parts, job_call(parts, operations.submit, sent, fields))
+  local job, err = life:call(context, operations.submit, sent, fields)
   if not job then return nil, err end
   submitted[job] = { format = sent.outputFormat, separator = sent.columnSeparator,
     encrypted = sent.encryptionKey ~= nil }
@@ -211,33 +197,23 @@ end
 ---@param job_id string
 ---@param options table|nil per-call options
 ---@return zuora.QueryJob|nil job, zuora.Error|nil err
-function Queries:get(job_id, options)
-  local where = "client.queries:get"
-  local parts = record.parts(self, Queries, where)
-  check.value(where, "job_id", job_id, "id")
-  options = check.options(where, options, call.options)
-  parts.caller:check_offered(where, operations.get)
-  return job_new(parts, job_get(parts, job_id, options))
-end
+function Queries:get(job_id, options) return life:get(enter(self, "get", job_id, options)) end
 
 --- The newest query jobs. GET /query/jobs
 ---@param options { status: string|nil, page_size: integer|nil }|nil page_size: 20 by Zuora's choice, at most 1000;
 --- and the per-call options
 ---@return zuora.QueryJob[]|nil jobs, zuora.Error|nil err
 function Queries:list(options)
-  local where = "client.queries:list"
-  local parts = record.parts(self, Queries, where)
-  options = check.options(where, options, options_of.list)
-  if (options.page_size or 1) > 1000 then check.fail(where, "page_size", "at most 1000") end
-  parts.caller:check_offered(where, operations.list)
+  local context
+  context, options = enter(self, "list", options)
   local parameters = { queryStatus = options.status, pageSize = options.page_size }
-  return parts.caller:json(operations.list, parameters, options, function(body)
+  return context.caller:json(operations.list, parameters, options, function(body)
     local list = type(body) == "table" and body.data
     if type(list) ~= "table" or #list == 0 and next(list) then return nil, "the answer has no list of query jobs" end
     for _, fields in ipairs(list) do
-      local sound, problem = job_fields { data = fields }
+      local sound, problem = read({ data = fields }, {})
       if not sound then return nil, problem end
-      setmetatable(fields, parts.job)
+      setmetatable(fields, context.record)
     end
     return list
   end)
@@ -247,28 +223,14 @@ end
 ---@param job_id string
 ---@param options table|nil per-call options
 ---@return zuora.QueryJob|nil job, zuora.Error|nil err
-function Queries:cancel(job_id, options)
-  local where = "client.queries:cancel"
-  local parts = record.parts(self, Queries, where)
-  check.value(where, "job_id", job_id, "id")
-  options = check.options(where, options, call.options)
-  parts.caller:check_offered(where, operations.cancel)
-  return job_new(parts, job_cancel(parts, job_id, options))
-end
+function Queries:cancel(job_id, options) return life:cancel(enter(self, "cancel", job_id, options)) end
 
---- Looks at a query job until it has settled. GET /query/jobs/{id}, again and again
+--- Polls a query job until it has settled. GET /query/jobs/{id}, again and again
 ---@param job_id string
 ---@param options table|nil as for client.jobs:wait
 ---@return zuora.QueryJob|nil job
 ---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
-function Queries:wait(job_id, options)
-  local where = "client.queries:wait"
-  local parts = record.parts(self, Queries, where)
-  check.value(where, "job_id", job_id, "id")
-  options = check.options(where, options, options_of.wait)
-  parts.caller:check_offered(where, operations.get)
-  return job_wait(parts, job_new(parts, { id = job_id }), job_id, options)
-end
+function Queries:wait(job_id, options) return life:wait(enter(self, "wait", job_id, options)) end
 
 --- Fetches the result of a completed query job. GET /query/jobs/{id}, and its link
 ---@param job_id string
@@ -277,94 +239,48 @@ end
 --- outputFormat: what the job was submitted with, where neither the record nor the link's name says so ("CSV");
 --- resume, strict, on_progress: as for batch:download; and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written, zuora.Error|nil err
-function Queries:download(job_id, path, options)
-  local where = "client.queries:download"
-  local parts = record.parts(self, Queries, where)
-  check.value(where, "job_id", job_id, "id")
-  check.value(where, "path", path, "line")
-  options = check.options(where, options, options_of.download)
-  parts.caller:check_offered(where, operations.get)
-  return job_file(parts, job_new(parts, { id = job_id }), path, options)
-end
+function Queries:download(job_id, path, options) return download(enter(self, "download", job_id, path, options)) end
 
 --- Fetches the result (CSV or TSV, plain or gzip) whole, and reads it as rows. GET /query/jobs/{id}, and its link
 ---@param job_id string
 ---@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, outputFormat, and the
 --- per-call options
 ---@return function|nil it, zuora.Error|nil err
-function Queries:rows(job_id, options)
-  local where = "client.queries:rows"
-  local parts = record.parts(self, Queries, where)
-  check.value(where, "job_id", job_id, "id")
-  options = check.options(where, options, options_of.rows)
-  rows.check(where, options)
-  parts.caller:check_offered(where, operations.get)
-  return job_file(parts, job_new(parts, { id = job_id }), nil, options)
-end
+function Queries:rows(job_id, options) return download_rows(enter(self, "rows", job_id, options)) end
 
 -- --- the record --------------------------------------------------------------------------------------
 
 --- Asks for the job's present state, and takes it over. GET /query/jobs/{id}
 ---@param options table|nil per-call options
 ---@return zuora.QueryJob|nil self, zuora.Error|nil err
-function QueryJob:refresh(options)
-  local where = "query:refresh"
-  local parts = record.parts(self, QueryJob, where)
-  check.value(where, "id", self.id, "id")
-  return job_update(self, job_get(parts, self.id, check.options(where, options, call.options)))
-end
+function QueryJob:refresh(options) return life:get(enter_job(self, "refresh", options)) end
 
---- Looks until the job has settled; a job that is known to be completed is not looked at again.
+--- Polls until the job has settled; a job that is known to be completed is not asked for again.
 ---@param options table|nil see client.jobs:wait
 ---@return zuora.QueryJob|nil self, zuora.Error|nil err
-function QueryJob:wait(options)
-  local where = "query:wait"
-  local parts = record.parts(self, QueryJob, where)
-  check.value(where, "id", self.id, "id")
-  options = check.options(where, options, options_of.wait)
-  if judge(self) == "completed" then return self end
-  return job_wait(parts, self, self.id, options)
-end
+function QueryJob:wait(options) return life:wait(enter_job(self, "wait", options)) end
 
 --- Cancels the job, and takes over what Zuora says of it then. DELETE /query/jobs/{id}
 ---@param options table|nil per-call options
 ---@return zuora.QueryJob|nil self, zuora.Error|nil err
-function QueryJob:cancel(options)
-  local where = "query:cancel"
-  local parts = record.parts(self, QueryJob, where)
-  check.value(where, "id", self.id, "id")
-  return job_update(self, job_cancel(parts, self.id, check.options(where, options, call.options)))
-end
+function QueryJob:cancel(options) return life:cancel(enter_job(self, "cancel", options)) end
 
 --- Fetches the result; see client.queries:download.
 ---@param path string
 ---@param options table|nil
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written, zuora.Error|nil err
-function QueryJob:download(path, options)
-  local where = "query:download"
-  local parts = record.parts(self, QueryJob, where)
-  check.value(where, "id", self.id, "id")
-  check.value(where, "path", path, "line")
-  return job_file(parts, self, path, check.options(where, options, options_of.download))
-end
+function QueryJob:download(path, options) return download(enter_job(self, "download", path, options)) end
 
 --- The result as rows; see client.queries:rows.
 ---@param options table|nil
 ---@return function|nil it, zuora.Error|nil err
-function QueryJob:rows(options)
-  local where = "query:rows"
-  local parts = record.parts(self, QueryJob, where)
-  check.value(where, "id", self.id, "id")
-  options = check.options(where, options, options_of.rows)
-  rows.check(where, options)
-  return job_file(parts, self, nil, options)
-end
+function QueryJob:rows(options) return download_rows(enter_job(self, "rows", options)) end
 
 ---@param caller table
 ---@return zuora.Queries
 function queries.new(caller)
-  local job = record.kind("zuora.QueryJob", QueryJob, { caller = caller })
-  return setmetatable({}, record.kind("zuora.Queries", Queries, { caller = caller, job = job }))
+  local job = record.metatable("zuora.QueryJob", QueryJob, { caller = caller })
+  return setmetatable({}, record.metatable("zuora.Queries", Queries, { caller = caller, record = job }))
 end
 
 return queries

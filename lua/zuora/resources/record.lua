@@ -1,40 +1,40 @@
---- Records: tables of what Zuora sent, with verbs.
+--- Records: tables of what Zuora sent, with methods.
 --
--- The verbs come from the metatable, one for each client and record type, so `pairs(record)` shows
--- API data only. What the verbs need of the client is in that metatable, too.
+-- The methods come from the metatable, one for each client and type of record, so `pairs(record)` shows
+-- API data only. What the methods need of the client is in that metatable, too: their context.
 
 local ascii = require "zuora.support.ascii"
 local check = require "zuora.support.check"
 
 local record = {}
 
--- Kinds are hidden from getmetatable: behind them are the parts of the client, and its credentials.
-local metatable = debug.getmetatable
+-- Metatables are hidden from getmetatable: behind them is what is of the client, with its credentials.
+local metatable_of = debug.getmetatable
 
---- A kind of object for one client: a collection such as `client.jobs`, or a type of record.
+--- The metatable of a collection such as `client.jobs`, or of a type of record, for one client.
 ---@param name string for `__name`
----@param verbs table
----@param parts table what the verbs need: caller, and the kinds of the records they make
----@return table kind a metatable
-function record.kind(name, verbs, parts)
-  parts.__name = name
-  parts.__index = verbs
-  parts.__metatable = false
-  return parts
+---@param methods table
+---@param context table what the methods need: caller, and the metatables of the records that they make
+---@return table metatable
+function record.metatable(name, methods, context)
+  context.__name = name
+  context.__index = methods
+  context.__metatable = false
+  return context
 end
 
---- The parts of the object that a method was called on. Raises when it was called on anything else,
+--- The context of the object that a method was called on. Raises when it was called on anything else,
 -- as by `client.jobs.get(id)` for `client.jobs:get(id)`.
 ---@param self any
----@param verbs table
+---@param methods table
 ---@param where string
----@return table parts
-function record.parts(self, verbs, where)
-  local kind = type(self) == "table" and metatable(self)
-  if not kind or kind.__index ~= verbs then
+---@return table context
+function record.context(self, methods, where)
+  local context = type(self) == "table" and metatable_of(self)
+  if not context or context.__index ~= methods then
     check.misuse(("%s was called without its object: write it with a colon"):format(where))
   end
-  return kind
+  return context
 end
 
 --- Takes over a newer state of the same thing: the record becomes what the API says now.

@@ -1,13 +1,11 @@
 --- client.reports: the reports themselves: finding them, their labels, and what an administrator does with
 --- them. Most of it is documented for the older hosts only (`zuora.new { legacy = true }`).
 
-local call = require "zuora.caller"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
-local error_value = require "zuora.error"
-local fetch = require "zuora.resources.fetch"
-local pages = require "zuora.resources.pages"
+local entrance = require "zuora.resources.entrance"
 local record = require "zuora.resources.record"
+local report_lists = require "zuora.resources.report_lists"
 local reportruns = require "zuora.resources.reportruns"
 
 local operations = core.operations.reports
@@ -20,141 +18,114 @@ local Reports = {}
 ---@class zuora.Report
 local Report = {}
 
--- Fixed by Zuora.
-local PAGE = 50
-
 -- What is taken for an id, and not for a name.
 local REPORT_ID = "^" .. ("%x"):rep(32) .. "$"
 
-local options_of = {
-  search = check.rules(call.options, { order_by = "name|updated_on", ascending = "boolean", start = "count",
-    namespace = "text" }),
-  each = check.rules(call.options, { order_by = "name|updated_on", ascending = "boolean", namespace = "text" }),
-  find = check.rules(call.options, { namespace = "text" }),
-  fetch = check.rules(reportruns.fetch_options, { namespace = "text" }),
-  labelled = check.rules(call.options, { page = "count", page_size = "positive", order_by = "name|updated_on",
-    ascending = "boolean" }),
-  copy = check.rules(call.keyed_options, { name = "text", label_ids = "list" }),
-  transfer = check.rules(call.keyed_options, { ids = "list", names = "list", to = "id!" }),
-  set_settings = check.rules(call.keyed_options, { emailDomains = "table!" }),
+-- --- what the methods take ---------------------------------------------------------------------------
+
+local NAMESPACE = { namespace = "text" }
+local ORDER = { order_by = "name|updated_on", ascending = "boolean" }
+
+local function check_create(where, _, report)
+  for _, name in ipairs { "name", "dsName", "datasource", "definition" } do
+    if report[name] == nil then check.fail(where, "report." .. name, "missing") end
+  end
+end
+
+local function check_transfer(where, options)
+  if (options.ids == nil) == (options.names == nil) then check.fail(where, "ids", "either ids or names expected") end
+end
+
+local function check_settings(where, options)
+  if next(options.emailDomains) then check.value(where, "emailDomains", options.emailDomains, "text*") end
+end
+
+local METHODS = {
+  search = { operations.search, "text", options = check.rules(ORDER, NAMESPACE, { start = "count" }) },
+  each = { operations.search, "text", options = check.rules(ORDER, NAMESPACE) },
+  find = { operations.search, "name", options = NAMESPACE },
+  id_of = { operations.search, "report", options = NAMESPACE },
+  fetch = { operations.search, "report", "path:line", options = check.rules(reportruns.fetch_options, NAMESPACE) },
+  mine = { operations.mine },
+  get = { operations.get, "report_id" },
+  details = { operations.details, "report_id" },
+  labelled = { operations.labelled, "label_id",
+    options = check.rules(ORDER, { page = "count", page_size = "positive" }) },
+  labels = { operations.labels },
+  labels_of = { operations.labels_of, "report_id" },
+  attach = { operations.attach, "report_id", "label_ids:id*" },
+  detach = { operations.detach, "report_id", "label_ids:id*" },
+  create = { operations.create, "report:json_table", check = check_create },
+  save = { operations.save, "report_id", "report:json_table" },
+  copy = { operations.copy, "report_id", options = { name = "text", label_ids = "id*" } },
+  delete = { operations.delete, "report_id" },
+  transfer = { operations.transfer, check = check_transfer, options = { ids = "id*", names = "string*", to = "id!" } },
+  settings = { operations.settings },
+  set_settings = { operations.set_settings, check = check_settings, options = { emailDomains = "table!" } },
 }
+local enter = entrance.collection(Reports, "client.reports", METHODS)
+local enter_report = entrance.record(Report, "report", { start = {}, last = {}, details = METHODS.details,
+  save = { operations.save, "report_id" }, copy = METHODS.copy, delete = METHODS.delete, labels = METHODS.labels_of,
+  attach = METHODS.attach, detach = METHODS.detach })
 
 -- --- what is shared ----------------------------------------------------------------------------------
 
-local function report_new(parts, fields)
-  return setmetatable(fields, parts.report)
+-- Calls an operation of the Reporting API, whose answer `read` makes sense of.
+local function call(context, operation, parameters, options, read)
+  return context.caller:reporting(operation, parameters, options, function(response)
+    return read(response, context, parameters)
+  end)
 end
 
-local function is_report(fields) return type(fields) == "table" and check.is(fields.id, "id") end
-
--- A report as the API describes it; it must be the one that was asked for.
-local function report_fields(fields, report_id)
-  if not is_report(fields) then return nil, "the answer about the report has no 'id'" end
-  if report_id and fields.id ~= report_id then
-    return nil, ("the answer is about report %s, not %s"):format(fields.id, report_id)
+-- A report, as a record: where it was asked for by its id, it must be that one.
+local function read_report(fields, context, wanted)
+  if not report_lists.is_report(fields) then return nil, "the answer about the report has no 'id'" end
+  if wanted.id and fields.id ~= wanted.id then
+    return nil, ("the answer is about report %s, not %s"):format(fields.id, wanted.id)
   end
-  return fields
+  return setmetatable(fields, context.record)
 end
 
--- A list of reports, as records.
-local function report_list(parts, list)
-  if type(list) ~= "table" or #list == 0 and next(list) ~= nil then return nil, "the answer has no list of reports" end
-  for i, fields in ipairs(list) do
-    if not is_report(fields) then return nil, "the list of reports holds something without an 'id'" end
-    list[i] = report_new(parts, fields)
-  end
+local function read_labels(list)
+  local is_list = type(list) == "table" and (#list > 0 or next(list) == nil)
+  for _, label in ipairs(is_list and list or {}) do is_list = is_list and type(label) == "table" end
+  if not is_list then return nil, "the answer has no list of labels" end
   return list
 end
 
-local function one_report(parts, operation, parameters, options, report_id)
-  local fields, err = parts.caller:reporting(operation, parameters, options, function(response)
-    return report_fields(response, report_id)
-  end)
-  if not fields then return nil, err end
-  return report_new(parts, fields)
+local function read_table(response)
+  if type(response) ~= "table" then return nil, "the answer has nothing of what was asked for" end
+  return response
 end
 
--- Zuora wants exactly this form, the truth value as text.
-local function order_text(options)
-  if options.order_by == nil and options.ascending == nil then return nil end
-  return ('[{"field":"%s","ascend":"%s"}]'):format(options.order_by or "updated_on", options.ascending ~= false)
+-- Methods that are one call, by the operation and what reads its answer; they are given what comes of the entrance.
+local function call_by_id(operation, read, context, report_id, options)
+  return call(context, operation, { id = report_id }, options, read)
 end
 
-local function search(parts, text, start, options)
-  local parameters = { query = text, orderBy = order_text(options), searchStart = start, namespace = options.namespace }
-  local total
-  local list, err = parts.caller:reporting(operations.search, parameters, options, function(response)
-    if type(response) ~= "table" then return nil, "the answer to the search has no list of reports" end
-    total = pages.total(response.count)
-    return report_list(parts, response.reports)
-  end)
-  if not list then return nil, err end
-  return list, total
+local function call_for_all(operation, read, context, options) return call(context, operation, {}, options, read) end
+
+local function change_labels(operation, context, report_id, label_ids, options)
+  return context.caller:done(operation, { id = report_id, body = label_ids }, options)
 end
 
-local function each(parts, text, options)
-  return pages.each("the search for reports", PAGE, function(received)
-    return search(parts, text, received > 0 and received or nil, options)
-  end)
-end
-
-local function find(parts, name, options)
-  local found, others = {}, 0
-  local ok, problem = pcall(function()
-    for report in each(parts, name, parts.caller:shared(options)) do
-      if report.name == name then found[#found + 1] = report else others = others + 1 end
-    end
-  end)
-  if not ok then
-    if error_value.is(problem) then return nil, problem end
-    error(problem, 0)
-  end
-  if #found == 1 then return found[1] end
-  if #found == 0 then
-    local hint = name:find(("[A-Za-z0-9]"):rep(3)) and ""
-      or "; Zuora's search ignores words of less than three letters"
-    return nil, error_value.new { kind = "not_found", reports = found,
-      message = ("no report has the name \"%s\" (%d others were found%s)"):format(name, others, hint) }
-  end
-  local ids = {}
-  for i, report in ipairs(found) do ids[i] = report.id end
-  return nil, error_value.new { kind = "ambiguous", reports = found,
-    message = ("%d reports have the name \"%s\": %s"):format(#found, name, table.concat(ids, ", ")) }
-end
-
--- Ids for the address or the body of a call, as Zuora's ids are.
-local function check_ids(where, argument, ids)
-  check.value(where, argument, ids, "list")
-  for _, id in ipairs(ids) do check.value(where, argument, id, "id") end
-  return ids
-end
-
--- What is sent of a report: its data, whatever record it came from.
-local function check_definition(where, definition)
-  check.value(where, "report", definition, "table")
-  local sent = {}
-  for name, value in pairs(definition) do sent[name] = value end
-  check.value(where, "report", sent, "json")
-  return sent
-end
-
-local function save(parts, report_id, sent, options)
-  local parameters = { id = report_id, body = sent }
-  return parts.caller:reporting(operations.save, parameters, options, function(response)
-    if is_report(response) then return response end
-    sent.id = report_id -- a success in words
+-- What is sent is data only, whatever record it came from; what is given back may be a success in words.
+local function save(context, report_id, report, options)
+  local sent = record.replace({}, report)
+  return call(context, operations.save, { id = report_id, body = sent }, options, function(response)
+    if report_lists.is_report(response) then return response end
+    sent.id = report_id
     return sent
   end)
 end
 
--- The head of a method: the parts, the checked options, and the name for messages.
-local function enter(self, name, options)
-  local where = "client.reports:" .. name
-  local parts = record.parts(self, Reports, where)
-  local rules = options_of[name] or operations[name].safe and call.options or call.keyed_options
-  options = check.options(where, options, rules)
-  parts.caller:check_offered(where, operations[name])
-  return parts, options, where
+local function copy(context, report_id, options)
+  return call(context, operations.copy, { from = report_id, name = options.name,
+    labelIds = options.label_ids and table.concat(options.label_ids, ",") }, options, read_report)
+end
+
+local function delete(context, report_id, options)
+  return context.caller:done(operations.delete, { id = report_id }, options)
 end
 
 -- --- client.reports ----------------------------------------------------------------------------------
@@ -167,24 +138,16 @@ end
 ---@return zuora.Report[]|nil reports at most 50
 ---@return integer|zuora.Error|nil total how many there are in all, where Zuora says so; or the error
 function Reports:search(text, options)
-  local where = "client.reports:search"
-  local parts = record.parts(self, Reports, where)
-  check.value(where, "text", text, "text")
-  options = check.options(where, options, options_of.search)
-  return search(parts, text, options.start, options)
+  local context
+  context, text, options = enter(self, "search", text, options)
+  return report_lists.search(context, text, options.start, options)
 end
 
 --- The same, page after page: `for report in client.reports:each "revenue" do … end`
 ---@param text string
 ---@param options table|nil order_by, ascending, namespace, and the per-call options
 ---@return fun(): zuora.Report|nil iterator raises an error value when a page cannot be had
-function Reports:each(text, options)
-  local where = "client.reports:each"
-  local parts = record.parts(self, Reports, where)
-  check.value(where, "text", text, "text")
-  options = check.options(where, options, options_of.each)
-  return each(parts, text, options)
-end
+function Reports:each(text, options) return report_lists.each(enter(self, "each", text, options)) end
 
 --- The one report of exactly that name. GET /reports/search, all pages of it
 ---@param name string
@@ -192,13 +155,19 @@ end
 ---@return zuora.Report|nil report
 ---@return zuora.Error|nil err kind `not_found` when there is none of that name, `ambiguous` when there are several
 --- (err.reports)
-function Reports:find(name, options)
-  local where = "client.reports:find"
-  local parts = record.parts(self, Reports, where)
-  check.value(where, "name", name, "text")
-  options = check.options(where, options, options_of.find)
-  return find(parts, name, options)
+function Reports:find(name, options) return report_lists.find(enter(self, "find", name, options)) end
+
+local function id_of(context, report, options)
+  if report:find(REPORT_ID) then return report end
+  local found, err = report_lists.find(context, report, options)
+  return found and found.id, err
 end
+
+--- The id of a report by its name, as find has it; an id (32 hexadecimal digits) is itself, and nothing is asked.
+---@param report string
+---@param options table|nil namespace, and the per-call options
+---@return string|nil report_id, zuora.Error|nil err
+function Reports:id_of(report, options) return id_of(enter(self, "id_of", report, options)) end
 
 --- Runs a report, waits for the run, and downloads its result. POST /reports/{id}/reportrun, and what the wait and the
 --- download need
@@ -208,31 +177,20 @@ end
 --- (of a name). timeout is the whole wait, request_timeout one request, total_timeout over everything
 ---@return { path: string, bytes: integer, records: integer }|nil written, zuora.Error|nil err
 function Reports:fetch(report, path, options)
-  local where = "client.reports:fetch"
-  local parts = record.parts(self, Reports, where)
-  check.value(where, "report", report, "text")
-  check.value(where, "path", path, "line")
-  options = check.options(where, options, options_of.fetch)
-  check.value(where, "filters", options.filters, "json")
-  local request, waiting = fetch.options(parts.caller, options)
-  local report_id = report:match(REPORT_ID)
-  if not report_id then
-    local found, err = find(parts, report, request)
-    if not found then return nil, err end
-    report_id = found.id
-  end
-  return reportruns.fetch(parts.report.reportruns, report_id, path, request, waiting)
+  local context
+  context, report, path, options = enter(self, "fetch", report, path, options)
+  return reportruns.fetch(context.reportruns, path, options, function(request_options)
+    return id_of(context, report, request_options)
+  end)
 end
 
 --- The reports in this user's "My Reports". GET /reports (older hosts)
 ---@param options table|nil per-call options
 ---@return zuora.Report[]|nil reports, zuora.Error|nil err
 function Reports:mine(options)
-  local parts
-  parts, options = enter(self, "mine", options)
-  return parts.caller:reporting(operations.mine, {}, options, function(response)
-    return report_list(parts, type(response) == "table" and response.reports or response)
-  end)
+  local context
+  context, options = enter(self, "mine", options)
+  return report_lists.page(context, operations.mine, {}, options)
 end
 
 --- A report, its definition included. GET /reports/report/{id} (older hosts)
@@ -240,10 +198,7 @@ end
 ---@param options table|nil per-call options
 ---@return zuora.Report|nil report, zuora.Error|nil err
 function Reports:get(report_id, options)
-  local parts, where
-  parts, options, where = enter(self, "get", options)
-  check.value(where, "report_id", report_id, "id")
-  return one_report(parts, operations.get, { id = report_id }, options, report_id)
+  return call_by_id(operations.get, read_report, enter(self, "get", report_id, options))
 end
 
 --- What there is to know of a report besides. GET /reports/{id}/report-details (older hosts)
@@ -251,13 +206,7 @@ end
 ---@param options table|nil per-call options
 ---@return table|nil details as Zuora sent them, zuora.Error|nil err
 function Reports:details(report_id, options)
-  local parts, where
-  parts, options, where = enter(self, "details", options)
-  check.value(where, "report_id", report_id, "id")
-  return parts.caller:reporting(operations.details, { id = report_id }, options, function(response)
-    if type(response) ~= "table" then return nil, "the answer has no details of a report" end
-    return response
-  end)
+  return call_by_id(operations.details, read_table, enter(self, "details", report_id, options))
 end
 
 --- The reports with a label (a folder). GET /reports/reportlabels/{label_id}/report-details (older hosts)
@@ -267,52 +216,27 @@ end
 ---@return zuora.Report[]|nil reports
 ---@return integer|zuora.Error|nil total how many there are in all, where Zuora says so; or the error
 function Reports:labelled(label_id, options)
-  local parts, where
-  parts, options, where = enter(self, "labelled", options)
-  check.value(where, "label_id", label_id, "id")
-  local paging
+  local context, paging
+  context, label_id, options = enter(self, "labelled", label_id, options)
   if options.page or options.page_size then
     paging = ('{"pageNo":%d,"pageSize":%d}'):format(options.page or 0, options.page_size or 20)
   end
-  local parameters = { labelId = label_id, paging = paging, orderBy = order_text(options) }
-  local total
-  local list, err = parts.caller:reporting(operations.labelled, parameters, options, function(response)
-    if type(response) ~= "table" then return nil, "the answer has no list of reports" end
-    total = pages.total(response.totalCount)
-    return report_list(parts, response.elements or response)
-  end)
-  if not list then return nil, err end
-  return list, total
-end
-
-local function label_list(parts, operation, parameters, options)
-  return parts.caller:reporting(operation, parameters, options, function(response)
-    local is_list = type(response) == "table" and (#response > 0 or next(response) == nil)
-    for _, label in ipairs(is_list and response or {}) do is_list = is_list and type(label) == "table" end
-    if not is_list then return nil, "the answer has no list of labels" end
-    return response
-  end)
+  return report_lists.page(context, operations.labelled,
+    { labelId = label_id, paging = paging, orderBy = report_lists.order(options) }, options)
 end
 
 --- All labels (folders). GET /reportlabels (older hosts)
 ---@param options table|nil per-call options
 ---@return table[]|nil labels as Zuora sent them: id, name …
 ---@return zuora.Error|nil err
-function Reports:labels(options)
-  local parts
-  parts, options = enter(self, "labels", options)
-  return label_list(parts, operations.labels, {}, options)
-end
+function Reports:labels(options) return call_for_all(operations.labels, read_labels, enter(self, "labels", options)) end
 
 --- The labels of a report. GET /reports/{id}/reportlabels (older hosts)
 ---@param report_id string
 ---@param options table|nil per-call options
 ---@return table[]|nil labels, zuora.Error|nil err
 function Reports:labels_of(report_id, options)
-  local parts, where
-  parts, options, where = enter(self, "labels_of", options)
-  check.value(where, "report_id", report_id, "id")
-  return label_list(parts, operations.labels_of, { id = report_id }, options)
+  return call_by_id(operations.labels_of, read_labels, enter(self, "labels_of", report_id, options))
 end
 
 --- Gives a report more labels. POST /reports/{id}/reportlabels (older hosts)
@@ -321,11 +245,7 @@ end
 ---@param options table|nil per-call options
 ---@return true|nil done, string|zuora.Error|nil message
 function Reports:attach(report_id, label_ids, options)
-  local parts, where
-  parts, options, where = enter(self, "attach", options)
-  check.value(where, "report_id", report_id, "id")
-  check_ids(where, "label_ids", label_ids)
-  return parts.caller:done(operations.attach, { id = report_id, body = label_ids }, options)
+  return change_labels(operations.attach, enter(self, "attach", report_id, label_ids, options))
 end
 
 --- Takes labels from a report. DELETE /reports/{id}/reportlabels (older hosts)
@@ -334,11 +254,7 @@ end
 ---@param options table|nil per-call options
 ---@return true|nil done, string|zuora.Error|nil message
 function Reports:detach(report_id, label_ids, options)
-  local parts, where
-  parts, options, where = enter(self, "detach", options)
-  check.value(where, "report_id", report_id, "id")
-  check_ids(where, "label_ids", label_ids)
-  return parts.caller:done(operations.detach, { id = report_id, body = label_ids }, options)
+  return change_labels(operations.detach, enter(self, "detach", report_id, label_ids, options))
 end
 
 --- Creates a report, best from the definition of one that is like it. POST /reports (older hosts)
@@ -346,13 +262,9 @@ end
 ---@param options table|nil per-call options
 ---@return zuora.Report|nil report, zuora.Error|nil err
 function Reports:create(report, options)
-  local parts, where
-  parts, options, where = enter(self, "create", options)
-  local sent = check_definition(where, report)
-  for _, name in ipairs { "name", "dsName", "datasource", "definition" } do
-    if sent[name] == nil then check.fail(where, "report." .. name, "missing") end
-  end
-  return one_report(parts, operations.create, { body = sent }, options)
+  local context
+  context, report, options = enter(self, "create", report, options)
+  return call(context, operations.create, { body = record.replace({}, report) }, options, read_report)
 end
 
 --- Saves a report. POST /reports/{id} (older hosts)
@@ -361,36 +273,24 @@ end
 ---@param options table|nil per-call options
 ---@return zuora.Report|nil report, zuora.Error|nil err
 function Reports:save(report_id, report, options)
-  local parts, where
-  parts, options, where = enter(self, "save", options)
-  check.value(where, "report_id", report_id, "id")
-  local saved, err = save(parts, report_id, check_definition(where, report), options)
+  local context
+  context, report_id, report, options = enter(self, "save", report_id, report, options)
+  local saved, err = save(context, report_id, report, options)
   if not saved then return nil, err end
-  return report_new(parts, saved)
+  return setmetatable(saved, context.record)
 end
 
 --- Copies a report. POST /reports/copy (older hosts)
 ---@param report_id string
 ---@param options { name: string|nil, label_ids: string[]|nil }|nil and the per-call options
 ---@return zuora.Report|nil copy, zuora.Error|nil err
-function Reports:copy(report_id, options)
-  local parts, where
-  parts, options, where = enter(self, "copy", options)
-  check.value(where, "report_id", report_id, "id")
-  local labels = options.label_ids and table.concat(check_ids(where, "label_ids", options.label_ids), ",")
-  return one_report(parts, operations.copy, { from = report_id, name = options.name, labelIds = labels }, options)
-end
+function Reports:copy(report_id, options) return copy(enter(self, "copy", report_id, options)) end
 
 --- Deletes a report. DELETE /reports/{id} (older hosts)
 ---@param report_id string
 ---@param options table|nil per-call options
 ---@return true|nil done, string|zuora.Error|nil message
-function Reports:delete(report_id, options)
-  local parts, where
-  parts, options, where = enter(self, "delete", options)
-  check.value(where, "report_id", report_id, "id")
-  return parts.caller:done(operations.delete, { id = report_id }, options)
-end
+function Reports:delete(report_id, options) return delete(enter(self, "delete", report_id, options)) end
 
 --- Gives reports another owner; the user must be an administrator of Reporting.
 -- POST /reports/transfer-ownership (REST hosts)
@@ -398,12 +298,9 @@ end
 --- the user; and the per-call options
 ---@return true|nil done, string|zuora.Error|nil message
 function Reports:transfer(options)
-  local parts, where
-  parts, options, where = enter(self, "transfer", options)
-  if (options.ids == nil) == (options.names == nil) then check.fail(where, "ids", "either ids or names expected") end
-  if options.ids then check_ids(where, "ids", options.ids) end
-  for _, name in ipairs(options.names or {}) do check.value(where, "names", name, "string") end
-  return parts.caller:done(operations.transfer,
+  local context
+  context, options = enter(self, "transfer", options)
+  return context.caller:done(operations.transfer,
     { reportIds = options.ids, reportNames = options.names, newOwnerUserId = options.to }, options)
 end
 
@@ -411,24 +308,17 @@ end
 ---@param options table|nil per-call options
 ---@return { emailDomains: string[] }|nil settings, zuora.Error|nil err
 function Reports:settings(options)
-  local parts
-  parts, options = enter(self, "settings", options)
-  return parts.caller:reporting(operations.settings, {}, options, function(response)
-    if type(response) ~= "table" then return nil, "the answer has no settings" end
-    return response
-  end)
+  return call_for_all(operations.settings, read_table, enter(self, "settings", options))
 end
 
 --- Says to which mail domains results may be sent; takes the place of what was set. POST /settings (older hosts)
 ---@param options { emailDomains: string[] } {}: to any; and the per-call options
 ---@return true|nil done, string|zuora.Error|nil message
 function Reports:set_settings(options)
-  local parts, where
-  parts, options, where = enter(self, "set_settings", options)
-  if next(options.emailDomains) then check.value(where, "emailDomains", options.emailDomains, "list") end
-  for _, domain in ipairs(options.emailDomains) do check.value(where, "emailDomains", domain, "text") end
+  local context
+  context, options = enter(self, "set_settings", options)
   local domains = next(options.emailDomains) and core.encode(options.emailDomains) or "[]"
-  return parts.caller:done(operations.set_settings, { body = '{"emailDomains":' .. domains .. "}" }, options)
+  return context.caller:done(operations.set_settings, { body = '{"emailDomains":' .. domains .. "}" }, options)
 end
 
 -- --- the record --------------------------------------------------------------------------------------
@@ -436,36 +326,28 @@ end
 --- Starts a run of this report; see client.reportruns:start.
 ---@param options { view: "Detail"|"Summary", filters: table|nil }
 ---@return zuora.ReportRun|nil run, zuora.Error|nil err
-function Report:start(options)
-  local parts = record.parts(self, Report, "report:start")
-  return parts.reportruns:start(self.id, options)
-end
+function Report:start(options) return enter_report(self, "start").reportruns:start(self.id, options) end
 
 --- The last completed run of this report by this user; see client.reportruns:last.
 ---@param options table|nil per-call options
 ---@return zuora.ReportRun|nil run, zuora.Error|nil err
-function Report:last(options)
-  local parts = record.parts(self, Report, "report:last")
-  return parts.reportruns:last(self.id, options)
-end
+function Report:last(options) return enter_report(self, "last").reportruns:last(self.id, options) end
 
 --- What there is to know of it besides; see client.reports:details.
 ---@param options table|nil per-call options
 ---@return table|nil details, zuora.Error|nil err
 function Report:details(options)
-  return record.parts(self, Report, "report:details").reports:details(self.id, options)
+  return call_by_id(operations.details, read_table, enter_report(self, "details", options))
 end
 
 --- Saves the report as this record is now, and takes over what Zuora says of it; see client.reports:save.
 ---@param options table|nil per-call options
 ---@return zuora.Report|nil self, zuora.Error|nil err
 function Report:save(options)
-  local where = "report:save"
-  local parts = record.parts(self, Report, where)
-  check.value(where, "id", self.id, "id")
-  options = check.options(where, options, call.keyed_options)
-  parts.caller:check_offered(where, operations.save)
-  local saved, err = save(parts, self.id, check_definition(where, self), options)
+  local context, report_id
+  context, report_id, options = enter_report(self, "save", options)
+  check.value("report:save", "report", self, "json_table")
+  local saved, err = save(context, report_id, self, options)
   if not saved then return nil, err end
   return record.replace(self, saved)
 end
@@ -473,22 +355,18 @@ end
 --- Copies it; see client.reports:copy.
 ---@param options { name: string|nil, label_ids: string[]|nil }|nil and the per-call options
 ---@return zuora.Report|nil copy, zuora.Error|nil err
-function Report:copy(options)
-  return record.parts(self, Report, "report:copy").reports:copy(self.id, options)
-end
+function Report:copy(options) return copy(enter_report(self, "copy", options)) end
 
 --- Deletes it; see client.reports:delete.
 ---@param options table|nil per-call options
 ---@return true|nil done, string|zuora.Error|nil message
-function Report:delete(options)
-  return record.parts(self, Report, "report:delete").reports:delete(self.id, options)
-end
+function Report:delete(options) return delete(enter_report(self, "delete", options)) end
 
 --- Its labels; see client.reports:labels_of.
 ---@param options table|nil per-call options
 ---@return table[]|nil labels, zuora.Error|nil err
 function Report:labels(options)
-  return record.parts(self, Report, "report:labels").reports:labels_of(self.id, options)
+  return call_by_id(operations.labels_of, read_labels, enter_report(self, "labels", options))
 end
 
 --- Gives it more labels; see client.reports:attach.
@@ -496,7 +374,7 @@ end
 ---@param options table|nil per-call options
 ---@return true|nil done, string|zuora.Error|nil message
 function Report:attach(label_ids, options)
-  return record.parts(self, Report, "report:attach").reports:attach(self.id, label_ids, options)
+  return change_labels(operations.attach, enter_report(self, "attach", label_ids, options))
 end
 
 --- Takes labels from it; see client.reports:detach.
@@ -504,16 +382,17 @@ end
 ---@param options table|nil per-call options
 ---@return true|nil done, string|zuora.Error|nil message
 function Report:detach(label_ids, options)
-  return record.parts(self, Report, "report:detach").reports:detach(self.id, label_ids, options)
+  return change_labels(operations.detach, enter_report(self, "detach", label_ids, options))
 end
 
 ---@param caller table
 ---@param runs zuora.ReportRuns
 ---@return zuora.Reports
 function reports.new(caller, runs)
-  local report = record.kind("zuora.Report", Report, { caller = caller, reportruns = runs })
-  report.reports = setmetatable({}, record.kind("zuora.Reports", Reports, { caller = caller, report = report }))
-  return report.reports
+  local report = record.metatable("zuora.Report", Report, { caller = caller, reportruns = runs })
+  report.record = report
+  return setmetatable({}, record.metatable("zuora.Reports", Reports,
+    { caller = caller, reportruns = runs, record = report }))
 end
 
 return reports

@@ -4,14 +4,15 @@ local ascii = require "zuora.support.ascii"
 local call = require "zuora.caller"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
+local entrance = require "zuora.resources.entrance"
 
 local raw = {}
 
 local WHERE = "client:request"
 
-local OPTIONS = check.rules(call.keyed_options, { method = "GET|POST|PUT|PATCH|DELETE|HEAD", path = "text!",
-  query = "table", body = "any", base = "rest|reporting|aqua|files|queries|describe", headers = "table",
-  content_type = "line", accept = "line", safe = "boolean" })
+local enter = entrance.options(WHERE, { fields = "call", options = check.rules(call.keyed_options, {
+  method = "GET|POST|PUT|PATCH|DELETE|HEAD", path = "text!", query = "table", body = "any", headers = "table",
+  base = "rest|reporting|aqua|files|queries|describe", content_type = "line", accept = "line", safe = "boolean" }) })
 
 -- Methods that change nothing when they come twice; and those for which Zuora takes idempotency keys.
 local SAFE = { GET = true, HEAD = true, DELETE = true }
@@ -67,7 +68,7 @@ local function query_text(query)
     local value = query[name]
     if type(value) ~= "table" then value = { value } end
     check.value(WHERE, "query." .. name, value, "list")
-    for _, one in ipairs(value) do add_pair(pairs_of, name, one) end
+    for _, item in ipairs(value) do add_pair(pairs_of, name, item) end
   end
   return table.concat(pairs_of, "&")
 end
@@ -81,8 +82,7 @@ end
 ---@param caller table
 ---@param options table see client:request
 function raw.request(caller, options)
-  check.value(WHERE, "call", options, "table")
-  options = check.options(WHERE, options, OPTIONS)
+  options = enter(options)
   check_path(options.path)
   check_headers(options.headers)
   local method = options.method or "GET"

@@ -14,12 +14,12 @@ local QUERY_LIMIT, NAME_LIMIT, URL_LIMIT, OFFSET_LIMIT = 50, 32, 5000, 3600
 -- The fields of a submit are what the operation says; those that must be of a certain form say so here.
 local FORMS = { encrypted = "none|pgp", sourceData = "LIVE", partner = "segment", project = "segment", name = "text",
   notifyUrl = "text", warehouseSize = "text" }
-local KINDS = { text = "string_or_empty", boolean = "boolean", integer = "integer", table = "table", any = "any" }
+local TYPES = { text = "string_or_empty", boolean = "boolean", integer = "integer", table = "table", any = "any" }
 
 --- The fields of a job, for check.options.
 submit.fields = {}
 for _, parameter in ipairs(core.operations.jobs.submit.parameters) do
-  submit.fields[parameter.name] = FORMS[parameter.name] or KINDS[parameter.type]
+  submit.fields[parameter.name] = FORMS[parameter.name] or TYPES[parameter.type]
 end
 
 local QUERY_FIELDS = { name = "text", query = "string!", type = "zoql|zoqlexport", apiVersion = "any",
@@ -28,16 +28,16 @@ local DELETED_FIELDS = { column = "text!", format = "Numeric|Boolean!", forceExp
 
 local function fail(argument, problem) check.fail(WHERE, argument, problem) end
 
-local function check_value(argument, value, kind) check.value(WHERE, argument, value, kind) end
+local function check_value(argument, value, type_name) check.value(WHERE, argument, value, type_name) end
 
 -- A table with a closed set of fields, somewhere inside the arguments.
 local function check_table(argument, value, rules)
   check_value(argument, value, "table")
-  for name, part in pairs(value) do
+  for name, field in pairs(value) do
     local rule = rules[name]
-    local place = argument .. "." .. tostring(name)
-    if not rule then fail(place, "unknown field") end
-    check_value(place, part, (rule:gsub("!", "")))
+    local path = argument .. "." .. tostring(name)
+    if not rule then fail(path, "unknown field") end
+    check_value(path, field, (rule:gsub("!", "")))
   end
   for name, rule in pairs(rules) do
     if rule:find("!", 1, true) and value[name] == nil then fail(argument .. "." .. name, "missing") end
@@ -83,12 +83,10 @@ local function query_of(argument, given, stateful)
   if query.apiVersion ~= nil then check_value(argument .. ".apiVersion", query.apiVersion, "text") end
   local currencies = query.convertToCurrencies
   if type(currencies) == "table" then
-    check_value(argument .. ".convertToCurrencies", currencies, "list")
-    for _, currency in ipairs(currencies) do check_value(argument .. ".convertToCurrencies", currency, "text") end
+    check_value(argument .. ".convertToCurrencies", currencies, "text*")
     query.convertToCurrencies = table.concat(currencies, ",")
-  end
-  if currencies ~= nil then
-    check_value(argument .. ".convertToCurrencies", query.convertToCurrencies, "text")
+  elseif currencies ~= nil then
+    check_value(argument .. ".convertToCurrencies", currencies, "text")
   end
   if query.deleted then
     check_table(argument .. ".deleted", query.deleted, DELETED_FIELDS)
@@ -99,14 +97,14 @@ local function query_of(argument, given, stateful)
   return query
 end
 
--- `{ Account = "select …" }`, a list of texts, or a list of tables: as a list of texts and tables, and the
--- names of their places.
+-- `{ Account = "select …" }`, a list of texts, or a list of tables: as a list of texts and tables, and what
+-- each is called in messages.
 local function listed(queries)
   if #queries > 0 or next(queries) == nil then
     check_value("queries", queries, "list")
     return queries, {}
   end
-  local names, list, places = {}, {}, {}
+  local names, list, paths = {}, {}, {}
   for name in pairs(queries) do
     check_value("queries", name, "text")
     names[#names + 1] = name
@@ -123,9 +121,9 @@ local function listed(queries)
     elseif type(given) == "string" then
       given = { name = name, query = given }
     end
-    list[i], places[i] = given, "queries." .. name
+    list[i], paths[i] = given, "queries." .. name
   end
-  return list, places
+  return list, paths
 end
 
 -- A text alone is named after its object, the second of that name with a number.
@@ -152,12 +150,12 @@ end
 
 local function queries_of(queries, stateful)
   check_value("queries", queries, "table")
-  local list, places = listed(queries)
+  local list, paths = listed(queries)
   list = name_texts(list)
   if #list > QUERY_LIMIT then fail("queries", ("at most %d expected, got %d"):format(QUERY_LIMIT, #list)) end
   local sent, names = {}, {}
   for i, given in ipairs(list) do
-    local argument = places[i] or ("queries[%d]"):format(i)
+    local argument = paths[i] or ("queries[%d]"):format(i)
     sent[i] = query_of(argument, given, stateful)
     local name = sent[i].name
     if name and names[name] then fail(argument .. ".name", ("is that of queries[%d], too"):format(names[name])) end

@@ -107,7 +107,8 @@ end
 --- Starts a simulator as a process of its own.
 ---@param settings table|nil what differs from the built-in tenant: client_id, client_secret, username,
 --- password, token_life (s), looks or seconds (how long each status lasts), objects, reports, report_labels,
---- answers, concurrent_jobs, segment_rows, partners, link_life (s), requests_per_minute, concurrent_requests;
+--- answers, concurrent_jobs, segment_rows, partners, link_life (s), requests_per_minute, concurrent_requests,
+--- query_rows, file_bytes, turn_columns, ignore_keys (see engine/tenant.lua);
 --- and port (0: any), tls (true, or { key =, certificate = }),
 --- lua (the interpreter)
 ---@return zuora.Simulator sim raises when it cannot be started
@@ -228,6 +229,11 @@ function Simulator:forward(seconds) self:admin("POST", "clock", { forward = seco
 ---@param object string
 ---@param rows table[]
 function Simulator:update(object, rows) self:admin("POST", "update", { object = object, rows = rows }) end
+
+--- Deletes rows of an object, by their first column. Jobs that ask for deleted rows find them for 30 days.
+---@param object string
+---@param ids string[]
+function Simulator:delete(object, ids) self:admin("POST", "delete", { object = object, ids = ids }) end
 
 -- --- the end -----------------------------------------------------------------------------------------
 

@@ -40,37 +40,36 @@ local function is_finite(value)
   return value == value and value ~= math.huge and value ~= -math.huge
 end
 
--- What each kind of option must be: a test, and the words for it. Text is UTF-8, as JSON must be, unless the
--- kind takes any `bytes`.
-local kinds = {}
+-- What each type of option must be: a test, and the words for it. Text is UTF-8, as JSON must be, unless the
+-- type takes any `bytes`.
+local types = {}
 
-kinds.string = { function(v) return type(v) == "string" and v ~= "" end, "non-empty string" }
-kinds.string_or_empty = { function(v) return type(v) == "string" end, "string" }
-kinds.text = { function(v) return type(v) == "string" and v ~= "" and not v:find("[\0-\31\127]") end,
+types.string = { function(v) return type(v) == "string" and v ~= "" end, "non-empty string" }
+types.string_or_empty = { function(v) return type(v) == "string" end, "string" }
+types.text = { function(v) return type(v) == "string" and v ~= "" and not v:find("[\0-\31\127]") end,
   "non-empty string without control characters" }
 -- For what is not sent as text: paths, secrets, headers.
-kinds.line = { kinds.text[1], kinds.text[2], bytes = true }
-kinds.boolean = { function(v) return type(v) == "boolean" end, "boolean" }
-kinds.table = { function(v) return type(v) == "table" end, "table" }
-kinds["function"] = { function(v)
+types.line = { types.text[1], types.text[2], bytes = true }
+types.boolean = { function(v) return type(v) == "boolean" end, "boolean" }
+types.table = { function(v) return type(v) == "table" end, "table" }
+types["function"] = { function(v)
   if type(v) == "function" then return true end
   local meta = type(v) == "table" and getmetatable(v)
   return type(meta) == "table" and meta.__call ~= nil
 end, "function" }
-kinds.seconds = { function(v) return type(v) == "number" and v > 0 and is_finite(v) end,
+types.seconds = { function(v) return type(v) == "number" and v > 0 and is_finite(v) end,
   "number of seconds above 0" }
 -- A limit may be infinite, and may be 0: look once, and do not wait.
-kinds.limit = { function(v) return type(v) == "number" and v >= 0 end, "number of seconds, 0 or more" }
-kinds.delay = { function(v) return type(v) == "number" and v >= 0 and is_finite(v) end,
+types.limit = { function(v) return type(v) == "number" and v >= 0 end, "number of seconds, 0 or more" }
+types.delay = { function(v) return type(v) == "number" and v >= 0 and is_finite(v) end,
   "finite number of seconds, 0 or more" }
-kinds.fraction = { function(v) return type(v) == "number" and v >= 0 and v <= 1 end, "number from 0 to 1" }
-kinds.factor = { function(v) return type(v) == "number" and v >= 1 and is_finite(v) end, "number, 1 or more" }
-kinds.count = { function(v) return math.type(v) == "integer" and v >= 0 end, "integer, 0 or more" }
-kinds.positive = { function(v) return math.type(v) == "integer" and v >= 1 end, "integer, 1 or more" }
-kinds.integer = { function(v) return math.type(v) == "integer" end, "integer" }
-kinds.any = { function() return true end, "value", bytes = true }
-kinds.id = { function(v) return type(v) == "string" and #v <= 255 and v:match("^[%w_-]+$") ~= nil end,
-  "id of letters, digits, - and _" }
+types.fraction = { function(v) return type(v) == "number" and v >= 0 and v <= 1 end, "number from 0 to 1" }
+types.factor = { function(v) return type(v) == "number" and v >= 1 and is_finite(v) end, "number, 1 or more" }
+types.count = { function(v) return math.type(v) == "integer" and v >= 0 end, "integer, 0 or more" }
+types.positive = { function(v) return math.type(v) == "integer" and v >= 1 end, "integer, 1 or more" }
+types.integer = { function(v) return math.type(v) == "integer" end, "integer" }
+types.any = { function() return true end, "value", bytes = true }
+types.id = { core.is_id, "id of letters, digits, - and _", bytes = true }
 -- A list has no holes, and nothing else.
 local function is_list(v)
   if type(v) ~= "table" then return false end
@@ -79,22 +78,24 @@ local function is_list(v)
   return count == size
 end
 
-kinds.array = { is_list, "list (1, 2, 3 … without holes)" }
-kinds.list = { function(v) return is_list(v) and #v > 0 end, "list (1, 2, 3 … without holes) of at least one" }
-kinds.json = { function(v)
+types.array = { is_list, "list (1, 2, 3 … without holes)" }
+types.list = { function(v) return is_list(v) and #v > 0 end, "list (1, 2, 3 … without holes) of at least one" }
+types.json = { function(v)
   local ok, text = pcall(core.encode, { v })
   if not ok and text:find "^not enough memory" then error(text, 0) end -- which says nothing about the value
   return ok and utf8.len(text) ~= nil
 end, "value that JSON can hold (its text UTF-8)" }
-kinds.segment = { function(v) return kinds.text[1](v) and v ~= "." and v ~= ".." end,
+types.json_table = { function(v) return type(v) == "table" and types.json[1](v) end,
+  "table that JSON can hold (its text UTF-8)" }
+types.segment = { function(v) return types.text[1](v) and v ~= "." and v ~= ".." end,
   "non-empty string without control characters, not '.' or '..'," }
 
 -- Zuora's own rule for Zuora-Track-Id.
-kinds.track_id = { function(v)
+types.track_id = { function(v)
   return type(v) == "string" and #v <= 64 and v:match("^[\33-\126][\32-\126]*$") ~= nil and v:sub(-1) ~= " "
     and not v:find("[:;\"']")
 end, "1 to 64 printable ASCII characters without : ; \" ' and no blank at either end" }
-kinds.idempotency_key = { function(v)
+types.idempotency_key = { function(v)
   return type(v) == "string" and #v >= 1 and #v <= 255 and v:match("^[\33-\126]+$") ~= nil
 end, "1 to 255 printable ASCII characters without blanks" }
 
@@ -102,7 +103,7 @@ local HEX4 = ("%x"):rep(4)
 local UUID = "^(" .. HEX4 .. HEX4 .. ")%-?(" .. HEX4 .. ")%-?(" .. HEX4 .. ")%-?(" .. HEX4 .. ")%-?("
   .. HEX4:rep(3) .. ")$"
 
-kinds.entity_id = { function(v) return type(v) == "string" and v:match(UUID) ~= nil end,
+types.entity_id = { function(v) return type(v) == "string" and v:match(UUID) ~= nil end,
   "UUID, with or without hyphens," }
 
 --- The entity id as the header wants it: 8-4-4-4-12.
@@ -112,56 +113,79 @@ function check.hyphenated(id)
   return (id:gsub(UUID, "%1-%2-%3-%4-%5"))
 end
 
-local function test(where, argument, value, kind, secret)
-  local rule = kinds[kind]
+local function test(where, argument, value, type_name, secret)
+  local known = types[type_name]
   local wanted
-  if rule then
-    local fits = rule[1](value)
-    if fits and (rule.bytes or type(value) ~= "string" or utf8.len(value)) then return end
-    wanted = fits and "UTF-8" or rule[2]
+  if known then
+    local fits = known[1](value)
+    if fits and (known.bytes or type(value) ~= "string" or utf8.len(value)) then return end
+    wanted = fits and "UTF-8" or known[2]
+  elseif type_name:sub(-1) == "*" then -- a list
+    test(where, argument, value, "list", secret)
+    for _, item in ipairs(value) do test(where, argument, item, type_name:sub(1, -2), secret) end
+    return
   else -- a choice
-    for choice in kind:gmatch("[^|]+") do
+    for choice in type_name:gmatch("[^|]+") do
       if value == choice then return end
     end
-    wanted = "one of " .. kind:gsub("|", ", ")
+    wanted = "one of " .. type_name:gsub("|", ", ")
   end
   check.fail(where, argument, ("%s expected, got %s"):format(wanted, secret and type(value) or shown(value)))
 end
 
 --- Does the value fit? For what comes from outside.
 ---@param value any
----@param kind string
+---@param type_name string
 ---@return boolean
-function check.is(value, kind)
-  return kinds[kind][1](value)
+function check.is(value, type_name)
+  return types[type_name][1](value)
 end
 
---- One argument. `kind` is a name from the table above, or a choice: "Detail|Summary".
+--- One argument. `type_name` is a name from the table above, or a choice: "Detail|Summary"; "id*" is a list of ids,
+--- of at least one.
 ---@param where string the user's function, for the message
 ---@param argument string
 ---@param value any
----@param kind string
-function check.value(where, argument, value, kind)
-  test(where, argument, value, kind)
+---@param type_name string
+function check.value(where, argument, value, type_name)
+  test(where, argument, value, type_name)
   return value
 end
 
---- A table of options: every key must be in `rules`, a table of name = kind; "!" at the end of a kind:
+-- What a table of rules says, read once: { [name] = { type, secret } }, and the names of what must be there.
+local compiled = setmetatable({}, { __mode = "k" })
+
+local function compile(rules)
+  local read = { options = {}, required = {} }
+  for name, rule in pairs(rules) do
+    read.options[name] = { (rule:gsub("[!#]", "")), rule:find("#", 1, true) ~= nil }
+    if rule:find("!", 1, true) then read.required[#read.required + 1] = name end
+  end
+  table.sort(read.required)
+  compiled[rules] = read
+  return read
+end
+
+--- A table of options: every key must be in `rules`, a table of name = type; "!" at the end of a type:
 -- required, "#": never shown in a message. Nil counts as an empty table.
 ---@param where string
 ---@param options table|nil
 ---@param rules table<string, string>
 ---@return table options
 function check.options(where, options, rules)
-  if options == nil then options = {} end
+  local read = compiled[rules] or compile(rules)
+  if options == nil then
+    options = {}
+    if not read.required[1] then return options end
+  end
   if type(options) ~= "table" then check.fail(where, "options", "table expected, got " .. type(options)) end
   for name, value in pairs(options) do
-    local rule = rules[name]
+    local rule = read.options[name]
     if not rule then check.fail(where, shown(name):gsub('^"(.*)"$', "%1"), "unknown option") end
-    test(where, name, value, rule:gsub("[!#]", ""), rule:find("#", 1, true))
+    test(where, name, value, rule[1], rule[2])
   end
-  for name, rule in pairs(rules) do
-    if rule:find("!", 1, true) and options[name] == nil then check.fail(where, name, "missing") end
+  for _, name in ipairs(read.required) do
+    if options[name] == nil then check.fail(where, name, "missing") end
   end
   return options
 end
@@ -172,7 +196,7 @@ end
 function check.rules(...)
   local all = {}
   for i = 1, select("#", ...) do
-    for name, kind in pairs((select(i, ...))) do all[name] = kind end
+    for name, rule in pairs((select(i, ...))) do all[name] = rule end
   end
   return all
 end

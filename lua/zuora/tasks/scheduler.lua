@@ -1,38 +1,44 @@
---- Coroutines over a core session: many tasks, one thread.
+--- Coroutines over a core session: many tasks, one thread. All of a task's state is kept here; groups, latches and
+--- joins stand on it.
 --
--- There is one place where anything waits: `await` (for a request), `sleep` and `Latch:wait` end in
--- `park`. Inside a task that gives the other tasks their turn; outside it drives the session, and the
--- tasks with it, until what it waits for is there. In a coroutine of the user's own within a task it
--- drives the session alone: no task's code runs under another one's feet.
+-- Whatever waits (for a request, a time, a latch, a group or a task) does it in `park`. Inside a task that gives the
+-- other tasks their turn; outside it drives the session, and the tasks with it, until what it waits for is there. In a
+-- coroutine of the user's own within a task it drives the session alone: no task's code runs under another one's feet.
 
-local line = require "zuora.tasks.line"
-local tasks = require "zuora.tasks.task"
+local Task = require "zuora.tasks.task"
+local check = require "zuora.support.check"
+local error_value = require "zuora.error"
+local groups = require "zuora.tasks.group"
+local latch = require "zuora.tasks.latch"
+local queue = require "zuora.tasks.queue"
 local timers = require "zuora.tasks.timers"
 
 -- Seconds a blocking wait may stay inside libcurl: Lua answers Ctrl-C only outside.
 local SLICE = 0.2
 
-local Scheduler = {}
+local NOTHING = { n = 0 }
+
+local Scheduler = { run = groups.run, map = groups.map, latch = latch.new }
 Scheduler.__index = Scheduler
 
 -- --- waiting ------------------------------------------------------------------------------------------
 
--- In this file, and in those of tasks, timers and the semaphore, an error can come at any place: Ctrl-C raises one in
--- whoever drives the loop, and so does a lack of memory; who catches it goes on. So what is due is done first and
--- crossed off then, and to be woken twice is no matter; and what ends with a `<close>` variable ends with two, since
--- the error may come in the midst of the first one's end.
+-- In this folder, and in the semaphore, an error can come anywhere: Ctrl-C raises one in whoever drives the scheduler,
+-- and so does a lack of memory; who catches it goes on. So what is due is done first and crossed off then, and to be
+-- woken twice does no harm; and what ends with a `<close>` variable ends with two, since the error may come in the
+-- midst of the first one's end.
 
 function Scheduler:make_ready(task)
   self.ready:push(task)
   task.status = "ready"
 end
 
--- A task leaves where it waited: its timer, its place in a line.
+-- A task leaves where it waited: its timer, its position in a queue.
 function Scheduler:unpark(task)
-  self.timers:remove(task)
-  if task.line then
-    task.line:remove(task.number, task)
-    task.line = nil
+  if task.index or self.timers.moving then self.timers:remove(task) end
+  if task.queue then
+    task.queue:remove(task.position, task)
+    task.queue = nil
   end
 end
 
@@ -42,27 +48,25 @@ function Scheduler:wake(task)
   if task and task.status == "parked" then self:make_ready(task) end
 end
 
--- Everybody who waits in a line becomes ready. (Those who block look by themselves.)
+-- Everybody who waits in a queue becomes ready. (Those who block look by themselves.)
 ---@param waiters table|nil
 function Scheduler:wake_all(waiters)
   if not waiters then return end
-  local task, number = waiters:peek()
+  local task, position = waiters:peek()
   while task do
     self:wake(task)
-    waiters:remove(number, task)
-    task, number = waiters:peek()
+    waiters:remove(position, task)
+    task, position = waiters:peek()
   end
 end
 
 --- Counts: what came before, and what after.
----@return integer
 function Scheduler:tick()
   self.time = self.time + 1
   return self.time
 end
 
 --- Whose code is running now: a task, or what stands for all code outside of tasks.
----@return table
 function Scheduler:context() return self:active() or self.outside end
 
 --- Whose code this may be in the midst of, and since when: a call may be made in the midst of another one (in a hook
@@ -77,21 +81,23 @@ function Scheduler:lineage()
   return lineage
 end
 
-local function is_running(task)
-  local status = task and coroutine.status(task.thread)
-  return status == "running" or status == "normal"
-end
+local RUNS = { running = true, normal = true }
+
+local function is_running(task) return RUNS[coroutine.status(task.thread)] end
 
 -- The task whose code is running now: itself, or by way of a coroutine that it made.
 function Scheduler:active()
-  return is_running(self.closing) and self.closing or is_running(self.current) and self.current or nil
+  local closing, current = self.closing, self.current
+  return closing and is_running(closing) and closing or current and is_running(current) and current or nil
 end
 
--- The task that is running, unless it is where it cannot yield to the loop: in a coroutine of its own
--- making, or below a C function (a callback of string.gsub, a variable that is being closed).
+-- The task that is running, unless it is where it cannot yield to the scheduler: in a coroutine of its own
+-- making, or below a C function (a callback of string.gsub, a variable that is being closed). Second: is it the main
+-- coroutine?
 function Scheduler:in_task()
-  local task = self:active()
-  return task and task.thread == coroutine.running() and coroutine.isyieldable() and task or nil
+  local closing, current, thread, is_main = self.closing, self.current, coroutine.running()
+  local task = closing and closing.thread == thread and closing or current and current.thread == thread and current
+  return task and coroutine.isyieldable() and task or nil, is_main
 end
 
 -- Nothing is left that could wake anybody.
@@ -99,12 +105,13 @@ function Scheduler:is_stuck()
   return not self.ready:peek() and #self.timers == 0 and self.session:running() == 0
 end
 
--- Waits a little: in a task until woken, else one turn of the loop. `place.waiters` is where to be woken
--- from, `at` the time when it ends at the latest; without a place a timer or a request will do it.
-function Scheduler:park(place, at)
-  local task = self:in_task()
+-- Waits a little: in a task until woken, else one turn. `target.waiters` is where to be woken from, `at` the time
+-- when it ends at the latest; without a target a timer or a request will do it. `task`: what in_task gives here, where
+-- that is known. For a task that was cancelled this is the end.
+function Scheduler:park(target, at, task)
+  task = task or self:in_task()
   if not task then
-    if place and (self:active() or self:is_stuck()) then
+    if target and (self:active() or self:is_stuck()) then
       error("this wait could never end: " .. (self:active()
         and "no other task runs while one blocks (in a coroutine of its own, or below a C function)"
         or "all tasks wait for each other"), 0)
@@ -112,25 +119,28 @@ function Scheduler:park(place, at)
     return self:turn(at and math.max(0, math.min(SLICE, at - self.clock.now())) or SLICE)
   end
   self:unpark(task) -- a wait that was interrupted may have left it somewhere
-  if place and not task.cancelled then
-    place.waiters = place.waiters or line.new()
-    task.number = place.waiters:push(task)
-    task.line = place.waiters
+  if target and not task.cancelled then
+    target.waiters = target.waiters or queue.new()
+    task.position = target.waiters:push(task)
+    task.queue = target.waiters
   end
   if at and at < math.huge and not task.cancelled then
     task.at = at
     self.timers:add(task)
   end
-  return tasks.park(task)
+  task.status = "parked"
+  coroutine.yield()
+  task.status = "running"
 end
 
 --- Waits until the request has finished.
----@param request userdata
 ---@param on_wait function|nil called every now and then meanwhile
-function Scheduler:await(request, on_wait)
-  self.awaiting[request] = self:in_task()
+---@param task zuora.Task|nil see park
+function Scheduler:await(request, on_wait, task)
+  task = task or self:in_task()
+  self.awaiting[request] = task
   while not request:finished() do
-    self:park(nil, on_wait and self.clock.now() + SLICE)
+    self:park(nil, on_wait and self.clock.now() + SLICE, task)
     if on_wait then on_wait() end
   end
   self.awaiting[request] = nil
@@ -143,39 +153,144 @@ function Scheduler:sleep(seconds)
   repeat self:park(nil, at) until self.clock.now() >= at
 end
 
--- A latch: some wait until another opens it.
-local Latch = {}
-Latch.__index = Latch
+-- --- how a task runs, and ends -----------------------------------------------------------------------
 
----@return table latch with open() and wait()
-function Scheduler:latch()
-  return setmetatable({ loop = self, is_open = false }, Latch)
+-- What runs in a task's coroutine. The results are put down in there, where no interruption of the scheduler can
+-- lose them.
+local function body(task)
+  local f = task.f
+  task.f, task.status = nil, "running"
+  task.outcome = table.pack(f())
 end
 
-function Latch:open()
-  self.is_open = true
-  self.loop:wake_all(self.waiters)
-end
-
---- Waits until the latch is open, at most `seconds`.
----@param seconds number|nil without: as long as it takes
----@return boolean|nil opened nil: time is up; false: waiting here could never end, since a blocking call in
---- the midst of a task keeps the task that is to open the latch from running
-function Latch:wait(seconds)
-  local loop = self.loop
-  local ends_at = loop.clock.now() + (seconds or math.huge)
-  while not self.is_open do
-    if loop:active() and not loop:in_task() then return false end
-    if loop.clock.now() >= ends_at then return nil end
-    loop:park(self, ends_at)
+--- Starts a task that runs f, in a group; `is_main`: its failure is the group's.
+function Scheduler:start(f, group, is_main)
+  -- Who started it, and when: see lineage.
+  local task = setmetatable({ thread = coroutine.create(body), f = f, scheduler = self, group = group,
+    is_main = is_main, status = "ready", parent = self:context(), born = self:tick(), raised = false, problem = false,
+    cancelled = false, trace = false, results = false }, Task)
+  if group.closing then
+    task.f, task.status, task.results = nil, "cancelled", NOTHING
+    return task
   end
-  return true
+  self:make_ready(task)
+  group.tasks:put(task, true) -- from here on it is a task
+  return task
+end
+
+--- Starts a task: of the run that the caller is in, else of the scheduler itself.
+---@param f function
+---@return zuora.Task
+function Scheduler:spawn(f)
+  local task = self:active()
+  if task and task.group.closed then
+    error(task.cancelled or "the run that this task was part of has ended", 0)
+  end
+  return self:start(f, task and task.group or self.root)
+end
+
+-- What follows from the end comes first, and `results`, by which others know it, last: when Ctrl-C comes in
+-- between, the whole is done again.
+local function set_ended(self, task, status, results)
+  task.cause = nil
+  self:unpark(task)
+  self:wake_all(task.waiters)
+  task.group:ended(task, status == "failed")
+  task.status = status
+  task.results = results
+end
+
+-- A task's error. (Its fields are there from the start: memory may be short by now.)
+local function set_problem(task, problem)
+  task.problem = problem
+  task.raised = true
+end
+
+-- Closes a task's coroutine: its `<close>` variables run, and an error in one of them takes the place of the one
+-- before. What they start belongs to the task's group.
+local function close_thread(self, task)
+  local before = self.closing
+  self.closing = task
+  local closed, problem = coroutine.close(task.thread)
+  self.closing = before
+  if not closed then set_problem(task, problem) end
+end
+
+-- A task has ended, or must. Its trace is made before the stack is closed; when its error came from another task, that
+-- one's trace is first.
+local function end_task(self, task)
+  if task.outcome then return set_ended(self, task, "done", task.outcome) end
+  local trace = "stack traceback: in a variable that was closed when the task was cancelled"
+  if not task.cancelled then
+    local traced, text = pcall(debug.traceback, task.thread)
+    trace = traced and text or "stack traceback: there was not enough memory for it"
+  end
+  close_thread(self, task)
+  if task.cancelled and (not task.raised or rawequal(task.problem, task.cancelled)) then
+    return set_ended(self, task, "cancelled", NOTHING)
+  end
+  local cause = task.cause
+  if cause and rawequal(cause.problem, task.problem) then trace = cause.trace .. "\n" .. trace end
+  task.trace = task.trace or trace
+  set_ended(self, task, "failed", NOTHING)
+end
+
+local BY_ITSELF = "a task may not yield by itself: coroutine.yield was called outside a coroutine of its own "
+  .. "(to pause, call client:sleep)"
+
+-- Lets a task run until it waits again. Once too often does no harm: who waits looks whether it is over.
+local function resume(self, task)
+  local thread = task.thread
+  if task.results then return end -- it has ended meanwhile
+  if task.f and not task.group.tasks.members[task] then return end -- an error came in the midst of its start
+  -- What was cancelled, or was part of a group that was left, is to be ended: an error came in the midst of that.
+  if task.group.closing then task.cancelled = self.cancelled end
+  if task.status ~= "running" and not task.cancelled and coroutine.status(thread) == "suspended" then
+    self:unpark(task)
+    self.current = task
+    local alive, problem = coroutine.resume(thread, task)
+    if not alive then set_problem(task, problem) end
+    self.current = nil
+  end
+  -- It has yielded, or ended. All is read from the task itself: Ctrl-C may have kept this function from hearing what
+  -- coroutine.resume returned.
+  if coroutine.status(thread) == "suspended" and not task.cancelled then -- whatever pcall a cancelled one is in
+    if task.status ~= "running" then return end
+    set_problem(task, BY_ITSELF)
+  end
+  end_task(self, task)
+end
+
+--- Ends a task where it waits; see Task:cancel.
+function Scheduler:cancel(task)
+  if task.results then return end
+  local status = coroutine.status(task.thread)
+  if status == "dead" then
+    end_task(self, task) -- an error had kept it from that
+  elseif status == "suspended" then
+    local ready, problem = pcall(self.make_ready, self, task) -- should an error come now, `resume` ends it
+    task.cancelled = self.cancelled
+    end_task(self, task)
+    if not ready then error(problem, 0) end
+  else
+    task.cancelled = self.cancelled
+    if self:in_task() == task then error(self.cancelled, 0) end
+  end
+end
+
+--- Raises a task's error, unchanged, in whoever waited for it. A task that fails by it knows whence it came.
+function Scheduler:raise(task)
+  task.group:forget(task)
+  local outer = self:active()
+  if outer then outer.cause = task end
+  error(task.problem, 0)
 end
 
 -- --- driving ------------------------------------------------------------------------------------------
 
 function Scheduler:fire_timers()
-  local now, timer = self.clock.now(), self.timers[1]
+  local timer = self.timers[1]
+  local now = timer and self.clock.now()
   while timer and timer.at <= now do
     self:wake(timer)
     self.timers:remove(timer)
@@ -186,12 +301,12 @@ end
 -- Those that are ready now; who becomes ready meanwhile has its turn next time. False when there was none.
 function Scheduler:run_ready()
   local ready, last = self.ready, self.ready.last
-  local task, number = ready:peek()
+  local task, position = ready:peek()
   if not task then return false end
-  while task and number <= last do
-    tasks.resume(task)
-    ready:remove(number, task)
-    task, number = ready:peek()
+  while task and position <= last do
+    resume(self, task)
+    ready:remove(position, task)
+    task, position = ready:peek()
   end
   return true
 end
@@ -253,77 +368,9 @@ function Scheduler:fds()
   return fds, seconds
 end
 
--- --- running tasks ------------------------------------------------------------------------------------
-
--- Waits until all of a group have ended, or one has failed; raises its error.
-local function finish(self, group)
-  while not group:is_empty() and not group.failure and not group.stopped do self:park(group) end
-  if group.failure or not group.stopped then group:raise_failure() end
-end
-
---- Runs the functions as tasks until they, and all that they spawned, have ended.
----@param functions function[]
----@return any ... all results of one function, or the first result of each
-function Scheduler:run(functions)
-  local group <close> = tasks.group(self)
-  local _ <close> = group
-  local mains = {}
-  for i, f in ipairs(functions) do mains[i] = group:start(f, true) end
-  finish(self, group)
-  if #mains == 1 then return table.unpack(mains[1].results, 1, mains[1].results.n) end
-  local firsts = {}
-  for i, task in ipairs(mains) do firsts[i] = task.results[1] end
-  return table.unpack(firsts, 1, #mains)
-end
-
---- Calls f(item, index) for each item, so many at a time. Only so many tasks are made: each takes the next
--- item when it has done with one.
----@param items any[]
----@param f fun(item: any, index: integer): any
----@param concurrency integer
----@param collect boolean go on after failures (nil, err)
----@return table|nil results, any errors see client:map
----@return integer|nil index of the item that failed, without `collect`
-function Scheduler:map(items, f, concurrency, collect)
-  local group <close> = tasks.group(self)
-  local _ <close> = group
-  local count = #items
-  local results, errors = { n = count }, {}
-  local taken, failed_at = 0, nil
-  local function work()
-    while taken < count and not group.stopped do
-      taken = taken + 1
-      local i = taken
-      local value, err = f(items[i], i)
-      results[i] = value
-      if value == nil and err ~= nil then
-        errors[i] = err
-        if not collect and not failed_at then
-          failed_at = i
-          group:stop()
-        end
-      end
-    end
-  end
-  for _ = 1, math.min(concurrency, count) do group:start(work, true) end
-  finish(self, group)
-  if failed_at then return nil, errors[failed_at], failed_at end
-  return results, collect and errors or nil
-end
-
---- Starts a task: of the run that the caller is in, else of the loop itself.
----@param f function
----@return zuora.Task
-function Scheduler:spawn(f)
-  local task = self:active()
-  if not task then return self.root:start(f) end
-  if not task.group.closed then return task.group:start(f) end
-  error(task.cancelled or "the run that this task was part of has ended", 0)
-end
-
---- Ends everything; the loop is not used afterwards.
+--- Ends everything; the scheduler is not used afterwards.
 function Scheduler:close()
-  if self:active() then error("client:close was called by a task of the same client", 3) end
+  if self:active() then check.misuse "client:close was called by a task of the same client" end
   self.root:close()
 end
 
@@ -339,19 +386,14 @@ end
 ---@param clock { now: fun(): number, step: fun(session: userdata, seconds: number): integer, table }
 ---@param log fun(line: string)|nil told where a task failed, when nobody joins it
 function scheduler.new(session, clock, log)
-  local self = setmetatable({
-    session = session,
-    clock = clock,
-    log = log,
-    ready = line.new(),
-    outside = {},
-    time = 0,
+  local self = setmetatable({ session = session, clock = clock, log = log, ready = queue.new(), outside = {}, time = 0,
     timers = timers.new(), -- the tasks that wait for a time: their `at`
-    awaiting = setmetatable({}, { __mode = "k" }),
+    awaiting = setmetatable({}, { __mode = "k" }), -- request -> task
     current = nil, closing = nil, -- see Scheduler:active
-    cancelled = tasks.cancelled_error(), -- what ends a task: made now, since memory may be short then
+    -- What ends a task: made now, since memory may be short then.
+    cancelled = error_value.new { kind = "cancelled", message = "the task was cancelled" },
   }, Scheduler)
-  self.root = tasks.group(self)
+  self.root = groups.new(self)
   return self
 end
 

@@ -1,6 +1,6 @@
 --- Timers: a binary heap, the earliest first, of which any can be taken out again.
 --
--- A timer is a table with `at`; the earliest is at place 1. It knows its place in the heap, so that what has been
+-- A timer is a table with `at`; the earliest is at index 1. It knows its index in the heap, so that what has been
 -- cancelled leaves nothing behind. Of those for the same time, the one that was there first is first.
 
 local Timers = {}
@@ -12,10 +12,10 @@ end
 
 local function put(heap, i, timer)
   heap[i] = timer
-  timer.place = i
+  timer.index = i
 end
 
--- Moves a timer from place `i` up to where it belongs. (Here and below the times are compared at once: heaps
+-- Moves a timer from index `i` up to where it belongs. (Here and below the times are compared at once: heaps
 -- are where a thousand waiting tasks spend their time.)
 local function rise(heap, i, timer)
   local at = timer.at
@@ -23,7 +23,7 @@ local function rise(heap, i, timer)
     local parent = heap[i // 2]
     if parent.at < at or parent.at == at and parent.turn < timer.turn then break end
     heap[i] = parent
-    parent.place = i
+    parent.index = i
     i = i // 2
   end
   put(heap, i, timer)
@@ -33,15 +33,15 @@ end
 local function sink(heap, i, timer)
   local size, at = #heap, timer.at
   while 2 * i <= size do
-    local place = 2 * i
-    local child, other = heap[place], heap[place + 1]
+    local index = 2 * i
+    local child, other = heap[index], heap[index + 1]
     if other and (other.at < child.at or other.at == child.at and other.turn < child.turn) then
-      child, place = other, place + 1
+      child, index = other, index + 1
     end
     if at < child.at or at == child.at and timer.turn < child.turn then break end
     heap[i] = child
-    child.place = i
-    i = place
+    child.index = i
+    i = index
   end
   put(heap, i, timer)
 end
@@ -61,7 +61,7 @@ local function mend(self)
   table.sort(all, is_before)
   for i = #self, #all + 1, -1 do self[i] = nil end
   for i, timer in ipairs(all) do put(self, i, timer) end
-  if self.leaving then self.leaving.place = nil end
+  if self.leaving then self.leaving.index = nil end
   self.moving = nil
 end
 
@@ -80,16 +80,16 @@ end
 ---@param timer { at: number }
 function Timers:remove(timer)
   if self.moving then mend(self) end
-  local i, last = timer.place, self[#self]
+  local i, last = timer.index, self[#self]
   if not i then return end
   self.leaving = timer
   self.moving = last
   self[#self] = nil
-  -- The last one takes its place, and may belong further up as well as further down.
+  -- The last one moves there, and may belong further up as well as further down.
   if last ~= timer then
     if i > 1 and is_before(last, self[i // 2]) then rise(self, i, last) else sink(self, i, last) end
   end
-  timer.place = nil
+  timer.index = nil
   self.moving = nil
 end
 

@@ -1,6 +1,6 @@
 --- Polling: asking for a record again and again until its status is final.
 --
--- Pure: `look` asks, `judge` says what the record means, `clock` tells the time and sleeps. How one
+-- Pure: `poll` asks, `verdict` says what the record means, `clock` tells the time and sleeps. How one
 -- poll is retried is none of its business; how long to wait between polls is, and which failures to live with.
 
 local error_value = require "zuora.error"
@@ -42,11 +42,11 @@ end
 -- is believed that there is no such thing.
 local GRACE, GRACE_POLLS = 60, 10
 
-local Nursery = {}
-Nursery.__index = Nursery
+local Recent = {}
+Recent.__index = Recent
 
 ---@param id string of what was made just now
-function Nursery:note(id)
+function Recent:add(id)
   local now = self.now()
   for old, at in pairs(self.made) do
     if now - at >= GRACE then self.made[old] = nil end
@@ -56,14 +56,14 @@ end
 
 ---@param id string|nil
 ---@return boolean
-function Nursery:has(id)
+function Recent:has(id)
   local at = id and self.made[id]
   return at ~= nil and self.now() - at < GRACE
 end
 
---- What a client has made in the last minute.
+--- What a client has made in the last minute, by id.
 ---@param now fun(): number
-function wait.nursery(now) return setmetatable({ now = now, made = {} }, Nursery) end
+function wait.recent(now) return setmetatable({ now = now, made = {} }, Recent) end
 
 -- AQuA's words for it, which may come with HTTP 200.
 local NO_SUCH_JOB = { ["90001"] = true, ["90002"] = true }
@@ -80,7 +80,7 @@ local function is_final(err, subject, last, misses)
   if status == 401 or status == 403 then return true end
   local names_reason = err.code ~= nil and err.category ~= "internal" or status >= 400 and err.kind == "api"
   if not is_missing(err) then return names_reason end
-  if subject.is_new and subject.is_new() then return misses > GRACE_POLLS end
+  if subject.is_new and subject:is_new() then return misses > GRACE_POLLS end
   return names_reason or not (last and last[subject.status or "status"])
 end
 
@@ -90,15 +90,15 @@ local function timed_out(subject, options, last, cause)
   local status = last and last[subject.status or "status"]
   status = status and ", last seen as " .. tostring(status) or ""
   return error_value.new { kind = "timeout", record = last, cause = cause,
-    message = ("%s had not settled after %g seconds%s; it may still be running%s"):format(subject.what,
-      setting(options, "timeout"), status, cause and " (the last look failed: " .. cause.message .. ")" or "") }
+    message = ("%s had not settled after %g seconds%s; it may still be running%s"):format(subject.label,
+      setting(options, "timeout"), status, cause and " (the last poll failed: " .. cause.message .. ")" or "") }
 end
 
 --- Polls until the record's status is final.
----@param subject { what: string, look: function, judge: function, last: table|nil, status: string|nil }
---- what: "report run 2c92…", for messages; look(seconds left) -> record | nil, err; judge(record) ->
---- nil while pending, "completed", or "failed"|"cancelled" and a message; last: the record so far; status: the
---- name of the field that says where it stands ("status"); is_new(): did this client make it just now?
+---@param subject table label: "report run 2c92…", for messages; subject:poll(seconds left, options) -> record | nil,
+--- err; subject:verdict(record) -> nil while pending, "completed", or "failed"|"cancelled" and a message; last: the
+--- record so far; status: the name of the field that says where it stands ("status"); subject:is_new(): did this client
+--- make it just now? (No closures: there may be thousands that wait.)
 ---@param options table see wait.options
 ---@param clock { now: fun(): number, sleep: fun(seconds: number), random: fun(): number }
 ---@return table|nil record, zuora.Error|nil err
@@ -109,19 +109,19 @@ function wait.settle(subject, options, clock)
   local attempt, misses = 0, 0
   while true do
     attempt = attempt + 1
-    local record, err = subject.look(math.max(0, timeout - (clock.now() - start)))
+    local record, err = subject:poll(math.max(0, timeout - (clock.now() - start)), options)
     if record then
       last, cause, misses = record, nil, 0
-      local verdict, message = subject.judge(record)
+      local verdict, message = subject:verdict(record)
       if options.on_poll and options.on_poll(record, attempt, clock.now() - start) == false
         and not verdict then
         return nil, error_value.new { kind = "stopped", record = record,
-          message = ("waiting for %s was stopped by on_poll"):format(subject.what) }
+          message = ("waiting for %s was stopped by on_poll"):format(subject.label) }
       end
       if verdict == "completed" then return record end
       if verdict then
         return nil, error_value.new { kind = verdict, record = record, code = record.errorCode and
-          tostring(record.errorCode), message = ("%s %s"):format(subject.what, message) }
+          tostring(record.errorCode), message = ("%s %s"):format(subject.label, message) }
       end
     else
       misses = is_missing(err) and misses + 1 or 0

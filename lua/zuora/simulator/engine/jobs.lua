@@ -19,8 +19,9 @@ local FILE_LIFE, JOB_LIFE, SESSION_LIFE = 3 * DAY, 180 * DAY, 180 * DAY
 local NO_DELETED = { paymenttransactionlog = true, refundtransactionlog = true, accountingcode = true,
   accountingperiod = true, processedusage = true, discountappliedmetrics = true }
 
--- What says of each row that it has not been deleted: in this tenant nothing is.
-local NOT_DELETED = { Boolean = "false", Numeric = "0" }
+-- What says of a row whether it has been deleted; and how long those that have been are kept.
+local DELETED = { Boolean = { [true] = "true", [false] = "false" }, Numeric = { [true] = "1", [false] = "0" } }
+local DELETED_LIFE = 30 * DAY
 
 -- --- what is accepted --------------------------------------------------------------------------------
 
@@ -35,6 +36,7 @@ local function same_text(query) return (query:gsub("%s+", " "):lower()) end
 -- A plan whose problem has AQuA's words.
 local function plan_of(tenant, query)
   local plan = plans.new(tenant, query.query, query.type == "zoql" and "zoql" or "zoqlexport")
+  if plan and tenant.turn_columns then plans.turn(plan) end
   if plan and plan.problem then plan.problem = "java.lang.RuntimeException: " .. plan.problem end
   return plan
 end
@@ -47,7 +49,7 @@ local function query_problem(query, plan, stateful)
   if query.deleted and not stateful and query.deleted.forceExport ~= true then
     return "90012", "A stateless job cannot retrieve deleted records."
   end
-  if query.deleted and (type(query.deleted.column) ~= "string" or not NOT_DELETED[query.deleted.format]) then
+  if query.deleted and (type(query.deleted.column) ~= "string" or not DELETED[query.deleted.format]) then
     return "90005", "There is a syntax error: deleted has a column, and the format Boolean or Numeric"
   end
   if query.deleted and NO_DELETED[plan.name:lower()] then
@@ -136,12 +138,14 @@ end
 local function rows_into_files(self, job, batch, head, per_file)
   local plan, count, deleted = batch.plan, 0, batch.query.deleted
   local width = #plan.columns + (deleted and 1 or 0)
-  local rows = plans.rows(plan, batch.since, batch.before, job.fields.nullReplacement or "")
+  -- The first load of a stateful job has nothing that was deleted before.
+  local gone_since = deleted and not (job.stateful and batch.full) and job.began - DELETED_LIFE or nil
+  local rows = plans.rows(plan, batch.since, batch.before, job.fields.nullReplacement or "", gone_since)
   local function next_line()
-    local cells = rows()
+    local cells, gone = rows()
     if not cells then return nil end
     count = count + 1
-    if deleted then cells[width] = NOT_DELETED[deleted.format] end
+    if deleted then cells[width] = DELETED[deleted.format][gone ~= nil] end
     return text.line(cells, width, ",")
   end
   local ids, line = {}, next_line()
@@ -197,6 +201,11 @@ local function begin_job(self, job)
       batch.full, batch.since = false, times.of(fields.incrementalTime)
     end
     if not batch.plan.problem then finish_batch(self, job, batch) end
+    if (batch.recordCount or 0) > (self.tenant.query_rows or math.huge) then
+      batch.plan.problem = "The query took too long."
+      job.code, job.message = "90027", "The processing time of a query has exceeded its limit."
+      job.progress:divert("aborted")
+    end
   end
 end
 

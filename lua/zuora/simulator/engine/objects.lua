@@ -1,8 +1,9 @@
 --- The rows that a simulated tenant holds: given as Lua tables, read from CSV files, or generated.
 --
--- An object has `columns` and `each(since, before)`: an iterator over rows (arrays of cells) that have
--- changed in that time: by their UpdatedDate, or else when they were put. Generated ones have no end in memory:
--- they also have `lay_out`, which makes a content of them without going through the rows.
+-- An object has `columns` and `each(since, before, gone_since)`: an iterator over rows (arrays of cells) that have
+-- changed in that time: by their UpdatedDate, or else when they were put. With `gone_since` those deleted since then
+-- are among them; their `deleted` says when. Generated ones have no end in memory: they also have `lay_out`, which
+-- makes a content of them without going through the rows.
 
 local content = require "zuora.simulator.engine.content"
 local core = require "zuora.core"
@@ -28,13 +29,18 @@ local function new(columns, all, born)
   for i, column in ipairs(columns) do object.places[column:lower()] = i end
   local updated = object:place "UpdatedDate"
 
-  function object.each(since, before)
+  local function is_there(row, gone_since) return not row.deleted or gone_since and row.deleted >= gone_since end
+
+  function object.each(since, before, gone_since)
     local rows = all()
-    if since <= 0 and before == math.huge then return rows end
+    local is_whole = since <= 0 and before == math.huge
     return function()
       for row, put in rows do
-        local changed = updated and times.of(tostring(row[updated])) or put or born
-        if changed >= since and changed < before then return row end
+        if is_there(row, gone_since) then
+          if is_whole then return row end
+          local changed = updated and times.of(tostring(row[updated])) or put or born
+          if changed >= since and changed < before then return row end
+        end
       end
     end
   end
@@ -76,6 +82,20 @@ local function of_table(columns, given, born)
       local before = rows[i] and updated and rows[i][updated]
       if updated and (row[updated] or "") == (before or "") then row[updated] = times.stamp(now) end
       rows[i], put[i], known[row[1]] = row, now, i
+    end
+  end
+
+  --- Deletes the rows with these first cells. That is a change of them, too.
+  function object.delete(ids, now)
+    local gone, updated = {}, object:place "UpdatedDate"
+    for _, id in ipairs(ids) do gone[id] = true end
+    for i, row in ipairs(rows) do
+      if gone[row[1]] and not row.deleted then
+        row = copied(row)
+        row.deleted = now
+        if updated then row[updated] = times.stamp(now) end
+        rows[i], put[i] = row, now
+      end
     end
   end
 

@@ -111,6 +111,12 @@ function plans.new(tenant, query, language)
   return plan_of(scopes.new(tenant, name, object, language), parsed)
 end
 
+--- Puts the columns into another order than that of the query, as Zuora may do.
+function plans.turn(plan)
+  local columns = plan.columns or {}
+  for i = 1, #columns // 2 do columns[i], columns[#columns + 1 - i] = columns[#columns + 1 - i], columns[i] end
+end
+
 --- The places of the columns in the object's rows, when these are asked for as they are; else nil.
 ---@return integer[]|nil
 function plans.places(plan)
@@ -231,14 +237,15 @@ local function cut(source, skip, limit)
 end
 
 --- The rows that fulfil the conditions and have changed in that time: cells in the order of the query's
---- columns, `null` where there is nothing.
+--- columns, `null` where there is nothing; and whether it has been deleted.
 ---@param plan table
 ---@param since number
 ---@param before number
 ---@param null any
----@return fun(): any[]|nil
-function plans.rows(plan, since, before, null)
-  local source = plan.object.each(since, before)
+---@param gone_since number|nil nil: without what has been deleted
+---@return fun(): any[]|nil, number|nil
+function plans.rows(plan, since, before, null, gone_since)
+  local source = plan.object.each(since, before, gone_since)
   if plan.where then source = filtered(source, plan.where) end
   if plan.group then source = grouped(source, plan) end
   if plan.having then source = filtered(source, plan.having) end
@@ -253,7 +260,7 @@ function plans.rows(plan, since, before, null)
       cells[i] = column.get(row, group)
       if cells[i] == nil then cells[i] = null end
     end
-    return cells
+    return cells, row.deleted
   end
 end
 

@@ -56,6 +56,10 @@ function Progress:finish(stage, now)
   self.stages, self.at, self.seen, self.since = { stage }, 1, 0, { now }
 end
 
+--- Lets it end otherwise than was meant.
+---@param stage string
+function Progress:divert(stage) self.stages[#self.stages] = stage end
+
 --- When a stage began; nil as long as it has not.
 ---@param at integer
 ---@return number|nil

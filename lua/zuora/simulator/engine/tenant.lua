@@ -32,6 +32,10 @@ tenant.defaults = {
   requests_per_minute = 50000,
   concurrent_requests = 40, -- all but those for tokens, until they are answered whole
   segment_rows = nil,   -- rows of a segment, for full stateful loads; nil: no segments
+  query_rows = nil,     -- rows that a query of a job may have: more take too long, and the job ends with 90027
+  file_bytes = nil,     -- bytes that a result file of a job may have, as it is sent: a larger one is refused with 403
+  turn_columns = false, -- columns of files come in another order than the query has them
+  ignore_keys = false,  -- idempotency keys mean nothing
   link_life = 3600,     -- seconds that a link to the result of a data query is good for
   partners = nil,       -- a list of known partner ids; nil: all are known
   report_labels = { ["ff808081529f4e3401529fd373730099"] = "Finance" }, -- names by id
@@ -124,14 +128,28 @@ function Tenant:forget(key) self.replays[key] = nil end
 
 -- --- data --------------------------------------------------------------------------------------------
 
+-- The object, whose rows are about to change.
+function Tenant:changing(name)
+  local object = self.objects[name]
+  if not (object and object.update) then error("there is no object of Lua tables named " .. tostring(name), 0) end
+  self.jobs:settle() -- what should have begun by now has not seen the change
+  return object
+end
+
 --- Changes rows of an object, by their first column, and adds others: the next incremental job finds them.
 ---@param name string
 ---@param rows table[]
 function Tenant:update(name, rows)
-  local object = self.objects[name]
-  if not (object and object.update) then error("there is no object of Lua tables named " .. tostring(name), 0) end
-  self.jobs:settle() -- what should have begun by now has not seen the change
+  local object = self:changing(name)
   object.update(rows, self:now())
+end
+
+--- Deletes rows of an object, by their first column.
+---@param name string
+---@param ids string[]
+function Tenant:delete(name, ids)
+  local object = self:changing(name)
+  object.delete(ids, self:now())
 end
 
 -- What may be set: a name that is none of these is a mistake, and is told.
@@ -139,7 +157,8 @@ local SETTINGS = { objects = "table", reports = "table", port = "number", tls = 
   client_secret = "string", username = "string", password = "string", token_life = "number",
   looks = "number or table", seconds = "number or table", concurrent_jobs = "number", segment_rows = "number",
   partners = "table", answers = "table", report_labels = "table", link_life = "number",
-  requests_per_minute = "number", concurrent_requests = "number" }
+  requests_per_minute = "number", concurrent_requests = "number", query_rows = "number", file_bytes = "number",
+  turn_columns = "boolean", ignore_keys = "boolean" }
 
 local function check_settings(settings)
   for name, value in pairs(settings) do

@@ -36,6 +36,7 @@ local ACTIONS = {
   end,
   ["POST clock"] = function(app, given) app.tenant:forward(tonumber(given.forward) or 0) end,
   ["POST update"] = function(app, given) app.tenant:update(given.object, given.rows) end,
+  ["POST delete"] = function(app, given) app.tenant:delete(given.object, given.ids) end,
   ["POST stop"] = function(app) app.stopped = true end,
 }
 

@@ -28,7 +28,7 @@ end
 
 -- A POST under a key that was used before gets the answer that was given then.
 function App:answer_once(request)
-  local key = request.method == "POST" and request.headers["idempotency-key"]
+  local key = request.method == "POST" and not self.tenant.ignore_keys and request.headers["idempotency-key"]
   if not key and request.dawdle then connection.sleep(request.dawdle) end
   local refusal, answer = routes.find(request, self.tenant)
   if refusal then return refusal end
@@ -90,8 +90,19 @@ local function broken(problem)
   return { failed = true }
 end
 
+-- A time as HTTP writes it, whatever the locale is.
+local DAYS = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
+local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
+
+local function http_date(seconds)
+  local date = os.date("!*t", math.floor(seconds))
+  return ("%s, %02d %s %04d %02d:%02d:%02d GMT"):format(DAYS[date.wday], date.day, MONTHS[date.month], date.year,
+    date.hour, date.min, date.sec)
+end
+
 -- What every answer of Zuora's bears.
 function App:sign(request, path, headers)
+  headers.Date = headers.Date or http_date(self.tenant:now())
   headers["Zuora-Request-Id"] = ("%08x-0000-4000-8000-%012x"):format(self.answered, self.answered)
   headers["Zuora-Track-Id"] = request.headers["zuora-track-id"]
   if path == TOKEN_PATH then limits.tell_of_tokens(headers, self.tenant) end

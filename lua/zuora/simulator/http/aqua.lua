@@ -50,6 +50,7 @@ local function job_reply(job, status)
   answer.notifyUrl, answer.offset = given.notifyUrl, given.offset
   answer.incrementalTime = given.incrementalTime and math.floor(times.of(given.incrementalTime) * 1000)
   answer.encrypted = given.encrypted or "none"
+  if job.code and status == "aborted" then answer.errorCode, answer.message = job.code, job.message end
   answer.batches = {}
   for i, batch in ipairs(job.batches) do answer.batches[i] = batch_fields(job, batch, status) end
   return replies.json(200, answer)
@@ -118,6 +119,7 @@ end
 local function file(_, tenant, id)
   local found = tenant.jobs:file(id)
   if not found then return replies.reasons(404, 50000040, "Cannot find file by id: '" .. id .. "'.") end
+  if found.content.length > (tenant.file_bytes or math.huge) then return replies.envelope "E16" end
   local headers = { ["Content-Type"] = found.media_type, ["Content-Disposition"] = disposition(found.name) }
   return { status = 200, headers = headers, content = found.content, etag = found.etag }
 end

@@ -1,0 +1,335 @@
+--- One command as it is carried out: its client, what is told meanwhile, where the result goes, and how to go on with
+--- what it leaves in Zuora when it ends too early.
+
+local core = require "zuora.core"
+local exits = require "zuora.cli.exits"
+local output = require "zuora.cli.output"
+local progress = require "zuora.cli.progress"
+local settings = require "zuora.cli.settings"
+local terminal = require "zuora.cli.terminal"
+local zuora = require "zuora"
+
+local command = {}
+
+---@class zuora.cli.Command
+---@field args table its words, as argparse has them
+---@field progress zuora.cli.Progress
+local Command = {}
+Command.__index = Command
+
+-- Seconds between two looks at the clock while something is waited for.
+local TICK = 0.2
+
+-- --- the client --------------------------------------------------------------------------------------
+
+local function told_request(info)
+  return ("> %s %s (%s, attempt %d)%s"):format(info.method or "?", info.url or "?", info.operation, info.attempt,
+    info.parameters and " " .. info.parameters or "")
+end
+
+local function told_response(info)
+  return ("< %d (%s, %d bytes, %.3f s%s)%s"):format(info.status, info.operation, info.bytes, info.seconds,
+    info.request_id and ", request id " .. info.request_id or "", info.body and " " .. info.body or "")
+end
+
+-- What is told while calls are made.
+local function hooks(self, options)
+  options.on_retry = function(info)
+    self.progress:line(("%s: %s; again in %.1f s"):format(info.operation,
+      info.status and "HTTP " .. info.status or info.kind, info.delay))
+  end
+  options.log = function(line)
+    if line:find "^query \"" then self.progress:line("warning: " .. line, true) end
+  end
+  if self.args.debug then
+    options.on_request = function(info) self.progress:line(told_request(info), true) end
+    options.on_response = function(info) self.progress:line(told_response(info), true) end
+  end
+  return options
+end
+
+--- The client of this command, made when it is first needed.
+---@return zuora.Client
+function Command:client()
+  if self.made then return self.made end
+  local client = zuora.new(hooks(self, (settings.read(self.args, self.environment))))
+  self.made = client
+  if self.progress.mode == "bar" then
+    client:spawn(function()
+      while true do
+        client:sleep(TICK)
+        self.progress:tick()
+      end
+    end)
+  end
+  return client
+end
+
+-- --- what runs in Zuora ------------------------------------------------------------------------------
+
+-- Flags that belong to the line that goes on with what a command has left.
+local KEPT = { "profile", "environment", "base_url", "legacy", "entity", "track_id", "ca_file", "format", "json",
+  "output", "directory", "pivoted", "raw", "verify" }
+
+local function shell_quoted(word)
+  if word:find "^[%w_./:=@,+-]+$" then return word end
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+local function resume_line(self, words)
+  local line = { "zuora" }
+  for _, word in ipairs(words) do line[#line + 1] = shell_quoted(word) end
+  for _, name in ipairs(KEPT) do
+    local value = self.args[name]
+    if value then
+      line[#line + 1] = "--" .. name:gsub("_", "-")
+      if value ~= true then line[#line + 1] = shell_quoted(value) end
+    end
+  end
+  if self.args.columns then line[#line + 1] = "--columns " .. shell_quoted(table.concat(self.args.columns, ",")) end
+  return table.concat(line, " ")
+end
+
+--- Something is about to be started in Zuora: should this command end before the answer, it is said that it may be.
+---@param name string
+---@param look string how to see whether it is
+function Command:begins(name, look) self.begun = { name = name, look = look } end
+
+--- Something in Zuora is this command's from now on: however it ends, it is said how to go on with it.
+---@param name string what to call it
+---@param thing table a run or a job
+---@param words string[] the command that goes on with it
+---@return table subject with `item`, its line of progress
+function Command:holds(name, thing, words)
+  self.subject = { name = name, thing = thing, words = words, item = self.progress:item(name) }
+  return self.subject
+end
+
+--- Something that is fetched, with a line of progress; nothing of it goes on in Zuora.
+---@param name string
+---@param thing table
+---@return table subject
+function Command:shows(name, thing) return { name = name, thing = thing, item = self.progress:item(name) } end
+
+--- Waits until it has settled, as --wait and --poll say.
+---@param subject table
+---@return any|nil record, zuora.Error|nil err
+function Command:wait(subject)
+  local args, item = self.args, subject.item
+  local options = { timeout = args.wait, min = args.poll, max = args.poll and math.max(20, args.poll) or nil,
+    on_poll = function(record, _, elapsed) item:waiting(record.status or record.queryStatus, elapsed) end }
+  local record, err = subject.thing:wait(options)
+  subject.settled = record ~= nil
+  return record, err
+end
+
+-- --- where the result goes ---------------------------------------------------------------------------
+
+function Command:format() return self.args.json and "json" or self.args.format end
+
+-- To standard output; that nobody reads on is no failure.
+local function printed(done, message, is_pipe)
+  if done or is_pipe then return true end
+  return nil, { exit = exits.failure, message = message }
+end
+
+local function standard_output(self)
+  self.progress:close()
+  return output.new { format = self:format(), stream = io.stdout,
+    terminal = terminal.new(io.stdout, 1, self.environment) }
+end
+
+--- Prints one record.
+---@param record table
+---@return true|nil done, table|nil err
+function Command:print_record(record) return printed(standard_output(self):record(record)) end
+
+--- Prints records.
+---@param list table[]
+---@param columns string[]|nil of a table, and of CSV
+---@return true|nil done, table|nil err
+function Command:print_records(list, columns) return printed(standard_output(self):records(list, columns)) end
+
+-- EPIPE: whoever reads has seen enough.
+local EPIPE = 32
+
+--- Prints a text as it came; on a terminal, without what steers it.
+---@param text string
+---@return true|nil done, table|nil err
+function Command:print_text(text)
+  self.progress:close()
+  if terminal.new(io.stdout, 1, self.environment).is_terminal then text = text:gsub("[^\n]+", terminal.safe) end
+  local done, message, number = io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
+  if done then done, message, number = io.stdout:flush() end
+  return printed(done, "standard output: " .. tostring(message), number == EPIPE)
+end
+
+--- Is what is printed a table?
+---@return boolean
+function Command:shows_table()
+  local format = self:format()
+  return format == "table" or not format and terminal.new(io.stdout, 1, self.environment).is_terminal
+end
+
+local NO_TERMINAL = { is_terminal = false, paint = function(_, _, text) return text end }
+
+-- Rows in another format than Zuora's, into a file: that replaces what was there when all of it is written. What is no
+-- regular file (a pipe, a device) is written to.
+local function write_rows(self, rows, path)
+  local is_there, _, is_regular = core.mode(path)
+  if not is_there then is_regular = true end
+  local target = is_regular and path .. ".part" or path
+  local file, problem = io.open(target, "wb")
+  if not file then return nil, { kind = "file", message = problem } end
+  local open <close> = file
+  local ok, done, message = pcall(function()
+    return output.new { format = self:format() or "csv", stream = open, terminal = NO_TERMINAL }:rows(rows)
+  end)
+  if ok and done then
+    local closed
+    closed, message = open:close()
+    done = closed and (not is_regular or os.rename(target, path))
+  end
+  if ok and done then return true end
+  if is_regular then os.remove(target) end
+  if not ok then error(done, 0) end
+  return nil, { kind = "file", message = ("%s: %s"):format(path, tostring(message or "it cannot be replaced")) }
+end
+
+local function told_of(written)
+  return ("%s  %s%d bytes"):format(written.path, written.records and written.records .. " records, " or "",
+    written.bytes)
+end
+
+--- Brings the rows of a result to where they are wanted.
+---@param subject table whose thing has `download(path, options)` and `rows(options)`
+---@param more table|nil options of both
+---@return true|nil done, zuora.Error|table|nil err
+function Command:deliver(subject, more)
+  local args, item, options = self.args, subject.item, {}
+  for name, value in pairs(more or {}) do options[name] = value end
+  options.on_progress = function(bytes, total) item:receiving(bytes, total) end
+  local path = args.output ~= "-" and args.output or nil
+  if path and not args.columns and (self:format() or "csv") == "csv" then
+    options.raw = args.raw
+    local written, err = subject.thing:download(path, options)
+    if not written then return nil, err end
+    item:done(told_of(written))
+    return true
+  end
+  options.form, options.columns = "array", args.columns
+  local rows, err = subject.thing:rows(options)
+  if not rows then
+    if args.columns and err.row == 0 then err.exit = exits.usage end -- they are not there
+    return nil, err
+  end
+  local open <close> = rows
+  if path then
+    local done
+    done, err = write_rows(self, open, path)
+    if done then item:done(path) end
+    return done, err
+  end
+  item:done()
+  return printed(standard_output(self):rows(open))
+end
+
+-- --- the end -----------------------------------------------------------------------------------------
+
+-- What an error says: one line.
+local function line_of(err)
+  if type(err) ~= "table" then return "zuora: " .. tostring(err) end
+  local meta = getmetatable(err)
+  if meta and meta.__tostring then return tostring(err) end
+  return "zuora: " .. (err.kind and err.kind .. ": " or "") .. tostring(err.message)
+end
+
+-- The words of misuse, without the place in our own files.
+local function misuse_of(message)
+  local plain = message:gsub("^[^\n]-:%d+: ", "")
+  local argument, problem = plain:match "^bad argument '(.-)' to zuora%.new %((.*)%)$"
+  if argument then return ("setting '%s': %s"):format(argument, problem) end
+  argument, problem = plain:match "^bad argument '(.-)' to client[.:].- %((.*)%)$"
+  if argument then return ("%s: %s"):format(argument, problem) end
+  return plain:match "^client[.:].*" and plain or nil
+end
+
+-- The line that goes on with what was left, unless Zuora itself has ended it.
+local function tell_rest(self, code)
+  local subject, begun = self.subject, self.begun
+  if not subject and begun and code == exits.interrupted then
+    self.progress:line(("%s may have been started in Zuora all the same; see %s"):format(begun.name, begun.look), true)
+  end
+  if not subject or code == exits.ok or code == exits.failed then return end
+  self.progress:line(("%s %s in Zuora; to go on with it: %s"):format(subject.name,
+    subject.settled and "is done" or "goes on", resume_line(self, subject.words)), true)
+end
+
+local function cancel(self)
+  local subject = self.subject
+  if not (subject and self.args.cancel_on_interrupt) or subject.settled then return false end
+  local done, err = subject.thing:cancel { total_timeout = 10 }
+  self.progress:line(done and subject.name .. " is cancelled" or line_of(err), true)
+  return done ~= nil
+end
+
+local function interrupted(self)
+  self.progress:line("zuora: interrupted", true)
+  if not cancel(self) then tell_rest(self, exits.interrupted) end
+  return exits.interrupted
+end
+
+local function failed(self, err)
+  -- (In plain lines, the line that follows says it.)
+  if self.subject and self.progress.mode ~= "plain" then self.subject.item:failed(err.kind or err.message) end
+  self.progress:line(line_of(err), true)
+  local code = exits.of(err)
+  tell_rest(self, code)
+  return code
+end
+
+local function broken(self, message, trace)
+  if message:find "interrupted!$" then return interrupted(self) end
+  local misuse = misuse_of(message)
+  if misuse then return failed(self, { exit = exits.usage, message = misuse }) end
+  if self.args.debug then io.stderr:write(trace, "\n") end
+  return failed(self, { exit = exits.failure, message = "a mistake of this program: " .. message })
+end
+
+local function carry_out(self)
+  local trace
+  local ok, done, err = xpcall(self.args.action, function(problem)
+    if type(problem) == "string" then trace = debug.traceback(problem, 2) end
+    return problem
+  end, self, self.args)
+  if not ok and type(done) == "string" then return broken(self, done, trace) end
+  if not ok or done == nil then return failed(self, ok and err or done) end
+  return done == true and exits.ok or done
+end
+
+-- Where a stream is closed from the beginning, a file or a connection would get its number, and what is meant for the
+-- stream: something that takes nothing is put there.
+local function take_numbers()
+  local taken = {}
+  for i, stream in ipairs { io.stdin, io.stdout, io.stderr } do
+    if not core.mode(stream) then taken[i] = io.open("/dev/null", "rb") end
+  end
+  return taken
+end
+
+---@param args table
+---@param environment fun(name: string): string|nil
+---@return integer code
+function command.run(args, environment)
+  local talk = terminal.new(io.stderr, 2, environment)
+  local self = setmetatable({ args = args, environment = environment, progress = progress.new {
+    mode = args.quiet and "quiet" or args.progress, stream = io.stderr, terminal = talk, now = core.now },
+    taken = take_numbers() }, Command)
+  local ok, code = pcall(carry_out, self)
+  if not ok then code = tostring(code):find "interrupted!$" and exits.interrupted or exits.failure end
+  self.progress:close()
+  if self.made then pcall(self.made.close, self.made) end
+  return code
+end
+
+return command

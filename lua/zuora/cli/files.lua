@@ -1,0 +1,70 @@
+--- zuora files: result files of AQuA jobs.
+
+local exits = require "zuora.cli.exits"
+
+local files = {}
+
+local FILE = { "file", "path", "records", "bytes" }
+
+local verbs = {}
+
+-- One file, to a path, or its rows to standard output.
+local function download_one(command, file_id)
+  local collection = command:client().files
+  return command:deliver(command:shows("file " .. file_id, {
+    rows = function(_, options) return collection:rows(file_id, options) end,
+    download = function(_, path, options) return collection:download(file_id, path, options) end,
+  }))
+end
+
+-- Several side by side, under the names that Zuora gives them.
+local function download_all(command, args)
+  local client = command:client()
+  local results, errors = client:map(args.file_id, function(file_id)
+    local item = command.progress:item("file " .. file_id)
+    local written, err = client.files:download(file_id, { directory = args.directory },
+      { on_progress = function(bytes, total) item:receiving(bytes, total) end })
+    if not written then
+      item:failed(err.message)
+      return nil, err
+    end
+    item:done(written.path)
+    written.file = file_id
+    return written
+  end, { on_error = "collect" })
+  local written, failed = {}, {}
+  for i = 1, results.n do
+    if results[i] then written[#written + 1] = results[i] else failed[#failed + 1] = errors[i] end
+  end
+  if #written > 0 then
+    local done, err = command:print_records(written, FILE)
+    if not done then return nil, err end
+  end
+  if #failed == 0 then return true end
+  if results.n == 1 then return nil, failed[1] end
+  return nil, { exit = exits.of_several(failed, #written > 0),
+    message = ("%d of %d files could not be had"):format(#failed, results.n) }
+end
+
+function verbs.download(command, args)
+  if args.directory then return download_all(command, args) end
+  if #args.file_id > 1 then error({ exit = exits.usage, message = "several files need a directory (-d)" }, 0) end
+  return download_one(command, args.file_id[1])
+end
+
+function verbs.status(command, args)
+  local status, err = command:client().files:status(args.file_id)
+  if not status then return nil, err end
+  return command:print_record(status)
+end
+
+function files.define(noun, parser)
+  local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs[name]) end
+  local download = verb("download", "fetch result files, or the rows of one", "rows settings")
+  parser.argument(download, "FILE-ID", "file_id", "+")
+  download:option "-d --directory":argname "DIR"
+    :description "Write them into DIR, under the names that Zuora gives them."
+  parser.argument(verb("status", "can the file be had?", "format settings"), "FILE-ID", "file_id")
+end
+
+return files

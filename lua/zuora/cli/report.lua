@@ -1,0 +1,156 @@
+--- zuora report: reports and their runs.
+
+local texts = require "zuora.cli.texts"
+
+local report = {}
+
+-- What is shown of a run, and of a report, in a table.
+local RUN, REPORT = { "id", "status", "reportId", "reportType", "startedOn" }, { "id", "name", "type", "updatedOn" }
+
+local function resume_words(run_id) return { "report", "download", run_id } end
+
+local function check_raw(args)
+  if args.raw and (not args.output or args.format or args.json or args.columns) then
+    texts.usage "--raw is for -o FILE, without --format and --columns"
+  end
+end
+
+-- From a run to its rows.
+local function fetch(command, args, subject)
+  if not args.no_wait then
+    local settled, err = command:wait(subject)
+    if not settled then return nil, err end
+  end
+  return command:deliver(subject, { pivoted = args.pivoted, verify = args.verify })
+end
+
+local verbs = {}
+
+function verbs.search(command, args)
+  local list = {}
+  for found in command:client().reports:each(args.text) do
+    list[#list + 1] = found
+    if #list == args.limit then break end
+  end
+  return command:print_records(list, REPORT)
+end
+
+function verbs.run(command, args)
+  check_raw(args)
+  local client = command:client()
+  local report_id, err = client.reports:id_of(args.report)
+  if not report_id then return nil, err end
+  command:begins("a run of " .. args.report, "zuora report list")
+  local run
+  run, err = client.reportruns:start(report_id, { view = args.view, filters = texts.filters(args.filter) })
+  if not run then return nil, err end
+  if args.no_wait then return command:print_record(run) end
+  return fetch(command, args, command:holds("report run " .. run.id, run, resume_words(run.id)))
+end
+
+-- A run that is known by its id alone.
+local function run_of(client, run_id)
+  return {
+    id = run_id,
+    wait = function(_, options) return client.reportruns:wait(run_id, options) end,
+    cancel = function(_, options) return client.reportruns:cancel(run_id, options) end,
+    rows = function(_, options) return client.reportruns:rows(run_id, options) end,
+    download = function(_, path, options) return client.reportruns:download(run_id, path, options) end,
+  }
+end
+
+local function held(command, args)
+  return command:holds("report run " .. args.run_id, run_of(command:client(), args.run_id), resume_words(args.run_id))
+end
+
+function verbs.wait(command, args)
+  local subject = held(command, args)
+  local run, err = command:wait(subject)
+  if not run then return nil, err end
+  if args.output then return command:deliver(subject) end
+  subject.item:done(run.status)
+  return command:print_record(run)
+end
+
+function verbs.download(command, args)
+  check_raw(args)
+  return fetch(command, args, held(command, args))
+end
+
+function verbs.status(command, args)
+  local run, err = command:client().reportruns:get(args.run_id)
+  if not run then return nil, err end
+  return command:print_record(run)
+end
+
+function verbs.cancel(command, args)
+  local done, words = command:client().reportruns:cancel(args.run_id)
+  if not done then return nil, words end
+  command.progress:line(words or ("report run %s is cancelled"):format(args.run_id))
+  return true
+end
+
+function verbs.last(command, args)
+  local client = command:client()
+  local report_id, err = client.reports:id_of(args.report)
+  if not report_id then return nil, err end
+  local run
+  run, err = client.reportruns:last(report_id)
+  if not run then return nil, err end
+  if not args.output then return command:print_record(run) end
+  return command:deliver(command:holds("report run " .. run.id, run, resume_words(run.id)))
+end
+
+function verbs.list(command, args)
+  local runs, err = command:client().reportruns:list { status = args.status[1] and args.status, page_size = args.limit }
+  if not runs then return nil, err end
+  return command:print_records(runs, RUN)
+end
+
+-- All pages before the first word, so that nothing is half there.
+function verbs.data(command, args)
+  local list = {}
+  for data in command:client().reportruns:pages(args.run_id) do
+    for _, row in ipairs(data.page) do list[#list + 1] = row end
+  end
+  return command:print_records(list)
+end
+
+function report.define(noun, parser)
+  local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs[name]) end
+  local function of_run(name, summary, shared)
+    local one = verb(name, summary, shared)
+    parser.argument(one, "RUN-ID", "run_id")
+    return one
+  end
+  local function of_report(name, summary, shared)
+    local one = verb(name, summary, shared)
+    parser.argument(one, "NAME-OR-ID", "report"):description "Its id (32 hexadecimal digits), or its exact name."
+    return one
+  end
+  local function with_result(one)
+    one:flag "--pivoted":description "As a pivot table."
+    one:flag "--verify":description "Hold the number of records against report data, too (a call more)."
+    one:flag "--raw":description "Keep the server's bytes (with -o)."
+  end
+  local search = verb("search", "search reports by name, data source and description", "format settings")
+  parser.argument(search, "TEXT", "text")
+  search:option "--limit":argname "N":convert(parser.count):description "No more than so many."
+  local run = of_report("run", "run a report, wait for it, and write its rows", "rows waiting settings")
+  run:option "--view":choices { "Detail", "Summary" }:default "Detail"
+  run:option "--filter":argname "JSON":count "*"
+    :description "Zuora's filters, a group or a list of them (@FILE: what is in it), instead of the report's."
+  with_result(run)
+  with_result(of_run("download", "wait for a run, and write its rows", "rows waiting settings"))
+  of_run("wait", "wait for a run (and write its rows, with -o)", "rows time polling settings")
+  of_run("status", "a run as it is now", "format settings")
+  of_run("cancel", "cancel a run", "settings")
+  of_run("data", "a run's rows as report data has them: formatted text", "format settings")
+  of_report("last", "the last completed run of a report (and its rows, with -o)", "rows settings")
+  local list = verb("list", "runs, by default those in progress", "format settings")
+  list:option "--status":argname "STATUS":count "*"
+    :description "STARTED, QUERYDATA, PROCESSINGDATA, COMPLETED and the like."
+  list:option "--limit":argname "N":convert(parser.count):description "No more than so many (250)."
+end
+
+return report

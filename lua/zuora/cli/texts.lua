@@ -1,0 +1,67 @@
+--- Texts that a command is given: by word, or as @FILE (@-: standard input).
+
+local zuora = require "zuora"
+
+local texts = {}
+
+--- Raises what the user is told of a mistake in the command's words: exit code 2.
+---@param message string
+function texts.usage(message) error({ exit = 2, message = message }, 0) end
+
+local usage = texts.usage
+
+--- What is in a file; "-" is standard input.
+---@param path string
+---@return string
+function texts.file(path)
+  if path == "-" then return io.read "a" end
+  local file, problem = io.open(path, "rb")
+  local text = file and file:read "a"
+  if file then file:close() end
+  if not text then usage(problem or path .. " cannot be read") end
+  return text
+end
+
+--- A word, or the text that @FILE stands for.
+---@param word string
+---@return string
+function texts.of(word)
+  local path = word:match "^@(.+)$"
+  return path and texts.file(path) or word
+end
+
+--- A JSON value.
+---@param word string the text, or @FILE
+---@param name string the option, for messages
+---@return any
+function texts.json(word, name)
+  local ok, value = pcall(zuora.decode, texts.of(word))
+  if not ok or value == nil then usage(("%s: that is no JSON"):format(name)) end
+  return value
+end
+
+--- The filters of a report: groups, each by itself or in lists, as one list.
+---@param words string[]|nil
+---@return table[]|nil
+function texts.filters(words)
+  if not words or #words == 0 then return nil end
+  local groups = {}
+  for _, word in ipairs(words) do
+    local value = texts.json(word, "--filter")
+    if type(value) ~= "table" then usage "--filter: a group of filters, or a list of them, is needed" end
+    for _, group in ipairs(next(value) ~= nil and #value == 0 and { value } or value) do groups[#groups + 1] = group end
+  end
+  return groups
+end
+
+--- "name=value": its two parts.
+---@param word string
+---@param name string the option, for messages
+---@return string key, string value
+function texts.pair(word, name)
+  local key, value = word:match "^([^=]+)=(.*)$"
+  if not key then usage(("%s: name=value expected, got '%s'"):format(name, word)) end
+  return key, value
+end
+
+return texts

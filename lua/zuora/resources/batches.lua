@@ -1,0 +1,174 @@
+--- The batches of an AQuA job: the records that stand for them, and their results.
+
+local ascii = require "zuora.support.ascii"
+local check = require "zuora.support.check"
+local core = require "zuora.core"
+local entrance = require "zuora.resources.entrance"
+local error_value = require "zuora.error"
+local names = require "zuora.support.names"
+local record = require "zuora.resources.record"
+local rows = require "zuora.rows"
+
+local operations = core.operations.files
+
+local batches = {}
+
+---@class zuora.Batch
+local Batch = {}
+
+--- What a download of one batch takes, for check.options; and one of all of them, besides what goes with a file.
+batches.download_options = { verify = "boolean", resume = "boolean", strict = "boolean" }
+
+local enter = entrance.record(Batch, "batch", {
+  file_ids = {},
+  download = { operations.get, "path:line", options = batches.download_options },
+  rows = { operations.get, check = rows.check, options = check.rules(rows.options, { verify = "boolean" }) },
+})
+
+-- --- as a job has them -------------------------------------------------------------------------------
+
+-- The ids in a batch are ids: a file that is named by anything else could not be asked for.
+local function batch_is_sound(batch)
+  if type(batch) ~= "table" then return false end
+  if batch.fileId ~= nil and not check.is(batch.fileId, "id") then return false end
+  if batch.segments == nil then return true end
+  if type(batch.segments) ~= "table" then return false end
+  for _, id in pairs(batch.segments) do
+    if not check.is(id, "id") then return false end
+  end
+  return true
+end
+
+--- Makes records of the batches in an answer, or says what is wrong with them.
+---@param list any
+---@param metatable table see batches.metatable
+---@return string|nil problem
+function batches.read(list, metatable)
+  if list == nil then return nil end
+  if type(list) ~= "table" or #list == 0 and next(list) then return "no list" end
+  for _, batch in pairs(list) do
+    if not batch_is_sound(batch) then return "not as they should be" end
+    setmetatable(batch, metatable)
+  end
+  return nil
+end
+
+local function name_of(batch) return tostring(batch.name or batch.batchId or "?") end
+
+local function message_of(batch)
+  return type(batch.message) == "string" and batch.message ~= "" and batch.message or nil
+end
+
+--- What the batches say, as one text.
+---@param list zuora.Batch[]
+---@return string messages empty when there are none
+function batches.messages(list)
+  local messages = {}
+  for _, batch in ipairs(list) do
+    local message = message_of(batch)
+    if message then messages[#messages + 1] = ("batch \"%s\": %s"):format(name_of(batch), message) end
+  end
+  return table.concat(messages, "; ")
+end
+
+-- --- the record --------------------------------------------------------------------------------------
+
+--- The ids of the batch's result files: its segments when there are any, else the one file.
+---@return string[] ids empty while there is no result
+function Batch:file_ids()
+  enter(self, "file_ids")
+  local ids = {}
+  for i, id in ipairs(type(self.segments) == "table" and self.segments or {}) do ids[i] = id end
+  if #ids == 0 and self.fileId ~= nil then ids[1] = self.fileId end
+  return ids
+end
+
+-- Its older name.
+Batch.files = Batch.file_ids
+
+-- All files of the batch as one, to a path or (without one) as rows. The records in them are held against
+-- what AQuA says that there are.
+local function download(context, path, options, batch)
+  local name, ids = name_of(batch), Batch.file_ids(batch)
+  if record.status(batch.status) ~= "completed" or #ids == 0 then
+    local message = message_of(batch)
+    return nil, error_value.new { kind = "failed", record = batch,
+      message = ("batch \"%s\" has no result, it is %s%s"):format(name, tostring(batch.status),
+        message and ": " .. message or "") }
+  end
+  local files = {}
+  for i, id in ipairs(ids) do files[i] = { id = id } end
+  return context.caller:file(operations.get, options, { label = "batch \"" .. name .. "\"", path = path,
+    segments = files, expected = options.verify ~= false and math.tointeger(tonumber(batch.recordCount)) or nil })
+end
+
+--- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}
+---@param path string replaced when all has been received, and left alone otherwise
+---@param options { verify: boolean|nil, resume: boolean|nil, strict: boolean|nil }|nil verify = false: take it though
+--- the number of records is not what AQuA says; strict = false: though it is not as rows would have it (see
+--- zuora.rows); resume = true: a later call goes on with path.part (segments start over); on_progress(bytes,
+--- total|nil); and the per-call options
+---@return { path: string, bytes: integer, records: integer|nil }|nil written
+---@return zuora.Error|nil err kind `failed` for a batch without a result, `incomplete` when records are missing
+function Batch:download(path, options) return download(enter(self, "download", path, options)) end
+
+--- Fetches the result whole, all segments as one stream, and reads it as rows. GET /v1/files/{id}
+---@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, and the per-call options
+---@return function|nil it, zuora.Error|nil err
+function Batch:rows(options)
+  local context
+  context, options = enter(self, "rows", options)
+  return download(context, nil, options, self)
+end
+
+-- --- all batches of a job ----------------------------------------------------------------------------
+
+local ENDINGS = { gzip = ".csv.gz", zip = ".zip" }
+
+-- A name for the file of each batch.
+local function file_names(job)
+  local list = {}
+  for i, batch in ipairs(job.batches or {}) do
+    list[i] = names.safe(tostring(batch.name or batch.batchId or ""), "batch")
+  end
+  return names.unique(list, ENDINGS[ascii.lower(tostring(job.format))] or ".csv")
+end
+
+--- Downloads the results of all batches, side by side; see job:download.
+---@param context table with the caller
+---@param job zuora.Job
+---@param dir string
+---@param options table
+---@return table[]|nil written, zuora.Error|nil err
+function batches.download_all(context, job, dir, options)
+  local made, message = core.mkdir(dir)
+  if not made then return nil, error_value.new { kind = "file", message = message } end
+  local results, failures, tasks, failed = {}, {}, {}, nil
+  for i, name in ipairs(file_names(job)) do
+    tasks[i] = function()
+      local batch, own, tell = job.batches[i], options, options.on_progress
+      if tell then
+        own = check.rules(options, { on_progress = function(bytes, total) tell(bytes, total, batch.name) end })
+      end
+      local written, err = download(context, dir .. "/" .. name, own, batch)
+      if written then written.name = batch.name end
+      results[i], failures[i] = written, err
+    end
+  end
+  if #tasks == 0 then
+    return nil, error_value.new { kind = "failed", record = job,
+      message = ("job %s has no batches, it is %s"):format(tostring(job.id), tostring(job.status)) }
+  end
+  context.caller.scheduler:run(tasks)
+  for i = 1, #tasks do failed = failed or failures[i] end
+  if not failed then return results end
+  local err = error_value.copy(failed)
+  err.results, err.failures, err.record = results, failures, job
+  return nil, err
+end
+
+---@param caller table
+---@return table metatable of the batches of one client
+function batches.metatable(caller) return record.metatable("zuora.Batch", Batch, { caller = caller }) end
+
+return batches

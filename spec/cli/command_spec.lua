@@ -1,0 +1,175 @@
+-- What all commands have in common: streams, signals, secrets, how to go on.
+
+local core = require "zuora.core"
+local program = require "spec.cli.program"
+local support = require "spec.support"
+
+local START = "report run " .. support.REPORT
+
+describe("a command", function()
+  local sim, run, good, dir
+
+  setup(function()
+    sim = support.simulator()
+    run, good = program.on(sim)
+    dir = support.scratch "cli-command"
+  end)
+  teardown(function() sim:stop() end)
+  before_each(function()
+    sim:heal()
+    sim:forget()
+  end)
+
+  local function shell_on(one, line) return program.shell(line, program.environment_of(one)) end
+
+  describe("in a pipe", function()
+    it("says that standard output takes no more", function()
+      local result = shell_on(sim, "$zuora request GET /v1/describe > /dev/full")
+      assert.equal(1, result.code)
+      assert.matches("^zuora: standard output: No space left on device\n", result.err)
+      result = program.shell "$zuora version > /dev/full"
+      assert.equal(1, result.code)
+      assert.equal("zuora: standard output: No space left on device\n", result.err)
+    end)
+
+    it("gives nothing to a connection when standard output is closed", function()
+      local result = shell_on(sim, ("$zuora %s --poll 0.01 --quiet <&- >&-"):format(START))
+      assert.equal(1, result.code)
+      assert.matches("^zuora: standard output: Bad file descriptor\n", result.err)
+      assert.equal(0, shell_on(sim, ("$zuora %s --poll 0.01 -o %s/closed >&- 2>&-"):format(START, dir)).code)
+      assert.matches("^Account.AccountNumber,", support.read(dir .. "/closed"))
+    end)
+
+    it("has nothing on standard output before all is proven", function()
+      sim:fault { on = "GET /reporting/api/rest/v1/reportruns/export/*", kind = "cut", after = 200, times = "always" }
+      local result = run(START .. " --poll 0.01", program.IMPATIENT)
+      assert.equal(5, result.code)
+      assert.equal("", result.out)
+    end)
+  end)
+
+  describe("that is interrupted", function()
+    local slow
+
+    setup(function() slow = support.simulator { seconds = 60 } end)
+    teardown(function() slow:stop() end)
+
+    -- As soon as it waits for what it has started.
+    local function interrupted(words, is_ready)
+      slow:forget()
+      local result = program.interrupted(words, program.environment_of(slow), is_ready or function(_, err)
+        if not words:find "--quiet" then return err:find ": %a+\n" ~= nil end
+        for _, request in ipairs(slow:journal()) do
+          if request.method == "GET" then return true end
+        end
+        return false
+      end)
+      assert.is_true(result.seconds < 0.5, result.seconds)
+      assert.equal(130, result.code)
+      assert.equal("", result.out)
+      return result.err
+    end
+
+    it("says the line that goes on, and leaves alone what it had started", function()
+      local err = interrupted("report run 'Accounts by balance' --poll 10 -o \"it's here\" --columns A,B --format csv --entity "
+        .. ("1"):rep(32))
+      local run_id = err:match "report run (%x+) goes on"
+      assert.equal(("report run %s: STARTED\nzuora: interrupted\nreport run %s goes on in Zuora; to go on with it: zuora report "
+        .. "download %s --entity %s --format csv --output 'it'\\\\''s here' --columns A,B\n"):format(run_id, run_id, run_id,
+        ("1"):rep(32)):gsub("\\\\", "\\"), err)
+      err = interrupted("job submit -q A='select Id from Account' --quiet -d " .. dir)
+      assert.matches("^zuora: interrupted\njob (%x+) goes on in Zuora; to go on with it: zuora job download %1 "
+        .. "%-%-directory build/spec/cli%-command\n$", err)
+      for _, held in ipairs(slow:held().runs) do assert.equal("STARTED", held.status) end
+    end)
+
+    it("cancels it when it is told to", function()
+      local err = interrupted(START .. " --cancel-on-interrupt")
+      local run_id = err:match "\nreport run (%x+) is cancelled\n$"
+      local _, on_slow = program.on(slow)
+      assert.equal("CANCELLED", core.decode((on_slow("report status " .. run_id))).status)
+      err = interrupted "query run 'select Id from Account' --cancel-on-interrupt --quiet"
+      assert.matches("^zuora: interrupted\nquery job [%x-]+ is cancelled\n$", err)
+    end)
+
+    it("before Zuora has answered says that it may have been started", function()
+      slow:fault { on = "POST */reportrun", kind = "stall" }
+      local function is_asked() return #support.sent(slow, "POST", "/reporting") > 0 end
+      assert.equal("zuora: interrupted\na run of " .. support.REPORT
+        .. " may have been started in Zuora all the same; see zuora report list\n", interrupted(START, is_asked))
+    end)
+  end)
+
+  it("goes on by the line that it says", function()
+    local slow <close> = support.simulator { seconds = 0.3 }
+    local result = shell_on(slow, ([[
+      $zuora report run 'Accounts by balance' --wait 0 -o '%s/go on' 2> %s/told; echo $?
+      line=$(sed -n 's/.*to go on with it: zuora //p' %s/told)
+      eval "$zuora $line --poll 0.05 --quiet"; echo $?]]):format(dir, dir, dir))
+    assert.equal("6\n0\n", result.out, result.err)
+    assert.matches("^Account.AccountNumber,", support.read(dir .. "/go on"))
+  end)
+
+  it("tells nothing when it is to be quiet", function()
+    assert.equal("", select(2, good(START .. " --poll 0.01 --progress quiet")))
+  end)
+
+  it("says when it tries again", function()
+    sim:fault { on = "POST */reportrun", kind = "status", status = 429, headers = { ["Retry-After"] = "0" } }
+    local _, err = good(START .. " --poll 0.01")
+    assert.matches("^reportruns.start: HTTP 429; again in %d%.%d s\n", err)
+  end)
+
+  describe("never tells a secret", function()
+    local token
+
+    it("when it tells of requests and answers", function()
+      sim:fault { on = "POST */reportrun", kind = "status", status = 400, body = '{"success":false,"reasons":[{"code":1,'
+        .. '"message":"no ' .. sim.client_secret .. ' here"}]}', headers = { ["Content-Type"] = "application/json" } }
+      local result = run(START .. " --debug --poll 0.01")
+      assert.equal(1, result.code)
+      assert.matches("> POST http://127.0.0.1:%d+/oauth/token %(oauth.token, attempt 1%)\n< 200 %(oauth.token, ", result.err)
+      assert.matches("> POST http://127.0.0.1:%d+/reporting/api/rest/v1/reports/" .. support.REPORT
+        .. "/reportrun %(reportruns.start, attempt 1%) {.*\"viewType\":\"Detail\"", result.err)
+      assert.matches("< 400 %(reportruns.start, %d+ bytes, [%d.]+ s, request id .*%) {.*no %*%*%* here", result.err)
+      assert.is_nil(result.err:find(sim.client_secret, 1, true))
+      assert.is_nil(result.err:find(sim.client_id, 1, true))
+      token = run("query run 'select Id from Account' --poll 0.01 --debug").err
+      assert.is_nil(token:lower():find("bearer", 1, true))
+      assert.is_nil(token:find("X-Amz-Signature", 1, true))
+      assert.is_nil(token:find("access_token", 1, true))
+    end)
+
+    it("in the list of processes", function()
+      local slow <close> = support.simulator { seconds = 60 }
+      local listed
+      program.interrupted(START .. " --quiet", program.environment_of(slow), function(pid)
+        listed = support.shell(("export LD_PRELOAD=; ps -ww -o args= -p %s; ps -ww -o args= --ppid %s"):format(pid, pid))
+        return #support.sent(slow, "POST", "/reporting") > 0
+      end)
+      assert.equal("lua5.4 lua/bin/zuora " .. START .. " --quiet\n", listed)
+      for _, name in ipairs { "secret", "client-secret", "token", "password" } do
+        assert.matches("unknown option", run(("%s --%s x"):format(START, name)).err)
+      end
+    end)
+
+    it("in what goes wrong", function()
+      local result = run(START, { ZUORA_CLIENT_SECRET = "mysecretvalue\n" })
+      assert.equal(2, result.code)
+      assert.is_nil(result.err:find("mysecretvalue", 1, true))
+      result = run(START, { ZUORA_CLIENT_SECRET = "", ZUORA_CLIENT_ID = "", ZUORA_TOKEN = "my secret" })
+      assert.equal(2, result.code)
+      assert.matches("^zuora: setting 'token': a bearer token", result.err)
+      assert.is_nil(result.err:find("my secret", 1, true))
+    end)
+  end)
+
+  it("writes to what is no regular file, and does not replace it", function()
+    local result = shell_on(sim, ([[
+      mkfifo %s/pipe; cat %s/pipe & $zuora %s --poll 0.01 --quiet --format jsonl -o %s/pipe; echo $?; wait; test -p %s/pipe]])
+      :format(dir, dir, START, dir, dir))
+    assert.equal(0, result.code)
+    assert.matches('"Account.Name":"Line\\nBreak AG"', result.out, 1, true)
+    assert.equal(3, select(2, result.out:gsub("Account.Name", "")))
+  end)
+end)

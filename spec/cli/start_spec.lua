@@ -1,0 +1,41 @@
+-- How long it takes until it does what it is asked for: somebody types a command for each report.
+
+local program = require "spec.cli.program"
+local support = require "spec.support"
+
+-- Seconds of CPU, the least of some tries.
+local function cost(words, environment)
+  local least = math.huge
+  for _ = 1, 5 do
+    local result = program.shell(("TIMEFORMAT='%%U %%S'; time $zuora %s > /dev/null 2>&1"):format(words), environment)
+    local user, system = result.err:match "([%d.]+) ([%d.]+)\n$"
+    least = math.min(least, tonumber(user) + tonumber(system))
+  end
+  return least
+end
+
+describe("the start", function()
+  it("of what needs nothing takes under 10 ms", function()
+    for _, words in ipairs { "version", "reprot", "help" } do assert.is_true(cost(words) < 0.010, words) end
+  end)
+
+  it("and a request take under 30 ms", function()
+    local sim <close> = support.simulator()
+    local least = cost("report list", program.environment_of(sim))
+    assert.is_true(least < 0.030, least)
+  end)
+
+  it("of a command loads its own noun, and no other", function()
+    local sim <close> = support.simulator()
+    local result = program.shell([[lua5.4 -e 'local exit = os.exit
+        os.exit = function(code)
+          local names = {}
+          for name in pairs(package.loaded) do names[#names + 1] = name:match "^zuora%.cli%.(.*)$" end
+          table.sort(names)
+          print(table.concat(names, " "))
+          exit(code)
+        end' lua/bin/zuora report list]], program.environment_of(sim))
+    assert.equal("command exits json output parser profiles progress report settings table terminal texts\n", result.out)
+    assert.equal("zuora " .. require "zuora.version" .. "\n", program.run("version").out)
+  end)
+end)
