@@ -20,7 +20,7 @@ typedef struct Pieces {
   size_t out_length;
 } Pieces;
 
-#if defined(WITH_ISAL) /* where `make` finds it: 0.08 s for 64 MiB, zlib 0.17 */
+#if defined(WITH_ISAL) /* where `make` finds it: 0.05 s for 64 MiB of text, zlib 0.14 */
 
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
