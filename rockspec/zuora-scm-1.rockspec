@@ -22,7 +22,8 @@ dependencies = {
   "argparse >= 0.7.1", -- of the command line alone
   "lua-cjson >= 2.1.0",
   -- client.describe needs luaexpat, and zuora.simulator luasocket (luasec for TLS, lua-zlib for gzip and zip):
-  -- only when they are used.
+  -- only when they are used; zuora.extract luaossl, luafilesystem and luadbi-sqlite3, and luadbi-postgresql and psql
+  -- for that database.
 }
 
 -- The library alone: Debian keeps the header where the compiler looks and LuaRocks does not.
@@ -57,6 +58,7 @@ build = {
         "src/core.c",
         "src/data/cells.c",
         "src/data/columns.c",
+        "src/data/copy.c",
         "src/data/count.c",
         "src/data/decoder.c",
         "src/data/gzip.c",
@@ -106,6 +108,7 @@ build = {
     ["zuora.cli.doctor.network"] = "lua/zuora/cli/doctor/network.lua",
     ["zuora.cli.doctor.tenant"] = "lua/zuora/cli/doctor/tenant.lua",
     ["zuora.cli.exits"] = "lua/zuora/cli/exits.lua",
+    ["zuora.cli.extract"] = "lua/zuora/cli/extract.lua",
     ["zuora.cli.files"] = "lua/zuora/cli/files.lua",
     ["zuora.cli.help"] = "lua/zuora/cli/help.lua",
     ["zuora.cli.job"] = "lua/zuora/cli/job.lua",
@@ -126,6 +129,37 @@ build = {
     ["zuora.codes"] = "lua/zuora/codes.lua",
     ["zuora.error"] = "lua/zuora/error.lua",
     ["zuora.meta"] = "lua/zuora/meta.lua",
+    ["zuora.extract.columns"] = "lua/zuora/extract/columns.lua",
+    ["zuora.extract.digest"] = "lua/zuora/extract/digest.lua",
+    ["zuora.extract.disk"] = "lua/zuora/extract/disk.lua",
+    ["zuora.extract"] = "lua/zuora/extract/init.lua",
+    ["zuora.extract.journal"] = "lua/zuora/extract/journal.lua",
+    ["zuora.extract.json"] = "lua/zuora/extract/json.lua",
+    ["zuora.extract.manifest"] = "lua/zuora/extract/manifest.lua",
+    ["zuora.extract.mark_table"] = "lua/zuora/extract/mark_table.lua",
+    ["zuora.extract.marks"] = "lua/zuora/extract/marks.lua",
+    ["zuora.extract.plan"] = "lua/zuora/extract/plan.lua",
+    ["zuora.extract.planner"] = "lua/zuora/extract/planner.lua",
+    ["zuora.extract.publish"] = "lua/zuora/extract/publish.lua",
+    ["zuora.extract.query"] = "lua/zuora/extract/query.lua",
+    ["zuora.extract.reads"] = "lua/zuora/extract/reads.lua",
+    ["zuora.extract.run"] = "lua/zuora/extract/run.lua",
+    ["zuora.extract.sources.aqua"] = "lua/zuora/extract/sources/aqua.lua",
+    ["zuora.extract.sources.data_query"] = "lua/zuora/extract/sources/data_query.lua",
+    ["zuora.extract.sources.report"] = "lua/zuora/extract/sources/report.lua",
+    ["zuora.extract.store"] = "lua/zuora/extract/store.lua",
+    ["zuora.extract.tend"] = "lua/zuora/extract/tend.lua",
+    ["zuora.extract.times"] = "lua/zuora/extract/times.lua",
+    ["zuora.extract.totals"] = "lua/zuora/extract/totals.lua",
+    ["zuora.extract.verify"] = "lua/zuora/extract/verify.lua",
+    ["zuora.extract.worker"] = "lua/zuora/extract/worker.lua",
+    ["zuora.load.dialects"] = "lua/zuora/load/dialects.lua",
+    ["zuora.load"] = "lua/zuora/load/init.lua",
+    ["zuora.load.merge"] = "lua/zuora/load/merge.lua",
+    ["zuora.load.sqlite"] = "lua/zuora/load/sqlite.lua",
+    ["zuora.load.tables"] = "lua/zuora/load/tables.lua",
+    ["zuora.load.postgresql"] = "lua/zuora/load/postgresql.lua",
+    ["zuora.load.psql"] = "lua/zuora/load/psql.lua",
     ["zuora.resources.batches"] = "lua/zuora/resources/batches.lua",
     ["zuora.resources.describe"] = "lua/zuora/resources/describe.lua",
     ["zuora.resources.entrance"] = "lua/zuora/resources/entrance.lua",
