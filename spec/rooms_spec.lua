@@ -75,6 +75,7 @@ local SYSTEM = {
   ["sys/types.h"] = "off_t ssize_t pid_t mode_t", ["sys/wait.h"] = "wait%a* W%u+",
   ["unistd.h"] = "read write close lseek fsync getpid unlink ftruncate dup2? fork access pread isatty fdatasync link fchown "
     .. "getppid getuid geteuid execvp? _exit pipe pwrite fchmod getentropy STD%u+_FILENO",
+  ["isa-l/crc.h"] = "crc32_gzip_refl", ["isa-l/igzip_lib.h"] = "isal_[%w_]+ ISAL_[%w_]+ inflate_state",
   ["zlib.h"] = "inflate[%w_]* deflate[%w_]* z_stream Z_%u+ crc32",
 }
 

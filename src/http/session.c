@@ -324,7 +324,17 @@ static void libcurl_open(lua_State *L) {
     luaL_error(L, "libcurl 7.85.0 or newer is needed, this is %s", info->version);
   lua_pushfstring(L, "libcurl/%s", info->version);
   lua_setfield(L, -2, "version");
-  lua_pushstring(L, curl_version()); /* and what it stands on */
+  /* And what it stands on. (curl_version writes that into room that all threads share.) */
+  lua_pushfstring(L, "libcurl/%s %s", info->version,
+                  info->ssl_version != NULL ? info->ssl_version : "");
+  if (info->libz_version != NULL) {
+    lua_pushfstring(L, " zlib/%s", info->libz_version);
+    lua_concat(L, 2);
+  }
+  if (info->nghttp2_version != NULL) {
+    lua_pushfstring(L, " nghttp2/%s", info->nghttp2_version);
+    lua_concat(L, 2);
+  }
   lua_setfield(L, -2, "libraries");
 }
 
