@@ -60,6 +60,7 @@ build = {
         "src/data/decoder.c",
         "src/data/gzip.c",
         "src/data/json.c",
+        "src/data/lines.c",
         "src/data/rewrite.c",
         "src/data/rows.c",
         "src/data/scanner.c",

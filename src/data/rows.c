@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROWS_CLASS "zuora.rows"
-
 #define CHUNK_SIZE  262144u
 #define PACKED_SIZE 8192u /* of a packed file at a time: it may grow a thousandfold */
 
@@ -29,6 +27,7 @@ void rows_release(Rows *rows) {
   free(rows->columns);
   free(rows->null_text);
   buffer_free(&rows->scratch);
+  buffer_free(&rows->lines);
   rows->decoder = NULL;
   rows->chunk = rows->null_text = NULL;
   rows->columns = NULL;
