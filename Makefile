@@ -19,7 +19,7 @@ DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev 
 DEBIAN_PACKAGES_FOR_DOC = help2man
 DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv \
   lua-cqueues lua-copas locales lua-dbi-sqlite3 lua-dbi-postgresql lua-luaossl lua-filesystem sqlite3 \
-  postgresql postgresql-client
+  postgresql postgresql-client python3-jsonschema
 DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev cppcheck valgrind \
   dpkg-dev python3
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, argparse, \
@@ -274,8 +274,9 @@ $(MANUAL): $(CORE) $(LUA_FILES) lua/bin/zuora
 
 install: all doc
 	install -d "$(DESTDIR)$(PREFIX)/bin"
-	sed "1s|.*|#!/usr/bin/env $(LUA)|" lua/bin/zuora > $(BUILD)/zuora.bin
-	install -m 755 $(BUILD)/zuora.bin "$(DESTDIR)$(PREFIX)/bin/zuora"
+	for name in zuora zuora-tap; do \
+	  sed "1s|.*|#!/usr/bin/env $(LUA)|" lua/bin/$$name > $(BUILD)/$$name.bin && \
+	  install -m 755 $(BUILD)/$$name.bin "$(DESTDIR)$(PREFIX)/bin/$$name" || exit 1; done
 	if [ -f $(MANUAL) ]; then install -d "$(DESTDIR)$(PREFIX)/share/man/man1" && \
 	  install -m 644 $(MANUAL) "$(DESTDIR)$(PREFIX)/share/man/man1/zuora.1"; fi
 	install -d "$(DESTDIR)$(PREFIX)/lib/lua/5.4/zuora"

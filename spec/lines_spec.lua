@@ -70,6 +70,8 @@ describe("core.lines", function()
     local members = { { key = '"gone":', place = 1, type = "time", gate = 2 } }
     assert.equal('{"gone":null}\n{"gone":"2026-08-04T00:00:00Z"}\n{"gone":null}\n', lines("T,D\n2026-08-04,false\n"
       .. "2026-08-04,true\n2026-08-04,\n", nil, { members = members }))
+    members = { { key = '"gone":', fixed = '"now"', gate = 2 }, { key = ',"is":', fixed = "1" } }
+    assert.equal('{"gone":null,"is":1}\n{"gone":"now","is":1}\n', lines("T,D\nx,false\nx,true\n", nil, { members = members }))
   end)
 
   it("comes in pieces of whole lines", function()

@@ -3,21 +3,21 @@
  */
 #include "rows.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define SIZE 65536u /* of a piece of lines, about */
 
 /* What a member's value is written as: by its type, but for decimals that are to be texts. */
 typedef struct Member {
-  Bytes key; /* "Name": */
+  Bytes key;   /* "Name": */
+  Bytes fixed; /* JSON that stands for all cells; NULL: a column's do */
   const Column *column, *gate;
   Type type;
   bool quoted;
 } Member;
 
 typedef struct MemberOptions {
-  Bytes key;
+  Bytes key, fixed;
   const char *type;
   size_t place, gate;
   bool quoted;
@@ -25,6 +25,7 @@ typedef struct MemberOptions {
 
 static const Option member_options[] = {
     {"key", OPTION_BYTES, offsetof(MemberOptions, key)},
+    {"fixed", OPTION_BYTES, offsetof(MemberOptions, fixed)},
     {"type", OPTION_TEXT, offsetof(MemberOptions, type)},
     {"place", OPTION_COUNT, offsetof(MemberOptions, place)},
     {"gate", OPTION_COUNT, offsetof(MemberOptions, gate)},
@@ -188,22 +189,27 @@ static bool gate_opens(lua_State *L, Rows *rows, int self, const Column *gate) {
   return opens;
 }
 
+static void bytes_write(lua_State *L, Rows *rows, Bytes bytes) {
+  if (!buffer_append(&rows->lines, bytes.data, bytes.length)) rows_short(L, rows);
+}
+
 static void member_write(lua_State *L, Rows *rows, int self, const Member *member) {
   size_t length = 0;
   const char *text = "";
-  if (member->gate == NULL || gate_opens(L, rows, self, member->gate))
+  bytes_write(L, rows, member->key);
+  if (member->gate == NULL || gate_opens(L, rows, self, member->gate)) {
+    if (member->fixed.data != NULL) {
+      bytes_write(L, rows, member->fixed);
+      return;
+    }
     text = column_text(L, rows, member->column, &length);
+  }
   /* A record has at most 64 MiB: no overflow. */
-  if (!buffer_reserve(&rows->lines, member->key.length + 6 * length + 32)) rows_short(L, rows);
+  if (!buffer_reserve(&rows->lines, 6 * length + 32)) rows_short(L, rows);
   char *at = rows->lines.data + rows->lines.length;
-  at = put(at, member->key.data, member->key.length);
   char *end = length == 0 ? put(at, "null", 4) : typed_put(L, at, member, text, length);
   if (end == NULL) type_refuse(L, rows, self, member->column, member->type);
   rows->lines.length = (size_t)(end - rows->lines.data);
-}
-
-static void bytes_write(lua_State *L, Rows *rows, Bytes bytes) {
-  if (!buffer_append(&rows->lines, bytes.data, bytes.length)) rows_short(L, rows);
 }
 
 static const Column *column_at(lua_State *L, const Rows *rows, size_t place) {
@@ -211,28 +217,30 @@ static const Column *column_at(lua_State *L, const Rows *rows, size_t place) {
   return &rows->columns[place - 1];
 }
 
-/* Reads the members, and pushes them; their keys stay on the stack below. */
+/* Reads the members, and pushes them; their texts stay on the stack below. */
 static Member *members_read(lua_State *L, const Rows *rows, int list, size_t count) {
   Member *members = lua_newuserdatauv(L, (count + 1) * sizeof *members, 0);
-  luaL_checkstack(L, (int)count + 8, "members");
+  luaL_checkstack(L, 2 * (int)count + 8, "members");
   for (size_t i = 0; i < count; i++) {
-    MemberOptions options = {{"", 0}, "string", 0, 0, false};
+    MemberOptions options = {{"", 0}, {NULL, 0}, "string", 0, 0, false};
     lua_rawgeti(L, list, (lua_Integer)i + 1);
     luaL_checktype(L, -1, LUA_TTABLE);
     options_read(L, lua_gettop(L), member_options, &options);
     Member *member = &members[i];
     member->key = options.key;
+    member->fixed = options.fixed;
     member->type = type_named(L, options.type);
     member->quoted = options.quoted;
-    member->column = column_at(L, rows, options.place);
+    member->column = options.fixed.data == NULL ? column_at(L, rows, options.place) : NULL;
     member->gate = options.gate > 0 ? column_at(L, rows, options.gate) : NULL;
     field_push(L, lua_gettop(L), "key");
-    lua_remove(L, -2);
+    field_push(L, lua_gettop(L) - 1, "fixed");
+    lua_remove(L, -3);
   }
   return members;
 }
 
-/* core.lines(rows, { head, members = { { key, place, type, gate, quoted }, … }, tail, size }) -> lines, how many
+/* core.lines(rows, { head, members = { { key, place | fixed, type, gate, quoted }, … }, tail, size }) -> lines, how many
  *                                                                                    | nothing: there are no more
  * A line is the head, each member's key and value, and the tail. A member is null where its cell is empty, or where the
  * cell of the column that is its gate is not true. It raises as rows do. */
