@@ -15,7 +15,7 @@ local SETTINGS = { "environment", "base_url", "reporting_url", "aqua_url", "file
   "stall_timeout", "total_timeout", "max_connections" }
 
 -- What goes into a plan as it is.
-local PLAN = { "every", "settle", "wait", "concurrency" }
+local PLAN = { "every", "settle", "wait", "concurrency", "split" }
 
 local OTHERS = { "auth_type", "start_date", "api_type", "partner_id", "sandbox", "european", "select", "decimals" }
 

@@ -102,7 +102,7 @@ local function read_stream(ctx, stream, generation)
   local item = item_of(ctx, stream)
   local read = next_read(ctx, item, stream, generation)
   if not read then return ctx.log("INFO " .. stream.id .. ": up to date") end
-  ctx.journal:plan(planner.with_query(item, read))
+  run.plan_read(ctx, item, planner.with_query(item, read), stream.cursor and not ctx.target.state:bookmark(stream))
   while true do
     local open = ctx.journal:open_of(item.of)[1]
     if not open then break end
@@ -148,9 +148,10 @@ local function plan_of(streams, options, folder)
   local items, given = {}, { plan = "tap", output = folder }
   for name, value in pairs(options.plan) do given[name] = value end
   for i, stream in ipairs(streams) do
-    items[i] = { object = stream.object, name = stream.id, fields = "*", mode = "merge", cursor = stream.cursor }
+    items[i] = { object = stream.object, name = stream.id, fields = "*", mode = "merge", cursor = stream.cursor,
+      split = stream.cursor and given.split or nil }
   end
-  given.items = items
+  given.items, given.split = items, nil
   local read, err = plan.read(given)
   if not read then
     err.message = err.message:gsub("^the plan: ", "config: ")
@@ -199,7 +200,7 @@ end
 --- Reads streams one beside the other, and writes their records.
 ---@param client zuora.Client
 ---@param streams table[] as catalogue.selected gives them
----@param options table state, plan (every, settle, wait, concurrency), start, decimals, poll, tmpdir; write(text) and
+---@param options table state, plan (every, settle, wait, concurrency, split), start, decimals, poll, tmpdir; write(text) and
 --- log(text)
 ---@return table[] results item, records, err
 function sync.run(client, streams, options)
