@@ -142,7 +142,7 @@ describe("a tap", function()
 
   it("that is killed between any two lines ends with the same rows", function()
     local count = os.getenv "TORTURE" == "all" and 24 or 8
-    local here <close> = world.new { rows = world.rows(count, 60), simulator = { file_bytes = 600 } }
+    local here <close> = world.new { rows = world.rows(count, 60), simulator = { file_bytes = 300 } }
     local catalogue, start = here:catalogue { "Thing" }, os.time() - 2 * HOUR
     local function run(into, lines)
       local left, KILLED = lines or math.huge, {}
@@ -174,6 +174,6 @@ describe("a tap", function()
       end
       n = n + 1
     until ended
-    assert.is_true(kills > count + 3, kills)
+    assert.is_true(kills >= count + 5, "only " .. kills .. " kills")
   end)
 end)
