@@ -97,6 +97,8 @@ function tap_noun.define(noun, parser)
   verb:option "-s --state":argname "FILE":description "The last STATE of the run before."
   verb:option "--decimals":choices { "number", "string" }
     :description "Decimals as they stand (number), or as texts for loaders that read floats (string)."
+  verb:option "--wait":argname "SECONDS":convert(parser.seconds)
+    :description "How long to wait for a job (14400). What has not settled then goes on in Zuora: exit code 6."
 end
 
 return tap_noun

@@ -14,12 +14,13 @@ local function text_of(value) return zuora.encode { value }:sub(2, -2) end
 
 --- SCHEMA, before the first record of a stream.
 function messages.schema(stream, decimals)
-  return zuora.encode { type = "SCHEMA", stream = stream.name, schema = catalogue.schema(stream, decimals),
-    key_properties = { "Id" }, bookmark_properties = stream.cursor and { stream.cursor } or nil } .. "\n"
+  return ('{"type":"SCHEMA","stream":%s,"schema":%s,"key_properties":["Id"]%s}\n'):format(text_of(stream.name),
+    zuora.encode(catalogue.schema(stream, decimals)),
+    stream.cursor and (',"bookmark_properties":[%s]'):format(text_of(stream.cursor)) or "")
 end
 
 --- STATE: what is before it is loaded for good when this comes out of the loader again.
-function messages.state(value) return zuora.encode { type = "STATE", value = value } .. "\n" end
+function messages.state(value) return ('{"type":"STATE","value":%s}\n'):format(zuora.encode(value)) end
 
 -- What of a file's columns goes where. A field that the engine has refused is not there.
 local function members_of(stream, header, options)

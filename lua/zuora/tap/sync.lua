@@ -175,7 +175,7 @@ local NAME = "zuora-tap-"
 local function sweep(tmpdir)
   for _, name in ipairs(disk.names(tmpdir)) do
     local folder = tmpdir .. "/" .. name
-    if name:find("^" .. NAME .. "[0-9a-f]+$") and disk.size(folder .. "/journal.lock") then
+    if name:sub(1, #NAME) == NAME and disk.size(folder .. "/journal.lock") then
       local ok, book = pcall(journal.open, folder .. "/journal", "sweep")
       if ok then
         book:close()
