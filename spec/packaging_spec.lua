@@ -64,7 +64,8 @@ describe("make install", function()
     local directory = support.scratch("install")
     local text, status = support.shell("make -s install DESTDIR=" .. directory .. " PREFIX=/usr/local")
     assert.equal(0, status, text)
-    local expected = { "usr/local/bin/zuora", "usr/local/bin/zuora-tap", "usr/local/lib/lua/5.4/zuora/core.so", "usr/local/share/man/man1/zuora.1" }
+    local expected = { "usr/local/bin/zuora", "usr/local/bin/zuora-tap", "usr/local/lib/lua/5.4/zuora/core.so",
+      "usr/local/share/man/man1/zuora.1" }
     for _, path in ipairs(files "find lua -name '*.lua'") do
       expected[#expected + 1] = "usr/local/share/lua/5.4/" .. path:gsub("^lua/", "")
     end

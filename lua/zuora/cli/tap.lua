@@ -83,11 +83,22 @@ local function run(command, args)
   return code_of(results)
 end
 
+local CONFIGURATION = [[
+The configuration is JSON. client_id and client_secret, or username and password; environment or
+base_url, or what tap-zuora has for it: sandbox, european, auth_type. start_date: from when on,
+where --state knows nothing of a stream. select: names of objects that are read whole, in place of
+a catalogue. every (1h) and settle (2h): a bookmark is the last point on the grid of the one that
+is past by the other; until the next one a stream is up to date. split (id:250000): a first load
+by pages of so many rows. concurrency (4): streams at once. wait, decimals: as the options. And
+what else a profile may have: entity_id, ca_file, proxy. What is not in it comes from the
+environment, or a profile (zuora help environment).]]
+
 local tap_noun = {}
 
 function tap_noun.define(noun, parser)
   local verb = parser.verb(noun, nil, "write objects as messages that any of Singer's loaders takes",
     "polling settings", run)
+  verb:epilog(CONFIGURATION)
   verb:option "-c --config":argname "FILE":count(1)
     :description "The configuration, as tap-zuora has it, or with any setting of a profile."
   verb:flag "-d --discover":description "Print the catalogue: which streams there are."

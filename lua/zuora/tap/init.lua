@@ -1,5 +1,5 @@
---- zuora.tap: a Singer tap. It writes objects of Zuora as SCHEMA, RECORD and STATE messages, which any loader of Singer's
---- takes; configuration, catalogue and state are those of tap-zuora.
+--- zuora.tap: a Singer tap. It writes objects of Zuora as SCHEMA, RECORD and STATE messages, which any loader of
+--- Singer's takes; configuration, catalogue and state are those of tap-zuora.
 --
 --     local tap = require "zuora.tap"
 --     local config = assert(tap.config "config.json")
@@ -67,8 +67,8 @@ local RUN = { state = "any", plan = "any", start = "integer", decimals = "text",
 ---@param of table the catalogue
 ---@param options table write(text): is given whole lines, and ends the run by raising what is no error value; state:
 --- of the run before; start: seconds since the epoch, for streams without a bookmark; decimals: "number" (as they
---- stand) or "string"; plan: every, settle, wait, concurrency, split; poll: the first pause between two looks at a job (1 s);
---- wait: seconds for one; tmpdir ("/tmp"); log(line)
+--- stand) or "string"; plan: every, settle, wait, concurrency, split; poll: the first pause between two looks at a job
+--- (1 s); wait: seconds for one; tmpdir ("/tmp"); log(line)
 ---@return { item: string, records: integer, err: zuora.Error|nil }[]|nil results
 ---@return zuora.Error|nil err
 function tap.run(client, of, options)

@@ -200,8 +200,8 @@ end
 --- Reads streams one beside the other, and writes their records.
 ---@param client zuora.Client
 ---@param streams table[] as catalogue.selected gives them
----@param options table state, plan (every, settle, wait, concurrency, split), start, decimals, poll, tmpdir; write(text) and
---- log(text)
+---@param options table state, plan (every, settle, wait, concurrency, split), start, decimals, poll, wait, tmpdir;
+--- write(text) and log(text)
 ---@return table[] results item, records, err
 function sync.run(client, streams, options)
   sweep(options.tmpdir)
