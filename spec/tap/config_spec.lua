@@ -7,6 +7,7 @@ local state = require "zuora.tap.state"
 local support = require "spec.support"
 local tap = require "zuora.tap"
 local world = require "spec.tap.world"
+local zuora = require "zuora"
 
 local path = support.scratch "tap-config" .. "/config.json"
 
@@ -29,8 +30,36 @@ describe("a tap's configuration", function()
     assert.same({ client_id = "u", client_secret = "p" }, assert(read { username = "u", password = "p", auth_type = "OAUTH",
       api_type = "AQUA" }).settings)
     for _, name in ipairs { "us1", "us2", "us1-sandbox", "us2-sandbox", "eu", "eu-sandbox" } do
-      assert.is_table(require "zuora".environments[name], name)
+      assert.is_table(zuora.environments[name], name)
     end
+  end)
+
+  it("means the data centre that knows the credentials", function()
+    local one <close> = world.new {}
+    local other <close> = world.new { name = "tap-other", simulator = { client_secret = "another" } }
+    local asked = {}
+    local function make(name)
+      asked[#asked + 1] = name
+      return zuora.new { base_url = (name == "one" and one or other).sim.url, client_id = other.sim.client_id,
+        client_secret = "another" }
+    end
+    local client <close> = assert(tap.find({ "one", "other" }, make))
+    assert.same({ "one", "other" }, asked)
+    assert.matches(other.sim.url:match "%d+$", tostring(client))
+    local found, err = tap.find({ "one", "one" }, make)
+    assert.is_nil(found)
+    assert.equal("auth", err.kind)
+    -- What is no matter of credentials is told at once; where there is no choice nothing is asked for.
+    asked = {}
+    one.sim:fault { on = "* /*", kind = "status", status = 500, times = "always" }
+    assert.is_nil(tap.find({ "one", "other" }, function(name)
+      asked[#asked + 1] = name
+      return zuora.new { base_url = one.sim.url, client_id = "x", client_secret = "y", retries = 0 }
+    end))
+    assert.same({ "one" }, asked)
+    other.sim:forget()
+    tap.find({ "other" }, make):close()
+    assert.same({}, other.sim:journal())
   end)
 
   it("has settings of ours besides", function()

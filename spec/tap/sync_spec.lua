@@ -116,6 +116,24 @@ describe("a tap", function()
     assert.matches("WARNING Thing: Zuora refuses the field Ghost", here:log())
   end)
 
+  it("writes no record of a file that lacks a column", function()
+    local here <close> = world.new {}
+    local rows = require "zuora.extract.sources.aqua"
+    local fetch = rows.fetch
+    rows.fetch = function(client, read, path, options)
+      local written, err = fetch(client, read, path, options)
+      support.write(path, (support.read(path):gsub("Amount", "Tumoan")))
+      return written, err
+    end
+    local into = world.loader()
+    local ok, results = pcall(here.run, here, into)
+    rows.fetch = fetch
+    assert(ok, results)
+    assert.equal("incomplete", results[1].err.kind)
+    assert.matches("the file has no column Amount", results[1].err.message)
+    assert.equal(0, into.written)
+  end)
+
   it("writes no record of a file that is not whole", function()
     local here <close> = world.new {}
     local into = world.loader()

@@ -16,19 +16,14 @@ local function write(text)
   if not done then error(setmetatable({ message = message, is_pipe = number == EPIPE }, Closed), 0) end
 end
 
--- The client of the tenant that a configuration means. tap-zuora's does not always say which it is: then the one that
--- knows the credentials.
+-- The client of the tenant that a configuration means.
 local function connect(command, config)
-  for i, environment in ipairs(config.tenants or {}) do
+  if not config.tenants then return command:client(config.settings) end
+  return tap.find(config.tenants, function(environment)
     local settings = { environment = environment }
     for name, value in pairs(config.settings) do settings[name] = value end
-    local client = command:client(settings)
-    if #config.tenants == 1 then return client end
-    local found, err = client.describe:objects()
-    if found then return client end
-    if err.kind ~= "auth" or i == #config.tenants then return nil, err end
-  end
-  return command:client(config.settings)
+    return command:client(settings)
+  end)
 end
 
 local function read_files(args)

@@ -36,6 +36,20 @@ function tap.config(path)
   return guarded(config.read, path)
 end
 
+--- tap-zuora's configuration does not always say which data centre it means: the one that knows the credentials.
+---@param environments string[]
+---@param make fun(environment: string): zuora.Client
+---@return zuora.Client|nil client, zuora.Error|nil err
+function tap.find(environments, make)
+  for i, environment in ipairs(environments) do
+    local client = make(environment)
+    local err
+    if #environments > 1 then err = select(2, client.describe:objects()) end
+    if not err then return client end
+    if err.kind ~= "auth" or err.retryable or i == #environments then return nil, err end
+  end
+end
+
 --- Reads a file that holds a JSON object: a catalogue, or a state.
 ---@param path string
 ---@return table|nil value, zuora.Error|nil err

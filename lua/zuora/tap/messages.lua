@@ -22,7 +22,19 @@ end
 --- STATE: what is before it is loaded for good when this comes out of the loader again.
 function messages.state(value) return ('{"type":"STATE","value":%s}\n'):format(zuora.encode(value)) end
 
--- What of a file's columns goes where. A field that the engine has refused is not there.
+local function missing(stream, column)
+  error(error_value.new { kind = "incomplete",
+    message = ("%s: the file has no column %s"):format(stream.id, column) }, 0)
+end
+
+local function is_refused(column, options)
+  for _, name in ipairs(options.refused) do
+    if name == column then return true end
+  end
+  return false
+end
+
+-- What of a file's columns goes where. All that was asked for must be there, but for fields that the engine refuses.
 local function members_of(stream, header, options)
   local members = {}
   local function add(name, member)
@@ -34,10 +46,12 @@ local function members_of(stream, header, options)
     if place then
       add(property.name, { place = place, type = property.kind,
         quoted = property.kind == "number" and options.decimals == "string" })
+    elseif not is_refused(property.column, options) then
+      missing(stream, property.column)
     end
   end
-  local gone = stream.deleted and columns.find(header, stream.object, options.deleted)
-  if gone then
+  if stream.deleted then
+    local gone = columns.find(header, stream.object, options.deleted) or missing(stream, options.deleted)
     -- To be deleted is a change: its time is that of the last one.
     local changed = stream.cursor and columns.find(header, stream.object, stream.cursor)
     add(catalogue.DELETED, { place = gone, type = "boolean" })
@@ -50,16 +64,14 @@ end
 --- RECORDs of a file, in pieces of several lines.
 ---@param stream table
 ---@param path string
----@param options { deleted: string, decimals: string, extracted: integer } deleted: the file's column that says it;
---- extracted: when it was asked for
+---@param options { deleted: string, decimals: string, extracted: integer, refused: string[] } deleted: the file's
+--- column that says it; extracted: when it was asked for; refused: fields that are not there
 ---@return function next gives lines and how many they are, and nothing at the end; raises what is no value of its type
 function messages.records(stream, path, options)
   local it, problem = rows.of_file(path, { form = "lazy" })
   if not it then error(problem, 0) end
-  local members = members_of(stream, it.columns, options)
-  if #members == 0 and #it.columns > 0 then
-    error(error_value.new { kind = "text", message = stream.id .. ": the file has none of its columns" }, 0)
-  end
+  -- (An empty file has not even a header.)
+  local members = #it.columns > 0 and members_of(stream, it.columns, options) or {}
   local shape = { members = members, head = ('{"type":"RECORD","stream":%s,"record":{'):format(text_of(stream.name)),
     tail = ('},"time_extracted":"%s"}\n'):format(times.iso(options.extracted)) }
   return function() return core.lines(it, shape) end

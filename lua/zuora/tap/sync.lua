@@ -40,10 +40,10 @@ function Target:set_mark(of, _, after)
   self.write(messages.state(self.state.value))
 end
 
-local function write_records(self, stream, path)
+local function write_records(self, stream, path, refused)
   local count = 0
   for lines, more in messages.records(stream, path, { deleted = aqua.DELETED, decimals = self.decimals,
-    extracted = self.now }) do
+    extracted = self.now, refused = refused }) do
     self.write(lines)
     count = count + more
     self.client:sleep(0) -- what others wait for goes on
@@ -57,7 +57,7 @@ function Target:load(item, list, output, _, on_last)
   local stream = self.streams[item.name]
   for _, read in ipairs(list) do
     local path = output .. "/" .. read.path
-    local count = write_records(self, stream, path)
+    local count = write_records(self, stream, path, item.refused)
     os.remove(path)
     stream.records = (stream.records or 0) + count
     self.log(messages.metric("counter", "record_count", count, { endpoint = stream.id }))
