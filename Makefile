@@ -242,7 +242,7 @@ $(BUILD)/bench/many: spec/bench/many.c
 
 # Ratios of one run, side by side; needs nginx.
 bench: all $(BUILD)/bench/many
-	for bench in many simulator results; do \
+	for bench in many simulator results tap; do \
 	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/$$bench.lua || exit 1; done
 
 # What only specs need. (Bound late: what is preloaded is in programs without Lua, too.)

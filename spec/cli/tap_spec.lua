@@ -93,6 +93,18 @@ describe("zuora-tap", function()
     assert.is_nil(support.shell("ls " .. here.folder):find "zuora%-tap", 1)
   end)
 
+  it("that is killed with whoever reads it goes on from the last state", function()
+    for count = 1, 5 do
+      local into = world.loader()
+      into:write(here:shell("$tap | { head -n " .. count .. "; kill -9 $(pgrep -P $$ lua5.4); } 2> /dev/null", { select = { "Thing" } }).out)
+      assert.equal(count, into.lines)
+      support.write(here.folder .. "/state.json", core.encode(into.state or {}))
+      into:write(good("$tap --state " .. here.folder .. "/state.json", { select = { "Thing" } }).out)
+      here:assert_loaded(into)
+    end
+    assert.is_nil(support.shell("ls " .. here.folder):find "zuora%-tap")
+  end)
+
   it("takes away what a killed one has left, and nobody else's", function()
     local left = here.folder .. "/zuora-tap-00aa"
     core.mkdir(left .. "/Thing")

@@ -79,14 +79,15 @@ local function run(command, args)
 end
 
 local CONFIGURATION = [[
-The configuration is JSON. client_id and client_secret, or username and password; environment or
-base_url, or what tap-zuora has for it: sandbox, european, auth_type. start_date: from when on,
-where --state knows nothing of a stream. select: names of objects that are read whole, in place of
-a catalogue. every (1h) and settle (2h): a bookmark is the last point on the grid of the one that
-is past by the other; until the next one a stream is up to date. split (id:250000): a first load
-by pages of so many rows. concurrency (4): streams at once. wait, decimals: as the options. And
-what else a profile may have: entity_id, ca_file, proxy. What is not in it comes from the
-environment, or a profile (zuora help environment).]]
+The configuration is JSON. client_id and client_secret, or username and password;
+environment or base_url, or what tap-zuora has for it: sandbox, european, auth_type (its
+partner_id and api_type are not needed). start_date: from when on, where --state knows
+nothing of a stream. select: names of objects to be read, in place of a catalogue.
+every (1h), settle (2h): a bookmark is the last point on the grid of the one that is past
+by the other; until the next one a stream is up to date. split ("id:250000"): a first load
+by pages of so many rows. concurrency (4): streams at once. wait, decimals: see there.
+And what else a profile may have: entity_id, ca_file, proxy. What is not in it comes from
+the environment, or from a profile (zuora help environment).]]
 
 local tap_noun = {}
 
@@ -95,12 +96,12 @@ function tap_noun.define(noun, parser)
     "polling settings", run)
   verb:epilog(CONFIGURATION)
   verb:option "-c --config":argname "FILE":count(1)
-    :description "The configuration, as tap-zuora has it, or with any setting of a profile."
-  verb:flag "-d --discover":description "Print the catalogue: which streams there are."
+    :description "The configuration: see below."
+  verb:flag "-d --discover":description "Print which streams there are, and end."
   verb:mutex(
-    verb:option "--catalog":argname "FILE":description "The catalogue, with what is selected.",
+    verb:option "--catalog":argname "FILE":description "Which streams there are, and what of them is selected.",
     verb:option "-p --properties":argname "FILE":description "The same, by its older name.")
-  verb:option "-s --state":argname "FILE":description "The last STATE of the run before."
+  verb:option "-s --state":argname "FILE":description "Where the run before has ended."
   verb:option "--decimals":choices { "number", "string" }
     :description "Decimals as they stand (number), or as texts for loaders that read floats (string)."
   verb:option "--wait":argname "SECONDS":convert(parser.seconds)
