@@ -96,7 +96,8 @@ describe("zuora-tap", function()
   it("that is killed with whoever reads it goes on from the last state", function()
     for count = 1, 5 do
       local into = world.loader()
-      into:write(here:shell("$tap | { head -n " .. count .. "; kill -9 $(pgrep -P $$ lua5.4); } 2> /dev/null", { select = { "Thing" } }).out)
+      into:write(here:shell("$tap | { head -n " .. count .. "; kill -9 $(pgrep -P $$ lua5.4); } 2> /dev/null",
+        { select = { "Thing" } }).out)
       assert.equal(count, into.lines)
       support.write(here.folder .. "/state.json", core.encode(into.state or {}))
       into:write(good("$tap --state " .. here.folder .. "/state.json", { select = { "Thing" } }).out)

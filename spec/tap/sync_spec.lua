@@ -158,6 +158,20 @@ describe("a tap", function()
     assert.equal(jobs, here:jobs())
   end)
 
+  it("has other jobs an hour after one has failed, however far apart its bookmarks are", function()
+    local here <close> = world.new {}
+    local into, more = world.loader(), { plan = { every = 24 * HOUR, settle = 0 } }
+    here.sim:fault { on = "POST /v1/batch-query", kind = "outcome", job = "error" }
+    assert.equal("failed", assert(here:run(into, more))[1].err.kind)
+    here.sim:heal()
+    local jobs = here:jobs()
+    assert.equal("failed", assert(here:run(into, more))[1].err.kind)
+    assert.equal(jobs, here:jobs())
+    here.sim:forward(HOUR)
+    good(here, into, more)
+    here:assert_loaded(into)
+  end)
+
   it("that is killed between any two lines ends with the same rows", function()
     local count = os.getenv "TORTURE" == "all" and 24 or 8
     local here <close> = world.new { rows = world.rows(count, 60), simulator = { file_bytes = 300 } }

@@ -15,7 +15,7 @@ function world.new(options)
   options = options or {}
   options.name = options.name or "tap"
   local self = setmetatable(extract.new(options), world)
-  self.logged = {}
+  self.logged, self.start = {}, os.time() - 7 * 24 * 3600
   return self
 end
 
@@ -37,7 +37,7 @@ end
 function world:run(into, more)
   local options = { poll = 0.002, state = into.state, tmpdir = self.folder, plan = { every = 3600, settle = 0 },
     write = function(text) into:write(text) end, log = function(line) table.insert(self.logged, line) end,
-    start = os.time() - 7 * 24 * 3600 }
+    start = self.start }
   for name, value in pairs(more or {}) do options[name] = value end
   local catalogue = options.catalogue or self:catalogue { "Thing" }
   options.catalogue = nil

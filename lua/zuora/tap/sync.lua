@@ -19,6 +19,9 @@ local sync = {}
 -- For so long Zuora keeps what was deleted.
 local DELETED_LIFE = 30 * 24 * 3600
 
+-- For so long a run that begins again gets the jobs of the one before, those that failed, too.
+local SAME_JOBS = 3600
+
 -- "Deleted records of this object cannot be had."
 local NO_DELETED = "90017"
 
@@ -81,7 +84,8 @@ local function item_of(ctx, stream)
 end
 
 -- What is to be asked for; nil: the stream is up to date.
-local function next_read(ctx, item, stream, generation)
+local function next_read(ctx, item, stream)
+  local generation = (ctx.now - ctx.b) // SAME_JOBS * 2 + (stream.had_deleted and 1 or 0)
   if not stream.cursor then
     return reads.new(item.of, { kind = "full", read_to = times.stamp(ctx.b), generation = generation })
   end
@@ -98,9 +102,9 @@ local function next_read(ctx, item, stream, generation)
     read_to = times.stamp(math.max(ctx.b, from or 0)), generation = generation })
 end
 
-local function read_stream(ctx, stream, generation)
+local function read_stream(ctx, stream)
   local item = item_of(ctx, stream)
-  local read = next_read(ctx, item, stream, generation)
+  local read = next_read(ctx, item, stream)
   if not read then return ctx.log("INFO " .. stream.id .. ": up to date") end
   run.plan_read(ctx, item, planner.with_query(item, read), stream.cursor and not ctx.target.state:bookmark(stream))
   while true do
@@ -127,8 +131,8 @@ local function run_stream(ctx, stream)
   local ok, err = pcall(read_stream, ctx, stream)
   if not ok and stream.deleted and is_about_deleted(err) then
     ctx.log(("WARNING %s: deleted rows of it cannot be had"):format(stream.id))
-    stream.deleted = false
-    ok, err = pcall(read_stream, ctx, stream, 1)
+    stream.deleted, stream.had_deleted = false, true
+    ok, err = pcall(read_stream, ctx, stream)
   end
   if not ok then
     -- (What else is raised ends all: nobody reads on, or somebody has interrupted it.)
