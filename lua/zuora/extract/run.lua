@@ -101,13 +101,13 @@ end
 -- --- items --------------------------------------------------------------------------------------------
 
 --- Writes a read down. A first load goes by pages where the plan says so: the whole stands for its pieces from the
---- beginning.
-function run.plan_read(ctx, item, read, is_first)
+--- beginning (or those behind an Id).
+function run.plan_read(ctx, item, read, is_first, after)
   if item.split and is_first and read.piece == "" then
     ctx.journal:transaction(function()
       ctx.journal:plan(read)
       ctx.journal:move(read, "split")
-      ctx.journal:plan(planner.page(item, read))
+      ctx.journal:plan(planner.page(item, read, after))
     end)
   else
     ctx.journal:plan(read)

@@ -12,6 +12,9 @@ State.__index = State
 -- What tap-zuora notes of a window that it has not done: ours are read from their beginning.
 local THEIRS = { "file_ids", "window_length", "current_window_end" }
 
+-- Of a first load that goes by pages: which there have been. { query, to, after }, all texts.
+local PAGE = "page"
+
 local function fail(words, ...)
   error(error_value.new { kind = "plan", message = "state: " .. words:format(...) }, 0)
 end
@@ -28,15 +31,35 @@ function State:bookmark(stream)
   return math.floor(seconds)
 end
 
----@param stream table
----@param seconds integer
-function State:set(stream, seconds)
+local function clear_bookmark(self, stream)
   local bookmark = self.value.bookmarks[stream.id]
   if type(bookmark) ~= "table" then bookmark = {} end
   for _, name in ipairs(THEIRS) do bookmark[name] = nil end
-  bookmark[stream.cursor] = times.iso(seconds)
+  bookmark[PAGE] = nil
   self.value.bookmarks[stream.id] = bookmark
+  return bookmark
 end
+
+---@param stream table
+---@param seconds integer
+function State:set(stream, seconds) clear_bookmark(self, stream)[stream.cursor] = times.iso(seconds) end
+
+--- The page that a first load goes on behind; nil: there is none, or it was of another query.
+---@param stream table
+---@param query string a name for it
+---@return { to: string, after: string }|nil
+function State:page(stream, query)
+  local page = (self.value.bookmarks[stream.id] or {})[PAGE]
+  if type(page) ~= "table" or page.query ~= query then return nil end
+  for _, name in ipairs { "to", "after" } do
+    if type(page[name]) ~= "string" then return nil end
+  end
+  return page
+end
+
+---@param stream table
+---@param page { query: string, to: string, after: string }
+function State:set_page(stream, page) clear_bookmark(self, stream)[PAGE] = page end
 
 --- Streams in the order in which they are to be read: a run that ended early goes on with the stream it was at.
 ---@param streams table[]

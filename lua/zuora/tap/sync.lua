@@ -3,12 +3,14 @@
 
 local aqua = require "zuora.extract.sources.aqua"
 local core = require "zuora.core"
+local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
 local messages = require "zuora.tap.messages"
 local plan = require "zuora.extract.plan"
 local planner = require "zuora.extract.planner"
+local query = require "zuora.extract.query"
 local reads = require "zuora.extract.reads"
 local run = require "zuora.extract.run"
 local times = require "zuora.extract.times"
@@ -54,6 +56,17 @@ local function write_records(self, stream, path, refused)
   return count
 end
 
+-- How far a window has been written, part by part: they are read in order.
+local function note_piece(self, item, stream, read)
+  local piece = planner.piece(read)
+  if piece.closed and read.piece == "half" then
+    self:set_mark(item.of, nil, { mark = read.read_to })
+  elseif stream.first and piece.up_to then
+    self.state:set_page(stream, { query = stream.first, to = read.read_to, after = piece.up_to })
+    self.write(messages.state(self.state.value))
+  end
+end
+
 --- Writes the records of reads whose files are there.
 ---@param on_last function|nil moves the mark: nothing of the window is left
 function Target:load(item, list, output, _, on_last)
@@ -64,10 +77,7 @@ function Target:load(item, list, output, _, on_last)
     os.remove(path)
     stream.records = (stream.records or 0) + count
     self.log(messages.metric("counter", "record_count", count, { endpoint = stream.id }))
-    -- All before the end of this part of a window has been written: parts are read in order.
-    if not on_last and planner.piece(read).closed and read.piece == "half" then
-      self:set_mark(item.of, nil, { mark = read.read_to })
-    end
+    if not on_last then note_piece(self, item, stream, read) end
   end
   if on_last then on_last(self) end
   return {}
@@ -103,10 +113,17 @@ local function next_read(ctx, item, stream)
 end
 
 local function read_stream(ctx, stream)
-  local item = item_of(ctx, stream)
+  local item, state = item_of(ctx, stream), ctx.target.state
   local read = next_read(ctx, item, stream)
   if not read then return ctx.log("INFO " .. stream.id .. ": up to date") end
-  run.plan_read(ctx, item, planner.with_query(item, read), stream.cursor and not ctx.target.state:bookmark(stream))
+  local page
+  if item.split and not state:bookmark(stream) then
+    -- A first load by pages goes on where it was, and then has the end that it had: later rows are the next window's.
+    stream.first = digest.text(query.text(item, { from = read.read_from }))
+    page = state:page(stream, stream.first)
+    if page then read.read_to = page.to end
+  end
+  run.plan_read(ctx, item, planner.with_query(item, read), stream.first, page and page.after)
   while true do
     local open = ctx.journal:open_of(item.of)[1]
     if not open then break end
