@@ -208,8 +208,10 @@ static void member_write(lua_State *L, Rows *rows, int self, const Member *membe
   if (!buffer_reserve(&rows->lines, 6 * length + 32)) rows_short(L, rows);
   char *at = rows->lines.data + rows->lines.length;
   char *end = length == 0 ? put(at, "null", 4) : typed_put(L, at, member, text, length);
-  if (end == NULL) type_refuse(L, rows, self, member->column, member->type);
-  rows->lines.length = (size_t)(end - rows->lines.data);
+  if (end == NULL)
+    type_refuse(L, rows, self, member->column, member->type);
+  else
+    rows->lines.length = (size_t)(end - rows->lines.data);
 }
 
 static const Column *column_at(lua_State *L, const Rows *rows, size_t place) {
