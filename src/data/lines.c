@@ -261,6 +261,7 @@ int lines_push(lua_State *L) {
   luaL_argcheck(L, rows->scanner.strict, 1, "strict rows expected");
   size_t count = (size_t)lua_rawlen(L, list);
   const Member *members = members_read(L, rows, list, count);
+  if (rows->fd < 0) return 0; /* a finaliser of the user's may have closed it meanwhile */
 
   rows_hold(L, rows);
   rows->valid = false;
