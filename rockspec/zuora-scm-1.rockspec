@@ -22,7 +22,8 @@ dependencies = {
   "argparse >= 0.7.1", -- of the command line alone
   "lua-cjson >= 2.1.0",
   -- client.describe needs luaexpat, and zuora.simulator luasocket (luasec for TLS, lua-zlib for gzip and zip):
-  -- only when they are used.
+  -- only when they are used; zuora.extract luaossl, luafilesystem and luadbi-sqlite3, and luadbi-postgresql and psql
+  -- for that database.
 }
 
 -- The library alone: Debian keeps the header where the compiler looks and LuaRocks does not.
@@ -43,6 +44,7 @@ build = {
         "src/api/operation.c",
         "src/api/operations.c",
         "src/api/send.c",
+        "src/api/success.c",
         "src/base/buffer.c",
         "src/base/class.c",
         "src/base/clock.c",
@@ -56,6 +58,7 @@ build = {
         "src/core.c",
         "src/data/cells.c",
         "src/data/columns.c",
+        "src/data/copy.c",
         "src/data/count.c",
         "src/data/decoder.c",
         "src/data/gzip.c",
@@ -64,6 +67,7 @@ build = {
         "src/data/rewrite.c",
         "src/data/rows.c",
         "src/data/scanner.c",
+        "src/data/skim.c",
         "src/data/utf8.c",
         "src/data/values.c",
         "src/http/failure.c",

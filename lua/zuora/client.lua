@@ -202,11 +202,11 @@ end
 ---@return true|nil done, zuora.Error|nil err
 function Client:authenticate()
   local caller = open_caller(self, "authenticate")
-  return caller.credentials:prepare(caller.settings.total_timeout, caller.settings.retries)
+  return caller.credentials:prepare(caller.clock.now() + caller.settings.total_timeout, caller.settings.retries)
 end
 
---- Whose data this client reaches: the host, and the tenant that the scope of its token names (so there must be one: see
---- authenticate), or the user where there is no token.
+--- Whose data this client reaches: the host, and the tenant that the scope of its token names (once there is one: see
+--- authenticate), or the user where there is none.
 ---@return string name "rest.zuora.com tenant.12345"
 function Client:tenant()
   local caller = open_caller(self, "tenant")

@@ -1,4 +1,4 @@
--- What 200,000 rows cost on their way from a file at Zuora into Singer's messages: CPU of the whole program. `make bench`
+-- What 200,000 rows cost on their way from a file at Zuora into Singer's messages: CPU of the whole program. `make bench-tap`
 
 local core = require "zuora.core"
 local program = require "spec.cli.program"

@@ -163,9 +163,9 @@ describe("zuora-tap", function()
     ends(2, "$tap --state " .. here.folder .. "/config.json --catalog " .. here.folder .. "/config.json", THING, "no streams")
     ends(4, "$tap", with { client_secret = "wrong" })
     ends(75, "$tap", with { base_url = "http://127.0.0.1:1" })
-    ends(6, "$tap --wait 0", with { every = "13m" }, "1 of 1 streams failed")
+    ends(6, "$tap --wait 0", with { start_date = "2020-01-13" }, "1 of 1 streams failed")
     here.sim:fault { on = "POST /v1/batch-query", kind = "outcome", job = "error" }
-    ends(3, "$tap", with { every = "7m" }, "ERROR Thing: ")
+    ends(3, "$tap", with { start_date = "2020-01-07" }, "ERROR Thing: ")
     here.sim:heal()
   end)
 
@@ -180,7 +180,7 @@ describe("zuora-tap", function()
 
   it("answers Ctrl-C at once", function()
     here.sim:fault { on = "GET /v1/batch-query/jobs/*", kind = "delay", seconds = 5, times = "always" }
-    here:shell("", { select = { "Thing" }, every = "11m" })
+    here:shell("", { select = { "Thing" }, start_date = "2020-01-11" })
     local result = program.interrupted("tap --config " .. here.folder .. "/config.json", { TMPDIR = here.folder },
       function(_, err) return err:find "INFO Thing: begins" ~= nil end)
     here.sim:heal()

@@ -121,6 +121,7 @@ describe("the files of an extraction", function()
     local value = { b = { 1, 2, { z = true, a = "x\"y" } }, a = "1", c = {} }
     assert.equal(json.encode(value), json.encode(json.decode(json.encode(value))))
     assert.same(value.b, json.decode(json.encode(value)).b)
+    assert.equal('[\n  "a/b\\\\/c\\\\"\n]', json.encode { "a/b\\/c\\" })
   end)
 
   it("have columns that bear the object's name, or none", function()

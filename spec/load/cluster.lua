@@ -21,16 +21,26 @@ function cluster:run(command)
   return text
 end
 
+local function start(self)
+  self:run(("%s/pg_ctl -D %s/data -w -l %s/log -o \"-c listen_addresses='' -c fsync=off -k %s\" start"):format(self.bin,
+    self.folder, self.folder, self.folder))
+end
+
 function cluster.start()
   -- A socket's path is short: what is below the tree might not be.
   local folder = support.shell "mktemp -d /tmp/zuora-pg-XXXXXX":match "%S+"
   support.shell("chmod 777 " .. folder)
   local self = setmetatable({ folder = folder, bin = bin() }, cluster)
   self:run(("%s/initdb -D %s/data -A trust -U postgres -E UTF8 --locale=C --no-sync"):format(self.bin, folder))
-  self:run(("%s/pg_ctl -D %s/data -w -l %s/log -o \"-c listen_addresses='' -c fsync=off -k %s\" start"):format(self.bin,
-    folder, folder, folder))
+  start(self)
   self.uri = ("postgresql:///postgres?host=%s&user=postgres"):format(folder)
   return self
+end
+
+--- Stops it in a way of pg_ctl's ("immediate": as though it had been killed), and starts it again.
+function cluster:restart(mode)
+  self:run(("%s/pg_ctl -D %s/data -m %s stop"):format(self.bin, self.folder, mode))
+  start(self)
 end
 
 function cluster:stop()

@@ -247,6 +247,120 @@ describe("a plan that loads into " .. kind, function()
       { load = { to = "mysql:x" } }))).message)
   end)
 
+  it("loads two windows in the wrong order to the same end, with a delete between them", function()
+    for _, deletes in ipairs { "flag", "remove" } do
+      here = world.new { rows = world.rows(4) }
+      local files = here:plan { { object = "Thing", deleted = true } }
+      for i = 1, 4 do
+        assert.is_nil(assert(here:run(files))[1].err)
+        here.sim:forward(HOUR)
+        here.sim:update("Thing", { { "id00001", "n" .. i, tostring(i), "" }, { "id00002", "m" .. i, "1", "" } })
+        if i == 2 then here.sim:delete("Thing", { "id00002", "id00003" }) end
+      end
+      local book <close> = store.open(files.output .. "/.zuora.db")
+      local list = book:rows "SELECT * FROM zuora_read ORDER BY CAST(chain AS INTEGER)"
+      assert.equal(4, #list)
+      local item = { name = "Thing", object = "Thing", key = "Id", cursor = "UpdatedDate",
+        types = { Amount = "decimal", UpdatedDate = "datetime" } }
+      local one <close> = require "zuora.load".open { to = target.to(here.folder), columns = "evolve", deletes = deletes }
+      for _, i in ipairs { 4, 1, 3, 2 } do one:load(item, { list[i] }, files.output, "_zuora_deleted") end
+      -- (id00002 was deleted in the third file, and is there again in the fourth.)
+      local found = rows 'SELECT * FROM "Thing" WHERE NOT _zuora_deleted ORDER BY "Id"'
+      assert.same({ "id00001 n3", "id00002 m3", "id00004 name 4" }, { found[1].Id .. " " .. found[1].Name,
+        found[2].Id .. " " .. found[2].Name, found[3].Id .. " " .. found[3].Name })
+      assert.equal(3, #found)
+      if deletes == "flag" then
+        here:close()
+        target.forget(here.folder)
+      end
+    end
+  end)
+
+  it("replaces the rows of one entity, and leaves those of the others", function()
+    here = world.new {}
+    local entities = { "11e643f4-a3ee-1234-a3ee-0123456789ab", "22e643f4-a3ee-1234-a3ee-0123456789ab" }
+    local more = { entities = entities, load = { to = target.to(here.folder) } }
+    local items = { { object = "Thing", cursor = false } }
+    for _ = 1, 2 do
+      for _, result in ipairs(assert(here:run(here:plan(items, more)))) do
+        assert.is_nil(result.err, tostring(result.err))
+      end
+      here.sim:forward(HOUR)
+    end
+    assert.equal(40, #rows 'SELECT * FROM "Thing"')
+  end)
+
+  it("does not double what is only added when it is set back", function()
+    here = world.new {}
+    local items = { { object = "Thing", mode = "append", name = "Log" } }
+    good(items)
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id90000", "more", "1", "" } })
+    here.sim:forward(HOUR)
+    good(items)
+    assert.equal(21, #rows 'SELECT * FROM "Log"')
+    assert(extract.reset(plan(items), { item = "Log" }))
+    good(items)
+    assert.equal(21, #rows 'SELECT * FROM "Log"')
+  end)
+
+  local AWKWARD = { "\\.", "", "|id", "it's", '"', "\\N", "a\tb", "a\r\nb", "$zuora$; drop table x; --", "?", "日本", "\\" }
+
+  it("takes cells and columns with anything in them as they are", function()
+    local query, columns, cells = "select odd from odd", { "Id", 'a "quoted" col', "it's; --", "Name" }, {}
+    for i, cell in ipairs(AWKWARD) do cells[i] = { "k" .. i, cell, cell, "n" } end
+    here = world.new { simulator = { answers = { [query] = { columns = columns, rows = cells } } } }
+    local items = { { query = query, api = "query", name = "odd" } }
+    good(items)
+    local found = rows 'SELECT * FROM odd'
+    assert.equal(#AWKWARD, #found)
+    for _, row in ipairs(found) do
+      local cell = AWKWARD[tonumber(row.Id:sub(2))]
+      assert.equal(cell ~= "" and cell or nil, row['a "quoted" col'])
+      assert.equal(cell ~= "" and cell or nil, row["it's; --"])
+    end
+  end)
+
+  it("refuses a NUL, which no text of a database can hold, and goes on when it is gone", function()
+    here = world.new {}
+    good()
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00001", "a\0b", "1", "" } })
+    local err = run().err
+    assert.equal("text", err.kind, tostring(err))
+    assert.equal(20, #rows 'SELECT * FROM "Thing"')
+    assert.equal(1, #rows "SELECT * FROM zuora_loads")
+    here.sim:update("Thing", { { "id00001", "ab", "1", "" } })
+    good(nil, nil, { again = true })
+    assert_loaded()
+  end)
+
+  it("brings a page anew whose file is gone before all of them are there to replace what was", function()
+    here = world.new {}
+    local items = { { object = "Thing", mode = "replace", split = "id:6" } }
+    local done
+    local ok = pcall(here.run, here, plan(items), { on_step = function(_, read)
+      if read.state == "published" and read.piece == "id:id00018" then
+        done = true
+        error "killed"
+      end
+    end })
+    assert.is_false(ok)
+    assert.is_true(done)
+    support.shell(("rm %s/out/Thing/*id_id00006*.csv"):format(here.folder))
+    good(items)
+    assert_loaded()
+    assert.same({}, extract.verify(here.folder .. "/out").problems)
+  end)
+
+  it("refuses a target of another version", function()
+    here = world.new {}
+    good()
+    target.run(here.folder, "UPDATE zuora_target SET value = '2' WHERE name = 'version'")
+    assert.matches("belongs to the version '2', not '1'", run().err.message)
+    assert.matches("belongs to the version", select(2, extract.preview(here.client, plan())).message)
+  end)
+
   it("loads windows in any order to the same end, deletes too", function()
     here = world.new {}
     local items = { { object = "Thing", deleted = true, lookback = { days = 1, every = "1h" } } }
@@ -261,6 +375,57 @@ describe("a plan that loads into " .. kind, function()
     assert(extract.reset(plan(items), { item = "Thing" }))
     good(items)
     assert_loaded()
+  end)
+
+  if kind ~= "PostgreSQL" then return end
+
+  it("loads from a folder with any name", function()
+    here = world.new {}
+    local odd = here:plan(nil, { output = here.folder .. "/|id; it's \"\\ 日本", load = { to = database.uri } })
+    assert.is_nil(assert(here:run(odd))[1].err)
+    assert_loaded()
+    assert.is_nil(support.shell(("ls -A '%s'/*/"):format(here.folder)):find ".stage", 1, true)
+  end)
+
+  it("gets over a database that is stopped in the middle of a load", function()
+    here = world.new {}
+    good()
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00001", "later", "1", "" } })
+    local blocker = store.connect(database.uri, "public")
+    blocker:run "BEGIN"
+    blocker:run 'LOCK TABLE "Thing" IN ACCESS EXCLUSIVE MODE'
+    here.client:spawn(function()
+      here.client:sleep(0.5)
+      database:restart "immediate"
+    end)
+    local err = run().err
+    assert.is_true(err.retryable, tostring(err))
+    assert.equal(75, require "zuora.cli.exits".of(err))
+    pcall(blocker.close, blocker)
+    assert.equal("published", extract.status(plan())[1].open[1].state)
+    good()
+    assert_loaded()
+    assert.equal(2, #rows "SELECT * FROM zuora_loads")
+  end)
+
+  it("asks the database what became of a COMMIT whose answer was lost", function()
+    here = world.new {}
+    local psql = require "zuora.load.psql"
+    local open = psql.open
+    psql.open = function(...)
+      local real = open(...)
+      return { script = function(_, script)
+        real:script(script)
+        error(require "zuora.error".new { kind = "file", message = "server closed the connection" }, 0)
+      end }
+    end
+    local ok, problem = pcall(good)
+    psql.open = open
+    assert(ok, problem)
+    assert_loaded()
+    assert.equal(1, #rows "SELECT * FROM zuora_loads")
+    assert.equal("up to date", good().outcome)
   end)
 end)
 end

@@ -190,7 +190,7 @@ static bool gate_opens(lua_State *L, Rows *rows, int self, const Column *gate) {
 }
 
 static void bytes_write(lua_State *L, Rows *rows, Bytes bytes) {
-  if (!buffer_append(&rows->lines, bytes.data, bytes.length)) rows_short(L, rows);
+  if (!buffer_append(&rows->made, bytes.data, bytes.length)) rows_short(L, rows);
 }
 
 static void member_write(lua_State *L, Rows *rows, int self, const Member *member) {
@@ -205,13 +205,13 @@ static void member_write(lua_State *L, Rows *rows, int self, const Member *membe
     text = column_text(L, rows, member->column, &length);
   }
   /* A record has at most 64 MiB: no overflow. */
-  if (!buffer_reserve(&rows->lines, 6 * length + 32)) rows_short(L, rows);
-  char *at = rows->lines.data + rows->lines.length;
+  if (!buffer_reserve(&rows->made, 6 * length + 32)) rows_short(L, rows);
+  char *at = rows->made.data + rows->made.length;
   char *end = length == 0 ? put(at, "null", 4) : typed_put(L, at, member, text, length);
   if (end == NULL)
     type_refuse(L, rows, self, member->column, member->type);
   else
-    rows->lines.length = (size_t)(end - rows->lines.data);
+    rows->made.length = (size_t)(end - rows->made.data);
 }
 
 static const Column *column_at(lua_State *L, const Rows *rows, size_t place) {
@@ -265,10 +265,10 @@ int lines_push(lua_State *L) {
 
   rows_hold(L, rows);
   rows->valid = false;
-  rows->lines.length = 0;
+  rows->made.length = 0;
   lua_Integer records = 0;
   bool more = true;
-  while (rows->lines.length < options.size && (more = record_next(L, rows, self))) {
+  while (rows->made.length < options.size && (more = record_next(L, rows, self))) {
     bytes_write(L, rows, options.head);
     for (size_t i = 0; i < count; i++) member_write(L, rows, self, &members[i]);
     bytes_write(L, rows, options.tail);
@@ -276,7 +276,7 @@ int lines_push(lua_State *L) {
   }
   int results = 0;
   if (records > 0) {
-    lua_pushlstring(L, rows->lines.data, rows->lines.length);
+    lua_pushlstring(L, rows->made.data, rows->made.length);
     lua_pushinteger(L, records);
     results = 2;
   }

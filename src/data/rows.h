@@ -1,6 +1,6 @@
 /*
  * What the files of rows share: rows.c reads the file and is the iterator, columns.c knows its header,
- * cells.c makes Lua values of a record.
+ * cells.c makes Lua values of a record, copy.c text for PostgreSQL.
  */
 #ifndef ROWS_H
 #define ROWS_H
@@ -16,7 +16,7 @@
 
 #define ROWS_CLASS "zuora.rows"
 
-typedef enum Form { FORM_KEYED, FORM_ARRAY, FORM_LAZY } Form;
+typedef enum Form { FORM_KEYED, FORM_ARRAY, FORM_LAZY, FORM_COPY } Form;
 
 /* A column that is wanted. */
 typedef struct Column {
@@ -29,7 +29,7 @@ enum {
   ROWS_NAMES = 1, /* of the columns that are wanted */
   ROWS_FAIL,      /* raises */
   ROWS_LAZY,      /* the one lazy row */
-  ROWS_PLACES,    /* of names among those that are wanted */
+  ROWS_PLACES,    /* of names, and of places, among those that are wanted */
   ROWS_USERVALUES = ROWS_PLACES
 };
 
@@ -48,7 +48,7 @@ typedef struct Rows {
   char *null_text;
   size_t null_length;
   Buffer scratch; /* for cells whose doubled quotes are made single */
-  Buffer lines;   /* for records that become JSON */
+  Buffer made;    /* see copy.c and lines.c */
 
   bool valid;  /* there is a record, for the lazy row */
   bool busy;   /* Lua values are being made of it: nothing may move, or go */
@@ -92,8 +92,8 @@ void columns_open(lua_State *L, Rows *rows, int self, int wanted, int types);
 
 /* --- cells.c ---------------------------------------------------------------------------------- */
 
-/* Pushes the text of a cell. */
-void text_push(lua_State *L, Rows *rows, const Span *span);
+/* Pushes the text of the cell at that place in the file. */
+void text_push(lua_State *L, Rows *rows, size_t place);
 
 /* The text of the cell of a wanted column, until the next one is asked for; of length 0 where it is empty. */
 const char *column_text(lua_State *L, Rows *rows, const Column *column, size_t *length);
@@ -103,6 +103,11 @@ int type_refuse(lua_State *L, Rows *rows, int self, const Column *column, Type t
 
 /* Pushes the present record in the form that is wanted. */
 void row_push(lua_State *L, Rows *rows, int self);
+
+/* --- copy.c ----------------------------------------------------------------------------------- */
+
+/* Pushes some records as PostgreSQL's COPY reads them; false, and nothing, when there are no more. */
+bool copy_push(lua_State *L, Rows *rows, int self);
 
 /* Pushes the one object that serves every row. */
 void lazy_push(lua_State *L, int self);

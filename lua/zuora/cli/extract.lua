@@ -65,11 +65,24 @@ local function code_of(results)
   return is_lost and exits.some or exits.ok
 end
 
+-- The line that goes on with a plan, as soon as there is something to go on with.
+local function repeats(command, args)
+  local words = { "extract", "run", args.plan }
+  for _, name in ipairs(args.item) do table.move({ "--item", name }, 1, 2, #words + 1, words) end
+  if args.metrics then table.move({ "--metrics", args.metrics }, 1, 2, #words + 1, words) end
+  command:repeats(args.plan, words)
+end
+
 function verbs_of.run(command, args)
+  if args.dry_run then return verbs_of.check(command, args) end
   local options = told(command)
+  local told_step = options.on_step
   options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
   options.reconcile, options.wait, options.poll, options.metrics = args.reconcile, args.wait, args.poll, args.metrics
-  if args.dry_run then return verbs_of.check(command, args) end
+  function options.on_step(item, read)
+    repeats(command, args)
+    told_step(item, read)
+  end
   local results, err = extract.run(command:client(), args.plan, options)
   if not results then return nil, err end
   local code = code_of(results)
@@ -82,7 +95,7 @@ end
 
 function verbs_of.check(command, args)
   local list, err = extract.preview(command:client(), args.plan, { again = args.again, keep_mark = args.keep_mark,
-    reconcile = args.reconcile })
+    reconcile = args.reconcile, items = given(args.item) })
   if not list then return nil, err end
   local records, failed = {}, {}
   for i, one in ipairs(list) do
@@ -171,12 +184,18 @@ end
 
 function extract_noun.define(noun, parser)
   local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs_of[name]) end
-  local run = plan_of(parser, verb("run", "bring all items of a plan up to date", "time polling settings"))
+  local run = plan_of(parser, verb("run", "bring all items of a plan up to date", "settings"))
+  run:option "--wait":argname "SECONDS":convert(parser.seconds)
+    :description "How long to wait for a job (the plan's wait, 4h). What has not settled goes on in Zuora: exit code 6."
+  run:option "--poll":argname "SECONDS":convert(parser.seconds)
+    :description "The first pause between two looks at a job (1); it grows to 20."
   run:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
   run:option "--metrics":argname "FILE":description "Write figures for Prometheus into FILE."
   run:flag "--dry-run":description "Say what would be asked for, and ask for nothing."
   how_to_read(run)
-  how_to_read(plan_of(parser, verb("check", "say what the next run would ask for", "format settings")))
+  local check = plan_of(parser, verb("check", "say what the next run would ask for", "format settings"))
+  check:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
+  how_to_read(check)
   plan_of(parser, verb("status", "where each item of a plan stands", "format"))
   plan_of(parser, verb("history", "what has happened to a plan", "format"))
   parser.argument(verb("verify", "prove what lies in a plan's folder, without Zuora", ""), "FOLDER", "folder")
@@ -185,7 +204,7 @@ function extract_noun.define(noun, parser)
   reset:option "--from":argname "TIME":convert(moment):description "From that time (from the beginning)."
   local prune = plan_of(parser, verb("prune", "take old files away", ""))
   prune:option "--keep":argname "TIME":convert(duration):default "90d"
-    :description "Files of a window that ended so long before the newest stay (90d)."
+    :description "What is younger stays (90d), and the newest of each item."
   local init = verb("init", "print a plan of the tenant's objects", "settings")
   init:option "--object":argname "NAME":count "*":description "This object alone; may be given several times."
   init:option "--name":argname "NAME":description "The plan's name (nightly)."

@@ -28,13 +28,9 @@ local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcil
 
 --- Brings all items of a plan up to date.
 ---@param client zuora.Client
----@param source string|table the path of a plan, or the plan
----@param options table|nil items: names (all); again: read once more what has been read; keep_mark: go on with a query
---- that was changed; wait: seconds for one job; poll: the
---- first pause between two looks at it (1 s); metrics: a file of figures for
---- Prometheus; on_item(result), on_step(item, read)
----@return table[]|nil results item, outcome ("done", "up to date", "still running", "failed"), reads, records, bytes,
---- files, err, refused, lost, seconds
+---@param source string|zuora.Plan the path of a plan, or the plan
+---@param options zuora.ExtractOptions|nil
+---@return zuora.ExtractResult[]|nil results one for each item and entity
 ---@return zuora.Error|nil err kind `plan`: nothing was sent; `busy`: another run holds the plan
 function extract.run(client, source, options)
   options = check.options("zuora.extract.run", options, RUN)
@@ -78,7 +74,7 @@ end)
 
 --- Takes old files away, but never the newest of an item.
 ---@param source string|table
----@param options { keep: number } seconds between the ends of their window and of the newest
+---@param options { keep: number } seconds: what was done before that goes
 ---@return string[]|nil paths, zuora.Error|nil err
 extract.prune = of_plan("prune", { keep = "limit!" }, function(read, options)
   return tend.prune(read, math.floor(options.keep))
@@ -93,12 +89,13 @@ function extract.verify(folder)
   return guarded(verify.folder, folder)
 end
 
-local PREVIEW = { again = "boolean", keep_mark = "boolean", reconcile = "boolean", entity_id = "entity_id" }
+local PREVIEW = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean",
+  entity_id = "entity_id" }
 
 --- What the next run would ask for. Nothing that starts anything is sent.
 ---@param client zuora.Client
 ---@param source string|table
----@param options table|nil
+---@param options table|nil items, again, keep_mark, reconcile: as for run
 ---@return table[]|nil reads item, kind, from, to, query, state; or up_to_date, or err
 ---@return zuora.Error|nil err
 function extract.preview(client, source, options)

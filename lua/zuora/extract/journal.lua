@@ -84,6 +84,12 @@ function Journal:move(read, state, changes)
   with_numbers(read)
 end
 
+--- Sets a read back to where its file is brought, whoever has done it.
+function Journal:reopen(read)
+  self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_READ, self.owner, key_of(read))
+  self:move(read, "completed")
+end
+
 --- The same as open_of; they are this run's now.
 ---@return table[]
 function Journal:open_reads(of)

@@ -6,9 +6,14 @@ local json = {}
 
 local function is_list(value) return #value > 0 or next(value) == nil end
 
+-- A value that is no table. (lua-cjson writes a slash as "\/".)
+local function plain(value)
+  return (core.encode { value }:sub(2, -2):gsub("\\(.)", function(c) return c == "/" and "/" or nil end))
+end
+
 local function write(value, indent, out)
   if type(value) ~= "table" then
-    out[#out + 1] = core.encode { value }:sub(2, -2)
+    out[#out + 1] = plain(value)
     return
   end
   local inner = indent .. "  "
@@ -23,7 +28,7 @@ local function write(value, indent, out)
   out[#out + 1] = list and "[" or "{"
   for i, key in ipairs(keys) do
     out[#out + 1] = (i > 1 and ",\n" or "\n") .. inner
-    if not list then out[#out + 1] = core.encode { key }:sub(2, -2) .. ": " end
+    if not list then out[#out + 1] = plain(key) .. ": " end
     write(value[key], inner, out)
   end
   out[#out + 1] = "\n" .. indent .. (list and "]" or "}")

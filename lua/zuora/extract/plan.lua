@@ -88,8 +88,11 @@ function kinds.list(value) return is_list(value) and #value > 0 and value or nil
 function kinds.table(value) return type(value) == "table" and value or nil, "an object" end
 function kinds.tenants(value)
   local good = kinds.texts(value)
-  for _, id in ipairs(good or {}) do good = good and id:match "^[%x-]+$" and good end
-  return good, "a list of ids of entities"
+  for _, id in ipairs(good or {}) do
+    local digits = id:gsub("-", "")
+    if #digits ~= 32 or not digits:find "^%x+$" then good = nil end
+  end
+  return good, "a list of ids of entities, UUIDs"
 end
 
 local function choice(...)
@@ -236,6 +239,27 @@ local function table_of(source)
   local given, wrong = core.decode(text)
   if type(given) ~= "table" then return nil, ("%s: no JSON object: %s"):format(source, tostring(wrong)) end
   return given
+end
+
+local function words_of(title, words)
+  local list = { title = title }
+  for word, kind in pairs(words) do
+    local _, wanted = kinds[kind:gsub("!", "")](error) -- which is none of what a plan can hold
+    list[#list + 1] = { word = word, wanted = wanted, is_needed = kind:find "!" ~= nil }
+  end
+  table.sort(list, function(a, b)
+    if a.is_needed ~= b.is_needed then return a.is_needed end
+    return a.word < b.word
+  end)
+  return list
+end
+
+--- The words of a plan, for a manual: what may be said in each of its tables, what is needed first.
+---@return { title: string, [integer]: { word: string, wanted: string, is_needed: boolean } }[]
+function plan.words()
+  return { words_of("the plan", PLAN), words_of("an item that is an object", ITEMS.object),
+    words_of("an item that is a query", ITEMS.query), words_of("an item that is a report", ITEMS.report),
+    words_of("lookback", LOOKBACK), words_of("load", LOAD) }
 end
 
 --- Reads a plan: the path of a JSON file, or a table of the same form.

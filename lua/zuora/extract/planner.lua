@@ -146,9 +146,10 @@ function planner.page(item, read, after)
 end
 
 --- The text of a page whose end is known: read again later, it must not end before.
+---@param piece table what it was planned with
+---@param up_to string its last Id
 ---@return string query, string extra
-function planner.closed_page(item, read, up_to)
-  local piece = piece_of(read)
+function planner.closed_page(item, read, piece, up_to)
   piece.up_to = up_to
   local bounds = { from = read.read_from, to = read.read_to, closed = piece.closed, after = piece.after, up_to = up_to }
   return query.text(item, bounds), json.encode(piece)

@@ -168,6 +168,18 @@ local function chosen(plan, names)
   return list
 end
 
+--- What is read of a plan: each item of each entity.
+---@param plan table
+---@param names string[]|nil of items; nil: all
+---@return { [1]: table, [2]: string }[] pairs an item, and the id of an entity or ""
+function run.work_of(plan, names)
+  local list = {}
+  for _, item in ipairs(chosen(plan, names)) do
+    for _, entity in ipairs(plan.entities[1] and plan.entities or { "" }) do list[#list + 1] = { item, entity } end
+  end
+  return list
+end
+
 -- The hashes of all files, as sha256sum -c reads them.
 local function write_sums(ctx)
   local lines = {}
@@ -247,6 +259,7 @@ function run.context(client, plan, options, owner)
   local ctx = setmetatable({ client = client, plan = plan, options = options, output = plan.output,
     tenant = client:tenant(), wait = options.wait or plan.wait,
     publish = plan.publish and publish.new(client, plan.publish), journal = journal.open(plan.store, owner),
+    brought = {}, -- paths of the files that this process has proven itself
     on_item = options.on_item, on_step = options.on_step }, Context)
   local ok, problem = pcall(open_context, ctx, owner)
   if ok then return ctx end
@@ -260,12 +273,9 @@ end
 ---@param options table
 ---@return table[] results
 function run.all(client, plan, options)
+  local work = run.work_of(plan, options.items)
   local owner = core.random(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
   local ctx <close> = run.context(client, plan, options, owner)
-  local work = {}
-  for _, item in ipairs(chosen(plan, options.items)) do
-    for _, entity in ipairs(plan.entities[1] and plan.entities or { "" }) do work[#work + 1] = { item, entity } end
-  end
   local results = assert(client:map(work, function(one)
     return run_item(ctx, one[1], one[2])
   end, { concurrency = plan.concurrency }))

@@ -102,7 +102,8 @@ local function connect(driver, package, where, name)
   if not found or not pcall(require, "dbd." .. package) then fail_without(package) end
   local ok, database, problem = pcall(dbi.Connect, driver, where)
   if not ok or not database then
-    error(error_value.new { kind = "file", message = ("%s: cannot be opened: %s"):format(name,
+    error(error_value.new { kind = "file", retryable = driver == "PostgreSQL",
+      message = ("%s: cannot be opened: %s"):format(name,
       error_value.clean(tostring(not ok and database or problem), 300)) }, 0)
   end
   database:autocommit(true)

@@ -16,14 +16,6 @@ local function fail(words, ...) error(error_value.new { kind = "plan", message =
 
 local function of(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
 
-local function each_item(plan)
-  local list = {}
-  for _, item in ipairs(plan.items) do
-    for _, entity in ipairs(plan.entities[1] and plan.entities or { "" }) do list[#list + 1] = { item, entity } end
-  end
-  return list
-end
-
 local OVER = { done = true, split = true, failed = true }
 
 --- Where each item stands.
@@ -32,7 +24,7 @@ local OVER = { done = true, split = true, failed = true }
 function tend.status(plan)
   local book <close> = journal.open(plan.store)
   local list = {}
-  for i, one in ipairs(each_item(plan)) do
+  for i, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]
     local mark = book:mark(of(plan, item, entity))
     local at = mark and times.of(mark.mark)
@@ -67,7 +59,7 @@ function tend.reset(plan, name, from)
   local book <close> = journal.open(plan.store, "reset")
   local target <close> = plan.load and load.open(plan.load) or nil
   local found, list = false, {}
-  for _, one in ipairs(each_item(plan)) do
+  for _, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]
     if item.name == name then
       found = true
@@ -86,20 +78,20 @@ function tend.reset(plan, name, from)
   return list
 end
 
---- Takes away files whose window ended longer before the newest of their item.
----@param keep integer seconds before the end of the newest
+--- Takes away files that were done longer ago, but never the newest of an item.
+---@param keep integer seconds
 ---@return string[] paths
 function tend.prune(plan, keep)
   local book <close> = journal.open(plan.store, "prune")
-  local gone = {}
-  for _, one in ipairs(each_item(plan)) do
+  local gone, oldest = {}, times.iso(os.time() - keep)
+  for _, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]
     local _, newest = book:chain { plan = plan.plan, item = item.name, entity = entity }
-    local number, oldest = 1, newest and times.stamp(times.of(newest.read_to) - keep)
+    local number = 1
     while newest and number < tonumber(newest.chain) do
       local read = book:in_chain({ plan = plan.plan, item = item.name, entity = entity }, number)
       -- From the oldest on: what is between two that stay would be missed.
-      if not read or read.read_to >= oldest or read.state ~= "done" then break end
+      if not read or read.updated_at > oldest or read.state ~= "done" then break end
       for _, path in ipairs { read.path, manifest.path(read.path) } do
         if disk.size(plan.output .. "/" .. path) then
           os.remove(plan.output .. "/" .. path)
@@ -118,7 +110,7 @@ end
 function tend.preview(client, plan, options)
   local ctx <close> = run.context(client, plan, options)
   local list = {}
-  for i, one in ipairs(each_item(plan)) do
+  for i, one in ipairs(run.work_of(plan, options.items)) do
     local given, entity = one[1], one[2]
     list[i] = { item = given.name, entity = entity ~= "" and entity or nil }
     local ok, problem = pcall(function()

@@ -40,12 +40,17 @@ end
 -- where another ended.
 local function check_chain(chain, problem)
   table.sort(chain, function(a, b) return a.fields.number < b.fields.number end)
-  local ends, is_pruned = {}, chain[1].fields.number > 1
+  local ends, is_pruned, replaced = {}, chain[1].fields.number > 1, {}
+  for _, one in ipairs(chain) do replaced[one.fields.replaces or 0] = true end
   for i, one in ipairs(chain) do
     local fields, before = one.fields, chain[i - 1]
-    if before and fields.number ~= before.fields.number + 1 then
+    local follows = before and before.fields.number + 1
+    while follows and follows < fields.number and replaced[follows] do follows = follows + 1 end
+    if before and follows ~= fields.number then
       problem(one.path, "the file before it, number " .. fields.number - 1 .. ", is gone")
-    elseif before and (not fields.previous or fields.previous.sha256 ~= before.sha256) then
+    elseif before and not replaced[fields.number - 1]
+      and (not fields.previous or fields.previous.sha256 ~= before.sha256)
+    then
       problem(before.path, "was changed after " .. one.path .. " was written")
     end
     if fields.kind == "window" and fields.piece == "" and not ends[fields.from] and not is_pruned then

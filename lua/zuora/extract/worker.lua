@@ -82,6 +82,8 @@ local function recover(ctx, item, read, source, err)
   local field = source.refused_field(err)
   if field and leave_out(ctx, item, read, field) then return true end
   local verdict = source.verdict(err)
+  -- The file itself is wrong, and will be: another job may bring a better one.
+  if (err.kind == "text" or err.kind == "incomplete") and not err.retryable then verdict = "again" end
   if verdict == "smaller" and split(ctx, item, read) then return true end
   if verdict == "again" and read.attempt - #item.refused < ATTEMPTS then
     try_again(ctx, read, err)
@@ -133,6 +135,13 @@ local function prove(item, path, written)
   end
 end
 
+-- A file that was there before keeps its number in the chain if it is the same; another says which it replaces.
+local function number_of(ctx, read, piece, sum)
+  if (read.chain or "") ~= "" and read.sha256 == sum then return read.chain end
+  if (read.chain or "") ~= "" then piece.replaces = tonumber(read.chain) end
+  return (ctx.journal:chain(read))
+end
+
 -- The last Id of a page: they must come in order, or the next page would leave some out.
 local function last_of_page(item, path)
   local it <close>, problem = rows.of_file(path, { form = "lazy" })
@@ -156,27 +165,35 @@ function steps.completed(ctx, item, read, source)
   disk.folder(ctx.output .. "/" .. read.item)
   local written, err = source.fetch(ctx.client, read, whole, options_of(ctx, read))
   if not written then return recover(ctx, item, read, source, err) end
-  prove(item, whole, written)
+  local ok, wrong = pcall(prove, item, whole, written)
+  if not ok then return recover(ctx, item, read, source, wrong) end
   local sum, problem = digest.file(whole)
   if not sum then fail("file", "%s", problem) end
   disk.sync(ctx.output .. "/" .. read.item)
-  local changes = { path = path, bytes = written.bytes, records = written.records, sha256 = sum, error = "",
-    record_count = written.record_count or "", chain = (ctx.journal:chain(read)) }
   local piece = planner.piece(read)
+  local changes = { path = path, bytes = written.bytes, records = written.records, sha256 = sum, error = "",
+    record_count = written.record_count or "", chain = number_of(ctx, read, piece, sum) }
+  if piece.replaces then changes.extra = json.encode(piece) end
   -- (One that is read again has its end, and the next is there.)
   local last = piece.limit and not piece.up_to and written.records > 0 and last_of_page(item, whole)
-  if last then changes.query, changes.extra = planner.closed_page(item, read, last) end
+  if last then changes.query, changes.extra = planner.closed_page(item, read, piece, last) end
   ctx.journal:transaction(function()
     if last and written.records >= piece.limit then ctx.journal:plan(planner.page(item, read, last)) end
     ctx.journal:move(read, "fetched", changes)
   end)
+  ctx.brought[path] = true
 end
 
--- A state holds only with its file.
+-- A state holds only with its file: one that is gone, or was changed since another process brought it, is brought anew.
 local function is_there(ctx, read)
-  if disk.size(ctx.output .. "/" .. read.path) == tonumber(read.bytes) then return true end
-  ctx.journal:event(read.plan, read.item, "file gone", read.path)
-  ctx.journal:move(read, "completed")
+  local path = ctx.output .. "/" .. read.path
+  local size = disk.size(path)
+  local is_same = size == tonumber(read.bytes) and (ctx.brought[read.path] or digest.file(path) == read.sha256)
+  if is_same then return true end
+  ctx.journal:event(read.plan, read.item, size and "file changed" or "file gone", read.path)
+  os.remove(path)
+  os.remove(manifest.path(path))
+  ctx.journal:reopen(read)
   return false
 end
 
@@ -185,7 +202,7 @@ function steps.fetched(ctx, item, read)
   local whole = ctx.output .. "/" .. read.path
   local it <close> = assert(rows.of_file(whole, { form = "lazy" }))
   local path = manifest.write(ctx.journal, ctx.output, read, { tenant = ctx.tenant, key = item.key,
-    hash = planner.hash(item), columns = item.columns,
+    hash = planner.hash(item), columns = item.columns, replaces = planner.piece(read).replaces,
     cursor = item.cursor or nil, object = item.object, header = it.columns, types = item.types,
     refused = item.refused[1] and item.refused or nil, lost = item.lost and item.lost[1] and item.lost or nil })
   if ctx.publish then
@@ -216,11 +233,13 @@ end
 
 function steps.published(ctx, item, read)
   if not ctx.target then return finish(ctx, item, read) end
-  if not is_there(ctx, read) then return end
   local is_last = read.parent == "" or ctx.journal:pieces_left(read) == 1
   local replaces = (item.mode or item.cursor and "merge" or "replace") == "replace"
   -- What replaces all is loaded when all of it is there.
   local list = replaces and read.parent ~= "" and (is_last and ctx.journal:pieces_of(read) or {}) or { read }
+  for _, piece in ipairs(list) do
+    if not is_there(ctx, piece) then return end
+  end
   if #list > 0 then
     local root = root_of(ctx, read)
     local added = ctx.target:load(item, list, ctx.output, DELETED, is_last and function(book)
@@ -233,15 +252,18 @@ end
 
 function steps.loaded(ctx, item, read) finish(ctx, item, read) end
 
---- Brings a read to its end. Raises what stands in the way: a later run goes on from the state that it is in.
----@param ctx table client, journal, marks, output, tenant, b, wait, options, publish, load
+--- Brings a read on until it is done, or stays in its state for now. Raises what stands in the way: a later run goes on
+--- from the state that it is in.
+---@param ctx table client, journal, marks, output, tenant, b, wait, options, publish, target, brought
 ---@param item table
 ---@param read table
 function worker.advance(ctx, item, read)
   local source = SOURCES[item.kind]
-  while steps[read.state] do
+  local before
+  while steps[read.state] and read.state ~= before do
+    before = read.state
     if ctx.on_step then ctx.on_step(item, read) end
-    steps[read.state](ctx, item, read, source)
+    steps[before](ctx, item, read, source)
   end
 end
 

@@ -26,6 +26,7 @@ dialects.sqlite = {
   end,
   truth = function(column) return ("(%s = 'true')"):format(column) end,
   boolean = "INTEGER",
+  add_column = "ADD COLUMN",
 }
 
 dialects.postgresql = {
@@ -36,6 +37,7 @@ dialects.postgresql = {
   end,
   truth = function(column) return ("(%s = 'true')"):format(column) end,
   boolean = "boolean",
+  add_column = "ADD COLUMN IF NOT EXISTS",
 }
 
 return dialects

@@ -75,10 +75,28 @@ local function merge_steps(load)
   return steps
 end
 
+-- What is read whole replaces what was there: of its entity, where there are several.
+local function replacement(load)
+  local own = load.entity ~= "" and (" WHERE substr(%s, 1, %d) = %s"):format(quoted(merge.OWN.read), #load.entity + 1,
+    literal(load.entity .. "-")) or ""
+  return { { sql = "DELETE FROM " .. load.table .. own }, { sql = insert_of(load) } }
+end
+
+-- What is only ever added may be read again all the same, after a reset.
+local function addition(load)
+  local steps = { { sql = insert_of(load) } }
+  if load.key then
+    local staged, kept = key_of(load)
+    table.insert(steps, 1, { sql = ("DELETE FROM %s AS t WHERE EXISTS (SELECT 1 FROM %s AS s WHERE %s = %s)"):format(
+      load.table, load.stage, staged, kept) })
+  end
+  return steps
+end
+
 --- The statements of a load, behind the staging of its file.
----@param load { dialect: table, table: string, stage: string, prefix: string, item: string, read: string, mode: string,
---- deletes: string, columns: { name: string, staged: string, kind: string|nil }[], key: table, cursor: table|nil,
---- deleted: string|nil, records: integer }
+---@param load { dialect: table, table: string, stage: string, prefix: string, item: string, entity: string,
+--- read: string, mode: string, deletes: string, columns: { name: string, staged: string, kind: string|nil }[],
+--- key: table, cursor: table|nil, deleted: string|nil, records: integer }
 ---@return { sql: string, check: string|nil, problem: string|nil }[]
 function merge.statements(load)
   local steps = { { sql = "SELECT COUNT(*) FROM " .. load.stage, check = tostring(load.records), problem = "count" } }
@@ -86,9 +104,9 @@ function merge.statements(load)
   if load.mode == "merge" then
     more = merge_steps(load)
   elseif load.mode == "replace" then
-    more = { { sql = "DELETE FROM " .. load.table }, { sql = insert_of(load) } }
+    more = replacement(load)
   else
-    more = { { sql = insert_of(load) } }
+    more = addition(load)
   end
   return table.move(more, 1, #more, #steps + 1, steps)
 end

@@ -46,30 +46,29 @@ function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenan
 
 -- --- staging ------------------------------------------------------------------------------------------
 
-local ESCAPES = { ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+local function fail(words) error(error_value.new { kind = "file", message = tostring(words) }, 0) end
 
--- Writes the rows of files as PostgreSQL's COPY reads them; the header, and the path.
-local function write_stage(paths)
-  local path, header = os.tmpname(), nil
-  local out = assert(io.open(path, "wb"))
-  out:setvbuf("full", 1 << 18)
+-- Writes the rows of files as PostgreSQL's COPY reads them, and gives their header.
+local function write_stage(paths, path)
+  os.remove(path) -- whoever still reads one that was left here reads on in it
+  local out, problem = io.open(path, "wb")
+  if not out then fail(problem) end
+  local open <close>, header = out, nil
+  open:setvbuf "no"
   for _, of in ipairs(paths) do
-    local it <close>, problem = rows.of_file(of, { form = "array" })
-    if not it then error(problem, 0) end
+    local it <close>, err = rows.open(of, { form = "copy" }, of)
+    if not it then error(err, 0) end
     if header and table.concat(header, "\31") ~= table.concat(it.columns, "\31") then
       error(error_value.new { kind = "incomplete",
         message = of .. ": its header is not that of the piece before it" }, 0)
     end
     header = it.columns
-    for row in it do
-      for i, cell in ipairs(row) do
-        if cell:find "[\\\n\r\t]" then row[i] = cell:gsub("[\\\n\r\t]", ESCAPES) end
-      end
-      assert(out:write(table.concat(row, "\t"), "\n"))
+    for piece in it do
+      local done, wrong = open:write(piece)
+      if not done then fail(path .. ": " .. wrong) end
     end
   end
-  assert(out:close())
-  return header, path
+  return header
 end
 
 -- --- loading ------------------------------------------------------------------------------------------
@@ -106,10 +105,22 @@ local function is_loaded(self, read)
     table.concat(wheres, " AND ")), table.unpack(values)) ~= nil
 end
 
-local function step_line(step)
+-- Whatever became of a COMMIT: what is loaded is written down in the target. The connection may be gone with it.
+local function was_loaded(self, read)
+  local ok, there = pcall(function()
+    self.store:close()
+    self.store = store.connect(self.uri, self.schema)
+    return is_loaded(self, read)
+  end)
+  return ok and there
+end
+
+local function step_line(load, step)
   if not step.check then return step.sql .. ";" end
-  return ("DO $zuora$ BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s'; END IF; END $zuora$;"):format(step.sql,
-    step.check, step.problem)
+  local culprit = step.problem ~= "twice" and "''"
+    or ("(SELECT %s FROM %s GROUP BY 1 HAVING count(*) > 1 LIMIT 1)"):format(quoted(load.key.staged), STAGE)
+  return ("DO $zuora$ BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s %%', %s; END IF; END $zuora$;"):format(
+    step.sql, step.check, step.problem, culprit)
 end
 
 -- What a check of ours has found, in words of ours.
@@ -118,7 +129,8 @@ local function explain(load, err)
   if problem == "count" then
     err.kind, err.message = "incomplete", load.item .. ": not all rows of the file were staged"
   elseif problem == "twice" then
-    err.kind, err.message = "incomplete", ("%s: a %s is there twice in one file"):format(load.item, load.key.name)
+    err.kind, err.message = "incomplete", ("%s: the %s '%s' is there twice in one file"):format(load.item,
+      load.key.name, err.message:match "zuora: twice (.*)$")
   elseif problem == "mark" then
     err.kind, err.message = "busy", ("the mark of %s was set by another run"):format(load.item)
   end
@@ -132,10 +144,12 @@ local function script_of(self, load, list, stage_path, header, advance)
   local columns = {}
   for i, name in ipairs(header) do columns[i] = quoted(name) .. " text" end
   add(("CREATE TEMP TABLE %s (%s) ON COMMIT DROP;"):format(STAGE, table.concat(columns, ", ")))
-  add(("\\copy %s from '%s'"):format(STAGE, stage_path))
+  add(("\\copy %s from %s"):format(STAGE, literal(stage_path)))
+  -- Two entities may come with the same table at once.
+  add(("SELECT pg_advisory_xact_lock(hashtext(%s));"):format(literal("zuora " .. load.table)))
   local made, added = table_lines(self, load)
   for _, line in ipairs(made) do add(line) end
-  for _, step in ipairs(merge.statements(load)) do add(step_line(step)) end
+  for _, step in ipairs(merge.statements(load)) do add(step_line(load, step)) end
   if advance then
     local book = recorder(self)
     advance { mark = function(_, of) return self:mark(of) end,
@@ -153,16 +167,16 @@ function Target:load(item, list, output, deleted, advance)
   for i, read in ipairs(list) do
     paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
   end
-  local header, stage_path = write_stage(paths)
+  local stage_path = ("%s/.stage.%s%s"):format(output, item.name, list[1].entity)
   local ok, result = pcall(function()
-    local load = tables.of_file(item, header, deleted)
+    local header = write_stage(paths, stage_path)
+    local load = tables.of_file(item, header, deleted, tonumber(list[1].generation) > 0)
     load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
     load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
-    load.read, load.records = reads.name(list[1]), records
+    load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
     local script, added = script_of(self, load, list, stage_path, header, advance)
     local done, err = pcall(self.psql.script, self.psql, script)
-    -- Whatever was said of a COMMIT: what is loaded is written down in the target.
-    if not done and not is_loaded(self, list[1]) then
+    if not done and not was_loaded(self, list[1]) then
       error(error_value.is(err) and explain(load, err) or err, 0)
     end
     return added
@@ -184,7 +198,7 @@ Target.__close = Target.close
 function postgresql.open(uri, spec, sleep, looks)
   local schema = spec.schema or "public"
   local self = setmetatable({ store = store.connect(uri, schema), psql = psql.open(uri, sleep), spec = spec,
-    schema = schema }, Target)
+    schema = schema, uri = uri }, Target)
   if looks then self.store:run "BEGIN" end -- and no COMMIT
   self.store:run "SET client_min_messages = warning"
   self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))

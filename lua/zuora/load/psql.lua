@@ -20,10 +20,16 @@ local function read(path)
   return text
 end
 
+local function opened(path, mode)
+  local file, problem = io.open(path, mode)
+  return file or error(error_value.new { kind = "file", message = problem }, 0)
+end
+
 local function fail(self, words)
   local line = words:match "([^\n]*[Ee][Rr][Rr][Oo][Rr][^\n]*)" or words:match "[^\n]+" or "psql has failed"
   local is_busy = words:find("lock timeout", 1, true) ~= nil
-  error(error_value.new { kind = is_busy and "busy" or "file", retryable = true,
+  -- What the server has refused, it will refuse again; else it was not to be reached.
+  error(error_value.new { kind = is_busy and "busy" or "file", retryable = is_busy or not words:find "ERROR: ",
     message = ("%s: %s"):format(self.name, error_value.clean(line, 300)) }, 0)
 end
 
@@ -32,12 +38,16 @@ end
 ---@return string output
 function Psql:script(script)
   local base = os.tmpname()
-  local file = assert(io.open(base, "wb"))
-  assert(file:write("\\set ON_ERROR_STOP 1\n\\set VERBOSITY terse\n", script))
-  assert(file:close())
-  local nothing <close> = assert(io.open "/dev/null")
-  local out <close> = assert(io.open(base .. ".out", "wb"))
-  local err <close> = assert(io.open(base .. ".err", "wb"))
+  local nothing <close> = opened "/dev/null"
+  local file = opened(base, "wb")
+  local written, wrong = file:write("\\set ON_ERROR_STOP 1\n\\set VERBOSITY terse\n", script)
+  local closed, wrong_too = file:close()
+  if not (written and closed) then
+    os.remove(base)
+    error(error_value.new { kind = "file", message = ("%s: %s"):format(base, tostring(wrong or wrong_too)) }, 0)
+  end
+  local out <close> = opened(base .. ".out", "wb")
+  local err <close> = opened(base .. ".err", "wb")
   local child <close>, problem = core.spawn({ "psql", "-X", "-q", "-A", "-t", "-d", self.uri, "-f", base },
     { stdin = nothing, stdout = out, stderr = err })
   if not child then

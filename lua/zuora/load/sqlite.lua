@@ -121,10 +121,10 @@ function Target:load(item, list, output, deleted, advance)
   end
   return self.store:transaction(function()
     if not note_loads(self, list) then return {} end
-    local load = tables.of_file(item, stage(self, paths), deleted)
+    local load = tables.of_file(item, stage(self, paths), deleted, tonumber(list[1].generation) > 0)
     load.dialect, load.stage, load.prefix = dialects.sqlite, STAGE, ""
     load.item, load.table, load.deletes = item.name, dialects.quoted(item.name), self.spec.deletes
-    load.read, load.records = reads.name(list[1]), records
+    load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
     local added = prepare_table(self, load)
     for _, step in ipairs(merge.statements(load)) do
       if step.check then check(self, load, step) else self.store:run(step.sql) end

@@ -8,6 +8,9 @@ local merge = require "zuora.load.merge"
 
 local tables = {}
 
+-- Of what is below: one of another version is refused.
+local VERSION = "1"
+
 --- The tables that every target has.
 tables.OWN = {
   [[CREATE TABLE IF NOT EXISTS %szuora_target (name TEXT PRIMARY KEY, value TEXT)]],
@@ -25,7 +28,7 @@ end
 
 --- Says whose target it is from now on, or raises when it is another's.
 function tables.belong_to(store, plan, tenant)
-  for name, value in pairs { plan = plan, tenant = tenant } do
+  for name, value in pairs { plan = plan, tenant = tenant, version = VERSION } do
     store:run(("INSERT INTO %szuora_target (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"):format(store.prefix),
       name, value)
     local known = store:row(("SELECT value FROM %szuora_target WHERE name = ?"):format(store.prefix), name).value
@@ -44,8 +47,9 @@ end
 ---@param item table of a run
 ---@param header string[]
 ---@param deleted string the column that says of a row that it is deleted
+---@param is_again boolean may its rows have been loaded before, by another read?
 ---@return table load columns, key, cursor, deleted, mode
-function tables.of_file(item, header, deleted)
+function tables.of_file(item, header, deleted, is_again)
   local load = { columns = {}, mode = item.mode or item.cursor and "merge" or "replace" }
   local by_name = {}
   for _, staged in ipairs(header) do
@@ -62,6 +66,10 @@ function tables.of_file(item, header, deleted)
     fail("%s: its file has no column %s, by which rows are merged: name another 'key', or 'mode': \"replace\"",
       item.name, item.key)
   end
+  if load.mode == "append" and not load.key and is_again then
+    fail("%s: it was set back, and its file has no column %s: rows would be there twice. Name another 'key'", item.name,
+      item.key)
+  end
   return load
 end
 
@@ -73,12 +81,12 @@ function tables.create(load)
   end
   list[#list + 1] = ("%s %s"):format(dialects.quoted(merge.OWN.deleted), load.dialect.boolean)
   list[#list + 1] = ("%s TEXT"):format(dialects.quoted(merge.OWN.read))
-  return ("CREATE TABLE %s (%s)"):format(load.table, table.concat(list, ", "))
+  return ("CREATE TABLE IF NOT EXISTS %s (%s)"):format(load.table, table.concat(list, ", "))
 end
 
 --- The index that rows are found by when they are merged.
 function tables.index(load)
-  return ("CREATE INDEX %s ON %s (%s)"):format(dialects.quoted("zuora_key_" .. load.item), load.table,
+  return ("CREATE INDEX IF NOT EXISTS %s ON %s (%s)"):format(dialects.quoted("zuora_key_" .. load.item), load.table,
     dialects.quoted(load.key.name))
 end
 
@@ -97,8 +105,8 @@ function tables.additions(load, there, policy)
   for _, column in ipairs(load.columns) do
     if not there[column.name:lower()] then
       names[#names + 1] = column.name
-      statements[#statements + 1] = ("ALTER TABLE %s ADD COLUMN %s %s"):format(load.table, dialects.quoted(column.name),
-        load.dialect.type_of(column.kind))
+      statements[#statements + 1] = ("ALTER TABLE %s %s %s %s"):format(load.table, load.dialect.add_column,
+        dialects.quoted(column.name), load.dialect.type_of(column.kind))
     end
   end
   if policy == "freeze" and #names > 0 then

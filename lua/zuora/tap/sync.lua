@@ -237,7 +237,7 @@ function sync.run(client, streams, options)
     log = options.log, decimals = options.decimals, now = now }, Target)
   local ctx = { client = client, plan = read, options = { poll = options.poll }, output = folder,
     wait = options.wait or read.wait, journal = book, target = target, marks = target, now = now, start = options.start,
-    b = times.grid(now, read.settle, read.every), log = options.log }
+    b = times.grid(now, read.settle, read.every), brought = {}, log = options.log }
   local results = assert(client:map(options.state:order(streams), function(stream)
     return run_stream(ctx, stream)
   end, { concurrency = read.concurrency }))
