@@ -20,7 +20,7 @@ DEBIAN_PACKAGES_FOR_EXTRACTION = lua-dbi-sqlite3 lua-luaossl lua-filesystem
 DEBIAN_PACKAGES_FOR_DOC = help2man
 DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv \
   lua-cqueues lua-copas locales clang cppcheck valgrind $(DEBIAN_PACKAGES_FOR_EXTRACTION) lua-dbi-postgresql sqlite3 \
-  postgresql postgresql-client
+  postgresql postgresql-client python3-jsonschema
 DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3
 DEBIAN_PACKAGES_FOR_BENCH = curl golang python3-pycurl python3-requests nodejs
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, argparse, \
@@ -67,7 +67,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator lint install clean
+.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator bench-tap lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -291,6 +291,10 @@ bench: deps
 
 bench-floors: $(BENCH_BUILT)
 
+# What a tap costs.
+bench-tap: all
+	$(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/tap.lua
+
 # How fast the simulator is.
 bench-simulator: all
 	$(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/simulator.lua
@@ -328,8 +332,9 @@ $(MANUAL): $(CORE) $(LUA_FILES) lua/bin/zuora
 
 install: all doc
 	install -d "$(DESTDIR)$(PREFIX)/bin"
-	sed "1s|.*|#!/usr/bin/env $(LUA)|" lua/bin/zuora > $(BUILD)/zuora.bin
-	install -m 755 $(BUILD)/zuora.bin "$(DESTDIR)$(PREFIX)/bin/zuora"
+	for name in zuora zuora-tap; do \
+	  sed "1s|.*|#!/usr/bin/env $(LUA)|" lua/bin/$$name > $(BUILD)/$$name.bin && \
+	  install -m 755 $(BUILD)/$$name.bin "$(DESTDIR)$(PREFIX)/bin/$$name" || exit 1; done
 	if [ -f $(MANUAL) ]; then install -d "$(DESTDIR)$(PREFIX)/share/man/man1" && \
 	  install -m 644 $(MANUAL) "$(DESTDIR)$(PREFIX)/share/man/man1/zuora.1"; fi
 	install -d "$(DESTDIR)$(PREFIX)/lib/lua/5.4/zuora"

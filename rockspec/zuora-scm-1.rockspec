@@ -63,6 +63,7 @@ build = {
         "src/data/decoder.c",
         "src/data/gzip.c",
         "src/data/json.c",
+        "src/data/lines.c",
         "src/data/rewrite.c",
         "src/data/rows.c",
         "src/data/scanner.c",
@@ -123,6 +124,7 @@ build = {
     ["zuora.cli.settings"] = "lua/zuora/cli/settings.lua",
     ["zuora.cli.simulate"] = "lua/zuora/cli/simulate.lua",
     ["zuora.cli.table"] = "lua/zuora/cli/table.lua",
+    ["zuora.cli.tap"] = "lua/zuora/cli/tap.lua",
     ["zuora.cli.terminal"] = "lua/zuora/cli/terminal.lua",
     ["zuora.cli.texts"] = "lua/zuora/cli/texts.lua",
     ["zuora.client"] = "lua/zuora/client.lua",
@@ -220,6 +222,12 @@ build = {
     ["zuora.support.ascii"] = "lua/zuora/support/ascii.lua",
     ["zuora.support.check"] = "lua/zuora/support/check.lua",
     ["zuora.support.names"] = "lua/zuora/support/names.lua",
+    ["zuora.tap"] = "lua/zuora/tap/init.lua",
+    ["zuora.tap.catalogue"] = "lua/zuora/tap/catalogue.lua",
+    ["zuora.tap.config"] = "lua/zuora/tap/config.lua",
+    ["zuora.tap.messages"] = "lua/zuora/tap/messages.lua",
+    ["zuora.tap.state"] = "lua/zuora/tap/state.lua",
+    ["zuora.tap.sync"] = "lua/zuora/tap/sync.lua",
     ["zuora.tasks.counted_set"] = "lua/zuora/tasks/counted_set.lua",
     ["zuora.tasks.group"] = "lua/zuora/tasks/group.lua",
     ["zuora.tasks.latch"] = "lua/zuora/tasks/latch.lua",
@@ -232,7 +240,7 @@ build = {
     ["zuora.version"] = "lua/zuora/version.lua",
   },
   install = {
-    bin = { zuora = "lua/bin/zuora" },
+    bin = { zuora = "lua/bin/zuora", ["zuora-tap"] = "lua/bin/zuora-tap" },
   },
 }
 

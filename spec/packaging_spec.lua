@@ -64,13 +64,16 @@ describe("make install", function()
     local directory = support.scratch("install")
     local text, status = support.shell("make -s install DESTDIR=" .. directory .. " PREFIX=/usr/local")
     assert.equal(0, status, text)
-    local expected = { "usr/local/bin/zuora", "usr/local/lib/lua/5.4/zuora/core.so", "usr/local/share/man/man1/zuora.1" }
+    local expected = { "usr/local/bin/zuora", "usr/local/bin/zuora-tap", "usr/local/lib/lua/5.4/zuora/core.so",
+      "usr/local/share/man/man1/zuora.1" }
     for _, path in ipairs(files "find lua -name '*.lua'") do
       expected[#expected + 1] = "usr/local/share/lua/5.4/" .. path:gsub("^lua/", "")
     end
     table.sort(expected)
     assert.same(expected, files("cd " .. directory .. " && find . -type f | sed 's|^./||'"))
-    assert.equal("#!/usr/bin/env lua5.4\n", support.read(directory .. "/usr/local/bin/zuora"):match "^[^\n]*\n")
+    for _, name in ipairs { "zuora", "zuora-tap" } do
+      assert.equal("#!/usr/bin/env lua5.4\n", support.read(directory .. "/usr/local/bin/" .. name):match "^[^\n]*\n")
+    end
   end)
 end)
 

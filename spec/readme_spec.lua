@@ -63,6 +63,26 @@ describe("the README", function()
     assert.is_truthy(chapter:find("RestartForceExitStatus=6 75", 1, true))
   end)
 
+  it("has a pipe into a warehouse that runs, with a loader of ours", function()
+    local sim <close> = support.simulator { objects = {
+      Account = { columns = { "Id", "UpdatedDate" }, rows = { { "a", "2026-11-01T00:00:00+0000" } } },
+      AccountingPeriod = { columns = { "Id", "Name" }, rows = { { "p", "Sep 2014" } } } } }
+    local directory = support.scratch "readme-tap"
+    local environment = program.environment_of(sim)
+    environment.LUA_PATH_5_4 = "../../../lua/?.lua;../../../lua/?/init.lua;../../../?.lua;;"
+    environment.LUA_CPATH_5_4, environment.TMPDIR = "../../../build/?.so;;", "."
+    local result = program.shell(([[
+      zuora-tap() { lua5.4 ../../../lua/bin/zuora-tap --poll 0.01 "$@"; }
+      target-postgres() { lua5.4 ../../../spec/tap/target.lua "$@"; }
+      cd %s; set -eo pipefail
+      %s]]):format(directory, readme:match "\n## Into any warehouse\n.-```sh\n(.-)```"), environment)
+    assert.equal(0, result.code, result.err)
+    assert.same({ "catalog.json", "config.json", "state.json", "states", "target.json" }, support.listing(directory))
+    assert.matches('^{"bookmarks":{"Account":{"UpdatedDate":"20[^"]*:00:00Z"}}}\n$', support.read(directory .. "/state.json"))
+    assert.matches("INFO Account: up to date", result.err)
+    assert.equal('{"Account":1,"AccountingPeriod":1}\n{"Account":0,"AccountingPeriod":1}\n', support.read(directory .. "/target.json"))
+  end)
+
   it("has the exit codes", function()
     for _, row in ipairs(exits.table) do
       assert.is_truthy(readme:find(("\n| %d | %s |\n"):format(row.code, row.meaning), 1, true), row.code)

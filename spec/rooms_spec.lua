@@ -33,9 +33,10 @@ local LUA_ROOMS = {
   extract = { "version", "support", "error", "rows", "extract/sources", "load" },
   load = { "support", "error", "rows", "extract" },
   ["extract/sources"] = { "support", "error" },
+  tap = { "support", "error", "rows", "init", "extract", "extract/sources" },
   meta = {}, -- comments only
   -- The command line stands on the public face alone.
-  cli = { "version", "init", "extract", "cli/doctor" },
+  cli = { "version", "init", "extract", "tap", "cli/doctor" },
   ["cli/doctor"] = { "init", "cli" },
   -- A local Zuora has its facts by itself: it and the client are each other's oracle.
   ["simulator/engine"] = {},
@@ -53,6 +54,7 @@ local CORE_USERS = [[
   resources/reportruns resources/reports resources/request resources/submit
   simulator/engine/json simulator/engine/objects simulator/engine/queries
   simulator/http/aqua simulator/http/bucket simulator/http/describe simulator/init
+  tap/messages tap/sync
 ]]
 
 local LONGEST_FILE, LONGEST_FUNCTION = 400, 60

@@ -100,13 +100,14 @@ end
 
 -- --- items --------------------------------------------------------------------------------------------
 
--- The first load by pages: the whole stands for its pieces from the beginning.
-local function plan_read(ctx, item, read)
-  if item.split and read.read_from == "" and read.piece == "" then
+--- Writes a read down. A first load goes by pages where the plan says so: the whole stands for its pieces from the
+--- beginning (or those behind an Id).
+function run.plan_read(ctx, item, read, is_first, after)
+  if item.split and is_first and read.piece == "" then
     ctx.journal:transaction(function()
       ctx.journal:plan(read)
       ctx.journal:move(read, "split")
-      ctx.journal:plan(planner.page(item, read))
+      ctx.journal:plan(planner.page(item, read, after))
     end)
   else
     ctx.journal:plan(read)
@@ -120,7 +121,7 @@ local function bring_up_to_date(ctx, item, result)
     if #open == 0 then
       local read = planner.next(ctx, item)
       if not read then return end
-      plan_read(ctx, item, read)
+      run.plan_read(ctx, item, read, read.read_from == "")
     end
     for _, read in ipairs(open) do
       worker.advance(ctx, item, read)
