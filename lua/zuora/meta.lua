@@ -209,4 +209,5 @@
 ---@field seconds number
 ---@field refused? string[] fields that the engine refused
 ---@field lost? string[] fields that were there last time
+---@field warning? string of its first read: what it will not notice
 ---@field err? zuora.Error

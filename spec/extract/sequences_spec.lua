@@ -183,6 +183,15 @@ describe("an extraction", function()
     assert.same({}, extract.verify(here.folder .. "/out").problems)
   end)
 
+  it("warns once of a condition that rows can leave", function()
+    local here <close> = world.new {}
+    local items = { { object = "Thing", where = "Amount > 3" } }
+    assert.matches("^rows that leave its condition", good(here, items)[1].warning)
+    here.sim:forward(HOUR)
+    assert.is_nil(good(here, items)[1].warning)
+    assert.is_nil(good(here, { { object = "Thing", name = "All" } })[1].warning)
+  end)
+
   it("writes into folders with any name", function()
     local here <close> = world.new {}
     local folder = here.folder .. "/|id; 'a' \"b\" $(c) 日本"

@@ -102,7 +102,10 @@ function tend.prune(plan, keep)
       number = number + 1
     end
   end
-  if #gone > 0 then book:event(plan.plan, "", "pruned", #gone .. " files") end
+  if #gone > 0 then
+    book:event(plan.plan, "", "pruned", #gone .. " files")
+    run.write_sums(book, plan)
+  end
   return gone
 end
 
