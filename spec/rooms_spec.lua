@@ -28,6 +28,7 @@ local LUA_ROOMS = {
   settings = { "support", "caller" },
   version = {},
   client = { "version", "support", "error", "rows", "tasks", "caller", "resources", "settings" },
+  loops = { "support" }, -- a client is handed to them
   init = { "support", "codes", "error", "rows", "time", "caller", "client" },
   meta = {}, -- comments only
   -- The command line stands on the public face alone.

@@ -220,12 +220,25 @@ function Client:fds()
   return open_caller(self, "fds").scheduler:fds()
 end
 
+--- Tells an event loop that what `fds` said does not hold any more: a task becomes ready (it was spawned, or is being
+--- cancelled), a call outside of tasks is about to move everything on, or the client is being closed.
+---@param f nil|fun(closing: true|nil) stops to wait for the descriptors, has the loop take a step soon, and makes no
+--- call of the client; it is told often, in steps as well. Nil: nobody is told any more
+function Client:on_ready(f)
+  local scheduler = caller_of(self, "on_ready").scheduler
+  if f ~= nil then check.value("client:on_ready", "f", f, "function") end
+  if f and scheduler.on_ready then check.misuse "client:on_ready: this client is in a loop already" end
+  scheduler.on_ready = f
+end
+
 --- Ends everything that goes on and closes all connections. Twice is fine. In a child made by fork it
 -- does nothing: all that is its parent's.
 function Client:close()
   local caller = caller_of(self, "close")
   if caller:problem() then return end
-  caller.scheduler:close()
+  local scheduler = caller.scheduler
+  if scheduler.on_ready and not scheduler:active() then scheduler.on_ready(true) end
+  scheduler:close()
   caller.closed = true
   caller.scheduler.session:close()
 end

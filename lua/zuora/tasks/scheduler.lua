@@ -31,6 +31,7 @@ Scheduler.__index = Scheduler
 function Scheduler:make_ready(task)
   self.ready:push(task)
   task.status = "ready"
+  if self.on_ready then self.on_ready() end
 end
 
 -- A task leaves where it waited: its timer, its position in a queue.
@@ -116,6 +117,7 @@ function Scheduler:park(target, at)
         and "no other task runs while one blocks (in a coroutine of its own, or below a C function)"
         or "all tasks wait for each other"), 0)
     end
+    if self.on_ready then self.on_ready() end
     return self:turn(at and math.max(0, math.min(SLICE, at - self.clock.now())) or SLICE)
   end
   self:unpark(task) -- a wait that was interrupted may have left it somewhere
@@ -346,8 +348,8 @@ end
 ---@return boolean busy true while anything is left to do
 function Scheduler:step(seconds)
   if self.root:unreported() then seconds = 0 end
-  local is_busy = not self.root:is_empty() or self.session:running() > 0
-  if is_busy or self.stepping or self:active() then self:turn(seconds) end
+  local is_busy = self.stepping or self:active() or not self.root:is_empty() or self.session:running() > 0
+  if is_busy then self:turn(seconds) end
   if not self:active() then
     self:fire_timers()
     self:run_ready()
@@ -367,7 +369,6 @@ function Scheduler:fds()
   return fds, seconds
 end
 
---- Ends everything; the scheduler is not used afterwards.
 function Scheduler:close()
   if self:active() then check.misuse "client:close was called by a task of the same client" end
   self.root:close()
