@@ -13,7 +13,7 @@ local OPTIONS = { on_error = "function" }
 ---@return zuora.Attachment
 function luv.attach(client, options)
   options = attachment.options("zuora.loops.luv.attach", client, options, OPTIONS)
-  local timer, polls = uv.new_timer(), {}
+  local timer, idle, polls = uv.new_timer(), uv.new_idle(), {}
   local attached
   -- A number may stand for another connection later: libuv is to forget it before that one is closed.
   local function forget()
@@ -24,6 +24,7 @@ function luv.attach(client, options)
   end
   local function turn()
     timer:stop()
+    idle:stop()
     close_polls()
     local fds, seconds = attached:turn()
     if attached.detached then return end
@@ -32,18 +33,24 @@ function luv.attach(client, options)
       polls[#polls + 1] = poll
       poll:start(events, turn)
     end
-    if seconds then timer:start(math.ceil(seconds * 1000), 0, turn) end
+    if seconds == 0 then
+      idle:start(turn) -- a timer of no time would run again before the host does
+    elseif seconds then
+      timer:start(math.ceil(seconds * 1000), 0, turn)
+    end
   end
   local function wake()
     forget()
-    timer:start(0, 0, turn)
+    idle:start(turn)
   end
   -- Closed in the loop, when it goes on: luv crashes a process that ends with handles that are half closed.
   local function stop()
     forget()
-    timer:start(0, 0, function()
+    timer:stop()
+    idle:start(function()
       close_polls()
       timer:close()
+      idle:close()
     end)
   end
   attached = attachment.new(client, options.on_error, wake, stop)
