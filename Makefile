@@ -2,11 +2,11 @@
 # make demo       install what is missing, build, run the main job against a local simulator
 # make test       the same, then lint, a part of the checks, and all specs
 # make test-big   results of 2 GiB in a few MiB of memory
-# make check      all that watches: check-static, -asan, -tsan, -valgrind, -gc, -api, -clang, -cjson
+# make check      all that watches: check-static, -asan, -tsan, -valgrind, -gc, -api, -clang, -portable, -cjson
 # make torture    every allocation and every system call fails once, under sanitizers
 # make fuzz SECONDS=60   made-up inputs for each target of spec/fuzz
 # make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
-# make bench      how fast it is, beside others
+# make bench      how fast it is, beside libcurl and others; WORK=W3: only the works whose names begin so
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
 # make doc        the manual page, by help2man
 # make install    DESTDIR= PREFIX=/usr/local
@@ -17,9 +17,10 @@
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev lua-cjson \
   lua-argparse lua-expat lua-socket lua-sec lua-zlib openssl
 DEBIAN_PACKAGES_FOR_DOC = help2man
-DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv lua-cqueues lua-copas locales
-DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev cppcheck valgrind \
-  dpkg-dev python3
+DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv \
+  lua-cqueues lua-copas locales clang cppcheck valgrind
+DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3
+DEBIAN_PACKAGES_FOR_BENCH = curl golang python3-pycurl python3-requests nodejs
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, argparse, \
   help2man, LuaSocket, busted, luacheck, LuaRocks
 
@@ -50,7 +51,7 @@ endif
 
 SOURCES  = $(wildcard src/*.c src/*/*.c)
 HEADERS  = $(wildcard src/*.h src/*/*.h)
-SPEC_SOURCES = $(wildcard spec/*.c spec/torture/*.c spec/fuzz/*.c)
+SPEC_SOURCES = $(wildcard spec/*.c spec/torture/*.c spec/fuzz/*.c spec/bench/floors/*.c)
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 CORE     = $(BUILD)/zuora/core.so
 LUA_FILES = $(shell find lua -name '*.lua')
@@ -59,7 +60,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench lint install clean
+.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -76,7 +77,6 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
 NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS)
 demo: NEEDED = $(DEBIAN_PACKAGES)
-fuzz: NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS) $(DEBIAN_PACKAGES_FOR_CHECK)
 
 deps:
 	@if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then \
@@ -109,7 +109,7 @@ test-big: all
 
 # --- the same specs, watched ---------------------------------------------------------------------
 
-CHECKS = static asan tsan valgrind gc api clang cjson
+CHECKS = static asan tsan valgrind gc api clang portable cjson
 .PHONY: $(CHECKS:%=check-%)
 check: $(CHECKS:%=check-%)
 
@@ -117,16 +117,20 @@ check-deps: NEEDED += $(DEBIAN_PACKAGES_FOR_CHECKS)
 check-deps: deps
 CHECK_DEPS = check-deps
 
-# A part of what the compilers can watch, for `test`.
-SMOKE = $(MAKE) --no-print-directory CHECK_DEPS=
-smoke: lint
+# A part of each for `test`; of fuzz, soak and torture there are specs. (Without -api: it fetches the source of Lua.)
+SMOKE = $(MAKE) -j2 --no-print-directory CHECK_DEPS=
+smoke: lint check-cppcheck
 	$(SMOKE) check-asan SPECS="spec/session_spec.lua spec/sink_spec.lua"
 	$(SMOKE) check-tsan
+	$(SMOKE) check-valgrind SPECS=spec/sink_spec.lua
+	$(SMOKE) check-gc SPECS="spec/session_spec.lua spec/requests_spec.lua"
+	$(SMOKE) check-clang SPECS=spec/sink_spec.lua
 
 # What SPECS= names, or all but what measures memory or time, has its own memory counted, or watches by itself.
 SPECS ?= spec
-UNWATCHED = cli/start big fairness json fuzz soak torture/memory torture/syscalls torture/hook
-WATCHED = $(if $(filter spec,$(SPECS)),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
+UNWATCHED = cli/start bench big fairness fuzz soak torture/memory torture/syscalls torture/hook
+ALL_SPECS = $(filter spec,$(SPECS))
+WATCHED = $(if $(ALL_SPECS),$(filter-out $(UNWATCHED:%=spec/%_spec.lua),\
   $(shell find spec -name '*_spec.lua')),$(SPECS))
 
 check-static: $(CHECK_DEPS) lint
@@ -139,12 +143,18 @@ check-cppcheck:
 	for version in 0x075500 0x080800; do cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 	  --enable=warning,performance,portability -D__GNUC__ -DLIBCURL_VERSION_NUM=$$version -Isrc src || exit 1; done
 
-# libasan comes first in the process, since lua5.4 is not linked with it. (Leaks are valgrind's.)
+# lua5.4 is not linked with the sanitizers: they are loaded with it, behind what a spec preloads, and with no program
+# that it starts (curl's own hangs with them). Leaks are valgrind's.
 ASAN = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 check-asan: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-g $(ASAN)" all
-	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	@mkdir -p $(BUILD)/asan/bin
+	lua=$$(command -v $(LUA)) && printf '#!/bin/sh\nexec %s --preload "%s %s" %s "$$@"\n' \
+	  $$(ldd $$lua | grep -o '/[^ ]*/ld-[^ ]*') $$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so) $$lua \
+	  >$(BUILD)/asan/bin/lua5.4 && chmod +x $(BUILD)/asan/bin/lua5.4
+	SPEC_LUA_PREFIX="env LD_PRELOAD=$$(gcc -print-file-name=libasan.so):$$(gcc -print-file-name=libubsan.so)" \
+	  PATH="$(CURDIR)/$(BUILD)/asan/bin:$$PATH" UBSAN_OPTIONS=print_stacktrace=1 \
+	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:verify_asan_link_order=0 \
 	  busted --cpath='./$(BUILD)/asan/?.so' $(WATCHED)
 
 # Only the host of the threads can be watched: a program must be linked with it.
@@ -153,14 +163,16 @@ check-tsan: $(CHECK_DEPS)
 	SPEC_BUILD=$(BUILD)/tsan TSAN_OPTIONS=exitcode=66 busted spec/threads_spec.lua
 
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
-  --errors-for-leak-kinds=definite
+  --errors-for-leak-kinds=definite --suppressions=$(CURDIR)/spec/check/valgrind.supp
 UNDER_VALGRIND = json strict session sink operations scheduler credentials caller files download request describe \
   reportruns jobs rows queries semaphore cancel resilience embedding http2
 check-valgrind: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory all
-	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(UNDER_VALGRIND:%=spec/%_spec.lua)
+	$(VALGRIND) $(LUA) $$(command -v busted) --ignore-lua $(if $(ALL_SPECS),$(UNDER_VALGRIND:%=spec/%_spec.lua),$(SPECS))
+ifneq ($(ALL_SPECS),)
 	SPEC_LUA_PREFIX="$(VALGRIND)" busted spec/lifetime_spec.lua
 	SPEC_LUA_PREFIX="$(VALGRIND) --leak-check=no" busted spec/fork_spec.lua # children leak, on purpose
+endif
 
 # The collector where it is least expected.
 check-gc: $(CHECK_DEPS)
@@ -189,6 +201,11 @@ check-clang: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all
 	busted --cpath='./$(BUILD)/clang/?.so' $(WATCHED)
 
+# As on a processor that looks at text eight bytes at a time.
+check-portable: $(CHECK_DEPS)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/portable CFLAGS="$(CFLAGS) -U__SSE2__" all
+	busted --cpath='./$(BUILD)/portable/?.so' $(WATCHED)
+
 # The other lua-cjson in use, where somebody has built it: CJSON= the folder that its cjson.so is in.
 CJSON ?=
 check-cjson: $(CHECK_DEPS)
@@ -207,8 +224,9 @@ torture: check-deps
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-g $(ASAN)" all $(BUILD)/asan/spec/torture/memory
 	TORTURE=all HOOK_STRIDE=1 ASAN_OPTIONS=malloc_context_size=8:detect_leaks=0 busted spec/torture
 
-# One program for all targets of spec/fuzz (FUZZ_TARGET names the one), made three times: with libFuzzer,
-# with a main that replays files (gcc can, too), and the same once more to count the lines that were reached.
+# One program for all targets of spec/fuzz (FUZZ_TARGET names the one), made in four ways: with libFuzzer,
+# with a main that replays files (gcc can, too; once more without SSE2), and once more to count the lines that were
+# reached.
 SECONDS     ?= 60
 FUZZ_CC     ?= clang-14
 FUZZ_HOST    = spec/fuzz/host.c spec/fuzz/portable.c
@@ -218,7 +236,7 @@ CAN_SANITIZE = $(shell echo 'int main(void) { return 0; }' | \
   $(CC) $(ASAN) -x c -o /dev/null - 2>/dev/null && echo $(ASAN))
 
 fuzz: check-deps
-	@$(MAKE) --no-print-directory $(BUILD)/fuzz/target $(BUILD)/fuzz/lines $(BUILD)/fuzz/replay
+	@$(MAKE) --no-print-directory $(addprefix $(BUILD)/fuzz/,target lines replay portable)
 	FUZZ_SECONDS=$(SECONDS) $(LUA) spec/fuzz/main.lua
 
 $(BUILD)/fuzz/target: $(SOURCES) $(HEADERS) $(FUZZ_HOST)
@@ -229,19 +247,49 @@ $(BUILD)/fuzz/replay: $(SOURCES) $(HEADERS) $(FUZZ_HOST) spec/fuzz/replay.c
 	@mkdir -p $(@D)
 	$(CC) $(FUZZ_FLAGS) $(CAN_SANITIZE) -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
+$(BUILD)/fuzz/portable: $(SOURCES) $(HEADERS) $(FUZZ_HOST) spec/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_FLAGS) $(CAN_SANITIZE) -U__SSE2__ -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
+
 $(BUILD)/fuzz/lines: $(SOURCES) $(HEADERS) $(FUZZ_HOST) spec/fuzz/replay.c
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_FLAGS) -fprofile-instr-generate -fcoverage-mapping -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
-# The peer and the floor of a bench.
-$(BUILD)/bench/many: spec/bench/many.c
-	@mkdir -p $(@D)
-	$(CC) -std=c11 $(WARNINGS) -Wno-sign-conversion $(CURL_CFLAGS) $(CFLAGS) -o $@ $< $(CURL_LIBS)
+# The floors of the bench, and the one of its peers that is compiled. The Lua modules among them are loaded by name.
+BENCH_BUILT = $(patsubst %,$(BUILD)/bench/%,calls download spent rows.so fetch.so)
 
-# Ratios of one run, side by side; needs nginx.
-bench: all $(BUILD)/bench/many
-	for bench in many simulator results; do \
-	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/$$bench.lua || exit 1; done
+$(BUILD)/bench/%.so: spec/bench/floors/%.c spec/bench/floors/floor.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SHARED) -o $@ $< $(CURL_LIBS)
+
+$(BUILD)/bench/%: spec/bench/floors/%.c spec/bench/floors/floor.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(CURL_LIBS)
+
+$(BUILD)/bench/peer: spec/bench/peers/peer.go
+	@mkdir -p $(@D)
+	go build -o $@ $<
+
+# Two tables of ratios, in a quarter of an hour; WORK=W3 is only what begins so, ROUNDS=1 a first
+# look. A peer that is not there is left out.
+WORK ?=
+ROUNDS ?=
+bench: NEEDED = $(DEBIAN_PACKAGES) nginx-light
+bench: deps
+	@$(MAKE) --no-print-directory deps NEEDED="$(DEBIAN_PACKAGES_FOR_BENCH)" || echo "not all peers can be installed"
+	@$(MAKE) -s --no-print-directory all bench-floors
+	@if command -v go >/dev/null; then $(MAKE) -s --no-print-directory $(BUILD)/bench/peer || rm -f $(BUILD)/bench/peer; fi
+	@WORK=$(WORK) ROUNDS=$(ROUNDS) LUA=$(LUA) LUA_CPATH_5_4="$(CURDIR)/$(BUILD)/bench/?.so;$$LUA_CPATH_5_4" \
+	  $(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/run.lua
+
+bench-floors: $(BENCH_BUILT)
+
+# How fast the simulator is.
+bench-simulator: all
+	$(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/simulator.lua
+
+$(BUILD)/spec/torture/syscalls.so: spec/torture/rule.h
+$(BUILD)/spec/torture/memory $(BUILD)/spec/failing.so $(BUILD)/spec/wiped.so: spec/allocator.h
 
 # What only specs need. (Bound late: what is preloaded is in programs without Lua, too.)
 $(BUILD)/spec/%.so: spec/%.c Makefile
@@ -258,7 +306,8 @@ lint:
 	for file in $(SOURCES) $(SPEC_SOURCES); do for cc in gcc clang; do \
 	  command -v $$cc >/dev/null || continue; \
 	  $$cc $(ALL_CFLAGS) -Werror -fsyntax-only $$file || exit 1; done; done
-	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES); fi
+	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES) \
+	  $(wildcard spec/*.h spec/*/*.h); fi
 
 # From what the program says of itself. Where help2man is not there, there is no page.
 MANUAL = $(BUILD)/zuora.1

@@ -34,7 +34,7 @@ describe("a callback", function()
 
   -- What each callback is, and a call in which it is called: use(client, callback).
   local function download(client, hook)
-    sim:fault { on = "GET /v1/files/*", kind = "trickle", size = 40, seconds = 0.1 }
+    sim:fault { on = "GET /v1/files/*", kind = "trickle", size = 40, seconds = 0.02 }
     return client.files:download(file_id, path, { on_progress = hook })
   end
   local CALLBACKS = {

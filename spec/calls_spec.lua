@@ -6,8 +6,8 @@ describe("zuora.caller.calls", function()
   -- A caller whose attempts all get this answer.
   local function caller(body, content_type)
     local fake = { shared = function(_, options) return options end }
-    function fake.perform(_, _, _, _, handler)
-      return handler:read { status = 200, headers = { ["content-type"] = content_type }, body = body }
+    function fake.perform(_, _, _, _, handler, context)
+      return handler:read({ status = 200, headers = { ["content-type"] = content_type }, body = body }, context)
     end
     return setmetatable(fake, { __index = calls })
   end

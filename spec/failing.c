@@ -8,23 +8,29 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-void *__libc_malloc(size_t size);
+#include "allocator.h"
+
+static long unlucky, number;
 
 static long asked(const char *name) {
   const char *text = getenv(name);
   return text != NULL ? strtol(text, NULL, 10) : 0;
 }
 
+/* Once: a sanitizer that is not ready yet calls malloc, and cannot be called. */
+__attribute__((constructor)) static void begin(void) {
+  unlucky = asked("FAIL_MALLOC");
+  number = asked("FAIL_PREAD");
+}
+
 __attribute__((visibility("default"))) void *malloc(size_t size) {
-  long unlucky = asked("FAIL_MALLOC");
-  if (unlucky == 0 || (size_t)unlucky != size) return __libc_malloc(size);
+  if (unlucky == 0 || (size_t)unlucky != size) return allocator_malloc(size);
   errno = ENOMEM;
   return NULL;
 }
 
 __attribute__((visibility("default"))) ssize_t pread64(int fd, void *room, size_t size,
                                                        off64_t offset) {
-  long number = asked("FAIL_PREAD");
   if (number != 0) {
     errno = (int)number;
     return -1;

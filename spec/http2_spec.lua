@@ -56,14 +56,14 @@ describe("HTTP/2", function()
     gets(client, 1)
     sim:fault { on = "GET /v1/batch-query/*", kind = "delay", seconds = 0.05, times = "always" }
     gets(client, 40)
-    local connections, protocols = server:connections("/", 42)
+    local connections, protocols = server:connections("/", 41)
     assert.equal(shares and 1 or 8, connections)
     assert.equal("HTTP/2.0", protocols)
     assert.equal(41, #server:logged("/v1/batch-query/", 41))
     support.write(server.directory .. "/access.log", "")
     local cold <close> = client_new { username = sim.username, password = sim.password, max_connections = 3 }
     gets(cold, 40)
-    assert.is_true(server:connections("/", 41) <= 3)
+    assert.is_true(server:connections("/", 40) <= 3)
   end)
 
   it("leaves a connection on which nothing comes any more", function()

@@ -138,7 +138,8 @@ describe("client.jobs", function()
 
   it("goes on at an unknown status", function()
     sim:fault { on = "POST *", kind = "outcome", job = "failed" } -- no status of AQuA's
-    local _, err = submitted():wait { timeout = 0.15, min = 0.02 }
+    local quick <close> = support.quick_client(sim)
+    local _, err = assert(quick.jobs:submit { queries = { QUERY } }):wait { timeout = 600, min = 1 }
     assert.equal("timeout", err.kind)
     assert.matches("last seen as failed", err.message)
   end)

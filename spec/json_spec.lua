@@ -126,7 +126,7 @@ describe("JSON", function()
       rest = nil
       collectgarbage()
       assert(#core.encode(core.decode(text)) == #text)
-      print "ended well"]], "ulimit -v 400000;")
+      print "ended well"]], support.with_memory(500000))
     assert.equal(0, status, text)
     assert.equal("ended well\n", text)
   end)

@@ -3,6 +3,8 @@
 
 local support = require "spec.support"
 
+local PREFIX = os.getenv "SPEC_LUA_PREFIX" or ""
+
 local PROLOGUE = [[
 local core = require "zuora.core"
 local support = require "spec.support"
@@ -12,7 +14,7 @@ local function collect() for _ = 1, 3 do collectgarbage() end end
 ]]
 
 local function runs(code)
-  local text, status = support.lua(PROLOGUE .. code .. "\nsim:stop() print 'ended well'", os.getenv "SPEC_LUA_PREFIX")
+  local text, status = support.lua(PROLOGUE .. code .. "\nsim:stop() print 'ended well'", PREFIX)
   assert.equal(0, status, text)
   assert.matches("ended well\n$", text)
   return text
@@ -130,7 +132,7 @@ describe("lifetimes", function()
       client:step(0.05)
       io.write "ended well\n"
       os.exit(true, true)
-    ]], os.getenv "SPEC_LUA_PREFIX")
+    ]], PREFIX)
     assert.equal("ended well\n", text)
   end)
 
@@ -141,7 +143,7 @@ describe("lifetimes", function()
       Request = session:start { url = "http://nowhere.invalid/", proxy = "" }
       session:step(0)
       os.exit(true, true)
-    ]], os.getenv "SPEC_LUA_PREFIX")
+    ]], PREFIX)
     assert.equal("", text)
     assert.equal(0, status)
   end)
@@ -193,8 +195,8 @@ int main(int argc, char **argv) {
 ]])
     local code = ("package.path=%q package.cpath=%q require [[zuora]].new { base_url = [[http://127.0.0.1:1]], token = [[t]] }")
       :format(package.path, package.cpath)
-    local text = support.shell(("cc -o %s/host %s/host.c $(pkg-config --cflags --libs lua5.4) && %s/host '%s'")
-      :format(directory, directory, directory, code))
+    local text = support.shell(("cc -o %s/host %s/host.c $(pkg-config --cflags --libs lua5.4) && %s %s/host '%s'")
+      :format(directory, directory, PREFIX, directory, code))
     assert.equal("ended well\n", text)
   end)
 
@@ -247,8 +249,8 @@ int main(int argc, char **argv) {
         for _, request in ipairs(finished) do request:response() end
       end]]):format(package.path, package.cpath, directory)
     support.write(directory .. "/work.lua", code)
-    local text = support.shell(("cc -o %s/host %s/host.c $(pkg-config --cflags --libs lua5.4) && %s/host \"$(cat %s/work.lua)\"")
-      :format(directory, directory, directory, directory))
+    local text = support.shell(("cc -o %s/host %s/host.c $(pkg-config --cflags --libs lua5.4) && %s %s/host \"$(cat %s/work.lua)\"")
+      :format(directory, directory, PREFIX, directory, directory))
     assert.equal("done after many\n", text)
     assert.is_nil(support.read(directory .. "/file.part"))
   end)

@@ -20,6 +20,16 @@ describe("zuora.support.names", function()
 
   it("numbers twins, whatever their case", function()
     assert.same({ "a.csv", "A-2.csv", "a-2-2.csv", "b.csv" }, names.unique({ "a", "A", "a-2", "b" }, ".csv"))
+    assert.same({ "a", "a-2", "a-3", "a-3-2", "A-4" }, names.unique({ "a", "a", "a", "a-3", "A" }, ""))
+  end)
+
+  it("numbers twins with work that grows with their number", function()
+    local function twins(count)
+      local list = {}
+      for i = 1, count do list[i] = "Account" end
+      return list
+    end
+    support.assert_linear(function(list) names.unique(list, ".csv") end, twins, 30000)
   end)
 
   it("reads Content-Disposition in both forms", function()

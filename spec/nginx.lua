@@ -104,6 +104,7 @@ function nginx:logged(path, expected)
     socket.sleep(0.01)
     found = read_log(self, path)
   end
+  assert(#found >= (expected or 0), ("nginx has logged %d of %s"):format(#found, expected))
   return found
 end
 

@@ -11,8 +11,18 @@ describe("zuora.caller.rate", function()
     all = limits.new(function() return at end, 0.1)
   end)
 
+  -- What is noted of a response with these headers.
+  local function note(headers, noted)
+    function headers:header(...)
+      local names, values = table.pack(...), {}
+      for i, name in ipairs(names) do values[i] = self[name] end
+      return table.unpack(values, 1, names.n)
+    end
+    (noted or all):note(headers)
+  end
+
   local function said(limit, remaining, reset)
-    all:note { ["ratelimit-limit"] = limit, ["ratelimit-remaining"] = remaining, ["ratelimit-reset"] = reset }
+    note { ["ratelimit-limit"] = limit, ["ratelimit-remaining"] = remaining, ["ratelimit-reset"] = reset }
   end
 
   it("knows nothing before it is told", function()
@@ -22,9 +32,9 @@ describe("zuora.caller.rate", function()
 
   it("reads the headers as Zuora's sample has them", function()
     said(SAMPLE, "2249999", "1234")
-    all:note { ["concurrency-limit-type"] = "Default", ["concurrency-limit-limit"] = "40",
+    note { ["concurrency-limit-type"] = "Default", ["concurrency-limit-limit"] = "40",
       ["concurrency-limit-remaining"] = "38" }
-    all:note { ["x-ratelimit-limit-minute"] = "100", ["x-ratelimit-remaining-minute"] = "99" }
+    note { ["x-ratelimit-limit-minute"] = "100", ["x-ratelimit-remaining-minute"] = "99" }
     at = 1005
     assert.same({
       rate = { limit = 2250000, remaining = 2249999, reset = 1234, window = 3600, age = 5,
@@ -44,15 +54,15 @@ describe("zuora.caller.rate", function()
       function(count) return "100, 1" .. (" "):rep(count) end, function(count) return "100, " .. ("1;w="):rep(count) end,
       function(count) return "100, 1;w" .. (" "):rep(count) end, function(count) return "100" .. (" 1 ;"):rep(count) end } do
       support.assert_linear(function(text)
-        limits.new(function() return 0 end, 0.1):note { ["ratelimit-limit"] = text, ["ratelimit-remaining"] = "1" }
+        note({ ["ratelimit-limit"] = text, ["ratelimit-remaining"] = "1" }, limits.new(function() return 0 end, 0.1))
       end, make, 100000)
     end
   end)
 
   it("keeps what it knows when an answer says nothing, or nonsense", function()
     said("50;w=60", "7", "30")
-    all:note { ["x-ratelimit-limit-minute"] = "100", ["x-ratelimit-remaining-minute"] = "99" }
-    all:note {}
+    note { ["x-ratelimit-limit-minute"] = "100", ["x-ratelimit-remaining-minute"] = "99" }
+    note {}
     said("many", "7", "30")
     said("50;w=60", "-1", "30")
     assert.equal(7, all:view().rate.remaining)

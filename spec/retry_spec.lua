@@ -7,7 +7,7 @@ describe("zuora.caller.retry", function()
   end
 
   local function call(fields)
-    local all = { tries = 1, retries = 3, safe = true, remaining = 300, patience = 300, attempt = {} }
+    local all = { tries = 1, retries = 3, safe = true, remaining = 300, patience = 300 }
     for name, value in pairs(fields or {}) do all[name] = value end
     return all
   end
@@ -47,9 +47,9 @@ describe("zuora.caller.retry", function()
       return noticed.unknown_outcome
     end
     assert.is_true(noted({}, { status = 500 }))
-    assert.is_nil(noted({ attempt = { refused = true } }, { status = 500 }))
-    assert.is_nil(noted({ attempt = { refused = true } }, {}))
-    assert.is_true(noted({ unknown = true, attempt = { refused = true } }, { status = 400 }))
+    assert.is_nil(noted({ refused = true }, { status = 500 }))
+    assert.is_nil(noted({ refused = true }, {}))
+    assert.is_true(noted({ unknown = true, refused = true }, { status = 400 }))
     assert.is_nil(noted({ unknown = true }, { status = 400 }))
   end)
 
@@ -71,7 +71,7 @@ describe("zuora.caller.retry", function()
     assert.equal(60, calm:delay(pause, one))
     assert.equal(60, calm:delay(pause, one))
     assert.is_nil((calm:delay(pause, one)))
-    one.attempt.progressed = true
+    one.progressed = true
     assert.equal(60, calm:delay(pause, one))
     assert.is_nil((calm:delay(pause, call { retries = 0 })))
   end)
@@ -110,7 +110,7 @@ describe("zuora.caller.retry", function()
     local tired = policy()
     local granted = 0
     for _ = 1, 200 do
-      if tired:delay(err { kind = "transport" }, call { attempt = { class = "timeout" } }) then granted = granted + 1 end
+      if tired:delay(err { kind = "transport" }, call { class = "timeout" }) then granted = granted + 1 end
     end
     assert.equal(50, granted)
   end)
@@ -124,7 +124,7 @@ describe("zuora.caller.retry", function()
 
   it("sends again without a key only what was never sent", function()
     local function granted(class)
-      return (policy():delay(err { kind = "transport" }, call { safe = false, unkeyed = true, attempt = { class = class } }))
+      return (policy():delay(err { kind = "transport" }, call { safe = false, unkeyed = true, class = class }))
     end
     assert.is_number(granted "unsent")
     assert.is_nil(granted "broken")

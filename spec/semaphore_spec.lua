@@ -19,7 +19,7 @@ describe("zuora.caller.semaphore", function()
   -- Holds a slot for so long.
   local function hold(seconds, patience)
     local slot <close> = semaphore:slot()
-    if not slot:acquire(patience or math.huge) then return false end
+    if not slot:acquire(clock.at + (patience or math.huge)) then return false end
     loop:sleep(seconds)
     return true
   end
@@ -104,7 +104,7 @@ describe("zuora.caller.semaphore", function()
     for _ = 1, 5 do
       pcall(loop.run, loop, { function()
         local slot <close> = semaphore:slot()
-        slot:acquire(1)
+        slot:acquire(clock.at + 1)
         loop:sleep(1)
         error "x"
       end, function() hold(5) end, function() hold(5) end })
@@ -130,7 +130,7 @@ describe("zuora.caller.semaphore", function()
     -- Who holds a slot, and asks for another.
     local function twice()
       local slot <close> = semaphore:slot()
-      slot:acquire(1)
+      slot:acquire(clock.at + 1)
       loop:sleep(1)
       assert.is_true(hold(1))
     end
@@ -142,7 +142,7 @@ describe("zuora.caller.semaphore", function()
   it("gives back what a dropped coroutine held", function()
     local generator = coroutine.wrap(function()
       local slot <close> = semaphore:slot()
-      slot:acquire(1)
+      slot:acquire(clock.at + 1)
       coroutine.yield()
     end)
     generator()

@@ -172,6 +172,16 @@ describe("core.session", function()
     ]]):format(sim.url, sim.url), os.getenv "SPEC_LUA_PREFIX")
     assert.equal(0, status, text)
     assert.equal(("WEIRD_SERVER_REPLY\n"):rep(20), text)
+    -- The same of a client's calls, whose easy handles may be used again.
+    sim:fault { on = "GET /v1/batch-query/*", kind = "garbage", raw = "HTTP/1.1 200 OK\r\n x: y\r\n\r\n", skip = 3,
+      times = "always" }
+    text, status = support.lua(([[
+      local client <close> = require "zuora".new { base_url = %q, token = "t", retries = 0 }
+      for _ = 1, 12 do print((select(2, client.jobs:get "x")).kind) end
+    ]]):format(sim.url), os.getenv "SPEC_LUA_PREFIX")
+    assert.equal(0, status, text)
+    assert.equal(("auth\n"):rep(3) .. ("transport\n"):rep(9), text)
+    sim:heal()
   end)
 
   -- An answer with so many lines beside a few others.

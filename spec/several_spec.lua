@@ -101,8 +101,8 @@ describe("a call of several requests", function()
 
     if name ~= "client.jobs:recover" then
       it("has one deadline over all of them: " .. name, function()
-        for place = 1, 2 do sim:fault { on = case[place], kind = "delay", seconds = 0.3 } end
-        local found, err = case[3] { total_timeout = 0.5 }
+        for place = 1, 2 do sim:fault { on = case[place], kind = "delay", seconds = 0.15 } end
+        local found, err = case[3] { total_timeout = 0.25 }
         assert.is_nil(found)
         assert.equal("timeout", err.kind)
       end)

@@ -1,4 +1,4 @@
--- A few seconds of `make soak`: the program itself, and what it would say if something were wrong.
+-- A moment of `make soak`: the program itself, and what it would say if something were wrong.
 
 local figures = require "spec.soak.figures"
 local support = require "spec.support"
@@ -7,7 +7,7 @@ local tenant = require "spec.soak.tenant"
 describe("a soak", function()
   it("loses nothing, and takes nothing wrong, while a request in twenty goes wrong", function()
     local text, status = support.shell("timeout 400 lua5.4 -e 'package.path=\"./?.lua;./lua/?.lua;./lua/?/init.lua;\""
-      .. "..package.path package.cpath=\"build/?.so;\"..package.cpath' spec/soak/soak.lua 0.1")
+      .. "..package.path package.cpath=\"build/?.so;\"..package.cpath' spec/soak/soak.lua 0.02")
     assert.equal(0, status, text)
     assert.matches("lost 0, wrong files 0, stuck tasks 0, stray files 0, grown: nothing\n$", text)
     assert.is_true(tonumber(text:match "(%d+) files compared") > 20, text)

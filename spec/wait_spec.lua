@@ -24,8 +24,8 @@ describe("zuora.tasks.wait", function()
     local polls, lefts = 0, {}
     local record, err = wait.settle({
       label = "job 42",
-      verdict = verdict,
-      poll = function(left)
+      verdict = function(_, record) return verdict(record) end,
+      poll = function(_, left)
         polls = polls + 1
         lefts[polls] = left
         local status = statuses[math.min(polls, #statuses)]

@@ -38,8 +38,12 @@ describe("zuora simulate", function()
   end)
 
   it("says what it cannot serve", function()
+    local taken <close> = support.simulator()
+    support.write(dir .. "/wrong.json", '{"nonsense":1}')
     for words, problem in pairs { ["--objects " .. dir] = " has no file whose name ends with .csv",
       ["--objects " .. dir .. "/none"] = "/none cannot be read", ["--settings /none"] = "/none: No such file",
+      ["--settings " .. dir .. "/wrong.json"] = "zuora: the simulator has no setting 'nonsense'\n",
+      ["--port " .. taken.url:match "%d+$"] = "zuora: address already in use\n",
       ["--port x"] = "'x' is no whole number above 0" } do
       local result = program.run("simulate " .. words)
       assert.equal(2, result.code, words)

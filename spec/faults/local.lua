@@ -292,7 +292,7 @@ local world = require "spec.faults.world"
         assert(err.message:find(path, 1, true), tostring(err))
         client:close()
       end
-      w:child("works(new())", "env -i PATH=$PATH")
+      w:child("works(new())", "env -i PATH=$PATH ASAN_OPTIONS=$ASAN_OPTIONS")
     end },
 
   { id = "D16", fault = "standard output is closed, or nobody reads it", expect = "a quiet end",

@@ -297,7 +297,9 @@ return {
   { id = "F17", fault = "a second answer behind the first, which nobody asked for", expect = "it is nobody's answer", make = function(w)
       local mine = reply(w:job_text())
       local forged = reply(w:job_text { status = "forged" })
-      -- libcurl before 8.1 takes a kept connection though something waits on it: what waits must be what was asked for.
+      -- What comes later than the first: libcurl before 8.1 takes a kept connection though something waits on it, and
+      -- cannot be asked whether there is. What waits must be what was asked for; one with the same id would be taken, on
+      -- plain HTTP. Who can write that could have written the first answer: against that is TLS, which all hosts have.
       local function late(c)
         c:send(mine)
         for _ = 1, 5 do c:yield() end
@@ -317,22 +319,20 @@ return {
     end },
 
   { id = "F18", fault = "a million quotes, commas, lines, braces", expect = "time that grows with the length", make = function(w)
-      local function seconds(text)
+      local function read(text)
         support.write(w:path "rows", text)
-        local started = core.now()
         local rows = zuora.rows(w.directory .. "/rows", { form = "array" })
         pcall(function() for _ in rows do end end)
         if rows then rows:close() end
-        return core.now() - started
       end
       for _, unit in ipairs { '"', '""', ",", "\n", '"\n', "\r", '",' } do
-        assert(seconds("a\n" .. unit:rep(1000000)) < 5, unit)
+        support.assert_linear(read, function(size) return "a\n" .. unit:rep(size) end, 1000000)
       end
       for _, body in ipairs { ('{"a":'):rep(100000), ('"\\u0000'):rep(100000), ("[],"):rep(300000), (" "):rep(1000000) } do
-        local started = core.now()
+        local started = os.clock()
         local client = w:played({ always = reply(body) }, { retries = 0 })
         w:fails("json", client.jobs:get(w.job.id))
-        assert(core.now() - started < 5)
+        assert(os.clock() - started < 5)
       end
       if packing.available() then
         local bomb = csv(packing.gzip(("x"):rep(5000000)), { ["Content-Encoding"] = "gzip" })

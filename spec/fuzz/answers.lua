@@ -58,6 +58,10 @@ function answers.run(data)
     headers = { ["content-type"] = TYPES[second % #TYPES + 1], location = first & 32 ~= 0 and data:sub(3) or nil,
       ["content-range"] = first & 64 ~= 0 and data:sub(3) or nil, ["content-encoding"] = first & 128 ~= 0 and "gzip" or nil } }
   read_all(response)
+  assert(not mask.links(response.body):find "[hH][tT][tT][pP][sS]?://[^%s\"'<>\\]*[?&]", "a link that bears something")
+  for _, secret in ipairs(mask.of_proxies(response.body)) do
+    assert(secret ~= "" and response.body:find(secret, 1, true), "another secret")
+  end
 end
 
 --- The same, for a text that may be long.

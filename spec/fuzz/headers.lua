@@ -48,15 +48,35 @@ local function check_limits(text)
     at = at % #LIMITS + 1
     lines[LIMITS[at]] = line
   end
+  function lines:header(...)
+    local wanted, values = table.pack(...), {}
+    for i, name in ipairs(wanted) do values[i] = self[name] end
+    return table.unpack(values, 1, wanted.n)
+  end
   noted:note(lines)
   local pause = noted:pause()
   assert(pause >= 0 and pause <= 60, "an endless pause")
   noted:view()
+  noted:hold("host", tonumber(lines[LIMITS[1]]) or 1)
+  assert(noted:held "host" >= 0 and noted:held "host" <= 3600 and noted:held "another" == 0, "an endless pause of a host")
+end
+
+-- Names that are safe stay apart, on any disk: "a" and "A" are one name there.
+local function check_unique(text)
+  local list, seen = {}, {}
+  for name in (text .. "\n"):gmatch "(.-)\n" do list[#list + 1] = names.safe(name, "otherwise") end
+  for i, name in ipairs(names.unique(list, ".csv")) do
+    assert(name:sub(1, #list[i]) == list[i] and name:sub(-4) == ".csv", "another name")
+    local folded = name:gsub("%u", string.lower)
+    assert(not seen[folded], "a name that is there twice")
+    seen[folded] = true
+  end
 end
 
 function headers.read_all(text)
   check_name(text)
   check_limits(text)
+  check_unique(text)
   hosts.authority(text)
   local clean = error_value.clean(text, 200)
   assert(#clean <= 200 and is_text(clean) and not clean:find "\194[\128-\159]", "a text that is not clean")

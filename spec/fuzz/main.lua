@@ -121,6 +121,11 @@ local function fuzz(target)
   print(("%-8s %8s executions, %s"):format(name, text:match "number_of_executed_units: *(%d+)" or "?",
     status == 0 and "nothing found" or "FOUND: see " .. log))
   if status ~= 0 then io.write("  ", text:match("\n(" .. name .. ": [^\n]*)") or text:match "SUMMARY: [^\n]*" or "", "\n") end
+  if target.marks and run(("find %s %s -type f -print0 | FUZZ_TARGET=%s xargs -0 -n 1000000 build/fuzz/portable >>%s 2>&1"):format(
+    corpus, seeds, name, log)) ~= 0 then
+    print("  FOUND without SSE2: see " .. log)
+    status = 1
+  end
   coverage(name, target.aims, corpus .. " " .. seeds)
   return status == 0
 end

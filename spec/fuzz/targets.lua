@@ -1,9 +1,9 @@
 -- The targets of `make fuzz`, in the order in which they run: the files that each aims at, and words that its
--- inputs are made of.
+-- inputs are made of. `marks`: how text is looked at depends on the processor.
 
 return {
-  { name = "text",
-    aims = { "src/data/rows.c", "src/data/columns.c", "src/data/cells.c", "src/data/scanner.c",
+  { name = "text", marks = true,
+    aims = { "src/data/rows.c", "src/data/columns.c", "src/data/cells.c", "src/data/scanner.c", "src/data/skim.c",
       "src/data/marks.h", "src/data/count.c", "src/data/rewrite.c", "src/data/decoder.c",
       "src/data/gzip.c", "src/data/utf8.c", "src/data/values.c", "src/base/buffer.c" },
     words = { '"', '""', ",", "\t", "\r\n", "\n", "\r", '",', '"\r\n', '"\n"', ',"', "a,b\n", "\239\187\191", "\255\254",

@@ -68,10 +68,10 @@ local function of_its_own_time()
   local tokens = credentials.oauth(own, { client_id = "id", client_secret = "secret" }, function() return answer(0.5) end)
   local world = { loop = own, semaphore = slots, second = 1, tasks = {} }
   function world.call(patience) -- as Caller:try
-    assert(tokens:prepare(100))
+    assert(tokens:prepare(clock.at + 100))
     local slot <close> = slots:slot()
     local _ <close> = slot
-    if slot:acquire(patience or 100) then answer(1) end
+    if slot:acquire(clock.at + (patience or 100)) then answer(1) end
     slot:release()
   end
   function world.run(...) return own:run { ... } end

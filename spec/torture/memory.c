@@ -36,6 +36,8 @@
 #include <lua.h>
 #include <lualib.h>
 
+#include "../allocator.h"
+
 enum { RANGES_MAX = 64, TIME_LIMIT = 60 };
 
 /* --- who calls -------------------------------------------------------------------------------- */
@@ -127,16 +129,7 @@ static bool plan_strikes_lua(const void *block, size_t size) {
 
 /* --- malloc for all of the process ------------------------------------------------------------ */
 
-/* The sanitizer's, where there is one, else the C library's own. */
-void *__interceptor_malloc(size_t size) __attribute__((weak));
-void *__interceptor_calloc(size_t count, size_t size) __attribute__((weak));
-void *__interceptor_realloc(void *block, size_t size) __attribute__((weak));
-void __interceptor_free(void *block) __attribute__((weak));
 void __lsan_ignore_object(const void *block) __attribute__((weak));
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *block, size_t size);
-void __libc_free(void *block);
 
 /* Counted from main on: while the process is put together there may be nobody yet to ask for a size. */
 static bool counting;
@@ -179,8 +172,7 @@ static void strangers_forgive(void) {
 
 static void *block_new(size_t size, const void *caller) {
   if (plan_strikes_library(caller)) return NULL;
-  return block_taken(
-      __interceptor_malloc != NULL ? __interceptor_malloc(size) : __libc_malloc(size), caller);
+  return block_taken(allocator_malloc(size), caller);
 }
 
 OUTSIDE void *malloc(size_t size) {
@@ -195,26 +187,20 @@ OUTSIDE char *strdup(const char *text) {
 
 OUTSIDE void *calloc(size_t count, size_t size) {
   if (plan_strikes_library(CALLER)) return NULL;
-  return block_taken(__interceptor_calloc != NULL ? __interceptor_calloc(count, size)
-                                                  : __libc_calloc(count, size),
-                     CALLER);
+  return block_taken(allocator_calloc(count, size), CALLER);
 }
 
 OUTSIDE void *realloc(void *block, size_t size) {
   if (plan_strikes_library(CALLER)) return NULL;
   block_given(block);
-  void *grown = __interceptor_realloc != NULL ? __interceptor_realloc(block, size)
-                                              : __libc_realloc(block, size);
+  void *grown = allocator_realloc(block, size);
   if (grown == NULL && size > 0) (void)block_taken(block, CALLER); /* it is there still */
   return block_taken(grown, CALLER);
 }
 
 OUTSIDE void free(void *block) {
   block_given(block);
-  if (__interceptor_free != NULL)
-    __interceptor_free(block);
-  else
-    __libc_free(block);
+  allocator_free(block);
 }
 
 /* --- what the file is given ------------------------------------------------------------------- */

@@ -19,11 +19,13 @@ enum {
   ENDPOINTS_BASES,    /* { [base] = url } */
   ENDPOINTS_HEADERS,  /* { [base] = { [name] = value } } */
   ENDPOINTS_DEFAULTS, /* keeps the texts of `defaults` alive */
-  ENDPOINTS_USERVALUES = 4
+  ENDPOINTS_LISTS,    /* { [base] = the headers of its plain requests, see send.c } */
+  ENDPOINTS_USERVALUES = 5
 };
 
 typedef struct Endpoints {
   RequestOptions defaults; /* of every request */
+  size_t setups[2];        /* of the easy handles of its plain requests: to http, and to https */
 } Endpoints;
 
 void endpoints_open(lua_State *L);
@@ -40,11 +42,19 @@ void send_arguments(lua_State *L, RequestOptions *options);
 
 /* Sends the request: with the default headers of `base` (NULL: none), and the body at index `body` kept
  * alive. Returns what the Lua function returns. */
-int send_request(lua_State *L, const RequestOptions *options, const char *base, int body);
+int send_request(lua_State *L, RequestOptions *options, const char *base, int body);
 
 /* core.request(endpoints, { base =, path =, query = | url =, method =, body =, content_type =, accept =,
  *   fresh = }, options) -> Request | nil, message, name, class. `query` is escaped already. */
 int target_send(lua_State *L);
+
+/* --- success.c: which responses are a success at first sight ---------------------------------- */
+
+/* core.success(request) -> the value of a 200 with JSON that tells of no failure; nothing for all else */
+int success_push(lua_State *L);
+
+/* core.tells_failure(table) -> has a JSON value a field that tells of a failure? */
+int tells_failure_push(lua_State *L);
 
 /* --- operation.c: reads the lines of operations.c --------------------------------------------- */
 

@@ -19,6 +19,10 @@ static int endpoints_set_headers(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 3);
   lua_rawset(L, -3);
+  lua_getiuservalue(L, 1, ENDPOINTS_LISTS);
+  lua_pushvalue(L, 2);
+  lua_pushnil(L);
+  lua_rawset(L, -3); /* it is made again when it is needed */
   return 0;
 }
 
@@ -66,7 +70,8 @@ int endpoints_new(lua_State *L) {
   luaL_setmetatable(L, ENDPOINTS_CLASS);
 
   lua_getfield(L, 1, "session");
-  (void)session_check(L, -1);
+  Session *session = session_check(L, -1);
+  for (size_t i = 0; i < 2; i++) endpoints->setups[i] = session_new_setup(session);
   lua_setiuservalue(L, 2, ENDPOINTS_SESSION);
 
   lua_getfield(L, 1, "bases");
@@ -77,6 +82,8 @@ int endpoints_new(lua_State *L) {
 
   lua_newtable(L);
   lua_setiuservalue(L, 2, ENDPOINTS_HEADERS);
+  lua_newtable(L);
+  lua_setiuservalue(L, 2, ENDPOINTS_LISTS);
 
   if (lua_getfield(L, 1, "defaults") == LUA_TNIL) {
     lua_pop(L, 1);

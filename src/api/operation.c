@@ -108,8 +108,6 @@ static void parameter_escape(lua_State *L, const Operation *operation, const Par
 /* A segment of a path is never empty, never "." or "..", and holds nothing that a server could take
  * for the end of a line or of a string. */
 static void segment_check(lua_State *L, const Operation *operation, const Parameter *parameter) {
-  static const char id_characters[] =
-      "-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
   size_t length;
   if (lua_type(L, -1) != LUA_TSTRING)
     parameter_fail(L, operation, parameter->name, "must be a string");
@@ -118,7 +116,7 @@ static void segment_check(lua_State *L, const Operation *operation, const Parame
     parameter_fail(L, operation, parameter->name, "must not be empty, \".\" or \"..\"");
   if (!text_is_clean(text, length))
     parameter_fail(L, operation, parameter->name, "has control characters");
-  if (bytes_are(parameter->type, "id") && strspn(text, id_characters) != length)
+  if (bytes_are(parameter->type, "id") && !text_is_id(text, length))
     parameter_fail(L, operation, parameter->name, "may hold letters, digits, - and _ only");
 }
 

@@ -20,16 +20,44 @@ void send_arguments(lua_State *L, RequestOptions *options) {
   options_read(L, ARG_OPTIONS, operation_options, options);
 }
 
-int send_request(lua_State *L, const RequestOptions *options, const char *base, int body) {
+/* A plain request: a GET for JSON, with the endpoints' own options and headers. They are alike, but for the URL: their
+ * headers are made once, and so is what their easy handles are set up with. */
+static bool is_plain(lua_State *L, const Endpoints *endpoints, const RequestOptions *options,
+                     int headers, int sink) {
+  return strcmp(options->method, "GET") == 0 && options->body.data == NULL && !options->fresh &&
+         options->content_type == NULL && options->accept != NULL &&
+         strcmp(options->accept, "application/json") == 0 && lua_isnil(L, headers) &&
+         lua_isnil(L, sink) && request_options_match(options, &endpoints->defaults);
+}
+
+/* [default headers of the base] -> [the list of all headers of its plain requests] */
+static void list_push(lua_State *L, const RequestOptions *options, const char *base) {
+  int default_headers = lua_gettop(L);
+  lua_getiuservalue(L, ARG_ENDPOINTS, ENDPOINTS_LISTS);
+  if (lua_getfield(L, -1, base) == LUA_TNIL) {
+    header_list_push(L, options, default_headers);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, default_headers + 1, base);
+  }
+  lua_replace(L, default_headers);
+  lua_settop(L, default_headers);
+}
+
+int send_request(lua_State *L, RequestOptions *options, const char *base, int body) {
+  const Endpoints *endpoints = lua_touserdata(L, ARG_ENDPOINTS); /* send_arguments has checked it */
   lua_getiuservalue(L, ARG_ENDPOINTS, ENDPOINTS_SESSION);
-  lua_getiuservalue(L, ARG_ENDPOINTS, ENDPOINTS_HEADERS);
-  int session = lua_gettop(L) - 1;
-  lua_pushstring(L, base);
-  lua_rawget(L, -2);
+  int session = lua_gettop(L);
   field_push(L, ARG_OPTIONS, "headers");
   field_push(L, ARG_OPTIONS, "sink");
-  /* [session, all default headers, those of the base, headers, sink] */
-  return request_start(L, session, options, session + 2, session + 3, body, session + 4);
+  lua_getiuservalue(L, ARG_ENDPOINTS, ENDPOINTS_HEADERS);
+  lua_pushstring(L, base);
+  lua_rawget(L, -2);
+  lua_remove(L, -2); /* [session, headers, sink, default headers] */
+  if (base != NULL && is_plain(L, endpoints, options, session + 1, session + 2)) {
+    list_push(L, options, base);
+    options->setup = endpoints->setups[strncmp(options->url, "https:", 6) == 0];
+  }
+  return request_start(L, session, options, session + 3, session + 1, body, session + 2);
 }
 
 /* --- core.request ----------------------------------------------------------------------------- */

@@ -69,6 +69,10 @@ void field_push(lua_State *L, int table, const char *name);
 /* True when the text holds no byte below 0x20 and no 0x7f: nothing that could end a header line. */
 bool text_is_clean(const char *text, size_t length);
 
+/* True for what ids are made of: letters, digits, - and _. */
+bool text_is_id(const char *text, size_t length);
+int id_check(lua_State *L); /* core.is_id: is it text like that, and not too long? */
+
 /* --- class.c: userdata classes ---------------------------------------------------------------- */
 
 /* Makes the metatable `name` of methods and metamethods. A method `close` is `__gc` and `__close` as well.

@@ -15,6 +15,23 @@ bool text_is_clean(const char *text, size_t length) {
   return true;
 }
 
+bool text_is_id(const char *text, size_t length) {
+  for (size_t i = 0; i < length; i++) {
+    char c = text[i];
+    if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '-' &&
+        c != '_')
+      return false;
+  }
+  return length > 0;
+}
+
+int id_check(lua_State *L) {
+  size_t length = 0;
+  const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &length) : "";
+  lua_pushboolean(L, length <= 255 && text_is_id(text, length));
+  return 1;
+}
+
 void field_push(lua_State *L, int table, const char *name) {
   lua_pushstring(L, name);
   lua_rawget(L, table);

@@ -10,12 +10,13 @@
 /* --- cells ------------------------------------------------------------------------------------ */
 
 /* The text of a cell: within the record, or in the scratch space when quotes are to be made single. */
-static const char *cell_text(lua_State *L, Rows *rows, const Span *span, size_t *length) {
+static const char *cell_text(lua_State *L, Rows *rows, size_t place, size_t *length) {
   const char *record = rows->scanner.record;
-  *length = span->length;
-  if (!span->doubled) return record + span->start;
-  if (!buffer_reserve(&rows->scratch, span->length)) rows_short(L, rows);
-  *length = span_copy(span, record, rows->scratch.data);
+  Span span = scanner_cell(&rows->scanner, place);
+  *length = span.length;
+  if (!span.doubled) return record + span.start;
+  if (!buffer_reserve(&rows->scratch, span.length)) rows_short(L, rows);
+  *length = span_copy(&span, record, rows->scratch.data);
   return rows->scratch.data;
 }
 
@@ -37,9 +38,9 @@ static void string_push(lua_State *L, const Rows *rows, const char *text, size_t
   luaL_pushresult(&out);
 }
 
-void text_push(lua_State *L, Rows *rows, const Span *span) {
+void text_push(lua_State *L, Rows *rows, size_t place) {
   size_t length;
-  const char *text = cell_text(L, rows, span, &length);
+  const char *text = cell_text(L, rows, place, &length);
   string_push(L, rows, text, length);
 }
 
@@ -49,15 +50,16 @@ static int type_refuse(lua_State *L, Rows *rows, int self, const Column *column)
   lua_getiuservalue(L, self, ROWS_NAMES);
   lua_rawgeti(L, -1, (lua_Integer)(column - rows->columns) + 1);
   lua_pushfstring(L, "column %s: %s", lua_tostring(L, -1), wanted[column->type]);
-  return rows_fail(L, rows, self, lua_tostring(L, -1), rows->scanner.spans[column->place].start);
+  return rows_fail(L, rows, self, lua_tostring(L, -1),
+                   scanner_cell(&rows->scanner, column->place).start);
 }
 
 /* Pushes the cell of a wanted column; false, and nothing, for an empty one with a type. */
-static bool cell_push(lua_State *L, Rows *rows, int self, const Column *column) {
+static bool value_push(lua_State *L, Rows *rows, int self, const Column *column) {
   size_t length = 0;
   const char *text = "";
   if (column->place < rows->scanner.cells) /* else a short row; strict would have refused it */
-    text = cell_text(L, rows, &rows->scanner.spans[column->place], &length);
+    text = cell_text(L, rows, column->place, &length);
   bool empty = length == 0 || (rows->null_text != NULL && length == rows->null_length &&
                                memcmp(text, rows->null_text, length) == 0);
   if (column->type == TYPE_STRING) {
@@ -72,6 +74,20 @@ static bool cell_push(lua_State *L, Rows *rows, int self, const Column *column) 
   if (rows->scanner.strict) type_refuse(L, rows, self, column);
   string_push(L, rows, text, length); /* kept */
   return true;
+}
+
+/* Most are bytes of the record, as they stand. */
+static inline bool cell_push(lua_State *L, Rows *rows, int self, const Column *column) {
+  const Scanner *scanner = &rows->scanner;
+  if (column->type == TYPE_STRING && column->place < scanner->cells && rows->null_text == NULL &&
+      (scanner->strict || !scanner->odd)) {
+    Span span = scanner_cell(scanner, column->place);
+    if (!span.doubled) {
+      lua_pushlstring(L, scanner->record + span.start, span.length);
+      return true;
+    }
+  }
+  return value_push(L, rows, self, column);
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */
@@ -119,15 +135,10 @@ void row_push(lua_State *L, Rows *rows, int self) {
 static int lazy_index(lua_State *L) {
   Rows *rows = lua_touserdata(L, lua_upvalueindex(1));
   if (!rows->valid) return luaL_error(L, "the row is over: a lazy row is valid until the next one");
-  lua_Integer place;
-  if (lua_isinteger(L, 2)) {
-    place = lua_tointeger(L, 2);
-  } else {
-    lua_settop(L, 2);
-    lua_rawget(L, lua_upvalueindex(2));
-    place = lua_tointeger(L, -1);
-  }
-  if (place < 1 || (size_t)place > rows->column_count) return 0;
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(2));
+  size_t place = (size_t)lua_tointeger(L, -1);
+  if (place == 0) return 0; /* there is none of that name */
   rows_hold(L, rows);
   bool there = cell_push(L, rows, lua_upvalueindex(1), &rows->columns[place - 1]);
   rows_let_go(rows);

@@ -23,7 +23,7 @@ static void header_push(lua_State *L, Rows *rows, int self) {
   lua_newtable(L);
   if (!record_next(L, rows, self)) return;
   for (size_t i = 0; i < rows->scanner.columns; i++) {
-    text_push(L, rows, &rows->scanner.spans[i]);
+    text_push(L, rows, i);
     lua_pushvalue(L, -1);
     if (lua_rawget(L, -3) == LUA_TNIL) { /* [names, places, name, nil] */
       lua_pushvalue(L, -2);
@@ -78,7 +78,7 @@ void columns_open(lua_State *L, Rows *rows, int self, int wanted, int types) {
   if (rows->columns == NULL) rows_short(L, rows);
   rows->column_count = count;
   lua_newtable(L); /* chosen names */
-  lua_newtable(L); /* their places among the chosen */
+  lua_newtable(L); /* their places among the chosen; and places themselves */
   for (size_t i = 0; i < count; i++) {
     Column *column = &rows->columns[i];
     lua_rawgeti(L, all ? names : wanted, (lua_Integer)i + 1);
@@ -93,6 +93,8 @@ void columns_open(lua_State *L, Rows *rows, int self, int wanted, int types) {
     lua_rawseti(L, -4, (lua_Integer)i + 1);
     lua_pushinteger(L, (lua_Integer)i + 1);
     lua_rawset(L, -3);
+    lua_pushinteger(L, (lua_Integer)i + 1);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   lua_setiuservalue(L, self, ROWS_PLACES);
   lua_setiuservalue(L, self, ROWS_NAMES);

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Longer than most records. */
+#define SLICE_SIZE 256u
+
 bool records_fail(Records *records, const char *problem) {
   records->problem = problem;
   records->row = records->scanner.row;
@@ -41,7 +44,7 @@ static bool head_take(Records *records) {
 static bool records_take(Records *records) {
   Scanner *scanner = &records->scanner;
   for (;;) {
-    switch (scanner_next(scanner)) {
+    switch (records->rewrites ? scanner_next(scanner) : scanner_find(scanner)) {
     case SCAN_RECORD:
       if (scanner->row == 0 ? !head_take(records) : records->rewrites && !record_write(records))
         return false;
@@ -57,11 +60,31 @@ static bool records_take(Records *records) {
   }
 }
 
-static bool records_text(void *context, const char *data, size_t length) {
-  Records *records = context;
+static bool records_read(Records *records, const char *data, size_t length) {
   if (!scanner_push(&records->scanner, data, length))
     return records_fail(records, "not enough memory");
   return records_take(records);
+}
+
+/* Most records are passed over, and need be nowhere as a whole. The others are read: a few bytes, and more and
+ * more until one has come to its end. */
+static bool records_text(void *context, const char *data, size_t length) {
+  Records *records = context;
+  if (records->rewrites) return records_read(records, data, length);
+  size_t slice = SLICE_SIZE;
+  while (length > 0) {
+    size_t taken = scanner_skip(&records->scanner, data, length);
+    if (taken == 0) {
+      taken = length < slice ? length : slice;
+      if (!records_read(records, data, taken)) return false;
+      size_t left = scanner_take_back(&records->scanner, taken);
+      slice = left > 0 ? SLICE_SIZE : 2 * slice;
+      taken -= left;
+    }
+    data += taken;
+    length -= taken;
+  }
+  return true;
 }
 
 /* --- the filter -------------------------------------------------------------------------------- */

@@ -14,6 +14,9 @@ HIDDEN_BEGIN
  * not to be had. */
 void json_open(lua_State *L);
 
+/* Puts the value in the place of the JSON text on top of the stack, as core.decode does; nil: it is none. */
+void json_decode(lua_State *L);
+
 /* Pushes the JSON text of the value at `index`, as core.encode does. */
 void json_encode(lua_State *L, int index);
 
@@ -60,6 +63,9 @@ bool decoder_finish(Decoder *decoder, Emit *emit, void *context);
 
 /* Is it known to be packed? Then little of it may become much. */
 bool decoder_unpacks(const Decoder *decoder);
+
+/* Are its bytes, from here on, text as they stand? Then they need not be pushed. */
+bool decoder_is_plain(const Decoder *decoder);
 
 /* What is wrong with the file, or NULL. */
 const char *decoder_problem(const Decoder *decoder);

@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #define UTF8_SIZE 49152u
 
 /* Enough of the beginning to know what a file is: a gzip magic number, a mark, or two characters. */
@@ -122,24 +126,46 @@ static bool utf16_unit(Decoder *decoder, uint32_t unit) {
   return true;
 }
 
-/* Most of a table is ASCII: four characters at a time, as long as they are and there is room. Says how
+#if defined(__SSE2__)
+
+/* Makes sixteen units characters, if they are ASCII. */
+static inline bool ascii_block(const unsigned char *data, bool little, char *out) {
+  __m128i a = _mm_loadu_si128((const __m128i *)(const void *)data);
+  __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(data + 16));
+  if (!little) {
+    a = _mm_or_si128(_mm_slli_epi16(a, 8), _mm_srli_epi16(a, 8));
+    b = _mm_or_si128(_mm_slli_epi16(b, 8), _mm_srli_epi16(b, 8));
+  }
+  __m128i others = _mm_and_si128(_mm_or_si128(a, b), _mm_set1_epi16((short)0xff80));
+  if (_mm_movemask_epi8(_mm_cmpeq_epi8(others, _mm_setzero_si128())) != 0xffff) return false;
+  _mm_storeu_si128((__m128i *)(void *)out, _mm_packus_epi16(a, b));
+  return true;
+}
+
+#endif
+
+/* The same of four. */
+static inline bool ascii_few(const unsigned char *data, bool little, char *out) {
+  const unsigned char *low = data + (little ? 0 : 1), *high = data + (little ? 1 : 0);
+  if ((high[0] | high[2] | high[4] | high[6]) != 0 ||
+      ((low[0] | low[2] | low[4] | low[6]) & 0x80) != 0)
+    return false;
+  for (unsigned k = 0; k < 4; k++) out[k] = (char)low[2 * k];
+  return true;
+}
+
+/* Most of a table is ASCII: many characters at a time, as long as they are and there is room. Says how
  * far it came. */
 static size_t ascii_run(Decoder *decoder, const unsigned char *data, size_t i, size_t length,
                         bool little) {
-  const size_t at = little ? 0 : 1, other = little ? 1 : 0;
-  char *out = decoder->utf8;
   size_t used = decoder->utf8_length;
   if (decoder->high != 0) return i;
-  for (; length - i >= 8 && used + 4 <= UTF8_SIZE; i += 8, used += 4) {
-    const unsigned char *p = data + i;
-    if ((p[other] | p[other + 2] | p[other + 4] | p[other + 6]) != 0 ||
-        ((p[at] | p[at + 2] | p[at + 4] | p[at + 6]) & 0x80) != 0)
-      break;
-    out[used] = (char)p[at];
-    out[used + 1] = (char)p[at + 2];
-    out[used + 2] = (char)p[at + 4];
-    out[used + 3] = (char)p[at + 6];
-  }
+#if defined(__SSE2__)
+  for (; length - i >= 32 && used + 16 <= UTF8_SIZE; i += 32, used += 16)
+    if (!ascii_block(data + i, little, decoder->utf8 + used)) break;
+#endif
+  for (; length - i >= 8 && used + 4 <= UTF8_SIZE; i += 8, used += 4)
+    if (!ascii_few(data + i, little, decoder->utf8 + used)) break;
   decoder->utf8_length = used;
   return i;
 }
@@ -291,6 +317,10 @@ bool decoder_finish(Decoder *decoder, Emit *emit, void *context) {
 
 bool decoder_unpacks(const Decoder *decoder) {
   return decoder->inflater != NULL;
+}
+
+bool decoder_is_plain(const Decoder *decoder) {
+  return decoder->known && decoder->inflater == NULL && decoder->encoding == ENCODING_UTF8;
 }
 
 const char *decoder_problem(const Decoder *decoder) {

@@ -29,8 +29,8 @@
 /* What it needs besides the text: its first buffer, and the number that it is reading. */
 #define SIZE_SMALL 4096u
 
-/* Where the registry keeps the encoder: an address of our own, so no name can clash. */
-static const char encoder_key = 0;
+/* Where the registry keeps both: addresses of our own, so no name can clash. */
+static const char decoder_key = 0, encoder_key = 0;
 
 /* Calls lua-cjson by lua_pcall. False: there is a message on the stack. A lack of memory is raised again: it says
  * nothing about the JSON. */
@@ -158,7 +158,7 @@ static void table_normalise(lua_State *L) {
 }
 
 /* core.decode(text) -> value | nil, message. Null by itself is core.null. */
-static int json_decode(lua_State *L) {
+static int json_decode_text(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   lua_settop(L, 1);
   size_t length = lua_rawlen(L, 1);
@@ -291,6 +291,12 @@ static int json_encode_value(lua_State *L) {
   return 1;
 }
 
+void json_decode(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &decoder_key);
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
+}
+
 void json_encode(lua_State *L, int index) {
   index = lua_absindex(L, index);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &encoder_key);
@@ -312,7 +318,9 @@ void json_open(lua_State *L) {
   instance_make(L, instance);
 
   lua_pushvalue(L, instance);
-  lua_pushcclosure(L, json_decode, 1);
+  lua_pushcclosure(L, json_decode_text, 1);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &decoder_key);
   lua_setfield(L, module, "decode");
 
   lua_pushvalue(L, instance);

@@ -11,29 +11,59 @@
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
+#if defined(__GNUC__) && defined(__x86_64__)
+#include <immintrin.h>
+#define MARKS_AVX2 __attribute__((target("avx2,bmi,popcnt"))) /* where the processor has them */
+#endif
 #endif
 
 #define BLOCK_SIZE 64u
 
-/* STOP: delimiters, newlines and carriage returns; ODD: what is no ASCII, and NUL. */
-enum { MARK_QUOTE, MARK_STOP, MARK_ODD, MARKS };
+/* STOP: delimiters and newlines. ODD is no bits, but above 0 where there is anything that is no ASCII, or NUL. */
+enum { MARK_QUOTE, MARK_STOP, MARK_NEWLINE, MARK_ODD, MARKS };
 
 #if defined(__SSE2__)
 
 static inline void block_mark(const char *text, char delimiter, uint64_t marks[MARKS]) {
   const __m128i q = _mm_set1_epi8('"'), d = _mm_set1_epi8(delimiter), n = _mm_set1_epi8('\n'),
-                r = _mm_set1_epi8('\r'), zero = _mm_setzero_si128();
-  marks[MARK_QUOTE] = marks[MARK_STOP] = marks[MARK_ODD] = 0;
+                zero = _mm_setzero_si128();
+  __m128i odd = zero;
+  marks[MARK_QUOTE] = marks[MARK_STOP] = marks[MARK_NEWLINE] = 0;
   for (unsigned i = 0; i < BLOCK_SIZE; i += 16) {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text + i));
-    __m128i stops = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, d), _mm_cmpeq_epi8(bytes, n)),
-                                 _mm_cmpeq_epi8(bytes, r));
-    __m128i odd = _mm_or_si128(bytes, _mm_cmpeq_epi8(bytes, zero));
+    __m128i newlines = _mm_cmpeq_epi8(bytes, n);
+    __m128i stops = _mm_or_si128(_mm_cmpeq_epi8(bytes, d), newlines);
     marks[MARK_QUOTE] |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, q)) << i;
     marks[MARK_STOP] |= (uint64_t)(unsigned)_mm_movemask_epi8(stops) << i;
-    marks[MARK_ODD] |= (uint64_t)(unsigned)_mm_movemask_epi8(odd) << i;
+    marks[MARK_NEWLINE] |= (uint64_t)(unsigned)_mm_movemask_epi8(newlines) << i;
+    odd = _mm_or_si128(odd, _mm_or_si128(bytes, _mm_cmpeq_epi8(bytes, zero)));
   }
+  marks[MARK_ODD] = (uint64_t)(unsigned)_mm_movemask_epi8(odd);
 }
+
+#if defined(MARKS_AVX2)
+
+MARKS_AVX2 static inline uint64_t avx2_bits(__m256i low, __m256i high) {
+  return (uint64_t)(unsigned)_mm256_movemask_epi8(low) |
+         (uint64_t)(unsigned)_mm256_movemask_epi8(high) << 32;
+}
+
+MARKS_AVX2 static inline void avx2_mark(const char *text, char delimiter, uint64_t marks[MARKS]) {
+  const __m256i q = _mm256_set1_epi8('"'), d = _mm256_set1_epi8(delimiter),
+                n = _mm256_set1_epi8('\n'), zero = _mm256_setzero_si256();
+  __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)text);
+  __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(text + 32));
+  __m256i a_newlines = _mm256_cmpeq_epi8(a, n), b_newlines = _mm256_cmpeq_epi8(b, n);
+  marks[MARK_QUOTE] = avx2_bits(_mm256_cmpeq_epi8(a, q), _mm256_cmpeq_epi8(b, q));
+  marks[MARK_STOP] = avx2_bits(_mm256_or_si256(_mm256_cmpeq_epi8(a, d), a_newlines),
+                               _mm256_or_si256(_mm256_cmpeq_epi8(b, d), b_newlines));
+  marks[MARK_NEWLINE] = avx2_bits(a_newlines, b_newlines);
+  __m256i nul = _mm256_cmpeq_epi8(_mm256_min_epu8(a, b), zero);
+  marks[MARK_ODD] =
+      (uint64_t)(unsigned)_mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(a, b), nul));
+}
+
+#endif
 
 #else
 
@@ -45,29 +75,38 @@ static inline uint64_t high_bits(uint64_t word) {
 }
 
 static inline void block_mark(const char *text, char delimiter, uint64_t marks[MARKS]) {
-  marks[MARK_QUOTE] = marks[MARK_STOP] = marks[MARK_ODD] = 0;
+  uint64_t odd = 0;
+  marks[MARK_QUOTE] = marks[MARK_STOP] = marks[MARK_NEWLINE] = 0;
   for (unsigned i = 0; i < BLOCK_SIZE; i += 8) {
     uint64_t word = 0; /* the first byte lowest, whatever the machine: compilers make it one load */
     for (unsigned k = 0; k < 8; k++) word |= (uint64_t)(unsigned char)text[i + k] << (8 * k);
     /* The sum has a byte's high bit unless its low seven are those that were looked for. */
     uint64_t low = word & EACH(0x7f), most = EACH(0x7f);
-    uint64_t quotes = (low ^ EACH('"')) + most, ends = (low ^ EACH(delimiter)) + most;
-    ends &= ((low ^ EACH('\n')) + most) & ((low ^ EACH('\r')) + most);
+    uint64_t quotes = (low ^ EACH('"')) + most, newlines = (low ^ EACH('\n')) + most;
+    uint64_t stops = ((low ^ EACH(delimiter)) + most) & newlines;
     marks[MARK_QUOTE] |= high_bits(~(quotes | word)) << i;
-    marks[MARK_STOP] |= high_bits(~(ends | word)) << i;
-    marks[MARK_ODD] |= high_bits(~(low + most) | word) << i;
+    marks[MARK_STOP] |= high_bits(~(stops | word)) << i;
+    marks[MARK_NEWLINE] |= high_bits(~(newlines | word)) << i;
+    odd |= ~(low + most) | word;
   }
+  marks[MARK_ODD] = odd & EACH(0x80);
 }
 
 #endif
 
-/* The same of less than a block. */
-static inline void rest_mark(const char *text, size_t length, char delimiter,
+/* The same of less than a block, if it is less. */
+typedef void Mark(const char *text, char delimiter, uint64_t marks[MARKS]);
+
+static inline void rest_mark(const char *text, size_t length, char delimiter, Mark *mark,
                              uint64_t marks[MARKS]) {
   char block[BLOCK_SIZE];
+  if (length >= BLOCK_SIZE) {
+    mark(text, delimiter, marks);
+    return;
+  }
   memset(block, ' ', sizeof block);
   memcpy(block, text, length);
-  block_mark(block, delimiter, marks);
+  mark(block, delimiter, marks);
 }
 
 static inline size_t lowest_bit(uint64_t bits) {

@@ -54,14 +54,14 @@ static bool head_misleads(const char *text, size_t length) {
 }
 
 /* An empty cell that stands alone is quoted, too: to many readers an empty line is no record. */
-static bool cell_write(Records *records, const Span *span) {
+static bool cell_write(Records *records, Span span) {
   const Scanner *scanner = &records->scanner;
-  const char *text = scanner->record + span->start;
-  bool bare = !span->doubled && text_is_bare(text, span->length) &&
-              (scanner->columns > 1 || span->length > 0) &&
-              (scanner->row > 0 || !head_misleads(text, span->length));
-  if (bare) return out_text(records, text, span->length, false);
-  return out_put(records, "\"", 1) && out_text(records, text, span->length, !span->doubled) &&
+  const char *text = scanner->record + span.start;
+  bool bare = !span.doubled && text_is_bare(text, span.length) &&
+              (scanner->columns > 1 || span.length > 0) &&
+              (scanner->row > 0 || !head_misleads(text, span.length));
+  if (bare) return out_text(records, text, span.length, false);
+  return out_put(records, "\"", 1) && out_text(records, text, span.length, !span.doubled) &&
          out_put(records, "\"", 1);
 }
 
@@ -70,7 +70,7 @@ bool record_write(Records *records) {
   const Scanner *scanner = &records->scanner;
   for (size_t i = 0; i < scanner->columns; i++) {
     if (i > 0 && !out_put(records, ",", 1)) return false;
-    if (i < scanner->cells && !cell_write(records, &scanner->spans[i])) return false;
+    if (i < scanner->cells && !cell_write(records, scanner_cell(scanner, i))) return false;
   }
   return out_put(records, "\n", 1);
 }

@@ -61,16 +61,12 @@ int rows_short(lua_State *L, Rows *rows) {
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Reads another piece of the file, or its end. */
-static void rows_fill(lua_State *L, Rows *rows, int self) {
-  size_t size = rows->chunk_size;
-  if ((!rows->sniffed || decoder_unpacks(rows->decoder)) && size > PACKED_SIZE) size = PACKED_SIZE;
-  rows->sniffed = true;
+/* Reads another piece of the file; 0 at its end. */
+static size_t rows_read(lua_State *L, Rows *rows, int self, char *into, size_t size) {
   ssize_t got;
   do {
     /* By place: a child made by fork, which may read on, shares the descriptor's own position. */
-    got = rows->at < 0 ? read(rows->fd, rows->chunk, size)
-                       : pread(rows->fd, rows->chunk, size, rows->at);
+    got = rows->at < 0 ? read(rows->fd, into, size) : pread(rows->fd, into, size, rows->at);
     if (got < 0 && errno == ESPIPE && rows->at == 0) {
       rows->at = -1;
       errno = EINTR;
@@ -78,9 +74,23 @@ static void rows_fill(lua_State *L, Rows *rows, int self) {
   } while (got < 0 && errno == EINTR);
   if (got < 0) rows_raise(L, rows, self, errno_push(L, errno), 0, "file");
   if (rows->at >= 0) rows->at += got;
-  bool done = got == 0 ? decoder_finish(rows->decoder, scanner_push, &rows->scanner)
-                       : decoder_push(rows->decoder, rows->chunk, (size_t)got, scanner_push,
-                                      &rows->scanner);
+  return (size_t)got;
+}
+
+/* Puts another piece of the file before the scanner, or its end. */
+static void rows_fill(lua_State *L, Rows *rows, int self) {
+  size_t size = rows->chunk_size;
+  if ((!rows->sniffed || decoder_unpacks(rows->decoder)) && size > PACKED_SIZE) size = PACKED_SIZE;
+  rows->sniffed = true;
+  bool plain = decoder_is_plain(rows->decoder);
+  char *into = plain ? scanner_room(&rows->scanner, size) : rows->chunk;
+  if (into == NULL) rows_short(L, rows);
+  size_t got = rows_read(L, rows, self, into, size);
+  if (plain) rows->scanner.text.length += got;
+  bool done = plain && got > 0;
+  if (!done)
+    done = got == 0 ? decoder_finish(rows->decoder, scanner_push, &rows->scanner)
+                    : decoder_push(rows->decoder, into, got, scanner_push, &rows->scanner);
   const char *damage = decoder_problem(rows->decoder);
   if (!done && damage == NULL) rows_short(L, rows);
   if (damage != NULL || got == 0) scanner_end(&rows->scanner, damage);
@@ -112,10 +122,15 @@ static Rows *rows_peek(lua_State *L, int index) {
   return luaL_checkudata(L, index, ROWS_CLASS);
 }
 
+/* The same with the class as an upvalue: it is not looked up for each row. */
+static Rows *rows_called(lua_State *L) {
+  bool own = lua_getmetatable(L, 1) != 0 && lua_rawequal(L, -1, lua_upvalueindex(1)) != 0;
+  return own ? lua_touserdata(L, 1) : rows_peek(L, 1);
+}
+
 /* it() -> row | nil at the end. Raises through the function `fail`. */
 static int rows_next(lua_State *L) {
-  Rows *rows = rows_peek(L, 1);
-  lua_settop(L, 1);
+  Rows *rows = rows_called(L);
   if (rows->fd < 0) return 0;
   rows_hold(L, rows);
   rows->valid = false;
@@ -246,7 +261,6 @@ int rows_new(lua_State *L) {
 void rows_open(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   static const luaL_Reg meta[] = {
-      {"__call", rows_next},
       {"__gc", rows_collect},
       {"__close", rows_close},
       {NULL, NULL},
@@ -256,5 +270,8 @@ void rows_open(lua_State *L) {
   luaL_getmetatable(L, ROWS_CLASS);
   lua_pushcfunction(L, rows_index);
   lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, rows_next, 1);
+  lua_setfield(L, -2, "__call");
   lua_pop(L, 1);
 }

@@ -27,7 +27,7 @@ enum {
   ROWS_NAMES = 1, /* of the columns that are wanted */
   ROWS_FAIL,      /* raises */
   ROWS_LAZY,      /* the one lazy row */
-  ROWS_PLACES,    /* of names among those that are wanted */
+  ROWS_PLACES,    /* of names, and of places, among those that are wanted */
   ROWS_USERVALUES = ROWS_PLACES
 };
 
@@ -86,8 +86,8 @@ void columns_open(lua_State *L, Rows *rows, int self, int wanted, int types);
 
 /* --- cells.c ---------------------------------------------------------------------------------- */
 
-/* Pushes the text of a cell. */
-void text_push(lua_State *L, Rows *rows, const Span *span);
+/* Pushes the text of the cell at that place in the file. */
+void text_push(lua_State *L, Rows *rows, size_t place);
 
 /* Pushes the present record in the form that is wanted. */
 void row_push(lua_State *L, Rows *rows, int self);

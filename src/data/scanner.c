@@ -15,10 +15,7 @@ static inline size_t mark_next(Scanner *scanner, size_t at, int mark) {
   while (at < scanner->text.length) {
     if (at >= scanner->block_end) {
       size_t left = scanner->text.length - at, length = left < BLOCK_SIZE ? left : BLOCK_SIZE;
-      if (length == BLOCK_SIZE)
-        block_mark(scanner->text.data + at, scanner->delimiter, scanner->marks);
-      else
-        rest_mark(scanner->text.data + at, length, scanner->delimiter, scanner->marks);
+      rest_mark(scanner->text.data + at, length, scanner->delimiter, block_mark, scanner->marks);
       scanner->block = at;
       scanner->block_end = at + length;
       scanner->odd = scanner->odd || scanner->marks[MARK_ODD] != 0;
@@ -50,20 +47,46 @@ void scanner_new(Scanner *scanner, bool strict, size_t limit) {
 void scanner_free(Scanner *scanner) {
   buffer_free(&scanner->text);
   buffer_free(&scanner->span_memory);
+  buffer_free(&scanner->places);
 }
 
-bool scanner_push(void *context, const char *data, size_t length) {
-  Scanner *scanner = context;
+char *scanner_room(Scanner *scanner, size_t length) {
+  Buffer *text = &scanner->text;
   size_t gone = scanner->begin;
   if (gone > 0) { /* what has been read */
-    scanner->text.length -= gone;
-    memmove(scanner->text.data, scanner->text.data + gone, scanner->text.length);
+    text->length -= gone;
+    memmove(text->data, text->data + gone, text->length);
     scanner->at -= gone;
     if (scanner->state != CELL_BEGINS) scanner->start -= gone;
     scanner->begin = 0;
   }
   scanner->block = scanner->block_end = 0;
-  return buffer_append(&scanner->text, data, length);
+  return buffer_reserve(text, length) ? text->data + text->length : NULL;
+}
+
+bool scanner_push(void *context, const char *data, size_t length) {
+  Scanner *scanner = context;
+  if (length == 0) return true;
+  char *room = scanner_room(scanner, length);
+  if (room == NULL) return false;
+  memcpy(room, data, length);
+  scanner->text.length += length;
+  return true;
+}
+
+/* Whatever has not been read is gone. */
+static void scanner_forget(Scanner *scanner) {
+  scanner->text.length = scanner->begin = scanner->at = 0;
+  scanner->block = scanner->block_end = 0;
+  scanner->state = CELL_BEGINS;
+  scanner->cells = 0;
+}
+
+size_t scanner_take_back(Scanner *scanner, size_t length) {
+  size_t left = scanner->text.length - scanner->begin;
+  if (scanner->columns == 0 || left >= length) return 0;
+  scanner_forget(scanner);
+  return left;
 }
 
 void scanner_end(Scanner *scanner, const char *cause) {
@@ -187,18 +210,14 @@ static Cut quoted_cut(Scanner *scanner, size_t *at) {
   return span_add(scanner, start, end, scanner->doubled) ? CUT_CELL : CUT_MEMORY;
 }
 
-/* The same of a cell without quotes around it. A carriage return by itself is part of it. */
+/* The same of a cell without quotes around it. A carriage return is part of it, unless a newline follows. */
 static Cut bare_cut(Scanner *scanner, size_t *at) {
-  for (;; (*at)++) {
-    *at = mark_next(scanner, *at, MARK_STOP);
-    if (*at == scanner->text.length) {
-      if (!scanner->ended) return CUT_WAIT;
-      break;
-    }
-    if (return_waits(scanner, *at)) return CUT_WAIT;
-    if (scanner->text.data[*at] != '\r' || newline_at(scanner, *at)) break;
-  }
-  return span_add(scanner, scanner->start, *at, false) ? CUT_CELL : CUT_MEMORY;
+  size_t end = *at = mark_next(scanner, *at, MARK_STOP);
+  if (end == scanner->text.length && !scanner->ended) return CUT_WAIT;
+  if (end < scanner->text.length && scanner->text.data[end] == '\n' && end > scanner->start &&
+      scanner->text.data[end - 1] == '\r')
+    end--;
+  return span_add(scanner, scanner->start, end, false) ? CUT_CELL : CUT_MEMORY;
 }
 
 static Scan quotes_refuse(Scanner *scanner, Cut cut, size_t at) {
@@ -332,10 +351,11 @@ static void record_leave(Scanner *scanner) {
   scanner->odd = scanner->at < scanner->block_end && scanner->marks[MARK_ODD] != 0;
 }
 
-Scan scanner_next(Scanner *scanner) {
+Scan scanner_find(Scanner *scanner) {
   for (;;) {
     if (scanner->problem != NULL) return SCAN_PROBLEM;
     if (scanner->length > 0) record_leave(scanner);
+    scanner->stops = NULL;
     if (scanner->begin == scanner->text.length && scanner->ended) return SCAN_END;
     Scan scan = scanner->delimiter == 0 ? head_find(scanner) : SCAN_RECORD;
     if (scan == SCAN_RECORD) scan = record_cut(scanner);
@@ -346,4 +366,19 @@ Scan scanner_next(Scanner *scanner) {
     scanner->row++;
     return SCAN_RECORD;
   }
+}
+
+Scan scanner_next(Scanner *scanner) {
+  if (scanner->length > 0) record_leave(scanner);
+  if (scanner->problem != NULL || (scanner->ahead == 0 && !scanner_look_ahead(scanner)))
+    return scanner_find(scanner);
+  const uint32_t *stops = scanner->stops = scanner->next_stops;
+  scanner->next_stops += scanner->columns;
+  scanner->ahead--;
+  scanner->record = scanner->text.data + scanner->begin;
+  scanner->length = stops[scanner->columns - 1] - stops[-1];
+  scanner->cells = scanner->columns;
+  scanner->odd = scanner->skim.odd;
+  scanner->row++;
+  return SCAN_RECORD;
 }

@@ -19,6 +19,9 @@
 #define RECORD_LIMIT ((size_t)64 * 1024 * 1024)
 #define HEADER_LIMIT ((size_t)1024 * 1024)
 
+/* Records are looked for ahead until they have so many cells. */
+#define AHEAD_SIZE 4096u
+
 /* A cell of the present record. */
 typedef struct Span {
   size_t start, length; /* within the record; of a quoted cell, what is between the quotes */
@@ -33,6 +36,20 @@ typedef enum Scan {
   SCAN_MEMORY,  /* there is not enough of it */
 } Scan;
 
+/* What is known where skim.c has come to. */
+typedef struct Skim {
+  uint64_t within; /* all bits: between quotes; none: not */
+  uint64_t closed; /* 1: behind a closing quote; */
+  uint64_t begins; /*    where a cell begins */
+  size_t
+      stops; /* delimiters, and newlines, since the beginning or, at the end, of the last record */
+  size_t held;    /* bytes of the first record that came before */
+  size_t records; /* whole ones, */
+  size_t length;  /* which are so long */
+  bool open;      /* what follows them is the beginning of another one, and can be gone on with */
+  bool doubled, odd; /* they may hold quotes that stand twice; bytes that are no ASCII, or NUL */
+} Skim;
+
 typedef struct Scanner {
   bool
       strict; /* false: short records and odd cells are kept, a quote may stay open, any bytes will do */
@@ -40,8 +57,9 @@ typedef struct Scanner {
 
   /* The record that was found. */
   const char *record;
-  size_t length; /* with its newline */
-  Span *spans;   /* of cells beyond the header's columns there are none */
+  size_t length;         /* with its newline */
+  Span *spans;           /* see scanner_cell; of cells beyond the header's columns there are none */
+  const uint32_t *stops; /* where its cells end; NULL: there are spans */
   size_t cells;
   bool odd;       /* it may hold bytes that are no ASCII, or NUL */
   char delimiter; /* 0: not known yet */
@@ -67,10 +85,19 @@ typedef struct Scanner {
   size_t block, block_end;
   uint64_t marks[MARKS];
   char room[160]; /* for a problem in words of its own */
+
+  /* Records that have been found ahead, and where their cells end. */
+  Skim skim;
+  size_t ahead;
+  const uint32_t *next_stops;
+  Buffer places;
 } Scanner;
 
 void scanner_new(Scanner *scanner, bool strict, size_t limit);
 void scanner_free(Scanner *scanner);
+
+/* Makes room for so many bytes behind its text; NULL: no memory. Who puts some there adds to text.length. */
+char *scanner_room(Scanner *scanner, size_t length);
 
 /* Adds a piece of text (an Emit: `scanner` is a Scanner *). False: no memory. */
 bool scanner_push(void *scanner, const char *data, size_t length);
@@ -80,6 +107,38 @@ void scanner_end(Scanner *scanner, const char *cause);
 
 /* Looks for the next record. */
 Scan scanner_next(Scanner *scanner);
+
+/* The same without looking ahead: for who calls scanner_skip. */
+Scan scanner_find(Scanner *scanner);
+
+/* What of the last `length` bytes that were pushed is the beginning of a record is taken out again: so many. */
+size_t scanner_take_back(Scanner *scanner, size_t length);
+
+/* --- skim.c ----------------------------------------------------------------------------------- */
+
+/* Passes over records, for who only counts them: says how many bytes of the piece it has taken. What follows is
+ * to be pushed. */
+size_t scanner_skip(Scanner *scanner, const char *data, size_t length);
+
+/* Looks for records ahead. False: the next one is to be looked at by itself. */
+bool scanner_look_ahead(Scanner *scanner);
+
+/* --- cells ------------------------------------------------------------------------------------ */
+
+/* A cell of the record, of those that the header has, too. */
+static inline Span scanner_cell(const Scanner *scanner, size_t place) {
+  const uint32_t *stops = scanner->stops;
+  if (stops == NULL) return scanner->spans[place];
+  const char *record = scanner->record;
+  uint32_t begin = stops[-1] + 1, before = stops[(ptrdiff_t)place - 1] + 1;
+  size_t start = before - begin, end = stops[place] - begin;
+  if (place + 1 == scanner->cells && end > start && record[end - 1] == '\r') end--;
+  if (end == start || record[start] != '"') return (Span){start, end - start, false};
+  start++;
+  end--;
+  return (Span){start, end - start,
+                scanner->skim.doubled && memchr(record + start, '"', end - start) != NULL};
+}
 
 /* Copies the text of a cell into a room of its length, with single quotes; says how long it is then. */
 size_t span_copy(const Span *span, const char *record, char *room);

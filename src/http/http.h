@@ -141,6 +141,11 @@ size_t headers_find(const Headers *headers, const char *name, const char **last)
 /* Pushes a table: values by name, those of a repeated one joined by ", ". */
 void headers_push(lua_State *L, const Headers *headers);
 
+#define VALUES_LIMIT 16
+
+/* Pushes the values of those whose names (so many at most) stand at `names` and behind it, as in that table; nil for none. */
+void headers_push_values(lua_State *L, const Headers *headers, int names, int count);
+
 /* Is it one of a list with blanks between? "text/html; charset=utf-8" is of type text/html. */
 bool media_type_is_in(const char *list, const char *media_type);
 
@@ -161,6 +166,8 @@ typedef struct RequestOptions {
   /* On a connection of its own, and never repeated: libcurl repeats a request, a POST too, by itself
    * when a connection that others have used turns out to be dead. */
   bool fresh;
+  size_t
+      setup; /* the same for requests that an easy handle is set up for alike; 0: for this one alone */
 } RequestOptions;
 
 extern const Option request_options[];   /* all: for session:start */
@@ -172,6 +179,10 @@ void request_options_init(RequestOptions *options);
 /* True when the body must go up once and no more: see request_on_read. */
 bool uploads_once(const RequestOptions *options);
 
+/* Are the options that can be defaults, and that an easy handle is set up with, the same? (The texts are, if they are
+ * the same strings.) */
+bool request_options_match(const RequestOptions *options, const RequestOptions *other);
+
 /* Sets up the easy handle, but for callbacks and headers. */
 CURLcode request_options_apply(CURL *easy, const RequestOptions *options, bool sink);
 
@@ -180,8 +191,16 @@ CURLcode request_options_apply(CURL *easy, const RequestOptions *options, bool s
 /* A token of RFC 9110: what a method or the name of a header is made of. */
 bool text_is_token(const char *text);
 
+/* The headers of many requests, made once: pushes a userdata of the headers that request_add_headers would add for
+ * these options and the table at `default_headers`. */
+void header_list_push(lua_State *L, const RequestOptions *options, int default_headers);
+void header_list_open(lua_State *L);
+
+/* Wipes the lines, which hold credentials, and frees them. */
+void lines_free(struct curl_slist *lines);
+
 /* Fills request->headers from the tables at `headers` and `default_headers`, either of which may be nil;
- * the former win, and false there leaves one out. Unless they say more, a body for a sink is to come
+ * the former win, and false there leaves one out. A list at `default_headers` is all of them. Unless they say more, a body for a sink is to come
  * without coding. */
 void request_add_headers(lua_State *L, Request *request, const RequestOptions *options,
                          int default_headers, int headers, bool sink);
@@ -196,7 +215,14 @@ typedef enum RequestState {
 } RequestState;
 
 /* A userdata. Its user values keep alive what libcurl and the callbacks point into. */
-enum { REQUEST_SESSION = 1, REQUEST_BODY, REQUEST_SINK, REQUEST_RESPONSE, REQUEST_USERVALUES = 4 };
+enum {
+  REQUEST_SESSION = 1,
+  REQUEST_BODY,
+  REQUEST_SINK,
+  REQUEST_RESPONSE,
+  REQUEST_HEADERS, /* a list that is shared */
+  REQUEST_USERVALUES = 5
+};
 
 /* What a file may bring in one turn: libcurl reads up to a hundred of its buffers while there is something to
  * read, 50 MiB, and whoever has the loop would wait for them. (Measured: up to 1 s on a busy machine.) */
@@ -208,6 +234,9 @@ struct Request {
   RequestState state;
   CURL *easy;
   struct curl_slist *headers;
+  bool shares_headers; /* they are a HeaderList's */
+  size_t setup;        /* see RequestOptions */
+  bool ended_well;     /* then its easy handle may serve another one */
   Sink *sink;
   Bytes upload; /* what goes up piece by piece: see request_on_read */
   Headers response_headers;
@@ -258,6 +287,9 @@ void response_verify(Request *request, CURLcode result);
 /* Pushes the response as a table. */
 CURLcode response_push(lua_State *L, Request *request);
 
+/* Is it a whole 200 in memory, and not read yet? */
+bool response_is_plain_200(const Request *request);
+
 /* --- session.c: the multi handle -------------------------------------------------------------- */
 
 void session_open(lua_State *L);
@@ -275,6 +307,15 @@ bool session_is_inherited(const Session *session);
 /* The session at `at` keeps the request at `index` alive until it is handed over, or removed. Raises when
  * there is no memory; `index` counts from the bottom. */
 void session_hold(lua_State *L, int at, int index, const Request *request);
+
+/* An easy handle that is set up like this, of a request that has ended; NULL: there is none. */
+CURL *session_take_handle(Session *session, size_t setup);
+
+/* Takes back the handle of a request that has ended well. False: it is not wanted. */
+bool session_keep_handle(Session *session, size_t setup, CURL *easy);
+
+/* A number for requests whose handles are set up alike. */
+size_t session_new_setup(Session *session);
 
 /* Puts a request that is held to work. */
 CURLMcode session_add(Session *session, Request *request);

@@ -73,36 +73,44 @@ void request_expire(Request *request) {
 
 /* --- starting --------------------------------------------------------------------------------- */
 
-static CURLcode request_set_callbacks(Request *request) {
-  CURL *easy = request->easy;
-  CURLcode code = curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *)request);
-  SET(CURLOPT_ERRORBUFFER, request->error);
-  SET(CURLOPT_HTTPHEADER, request->headers);
-  SET(CURLOPT_WRITEFUNCTION, response_on_body);
-  SET(CURLOPT_WRITEDATA, (void *)request);
+static CURLcode easy_set_callbacks(CURL *easy, Session *session) {
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, response_on_body);
   SET(CURLOPT_HEADERFUNCTION, response_on_header);
-  SET(CURLOPT_HEADERDATA, (void *)request);
   SET(CURLOPT_READFUNCTION, request_on_read);
-  SET(CURLOPT_READDATA, (void *)request);
   SET(CURLOPT_PREREQFUNCTION, request_on_send);
-  SET(CURLOPT_PREREQDATA, (void *)request);
   SET(CURLOPT_OPENSOCKETFUNCTION, request_on_socket);
-  SET(CURLOPT_OPENSOCKETDATA, (void *)request->session);
+  SET(CURLOPT_OPENSOCKETDATA, (void *)session);
   return code;
 }
 
-/* Wiped, since they hold credentials. */
-static void lines_free(struct curl_slist *lines) {
-  for (struct curl_slist *line = lines; line != NULL; line = line->next)
-    wipe(line->data, strlen(line->data));
-  curl_slist_free_all(lines);
+/* What is of this request alone. */
+static CURLcode request_set_own(Request *request, const char *url) {
+  CURL *easy = request->easy;
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, url);
+  SET(CURLOPT_PRIVATE, (void *)request);
+  SET(CURLOPT_ERRORBUFFER, request->error);
+  SET(CURLOPT_HTTPHEADER, request->headers);
+  SET(CURLOPT_WRITEDATA, (void *)request);
+  SET(CURLOPT_HEADERDATA, (void *)request);
+  SET(CURLOPT_READDATA, (void *)request);
+  SET(CURLOPT_PREREQDATA, (void *)request);
+  return code;
+}
+
+/* The handle of a request that has ended well may serve the next one. What it points to goes with this one. */
+static bool request_give_handle(Request *request) {
+  CURL *easy = request->easy;
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+  SET(CURLOPT_HTTPHEADER, NULL);
+  return code == CURLE_OK && session_keep_handle(request->session, request->setup, easy);
 }
 
 /* Frees everything but the memory of the userdata itself. */
 static void request_free(Request *request) {
-  curl_easy_cleanup(request->easy); /* takes NULL, too */
+  bool kept = request->easy != NULL && request->ended_well && request_give_handle(request);
+  if (!kept) curl_easy_cleanup(request->easy); /* takes NULL, too */
   request->easy = NULL;
-  lines_free(request->headers); /* after the easy handle, which points into it */
+  if (!request->shares_headers) lines_free(request->headers); /* after the handle has lost them */
   request->headers = NULL;
   buffer_free(&request->response_headers.text);
   buffer_free(&request->body);
@@ -111,12 +119,17 @@ static void request_free(Request *request) {
   request->session = NULL;
 }
 
-/* A new easy handle for each request has no option of another one left. */
+/* A new easy handle has no option of another request left; one that is used again has none that differs. */
 static CURLcode request_set_up(Request *request, const RequestOptions *options) {
-  request->easy = curl_easy_init();
-  if (request->easy == NULL) return CURLE_OUT_OF_MEMORY;
-  CURLcode code = request_options_apply(request->easy, options, request->sink != NULL);
-  return code == CURLE_OK ? request_set_callbacks(request) : code;
+  CURLcode code = CURLE_OK;
+  if (options->setup != 0) request->easy = session_take_handle(request->session, options->setup);
+  if (request->easy == NULL) {
+    request->easy = curl_easy_init();
+    if (request->easy == NULL) return CURLE_OUT_OF_MEMORY;
+    code = request_options_apply(request->easy, options, request->sink != NULL);
+    if (code == CURLE_OK) code = easy_set_callbacks(request->easy, request->session);
+  }
+  return code == CURLE_OK ? request_set_own(request, options->url) : code;
 }
 
 static int request_start_failed(lua_State *L, int self, Request *request, const char *problem) {
@@ -142,12 +155,17 @@ int request_start(lua_State *L, int session, const RequestOptions *options, int 
   lua_pushvalue(L, sink);
   lua_setiuservalue(L, self, REQUEST_SINK);
   if (uploads_once(options)) request->upload = options->body;
+  request->setup = options->setup;
   request->limit = options->limit;
   request->timeout = options->timeout;
   request->stall_timeout = options->stall_timeout;
   request->deadline = clock_now() + options->deadline;
   bool to_sink = !lua_isnil(L, sink);
   request_add_headers(L, request, options, default_headers, headers, to_sink);
+  if (request->shares_headers) {
+    lua_pushvalue(L, default_headers);
+    lua_setiuservalue(L, self, REQUEST_HEADERS);
+  }
 
   /* From here on no finaliser runs, which could close one of these; and once the sink is acquired, nothing
    * raises. */
@@ -188,6 +206,8 @@ static void request_clear_uservalues(lua_State *L) {
   lua_setiuservalue(L, 1, REQUEST_BODY);
   lua_pushnil(L);
   lua_setiuservalue(L, 1, REQUEST_SINK);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, REQUEST_HEADERS);
 }
 
 /* request:response() -> { status, headers, body | to_sink, bytes, seconds, retry_after }
@@ -210,6 +230,18 @@ static int request_response(lua_State *L) {
     }
   }
   return failure_push_request(L, request);
+}
+
+/* request:header(name, …) -> the value of each of these headers, nil for none, of a whole response that is not read
+ * yet; names in lower case */
+static int request_header(lua_State *L) {
+  static const Headers none = {HEADERS_NONE, 0, {NULL, 0, 0}};
+  const Request *request = request_check(L);
+  bool is_whole = request->failure == FAILURE_NONE && request->result == CURLE_OK;
+  int count = lua_gettop(L) - 1;
+  luaL_argcheck(L, count <= VALUES_LIMIT, 2, "too many names");
+  headers_push_values(L, is_whole ? &request->response_headers : &none, 2, count);
+  return count;
 }
 
 /* request:finished() -> boolean */
@@ -248,12 +280,10 @@ static int request_tostring(lua_State *L) {
 }
 
 void request_open(lua_State *L) {
+  header_list_open(L);
   static const luaL_Reg methods[] = {
-      {"response", request_response},
-      {"finished", request_finished},
-      {"cancel", request_cancel},
-      {"close", request_cancel},
-      {NULL, NULL},
+      {"response", request_response}, {"finished", request_finished}, {"header", request_header},
+      {"cancel", request_cancel},     {"close", request_cancel},      {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__tostring", request_tostring}, {NULL, NULL}};
   class_new(L, REQUEST_CLASS, methods, meta);

@@ -49,6 +49,12 @@ void request_options_init(RequestOptions *options) {
   options->limit = MEMORY_LIMIT;
 }
 
+bool request_options_match(const RequestOptions *options, const RequestOptions *other) {
+  return options->connect_timeout == other->connect_timeout && options->ca == other->ca &&
+         options->proxy == other->proxy && options->no_proxy == other->no_proxy &&
+         options->user_agent == other->user_agent;
+}
+
 /* --- the easy handle -------------------------------------------------------------------------- */
 
 bool uploads_once(const RequestOptions *options) {

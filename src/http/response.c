@@ -204,6 +204,14 @@ void response_verify(Request *request, CURLcode result) {
 
 /* --- for Lua ---------------------------------------------------------------------------------- */
 
+bool response_is_plain_200(const Request *request) {
+  long status = 0;
+  return request->easy != NULL && request->state >= REQUEST_FINISHED &&
+         request->failure == FAILURE_NONE && request->result == CURLE_OK && !request->to_sink &&
+         curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+         status == 200;
+}
+
 CURLcode response_push(lua_State *L, Request *request) {
   long status = 0;
   curl_off_t retry_after = 0, total = 0;

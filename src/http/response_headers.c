@@ -123,6 +123,29 @@ void headers_push(lua_State *L, const Headers *headers) {
   }
 }
 
+/* Puts a value in the place of nil, or behind the values that are there. */
+static void value_put(lua_State *L, int at, const char *value) {
+  if (lua_isnil(L, at))
+    lua_pushstring(L, value);
+  else
+    lua_pushfstring(L, "%s, %s", lua_tostring(L, at), value);
+  lua_replace(L, at);
+}
+
+void headers_push_values(lua_State *L, const Headers *headers, int names, int count) {
+  const char *wanted[VALUES_LIMIT];
+  int values = lua_gettop(L) + 1;
+  luaL_checkstack(L, count + 3, "headers");
+  for (int i = 0; i < count; i++) {
+    wanted[i] = luaL_checkstring(L, names + i);
+    lua_pushnil(L);
+  }
+  for (Header header = {NULL, NULL}; headers_next(headers, &header);)
+    for (int i = 0; i < count; i++)
+      if (header.name[0] == wanted[i][0] && strcmp(header.name, wanted[i]) == 0)
+        value_put(L, values + i, header.value);
+}
+
 bool media_type_is_in(const char *list, const char *media_type) {
   size_t length = strcspn(media_type, "; \t,");
   if (length == 0) return false;

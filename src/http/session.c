@@ -99,6 +99,36 @@ void session_remove(lua_State *L, int index, Request *request) {
   lua_settop(L, top);
 }
 
+/* --- easy handles that are used again --------------------------------------------------------- */
+
+CURL *session_take_handle(Session *session, size_t setup) {
+  for (size_t i = session->spare_count; i > 0; i--)
+    if (session->spare[i - 1].setup == setup) {
+      CURL *easy = session->spare[i - 1].easy;
+      session->spare[i - 1] = session->spare[--session->spare_count];
+      return easy;
+    }
+  return NULL;
+}
+
+/* Before 8.1.1 libcurl kept the last header of a handle's transfer for the next one, and a first header line that
+ * begins with a blank ended the process (curl/curl #11101). */
+static bool reuse_is_sound(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
+}
+
+bool session_keep_handle(Session *session, size_t setup, CURL *easy) {
+  if (!reuse_is_sound() || session->multi == NULL || session->spare_count == SPARE_HANDLES)
+    return false;
+  session->spare[session->spare_count].easy = easy;
+  session->spare[session->spare_count++].setup = setup;
+  return true;
+}
+
+size_t session_new_setup(Session *session) {
+  return ++session->setups;
+}
+
 /* --- driving ---------------------------------------------------------------------------------- */
 
 static void running_finish(Session *session, Request *request, CURLcode result) {
@@ -107,6 +137,8 @@ static void running_finish(Session *session, Request *request, CURLcode result) 
   list_push(&session->finished, request);
   session->finished_count++;
   response_verify(request, result);
+  request->ended_well =
+      request->setup != 0 && request->result == CURLE_OK && request->failure == FAILURE_NONE;
 }
 
 /* libcurl says that the multi handle is broken: everything on it has failed. */
@@ -206,6 +238,7 @@ static int session_close(lua_State *L) {
     session_unlink(session, request);
     request_close(request);
   }
+  while (session->spare_count > 0) curl_easy_cleanup(session->spare[--session->spare_count].easy);
   CURLM *multi = session->multi;
   session->multi = NULL;
   (void)curl_multi_cleanup(multi);

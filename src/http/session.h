@@ -8,11 +8,20 @@
 
 HIDDEN_BEGIN
 
+/* Easy handles that are kept for the next requests: at its busiest a session needs a new one for each that it gets
+ * back, so that a few are enough. */
+#define SPARE_HANDLES 8
+
 struct Session {
   CURLM *multi; /* NULL: closed */
   Process maker;
   Request *running, *finished;
   size_t running_count, finished_count;
+  struct {
+    CURL *easy;
+    size_t setup;
+  } spare[SPARE_HANDLES];
+  size_t spare_count, setups;
   Buffer high_sockets; /* sockets that an fd_set cannot hold: see fds.c */
 };
 

@@ -7,31 +7,52 @@ local error_value = require "zuora.error"
 -- Methods of the caller; see caller/init.lua.
 local Calls = {}
 
--- A handler that does no more than to read each answer.
+-- A handler that does no more than to read each response.
 local function reader(read)
-  return { read = function(_, response) return read(response) end }
+  return { read = function(_, response, context) return read(response, context) end }
 end
 
---- Calls an operation whose response is JSON.
----@param shape fun(body: any): any|nil, string|nil what the call returns of it, or what is wrong with it
----@param read function|nil responses.read, or another of its kind
----@return any|nil value, zuora.Error|nil err
-function Calls:json(operation, parameters, options, shape, read)
-  return self:perform(operation, parameters, options, reader(function(response)
-    local body, err = (read or responses.read)(response)
+-- What a call returns of the JSON in a response, by the `shape` of that; `read` is responses.read, or another of its
+-- kind.
+local function shaped(read)
+  local handler = reader(function(response, shape)
+    local body, err = read(response)
     if body == nil then return nil, err end
     local value, problem, kind = shape(body)
-    if value == nil then
-      return nil, responses.error(response, { kind = kind or "json", message = problem, retryable = false })
-    end
-    return value
-  end))
+    if value ~= nil then return value end
+    return nil, responses.error(response, { kind = kind or "json", message = problem, retryable = false })
+  end)
+  function handler.shape(body, shape) return shape(body) end
+  return handler
+end
+
+local JSON, JSON_OR_NOTHING, DONE = shaped(responses.read), shaped(responses.read_done), reader(responses.read_done)
+
+local XML = reader(function(response, parse)
+  local text, err = responses.read_text(response, "xml")
+  if not text then return nil, err end
+  local value, problem = parse(text)
+  if value ~= nil then return value end
+  return nil, responses.error(response, { kind = "text", message = problem, retryable = false })
+end)
+
+local RAW = reader(function(response)
+  local value, problem = responses.read_any(response)
+  if value == nil then return nil, problem end
+  return { value = value, response = response }
+end)
+
+--- Calls an operation whose answer is JSON.
+---@param shape fun(body: any): any|nil, string|nil what the call returns of it, or what is wrong with it
+---@return any|nil value, zuora.Error|nil err
+function Calls:json(operation, parameters, options, shape)
+  return self:perform(operation, parameters, options, JSON, shape)
 end
 
 --- Calls an operation that answers that it is done, be it with words or with nothing at all.
 ---@return true|nil done, string|zuora.Error|nil message Zuora's words, or the error
 function Calls:done(operation, parameters, options)
-  local value, err = self:perform(operation, parameters, options, reader(responses.read_done))
+  local value, err = self:perform(operation, parameters, options, DONE)
   if value == nil then return nil, err end
   local words = type(value) == "table" and value.response
   if type(words) == "table" then words = words.message end
@@ -44,10 +65,10 @@ end
 ---@return any|nil value, zuora.Error|nil err
 function Calls:cancel(group, id, options, shape)
   options = self:shared(options)
-  local value, err = self:json(group.cancel, { id = id }, options, function(body)
+  local value, err = self:perform(group.cancel, { id = id }, options, JSON_OR_NOTHING, function(body)
     if type(body) == "table" and (next(body) == nil or body.success == true) then return {} end
     return shape(body)
-  end, responses.read_done)
+  end)
   if value and next(value) == nil then return self:json(group.get, { id = id }, options, shape) end
   return value, err
 end
@@ -55,24 +76,14 @@ end
 --- Calls an operation whose response is XML; `parse` is given the text of it.
 ---@return any|nil value, zuora.Error|nil err
 function Calls:xml(operation, parameters, options, parse)
-  return self:perform(operation, parameters, options, reader(function(response)
-    local text, err = responses.read_text(response, "xml")
-    if not text then return nil, err end
-    local value, problem = parse(text)
-    if value ~= nil then return value end
-    return nil, responses.error(response, { kind = "text", message = problem, retryable = false })
-  end))
+  return self:perform(operation, parameters, options, XML, parse)
 end
 
 --- Calls what is no operation, and gives whatever comes, with the response it came in.
 ---@param operation table method, send, safe, unkeyed
 ---@return any|nil value, table|zuora.Error|nil answered
 function Calls:raw(operation, parameters, options)
-  local done, err = self:perform(operation, parameters, options, reader(function(response)
-    local value, problem = responses.read_any(response)
-    if value == nil then return nil, problem end
-    return { value = value, response = response }
-  end))
+  local done, err = self:perform(operation, parameters, options, RAW)
   if not done then return nil, err end
   return done.value, { status = done.response.status, headers = done.response.headers }
 end

@@ -39,7 +39,7 @@ local function base64(text)
 end
 
 -- Credentials are an object with
---   prepare(seconds, retries) -> true | nil, err   makes sure, within that time, that the headers below are there
+--   prepare(ends_at, retries) -> true | nil, err   makes sure, until then, that the headers below are there
 --   headers(base) -> table      for a base ("reporting", "aqua", …)
 --   renew(used) -> boolean      after a 401: is another token to be had? `used` is what `version` was
 --   version                     counts changes of the headers
@@ -105,8 +105,8 @@ end
 local OAuth = {}
 OAuth.__index = OAuth
 
-local function fetch_token(self, seconds, retries)
-  local body, err = self.fetch(seconds, retries)
+local function fetch_token(self, ends_at, retries)
+  local body, err = self.fetch(ends_at - self.scheduler.clock.now(), retries)
   if not body then
     if err.status then err.kind = "auth" end
     err.message = "no token: " .. err.message
@@ -121,7 +121,7 @@ end
 
 -- Fetches a token while the others wait. However that ends (by an error, because its task was cancelled, or because its
 -- coroutine was dropped), the others go on.
-local function renew_for_all(self, seconds, retries)
+local function renew_for_all(self, ends_at, retries)
   local latch = self.scheduler:latch()
   latch.holder, latch.since = self.scheduler:context(), self.scheduler:tick()
   local function over()
@@ -131,24 +131,23 @@ local function renew_for_all(self, seconds, retries)
   local guard <close> = setmetatable({}, { __close = over, __gc = over })
   local _ <close> = guard -- see the top of tasks/scheduler.lua
   self.renewing = latch
-  latch.done, latch.err = fetch_token(self, seconds, retries)
+  latch.done, latch.err = fetch_token(self, ends_at, retries)
   return latch.done, latch.err
 end
 
-function OAuth:prepare(seconds, retries)
+function OAuth:prepare(ends_at, retries)
   local scheduler = self.scheduler
   local now = scheduler.clock.now
-  local ends_at = now() + seconds
   while not (self.token and now() < self.ends_at) do
-    local other, left = self.renewing, ends_at - now()
+    local other = self.renewing
     -- A hook that is told of the token call, and makes a call itself, would wait for its own end.
     local is_own = other and other.since < (scheduler:lineage()[other.holder] or 0)
-    local opened = other and not is_own and other:wait(left)
+    local opened = other and not is_own and other:wait(ends_at - now())
     if other and opened == nil then
       return nil, error_value.new { kind = "timeout", message = "no token: another call was still fetching one" }
     end
     -- Where waiting could never end (see Latch:wait), this call fetches a token for itself.
-    if not opened then return renew_for_all(self, left, retries) end
+    if not opened then return renew_for_all(self, ends_at, retries) end
     -- However short its life is: nobody has had a fresher one.
     if other.done and self.token then return true end
     -- A deadline is its owner's: another's says nothing about this call.

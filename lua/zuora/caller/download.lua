@@ -25,16 +25,16 @@ local function tell_progress(self)
 end
 
 --- What an attempt asks for: all of the file, or what is missing of it.
----@param attempt table see Caller:perform
-function Download:prepare(attempt)
-  local request, headers = attempt.request, attempt.request.headers
+---@param call table see Caller:perform
+function Download:prepare(call)
+  local request, headers = call.request, call.request.headers
   local received, validator = self.sink:position()
   self.received, self.size = received, nil
   request.sink, request.fresh = self.sink, request.fresh or self.fresh
-  attempt.on_wait = self.on_progress and function() tell_progress(self) end
+  call.on_wait = self.on_progress and function() tell_progress(self) end
   -- Packed at first: an export shrinks to a tenth. But of what is packed there are no parts: not what is to be gone on
   -- with later, or has come to nothing before.
-  headers["Accept-Encoding"] = (self.resume or attempt.tries > 0) and "identity" or "gzip"
+  headers["Accept-Encoding"] = (self.resume or call.tries > 0) and "identity" or "gzip"
   if received == 0 or not (validator or self.unframed) then return end
   -- Of a file without a validator only the end can be asked for: 416 says that there is no more.
   headers.Range, headers["Accept-Encoding"] = ("bytes=%d-"):format(received), "identity"
@@ -53,23 +53,23 @@ function Download:read(response)
 end
 
 --- An attempt has failed. Was it a break in a file that is getting on, or the proof that there is no more?
----@param attempt table
+---@param call table
 ---@param err zuora.Error
 ---@return true|nil proven, zuora.Error|nil err
-function Download:recover(attempt, err)
-  local sink, failure = self.sink, attempt.failure
+function Download:recover(call, err)
+  local sink, failure = self.sink, call.failure
   -- A file that had begun to come is not all there.
   if err.kind == "transport" and (err.status == 200 or err.status == 206) then err.kind = "incomplete" end
   local received, _, total = sink:position()
   self.unframed = failure == "UNFRAMED"
   if self.unframed then self.fresh = true end -- which is HTTP/1.1: its chunks have an end
-  if self.size == received and (total or received) == received and attempt.request.headers.Range then
+  if self.size == received and (total or received) == received and call.request.headers.Range then
     local done, message = sink:complete()
     if not done then return nil, error_value.new { kind = "file", message = message } end
     return self:read { status = 200, headers = {}, to_sink = true }
   end
   -- A server may send less than was asked for.
-  attempt.progressed = failure == "PART" or received - self.received >= PROGRESS
+  call.progressed = failure == "PART" or received - self.received >= PROGRESS
   if failure == "RANGE" or err.status == 416 or failure == "SHORT" then sink:restart() end
 end
 

@@ -56,24 +56,12 @@ function envelopes.reasons(list)
   return reasons[1] and reasons or nil
 end
 
--- Without any of these a response tells of no failure.
-local SIGNS = { "reasons", "Errors", "errors", "error", "code", "errorCode", "faultcode", "message", "errorMessage",
-  "faultstring", "error_description" }
-
-local function has_sign(body)
-  if envelopes.is_refusal(body) then return true end
-  for i = 1, #SIGNS do
-    if body[SIGNS[i]] ~= nil then return true end
-  end
-  return false
-end
-
 --- What is said of a failure that does not say why.
 envelopes.NO_REASON = "the answer says that the call failed, and not why"
 
 -- An envelope in JSON: nil when there is no failure in it.
 local function json_failure(body)
-  if type(body) ~= "table" or not has_sign(body) then return nil end
+  if type(body) ~= "table" or not core.tells_failure(body) then return nil end
   local reasons = envelopes.reasons(body.reasons) or envelopes.reasons(body.Errors) or envelopes.reasons(body.errors)
   local first = reasons and reasons[1] or {}
   local inner = body.error

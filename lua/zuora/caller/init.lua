@@ -42,20 +42,16 @@ local OWN_KIND = { TOO_LARGE = "too_large", FILE = "file", CODED = "http", DEADL
   CANCELLED = "cancelled", CLOSED = "cancelled" }
 
 -- No response came, or none that is whole (then its status may be known).
-local function no_response(self, operation, attempt, message, name, class, status)
-  attempt.failure, attempt.class = name, class
+local function no_response(call, message, name, class, status)
+  call.failure, call.class = name, class
   local kind = OWN_KIND[name] or class == "incomplete" and "incomplete" or "transport"
   if kind == "transport" or kind == "timeout" then
     -- libcurl may quote a proxy with its password.
-    message = self:host(operation) .. ": " .. message:gsub("//[^/@%s]*@", "//***@")
+    message = call.host .. ": " .. message:gsub("//[^/@%s]*@", "//***@")
   end
   return error_value.new { kind = kind, message = message, curl = name, status = status,
     retryable = OWN_KIND[name] == nil and retry.is_transient(class) }
 end
-
---- The host and port that an operation goes to.
----@return string
-function Caller:host(operation) return hosts.authority(operation.url or self.bases[operation.base]) end
 
 -- Calls a function of the user's. What it is told may be a server's: an id, a code.
 function Caller:call_hook(hook, info)
@@ -70,26 +66,23 @@ function Caller:log(...)
   if self.settings.log then self.settings.log(error_value.clean((...):format(select(2, ...)))) end
 end
 
--- The headers of this call alone; false: without the default one. A host that is not Zuora's gets none.
+-- The headers of this call alone, nil for none; false: without the default one. A host that is not Zuora's gets none.
 function Caller:headers(operation, options)
-  local headers = {}
-  if operation.url then return headers end
-  for name, value in pairs(options.headers or {}) do headers[name] = value end
+  local is_keyed = not operation.safe and not operation.unkeyed
+  if operation.url or not (is_keyed or options.headers or options.track_id or options.entity_id) then return nil end
+  local headers = check.rules(options.headers or {})
   headers["Zuora-Track-Id"] = options.track_id or headers["Zuora-Track-Id"]
   if options.entity_id then
     local name, value = self.entity_header(options.entity_id)
     headers[name] = value
     headers.entityName = false
   end
-  if not operation.safe and not operation.unkeyed then
-    headers["Idempotency-Key"] = options.idempotency_key or uuid()
-  end
+  if is_keyed then headers["Idempotency-Key"] = options.idempotency_key or uuid() end
   return headers
 end
 
 -- Credentials are among the default headers of a base: put there again when they have changed.
 function Caller:refresh_headers()
-  if self.header_version == self.credentials.version then return end
   for base in pairs(self.bases) do
     if base ~= "oauth" then
       local headers = self.credentials:headers(base)
@@ -99,50 +92,51 @@ function Caller:refresh_headers()
   self.header_version = self.credentials.version
 end
 
--- A call in a coroutine of the user's own may be dropped in its midst. (The session holds what is in flight, so
--- that the request alone would go on.)
-local DROPPED = { __gc = function(guard)
-  if guard.request then guard.request:cancel() end
-end }
-
 -- One attempt. Returns what the handler makes of the response, or nil, err.
-function Caller:try(operation, call, attempt, handler)
-  local slot <close> = admission.is_tenants(operation) and self.semaphore:slot() or nil
+function Caller:try(call, handler, context)
+  local operation = call.operation
+  local slot <close> = self.semaphore:slot()
   local _ <close> = slot -- see the top of tasks/scheduler.lua
-  local admitted, err = admission.wait(self, operation, call, slot)
+  local admitted, err = admission.wait(self, call, slot)
   if not admitted then
-    attempt.refused = true -- it has had its time, and its retries
+    call.refused = true -- it has had its time, and its retries
     return nil, err
   end
-  if slot then
-    self:refresh_headers()
-    attempt.credentials_version = self.credentials.version
+  if call.is_tenants then
+    local version = self.credentials.version
+    if self.header_version ~= version then self:refresh_headers() end
+    call.credentials_version = version
   end
-  attempt.request.deadline = math.max(0, call.ends_at - self.clock.now())
+  call.request.deadline = math.max(0, call.ends_at - self.clock.now())
   if self.settings.on_request then self:call_hook("on_request", trace.request(self, operation, call)) end
   local send = operation.send or core[operation.group][operation.name]
-  local request <close>, message, name, class = send(self.endpoints, call.parameters, attempt.request)
-  if not request then return nil, no_response(self, operation, attempt, message, name, class) end
-  local guard = slot or setmetatable({}, DROPPED)
-  guard.request = request
-  self.scheduler:await(request, attempt.on_wait)
-  guard.request = nil
-  if slot then slot:release() end -- before the hooks, which may make calls of their own
+  local request <close>, message, name, class = send(self.endpoints, call.parameters, call.request)
+  if not request then return nil, no_response(call, message, name, class) end
+  slot.request = request
+  self.scheduler:await(request, call.on_wait, slot.task)
+  slot.request = nil
+  slot:release() -- before the hooks, which may make calls of their own
+  if not operation.url then self.rate:note(request) end
+  if handler.shape and not self.is_watched then
+    local body = core.success(request)
+    local value = body and handler.shape(body, context)
+    if value ~= nil then return value end
+  end
   local response, status
   response, message, name, class, status = request:response()
-  if not response then return nil, no_response(self, operation, attempt, message, name, class, status) end
-  self:note_response(operation, call, response)
-  response.mask = function(text) return self:masked(text) end
-  return handler:read(response)
+  if not response then return nil, no_response(call, message, name, class, status) end
+  if self.is_watched then self:report(call, response) end
+  response.mask = self.mask_text
+  return handler:read(response, context)
 end
 
-function Caller:note_response(operation, call, response)
-  if not operation.url then self.rate:note(response.headers) end
+-- Tells the hooks of a response.
+function Caller:report(call, response)
   local info = { operation = call.name, attempt = call.attempts, status = response.status,
     request_id = self:masked(response.headers["zuora-request-id"]),
     track_id = self:masked(response.headers["zuora-track-id"]),
     seconds = response.seconds, bytes = response.bytes }
-  if self.settings.on_response then info.body = trace.body(self, operation, response) end
+  if self.settings.on_response then info.body = trace.body(self, call.operation, response) end
   self:log("%s: HTTP %d, %d bytes, %.3f s", call.name, info.status, info.bytes, info.seconds)
   self:call_hook("on_response", info)
 end
@@ -172,10 +166,10 @@ function Caller:mask(err)
 end
 
 -- After a 401, once: is there another token?
-function Caller:may_renew(err, call, attempt)
-  if err.status ~= 401 or call.renewed or not attempt.credentials_version then return false end
+function Caller:may_renew(err, call)
+  if err.status ~= 401 or call.renewed or not call.credentials_version then return false end
   call.renewed = true
-  return self.credentials:renew(attempt.credentials_version)
+  return self.credentials:renew(call.credentials_version)
 end
 
 -- What the user calls an operation that has no method of its own name.
@@ -189,10 +183,9 @@ function Caller:problem()
 end
 
 function Caller:check_open(operation)
-  local problem = self:problem()
-  if not problem then return end
+  if not self.closed and not self.scheduler.session:inherited() then return end
   local method = ("client.%s:%s"):format(operation.group, operation.name)
-  check.misuse(("%s: %s"):format(METHODS[method] or method, problem))
+  check.misuse(("%s: %s"):format(METHODS[method] or method, self:problem()))
 end
 
 --- Raises when Zuora does not document the operation for the hosts of this client.
@@ -220,15 +213,27 @@ function Caller:shared(options, more)
   return shared
 end
 
--- What is known of a call over all of its attempts.
+-- The names of operations, as errors and hooks have them.
+local names = setmetatable({}, { __mode = "k" })
+
+local function name_of(operation)
+  names[operation] = operation.group .. "." .. operation.name
+  return names[operation]
+end
+
+-- What is known of a call over all of its attempts, and of the last one.
 local function begin(self, operation, parameters, options)
   local settings = self.settings
   local total = options.total_timeout or settings.total_timeout
+  local headers = self:headers(operation, options)
   return {
-    name = operation.group .. "." .. operation.name,
+    operation = operation,
+    name = names[operation] or name_of(operation),
+    host = operation.url and hosts.authority(operation.url) or self.hosts[operation.base],
+    is_tenants = not operation.url and operation.group ~= "oauth",
     parameters = parameters,
-    headers = self:headers(operation, options),
-    timeout = options.timeout,
+    headers = headers,
+    request = { headers = headers, timeout = options.timeout }, -- what the core is given besides the parameters
     safe = operation.safe,
     unkeyed = operation.unkeyed,
     retries = options.retries or settings.retries,
@@ -236,45 +241,38 @@ local function begin(self, operation, parameters, options)
     tries = 0,    -- of them, those that count against `retries`: neither before a new token, nor before a pause
     patience = total, -- seconds of pauses in a row
     ends_at = options.ends_at or self.clock.now() + total,
+    -- And of the last attempt: failure, class (how it broke off, where there was no whole response); refused (it was
+    -- not sent); progressed (it failed, and the call got on all the same); credentials_version.
   }
 end
 
--- Makes the next attempt of a call, with whatever the handler wants of it.
-local function next_attempt(call, handler)
-  call.attempts = call.attempts + 1
-  call.attempt = { tries = call.tries,
-    request = { headers = check.rules(call.headers), timeout = call.timeout, fresh = call.fresh } }
-  if handler.prepare then handler:prepare(call.attempt) end
-  return call.attempt
-end
-
 -- What the caller adds to an error before anybody sees it.
-function Caller:annotate(err, operation, call)
+function Caller:annotate(err, call)
   err.attempts = call.attempts
   err.operation = call.name
-  err.idempotency_key = call.headers["Idempotency-Key"]
-  if operation.url then err.body = nil end -- it may quote a signature
+  err.idempotency_key = call.headers and call.headers["Idempotency-Key"]
+  if call.operation.url then err.body = nil end -- it may quote a signature
   self:mask(err)
   retry.note_outcome(err, call)
 end
 
 -- Seconds until the next attempt, or nil and why there is none.
-function Caller:next_delay(err, operation, call, attempt)
-  local is_pause = retry.is_pause(err) and not attempt.refused
-  if is_pause then self.rate:hold(self:host(operation), err.retry_after) end
+function Caller:next_delay(err, call)
+  local is_pause = retry.is_pause(err) and not call.refused
+  if is_pause then self.rate:hold(call.host, err.retry_after) end
   -- The connection may be dead, and nobody has said so.
-  if attempt.class == "timeout" then call.fresh = true end
-  if self:may_renew(err, call, attempt) then return 0 end
-  if attempt.progressed then call.tries = 0 end
+  if call.class == "timeout" then call.request.fresh = true end
+  if self:may_renew(err, call) then return 0 end
+  if call.progressed then call.tries = 0 end
   if not is_pause then call.tries = call.tries + 1 end
-  if attempt.refused then return nil, err.not_retried or "final" end
+  if call.refused then return nil, err.not_retried or "final" end
   call.remaining = call.ends_at - self.clock.now()
   local delay, reason = self.policy:delay(err, call)
   if not delay then return nil, reason end
   self:log("%s: %s: %s; again in %.2f s", call.name, err.kind, err.message, delay)
   self:call_hook("on_retry", { operation = call.name, attempt = call.attempts, delay = delay, kind = err.kind,
     status = err.status, code = err.code, request_id = err.request_id, track_id = err.track_id })
-  self:check_open(operation)
+  self:check_open(call.operation)
   self.scheduler:sleep(delay)
   return delay
 end
@@ -283,23 +281,28 @@ end
 ---@param operation table as core.operations has it
 ---@param parameters table by their wire names
 ---@param options table the user's per-call options
----@param handler table what to make of it. handler:read(response) gives a value, or nil, err. Where it is there,
---- handler:prepare(attempt) comes before each attempt: attempt.request is what the core is given besides the
---- parameters, attempt.tries counts what has failed before, attempt.on_wait is called while the response comes. And
---- handler:recover(attempt, err) comes after an attempt that failed (attempt.failure and .class say how, where there
+---@param handler table what to make of it. handler:read(response, context) gives a value, or nil, err. Where they are
+--- there, handler.shape(body, context) gives the same of the JSON of a success, or nil: then read is called.
+--- handler:prepare(call) comes before each attempt: call.request is what the core is given besides the
+--- parameters, call.tries counts what has failed before, call.on_wait is called while the response comes. And
+--- handler:recover(call, err) comes after an attempt that failed (call.failure and .class say how, where there
 --- was no whole response): it gives a value all the same, or nil and perhaps another error, and may set
---- attempt.progressed, which is then no failure of the call's
+--- call.progressed, which is then no failure of the call's
+---@param context any for handler:read
 ---@return any|nil value, zuora.Error|nil err
-function Caller:perform(operation, parameters, options, handler)
+function Caller:perform(operation, parameters, options, handler, context)
   self:check_open(operation)
   local call = begin(self, operation, parameters, options)
-  local delay, reason
   repeat
-    local attempt = next_attempt(call, handler)
-    local value, err = self:try(operation, call, attempt, handler)
+    call.attempts = call.attempts + 1
+    if handler.prepare then
+      call.request.headers = check.rules(call.headers or {})
+      handler:prepare(call)
+    end
+    local value, err = self:try(call, handler, context)
     if err and handler.recover then
       local problem
-      value, problem = handler:recover(attempt, err)
+      value, problem = handler:recover(call, err)
       err = problem or err
     end
     if value ~= nil then
@@ -307,14 +310,15 @@ function Caller:perform(operation, parameters, options, handler)
       self.policy:succeeded(call)
       return value
     end
-    self:annotate(err, operation, call)
-    delay, reason = self:next_delay(err, operation, call, attempt)
+    self:annotate(err, call)
+    local delay, reason = self:next_delay(err, call)
     if not delay then
       self:log("%s: %s: %s; not again: %s", call.name, err.kind, err.message, reason)
       err.not_retried = reason
       self:explain(operation, err)
       return nil, err
     end
+    call.failure, call.class, call.refused, call.progressed, call.credentials_version = nil, nil, nil, nil, nil
   until false
 end
 
@@ -331,20 +335,21 @@ Caller.file = download.file
 -- only one, when the user wants to poll once.
 local LAST_POLL, ONLY_POLL = 2, 30
 
---- Waits for a record to settle; each poll is a call of its own, with its own retries.
----@param subject table see wait.settle; its `poll` takes per-call options
+--- The options of a poll, which is a call of its own, with its own retries.
+---@param options table of the wait: wait.options and per-call options
+---@param left number seconds of the wait
+---@return table options
+function Caller:poll_options(options, left)
+  local shortest = options.timeout == 0 and ONLY_POLL or LAST_POLL
+  return self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
+    total_timeout = math.min(options.total_timeout or self.settings.total_timeout, math.max(left, shortest)) })
+end
+
+--- Waits for a record to settle.
+---@param subject table see wait.settle
 ---@param options table wait.options and per-call options
 ---@return table|nil record, zuora.Error|nil err
-function Caller:wait(subject, options)
-  local poll = subject.poll
-  local shortest = options.timeout == 0 and ONLY_POLL or LAST_POLL
-  subject.poll = function(left)
-    return poll(self:shared(options, { timeout = options.request_timeout or self.settings.timeout,
-      total_timeout = math.min(options.total_timeout or self.settings.total_timeout, math.max(left, shortest)) }))
-  end
-  subject.is_new = function() return self.recent:has(subject.last and subject.last.id) end
-  return wait.settle(subject, options, self.waiting)
-end
+function Caller:wait(subject, options) return wait.settle(subject, options, self.waiting) end
 
 ---@param self table endpoints, bases, families ("rest" or "legacy", of those bases that were not given by
 --- themselves), default_headers (by base), scheduler, clock, semaphore, random, policy, rate, settings,
@@ -353,6 +358,10 @@ function caller.new(self)
   self.recent = wait.recent(self.clock.now)
   self.waiting = { now = self.clock.now, random = self.random,
     sleep = function(seconds) return self.scheduler:sleep(seconds) end }
+  self.hosts = {}
+  for base, url in pairs(self.bases) do self.hosts[base] = hosts.authority(url) end
+  self.is_watched = self.settings.log or self.settings.on_response
+  function self.mask_text(text) return self:masked(text) end
   return setmetatable(self, Caller)
 end
 

@@ -1,4 +1,4 @@
---- What Zuora says of its limits with each response, slowing down before they are reached, and pausing when they have
+--- What Zuora says of its limits with each answer, slowing down before they are reached, and pausing when they have
 --- been. Pure: the clock is given, nobody sleeps here.
 
 local rate = {}
@@ -11,52 +11,66 @@ local MINUTE = 60
 -- Seconds. However long a pause a host asks for, it is asked again after that: one mad response is not to end a client.
 local LONGEST_PAUSE = 3600
 
-local function number(text) return text and math.tointeger(tonumber(text:match "^%s*(%d+)%s*$")) end
+local function number(text)
+  local value = text and math.tointeger(tonumber(text))
+  return value and value >= 0 and value or nil
+end
 
 -- "2250000, 50000;w=60, 2250000;w=3600": the limit that is nearest to being reached, then all by the
 -- seconds of their windows.
-local function read_rate(headers, now)
-  local text = headers["ratelimit-limit"]
-  local limit, remaining = number(text and text:match "^%s*(%d+)"), number(headers["ratelimit-remaining"])
-  if not (limit and remaining) then return nil end
-  local budget = { limit = limit, remaining = remaining, reset = number(headers["ratelimit-reset"]), quotas = {},
-    at = now }
-  for part in text:gmatch "[^,]+" do -- one by one, and from their beginning: work that grows with the length alone
+local function read_quotas(limit)
+  limit.limit, limit.quotas = number(limit.text:match "^%s*(%d+)"), {}
+  for part in limit.text:gmatch "[^,]+" do -- one by one, from their beginning: work that grows with the length alone
     local quota, seconds = part:match "^%s*(%d+)%s*;%s*w%s*=%s*(%d+)"
     local window = number(seconds)
     if window then
-      budget.quotas[window] = number(quota)
-      if budget.quotas[window] == limit and window < (budget.window or math.huge) then budget.window = window end
+      limit.quotas[window] = number(quota)
+      if limit.quotas[window] == limit.limit and window < (limit.window or math.huge) then limit.window = window end
     end
   end
-  return budget
 end
 
-local function read_pair(limit, remaining, now)
-  limit, remaining = number(limit), number(remaining)
-  return limit and remaining and { limit = limit, remaining = remaining, at = now } or nil
+-- Takes note of one limit. Its own text hardly ever changes, and is read only then.
+local function note(self, name, text, remaining, now)
+  local limit = self[name]
+  if not limit or limit.text ~= text then
+    limit = { text = text }
+    if name == "rate" then read_quotas(limit) else limit.limit = number(text) end
+  end
+  remaining = number(remaining)
+  if not (limit.limit and remaining) then return nil end
+  limit.remaining, limit.at = remaining, now
+  self[name] = limit
+  return limit
 end
 
---- Takes note of a response's headers.
----@param headers table<string, string> names in lower case
-function Rate:note(headers)
+--- Takes note of what a response's headers say.
+---@param request userdata|table request:header(name, …) gives the values of headers, by names in lower case
+function Rate:note(request)
+  local limit, remaining, reset, most_at_once, left_at_once, type_at_once, of_address, left_of_address = request:header(
+    "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "concurrency-limit-limit",
+    "concurrency-limit-remaining", "concurrency-limit-type", "x-ratelimit-limit-minute",
+    "x-ratelimit-remaining-minute")
   local now = self.now()
-  self.rate = read_rate(headers, now) or self.rate
-  local concurrency = read_pair(headers["concurrency-limit-limit"], headers["concurrency-limit-remaining"], now)
-  if concurrency then concurrency.type = headers["concurrency-limit-type"] end
-  self.concurrency = concurrency or self.concurrency
-  self.authentication = read_pair(headers["x-ratelimit-limit-minute"], headers["x-ratelimit-remaining-minute"], now)
-    or self.authentication
+  local budget = limit and remaining and note(self, "rate", limit, remaining, now)
+  if budget then budget.reset = number(reset) end
+  local concurrency = most_at_once and left_at_once and note(self, "concurrency", most_at_once, left_at_once, now)
+  if concurrency then concurrency.type = type_at_once end
+  if of_address and left_of_address then note(self, "authentication", of_address, left_of_address, now) end
 end
 
 --- Seconds that the next request should wait. When less than the reserve of the minute's budget is left,
--- the requests share what is left of the minute; one call after another.
+-- the requests share what is left of the minute, one after another.
 ---@return number
 function Rate:pause()
-  local budget, now = self.rate, self.now()
-  if self.reserve == 0 or not budget or not budget.reset or budget.window ~= MINUTE then return 0 end
-  local ends_at = budget.at + math.min(budget.reset, MINUTE)
-  if now >= ends_at or budget.remaining > budget.limit * self.reserve then return 0 end
+  local budget = self.rate
+  if not budget or budget.window ~= MINUTE or not budget.reset or self.reserve == 0
+    or budget.remaining > budget.limit * self.reserve
+  then
+    return 0
+  end
+  local now, ends_at = self.now(), budget.at + math.min(budget.reset, MINUTE)
+  if now >= ends_at then return 0 end
   if budget.remaining == 0 then return ends_at - now end
   if self.next_at > ends_at then self.next_at = now end -- of another minute
   local at = math.max(now, self.next_at)
@@ -75,16 +89,15 @@ end
 ---@param host string
 ---@return number
 function Rate:held(host)
-  return math.max(0, (self.holds[host] or 0) - self.now())
+  local ends_at = self.holds[host]
+  return ends_at and math.max(0, ends_at - self.now()) or 0
 end
 
-local function view(part, now)
-  if not part then return nil end
-  local copy = {}
-  for name, value in pairs(part) do copy[name] = value end
-  copy.at, copy.age = nil, now - part.at
-  copy.quotas = part.quotas and {}
-  for window, quota in pairs(part.quotas or {}) do copy.quotas[window] = quota end
+local function view(limit, now)
+  if not limit then return nil end
+  local copy = { quotas = limit.quotas and {}, age = now - limit.at }
+  for window, quota in pairs(limit.quotas or {}) do copy.quotas[window] = quota end
+  for _, name in ipairs { "limit", "remaining", "reset", "window", "type" } do copy[name] = limit[name] end
   return copy
 end
 

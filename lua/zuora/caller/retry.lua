@@ -33,13 +33,13 @@ end
 --- Of a call that creates something: has one of its tries gone out, and nobody knows what became of it? Under
 -- one key the answers are the same, so that a refusal settles it.
 ---@param err zuora.Error gets unknown_outcome
----@param call { safe: boolean, attempt: table } remembers it
+---@param call { safe: boolean, class: string|nil, refused: boolean|nil } remembers it
 function retry.note_outcome(err, call)
   if call.safe then return end
-  local status, attempt = err.status, call.attempt
+  local status = err.status
   -- What was refused has not gone out (a status is its token's): what is known of the others stays.
-  if not attempt.refused then
-    local is_lost = not status and attempt.class ~= "unsent"
+  if not call.refused then
+    local is_lost = not status and call.class ~= "unsent"
     if is_lost or status and (status >= 500 or err.kind == "json") then
       call.unknown = true
     elseif status and status ~= 401 and status ~= 409 and status ~= 429 then
@@ -58,7 +58,7 @@ Policy.__index = Policy
 -- that key. What has no key (a PUT) is sent again only when it was never taken.
 local function may_repeat(err, call)
   if call.safe then return err.retryable end
-  if call.unkeyed then return err.status == 429 or call.attempt.class == "unsent" end
+  if call.unkeyed then return err.status == 429 or call.class == "unsent" end
   if err.kind == "transport" then return err.retryable and (err.status or 0) < 500 end
   -- What cannot be read may be read when it comes again: under the same key it is the same answer.
   return err.status == 409 or err.status == 429 or err.kind == "json" and err.status == 200
@@ -67,16 +67,15 @@ end
 --- Seconds to wait before trying again, or nil when the error is final.
 ---@param err zuora.Error
 ---@param call { tries: integer, retries: integer, safe: boolean, unkeyed: boolean|nil, remaining: number,
---- patience: number, attempt: { class: string|nil, progressed: boolean|nil } } so far; patience: seconds of pauses in
---- a row; attempt: the last one
+--- patience: number, class: string|nil, progressed: boolean|nil } so far; patience: seconds of pauses in a row;
+--- class and progressed: of the last attempt
 ---@return number|nil delay, string|nil reason why not: "final" (the response would be the same), "not repeatable" (it
 --- might be done twice), "attempts", "deadline", "pause" (a longer one is asked for than is waited for), "budget"
 function Policy:delay(err, call)
   if not may_repeat(err, call) then return nil, err.retryable and "not repeatable" or "final" end
-  local attempt = call.attempt
   local wanted = err.retry_after or 0
   if wanted > self.retry_after_limit then return nil, "pause" end
-  if attempt.progressed then call.paused = 0 end
+  if call.progressed then call.paused = 0 end
   if retry.is_pause(err) then
     call.paused = (call.paused or 0) + wanted
     if call.retries == 0 then return nil, "attempts" end
@@ -87,8 +86,8 @@ function Policy:delay(err, call)
   local base = err.status == 429 and BASE_AFTER_LIMIT or BASE
   local delay = math.max(wanted, self.random() * math.min(CAP, base * 2 ^ (call.tries - 1)))
   if delay >= call.remaining then return nil, "deadline" end
-  local cost = attempt.class == "timeout" and COST_AFTER_TIMEOUT or COST
-  if attempt.progressed then cost = 0 end -- a file that gets on is no outage
+  local cost = call.class == "timeout" and COST_AFTER_TIMEOUT or COST
+  if call.progressed then cost = 0 end -- a file that gets on is no outage
   if cost > self.tokens then return nil, "budget" end
   self.tokens = self.tokens - cost
   call.cost = cost
@@ -98,7 +97,7 @@ end
 --- A call has succeeded: what its last retry cost comes back, or 1 for a first try.
 ---@param call { cost: number|nil }
 function Policy:succeeded(call)
-  self.tokens = math.min(BUCKET, self.tokens + (call.cost or 1))
+  if self.tokens < BUCKET then self.tokens = math.min(BUCKET, self.tokens + (call.cost or 1)) end
 end
 
 ---@param options { retry_after_limit: number, random: fun(): number } random: from 0 to below 1

@@ -1,11 +1,11 @@
 --- No more requests in flight than Zuora takes from one tenant: a number of slots, first come, first served.
 --
--- A call makes a slot in a `<close>` variable, acquires it before its request goes out, and releases it when
--- the response is there. However the call ends, the next in the queue gets the slot. Nobody looks at a
+-- An attempt makes a slot in a `<close>` variable, acquires it before its request goes out, and releases it when
+-- the response is there. However the attempt ends, the next in the queue gets the slot. Nobody looks at a
 -- clock: whoever waits is woken by a release, or at its own deadline.
 
-local queue = require "zuora.tasks.queue"
 local counted_set = require "zuora.tasks.counted_set"
+local queue = require "zuora.tasks.queue"
 
 local semaphore = {}
 
@@ -15,9 +15,19 @@ Semaphore.__index = Semaphore
 local Slot = {}
 Slot.__index = Slot
 
---- A slot that is not acquired yet.
+-- The slot of a coroutine of the user's own, which may be dropped in the midst of a call. Then its request ends, too:
+-- the session holds what is in flight, so that by itself it would go on.
+local Droppable = { __index = Slot, __gc = function(slot)
+  if slot.request then slot.request:cancel() end
+  slot:release()
+end }
+
+--- A slot that is not acquired yet. `request` may be put into it, for as long as it is in flight.
 function Semaphore:slot()
-  return setmetatable({ semaphore = self, holder = self.scheduler:context() }, Slot)
+  local scheduler = self.scheduler
+  local task, is_main = scheduler:in_task()
+  return setmetatable({ semaphore = self, task = task, holder = task or scheduler:context(), is_used = false,
+    position = nil, request = nil }, (task or is_main) and Slot or Droppable)
 end
 
 local function hold(self, slot)
@@ -48,16 +58,16 @@ local function pass_on(self)
   end
 end
 
---- Waits for the slot, at most `seconds`.
+--- Waits for the slot.
 -- Two go over the limit, since to wait would be to wait for ever: a call made in the midst of one that holds
 -- a slot (in on_progress, say, or in a task that was started there); and a call in a coroutine of the
--- user's own within a task, where no task that holds a slot can run to give it back.
----@param seconds number
+-- user's own within a task, where no task that holds a slot can run to release it.
+---@param ends_at number until when
 ---@return boolean acquired false: time is up
-function Slot:acquire(seconds)
+function Slot:acquire(ends_at)
   local all, scheduler = self.semaphore, self.semaphore.scheduler
-  local ends_at = scheduler.clock.now() + seconds
-  self.task = scheduler:in_task()
+  self.is_used = true
+  if not all.waiting:peek() and all.held:size() < all.limit then return hold(all, self) end
   self.position = all.waiting:push(self)
   pass_on(all)
   local held = all.held.members
@@ -75,26 +85,22 @@ end
 
 --- Releases the slot, or leaves the queue. Twice is fine.
 function Slot:release()
+  if not self.is_used then return end
   local all = self.semaphore
-  all.waiting:remove(self.position, self)
-  all.held:put(self, nil)
   self.request = nil
-  pass_on(all)
+  if self.position then all.waiting:remove(self.position, self) end
+  all.held:put(self, nil)
+  if all.waiting:peek() then pass_on(all) end
+  self.is_used = false
 end
 
-Slot.__close = Slot.release
-
--- A coroutine of the user's own may be dropped in the midst of a call: its request ends, too.
-function Slot:__gc()
-  if self.request then self.request:cancel() end
-  self:release()
-end
+Slot.__close, Droppable.__close = Slot.release, Slot.release
 
 ---@param scheduler table
 ---@param limit integer
 function semaphore.new(scheduler, limit)
   return setmetatable({ scheduler = scheduler, limit = limit, waiting = queue.new(),
-    held = counted_set.new "k" }, Semaphore) -- slot -> when it was taken
+    held = counted_set.new "k" }, Semaphore) -- slot -> when it was acquired
 end
 
 return semaphore

@@ -108,7 +108,10 @@ local function ask(name, words)
   end
   if status ~= 0 then usage(("%s: %s ended with %d"):format(name, words[1], status), 4) end
   told:seek "set"
-  local secret = (told:read "a" or ""):gsub("[\r\n]+$", "")
+  local text = told:read "a" or ""
+  told:seek "set"
+  told:write(("\0"):rep(#text)) -- it may be on a disk
+  local secret = text:gsub("[\r\n]+$", "")
   if secret == "" or secret:find "[%c]" then usage(("%s: %s gave no secret"):format(name, words[1]), 4) end
   return secret
 end

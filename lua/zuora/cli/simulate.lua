@@ -44,8 +44,15 @@ local function exports(sim)
   return table.concat(lines)
 end
 
+-- What it cannot be started with is told without the place in its files.
+local function open(settings)
+  local ok, sim = pcall(simulator.open, settings)
+  if ok then return sim end
+  texts.usage((tostring(sim):gsub("^[^\n]-:%d+: ", "")))
+end
+
 local function run(command, args)
-  local sim <close> = simulator.open(settings_of(args))
+  local sim <close> = open(settings_of(args))
   io.write(exports(sim))
   io.flush()
   command.progress:line(sim.url .. " until Ctrl-C")

@@ -181,12 +181,12 @@ function Jobs:recover(options)
   local wanted = { partner = options.partner, project = options.project }
   local found, err = caller:wait({
     label = ("a newer job of %s, %s"):format(options.partner, options.project),
-    verdict = function(job)
+    verdict = function(_, job)
       local settled = record.status(job.status) == "completed" and is_newer(job, since) ~= false
       return settled and "completed" or nil
     end,
-    poll = function(poll_options)
-      local job, problem = life:call(context, operations.last, wanted, poll_options)
+    poll = function(_, left, wait_options)
+      local job, problem = life:call(context, operations.last, wanted, caller:poll_options(wait_options, left))
       last = job or last
       if problem and problem.status == 404 then problem.retryable = true end -- none has completed so far
       return job, problem

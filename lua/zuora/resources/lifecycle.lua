@@ -65,18 +65,25 @@ function Lifecycle:verdict(held)
   return verdict, details ~= "" and words .. ": " .. details or words
 end
 
+-- What waits; see wait.settle.
+local Subject = {}
+Subject.__index = Subject
+
+function Subject:verdict(seen) return self.life:verdict(seen) end
+
+function Subject:poll(left, options)
+  return self.life:get(self.context, self.id, self.context.caller:poll_options(options, left), self.last)
+end
+
+function Subject:is_new() return self.context.caller.recent:has(self.last.id) end
+
 --- Polls until it has settled. Completed is final: what is known to be completed is not asked for again.
 ---@return table|nil record, zuora.Error|nil err
 function Lifecycle:wait(context, id, options, held)
   held = held or setmetatable({ id = id }, context.record)
   if self:verdict(held) == "completed" then return held end
-  return context.caller:wait({
-    label = self.noun .. " " .. id,
-    last = held,
-    status = self.status,
-    verdict = function(seen) return self:verdict(seen) end,
-    poll = function(poll_options) return self:get(context, id, poll_options, held) end,
-  }, options)
+  return context.caller:wait(setmetatable({ life = self, context = context, id = id, label = self.noun .. " " .. id,
+    last = held, status = self.status }, Subject), options)
 end
 
 --- Starts one, waits for it, and downloads what comes of it. As in `wait`, `timeout` is the whole wait, and

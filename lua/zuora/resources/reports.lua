@@ -44,7 +44,7 @@ local METHODS = {
   search = { operations.search, "text", options = check.rules(ORDER, NAMESPACE, { start = "count" }) },
   each = { operations.search, "text", options = check.rules(ORDER, NAMESPACE) },
   find = { operations.search, "name", options = NAMESPACE },
-  id_of = { operations.search, "name", options = NAMESPACE },
+  id_of = { operations.search, "report", options = NAMESPACE },
   fetch = { operations.search, "report", "path:line", options = check.rules(reportruns.fetch_options, NAMESPACE) },
   mine = { operations.mine },
   get = { operations.get, "report_id" },

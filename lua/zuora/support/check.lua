@@ -69,8 +69,7 @@ types.count = { function(v) return math.type(v) == "integer" and v >= 0 end, "in
 types.positive = { function(v) return math.type(v) == "integer" and v >= 1 end, "integer, 1 or more" }
 types.integer = { function(v) return math.type(v) == "integer" end, "integer" }
 types.any = { function() return true end, "value", bytes = true }
-types.id = { function(v) return type(v) == "string" and #v <= 255 and v:match("^[%w_-]+$") ~= nil end,
-  "id of letters, digits, - and _" }
+types.id = { core.is_id, "id of letters, digits, - and _", bytes = true }
 -- A list has no holes, and nothing else.
 local function is_list(v)
   if type(v) ~= "table" then return false end
@@ -174,9 +173,12 @@ end
 ---@param rules table<string, string>
 ---@return table options
 function check.options(where, options, rules)
-  if options == nil then options = {} end
-  if type(options) ~= "table" then check.fail(where, "options", "table expected, got " .. type(options)) end
   local read = compiled[rules] or compile(rules)
+  if options == nil then
+    options = {}
+    if not read.required[1] then return options end
+  end
+  if type(options) ~= "table" then check.fail(where, "options", "table expected, got " .. type(options)) end
   for name, value in pairs(options) do
     local rule = read.options[name]
     if not rule then check.fail(where, shown(name):gsub('^"(.*)"$', "%1"), "unknown option") end

@@ -31,14 +31,15 @@ end
 ---@param ending string
 ---@return string[]
 function names.unique(list, ending)
-  local taken, unique = {}, {}
+  local taken, numbers, unique = {}, {}, {}
   for i, base in ipairs(list) do
-    local name, number = base, 1
+    local key = ascii.lower(base)
+    local name, number = base, numbers[key] or 1 -- up to there all are taken
     while taken[ascii.lower(name)] do
       number = number + 1
       name = base .. "-" .. number
     end
-    taken[ascii.lower(name)] = true
+    taken[ascii.lower(name)], numbers[key] = true, number
     unique[i] = name .. ending
   end
   return unique

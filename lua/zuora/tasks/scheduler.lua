@@ -36,7 +36,7 @@ end
 
 -- A task leaves where it waited: its timer, its position in a queue.
 function Scheduler:unpark(task)
-  self.timers:remove(task)
+  if task.index or self.timers.moving then self.timers:remove(task) end
   if task.queue then
     task.queue:remove(task.position, task)
     task.queue = nil
@@ -62,14 +62,12 @@ function Scheduler:wake_all(waiters)
 end
 
 --- Counts: what came before, and what after.
----@return integer
 function Scheduler:tick()
   self.time = self.time + 1
   return self.time
 end
 
 --- Whose code is running now: a task, or what stands for all code outside of tasks.
----@return table
 function Scheduler:context() return self:active() or self.outside end
 
 --- Whose code this may be in the midst of, and since when: a call may be made in the midst of another one (in a hook
@@ -84,21 +82,23 @@ function Scheduler:lineage()
   return lineage
 end
 
-local function is_running(task)
-  local status = task and coroutine.status(task.thread)
-  return status == "running" or status == "normal"
-end
+local RUNS = { running = true, normal = true }
+
+local function is_running(task) return RUNS[coroutine.status(task.thread)] end
 
 -- The task whose code is running now: itself, or by way of a coroutine that it made.
 function Scheduler:active()
-  return is_running(self.closing) and self.closing or is_running(self.current) and self.current or nil
+  local closing, current = self.closing, self.current
+  return closing and is_running(closing) and closing or current and is_running(current) and current or nil
 end
 
 -- The task that is running, unless it is where it cannot yield to the scheduler: in a coroutine of its own
--- making, or below a C function (a callback of string.gsub, a variable that is being closed).
+-- making, or below a C function (a callback of string.gsub, a variable that is being closed). Second: is it the main
+-- coroutine?
 function Scheduler:in_task()
-  local task = self:active()
-  return task and task.thread == coroutine.running() and coroutine.isyieldable() and task or nil
+  local closing, current, thread, is_main = self.closing, self.current, coroutine.running()
+  local task = closing and closing.thread == thread and closing or current and current.thread == thread and current
+  return task and coroutine.isyieldable() and task or nil, is_main
 end
 
 -- Nothing is left that could wake anybody.
@@ -107,10 +107,10 @@ function Scheduler:is_stuck()
 end
 
 -- Waits a little: in a task until woken, else one turn. `target.waiters` is where to be woken from, `at` the time
--- when it ends at the latest; without a target a timer or a request will do it. For a task that was cancelled this is
--- the end.
-function Scheduler:park(target, at)
-  local task = self:in_task()
+-- when it ends at the latest; without a target a timer or a request will do it. `task`: what in_task gives here, where
+-- that is known. For a task that was cancelled this is the end.
+function Scheduler:park(target, at, task)
+  task = task or self:in_task()
   if not task then
     if target and (self:active() or self:is_stuck()) then
       error("this wait could never end: " .. (self:active()
@@ -136,12 +136,13 @@ function Scheduler:park(target, at)
 end
 
 --- Waits until the request has finished.
----@param request userdata
 ---@param on_wait function|nil called every now and then meanwhile
-function Scheduler:await(request, on_wait)
-  self.awaiting[request] = self:in_task()
+---@param task zuora.Task|nil see park
+function Scheduler:await(request, on_wait, task)
+  task = task or self:in_task()
+  self.awaiting[request] = task
   while not request:finished() do
-    self:park(nil, on_wait and self.clock.now() + SLICE)
+    self:park(nil, on_wait and self.clock.now() + SLICE, task)
     if on_wait then on_wait() end
   end
   self.awaiting[request] = nil
@@ -165,7 +166,6 @@ local function body(task)
 end
 
 --- Starts a task that runs f, in a group; `is_main`: its failure is the group's.
----@return zuora.Task
 function Scheduler:start(f, group, is_main)
   -- Who started it, and when: see lineage.
   local task = setmetatable({ thread = coroutine.create(body), f = f, scheduler = self, group = group,
@@ -291,7 +291,8 @@ end
 -- --- driving ------------------------------------------------------------------------------------------
 
 function Scheduler:fire_timers()
-  local now, timer = self.clock.now(), self.timers[1]
+  local timer = self.timers[1]
+  local now = timer and self.clock.now()
   while timer and timer.at <= now do
     self:wake(timer)
     self.timers:remove(timer)

@@ -80,7 +80,7 @@ local function is_final(err, subject, last, misses)
   if status == 401 or status == 403 then return true end
   local names_reason = err.code ~= nil and err.category ~= "internal" or status >= 400 and err.kind == "api"
   if not is_missing(err) then return names_reason end
-  if subject.is_new and subject.is_new() then return misses > GRACE_POLLS end
+  if subject.is_new and subject:is_new() then return misses > GRACE_POLLS end
   return names_reason or not (last and last[subject.status or "status"])
 end
 
@@ -95,10 +95,10 @@ local function timed_out(subject, options, last, cause)
 end
 
 --- Polls until the record's status is final.
----@param subject { label: string, poll: function, verdict: function, last: table|nil, status: string|nil }
---- label: "report run 2c92…", for messages; poll(seconds left) -> record | nil, err; verdict(record) ->
---- nil while pending, "completed", or "failed"|"cancelled" and a message; last: the record so far; status: the
---- name of the field that says where it stands ("status"); is_new(): did this client make it just now?
+---@param subject table label: "report run 2c92…", for messages; subject:poll(seconds left, options) -> record | nil,
+--- err; subject:verdict(record) -> nil while pending, "completed", or "failed"|"cancelled" and a message; last: the
+--- record so far; status: the name of the field that says where it stands ("status"); subject:is_new(): did this client
+--- make it just now? (No closures: there may be thousands that wait.)
 ---@param options table see wait.options
 ---@param clock { now: fun(): number, sleep: fun(seconds: number), random: fun(): number }
 ---@return table|nil record, zuora.Error|nil err
@@ -109,10 +109,10 @@ function wait.settle(subject, options, clock)
   local attempt, misses = 0, 0
   while true do
     attempt = attempt + 1
-    local record, err = subject.poll(math.max(0, timeout - (clock.now() - start)))
+    local record, err = subject:poll(math.max(0, timeout - (clock.now() - start)), options)
     if record then
       last, cause, misses = record, nil, 0
-      local verdict, message = subject.verdict(record)
+      local verdict, message = subject:verdict(record)
       if options.on_poll and options.on_poll(record, attempt, clock.now() - start) == false
         and not verdict then
         return nil, error_value.new { kind = "stopped", record = record,
