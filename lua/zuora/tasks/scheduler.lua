@@ -50,7 +50,6 @@ function Scheduler:wake(task)
 end
 
 -- Everybody who waits in a queue becomes ready. (Those who block look by themselves.)
----@param waiters table|nil
 function Scheduler:wake_all(waiters)
   if not waiters then return end
   local task, position = waiters:peek()
@@ -315,8 +314,8 @@ end
 
 -- How long the session may sleep: not beyond the next timer, and not at all when a task could run.
 function Scheduler:idle_time(seconds)
-  if self.ready:peek() then return 0 end
   local timer = self.timers[1]
+  if self.ready:peek() then return 0 end
   if timer then seconds = math.min(seconds, math.max(0, timer.at - self.clock.now())) end
   return seconds
 end

@@ -1,82 +1,7 @@
 ---@meta
---- Types for the Lua language server: the shapes of what this module takes and returns. The functions
---- themselves are annotated where they stand. This file is never loaded by the module.
-
----@alias zuora.ReportRunStatus "STARTED"|"QUERYDATA"|"PROCESSINGDATA"|"COMPLETED"|"CANCELLED"|"INVALID"|"ERROR"
-
---- A report run, by Zuora's own names. After `start` it has no status yet.
----@class zuora.ReportRun
----@field id string
----@field reportRunId? string as `start` was answered
----@field reportId string
----@field reportType "Detail"|"Summary"
----@field status? zuora.ReportRunStatus
----@field startedOn? integer|string milliseconds since the epoch, or ISO text, as Zuora sent it
----@field updatedOn? integer|string
----@field reportDefinition? string JSON text
-
----@alias zuora.JobStatus "submitted"|"executing"|"completed"|"error"|"aborted"|"cancelled"
-
---- An AQuA job, by Zuora's own names.
----@class zuora.Job
----@field id string
----@field status zuora.JobStatus
----@field batches zuora.Batch[]
----@field name? string
----@field partner? string
----@field project? string
----@field version? string|number
----@field format? string
----@field startTime? string "2014-09-03 08:20:07", without a zone
----@field errorCode? string
----@field message? string
-
---- One query of a job.
----@class zuora.Batch
----@field batchId? string
----@field name? string
----@field query string
----@field status string
----@field recordCount? integer|string
----@field full? boolean
----@field message? string
----@field fileId? string
----@field segments? string[]
+--- Types for the Lua language server: the client, its options, errors and tasks. Comments only; never loaded.
 
 ---@alias zuora.ErrorKind "transport"|"auth"|"api"|"http"|"json"|"text"|"file"|"incomplete"|"too_large"|"timeout"|"stopped"|"failed"|"cancelled"|"not_found"|"ambiguous"
-
---- A report, by Zuora's own names.
----@class zuora.Report
----@field id string
----@field name string
----@field number? string
----@field type? string
----@field datasource? any
----@field dsName? string
----@field namespace? string
----@field definition? string JSON text
----@field description? string
----@field createdOn? string
----@field updatedOn? string
----@field userId? string its owner
----@field executedOn? integer milliseconds since the epoch
-
---- A Data Query job, by Zuora's own names.
----@class zuora.QueryJob
----@field id string
----@field query string
----@field queryStatus "submitted"|"accepted"|"in_progress"|"completed"|"failed"|"cancelled"
----@field dataFile? string a signed link to the result: whoever has it can read it
----@field outputRows? integer
----@field errorCode? string
----@field errorMessage? string
-
---- What describe says of an object.
----@class zuora.Object
----@field name string
----@field label string
----@field fields { name: string, label: string, type: string, selectable: boolean, createable: boolean, updateable: boolean, filterable: boolean, required: boolean, custom: boolean, maxlength: integer?, contexts: string[], options: string[] }[]
----@field related { name: string, label: string, href: string }[]
 
 --- What the world did. `tostring(err)` is one line; no credential is ever in it.
 ---@class zuora.Error
@@ -100,6 +25,12 @@
 ---@field operation? string "reportruns.get"
 ---@field record? zuora.ReportRun|zuora.Job|zuora.QueryJob the last state seen, of a wait
 ---@field cause? zuora.Error of a timeout: why the last poll failed
+---@field curl? string what the transport calls it: "COULDNT_CONNECT"
+---@field row? integer of kind `text`: where in the file, from 1
+---@field byte? integer of kind `text`: where in the row's file, from 1
+---@field reports? zuora.Report[] of kind `ambiguous`: all of that name
+---@field results? table<integer, zuora.Written> of the batches of a job: what could be written, by their place
+---@field failures? table<integer, zuora.Error> of the batches of a job: why the others could not, by their place
 
 --- What `zuora.new` takes. Exactly one kind of credentials.
 ---@class zuora.Options
@@ -145,6 +76,7 @@
 ---@field cancel fun(self: zuora.Task) ends it where it waits
 ---@field traceback fun(self: zuora.Task): string|nil where it failed
 
+--- The collections of a client; its methods are annotated where they stand.
 ---@class zuora.Client
 ---@field reports zuora.Reports
 ---@field reportruns zuora.ReportRuns
@@ -152,3 +84,25 @@
 ---@field files zuora.Files
 ---@field queries zuora.Queries
 ---@field describe zuora.Describe
+
+--- What the answers said last; each is nil as long as nothing was said.
+---@class zuora.Limits
+---@field rate? { limit: integer, remaining: integer, reset: number, window: number, quotas: table<number, integer>, age: number }
+---@field concurrency? { limit: integer, remaining: integer, type: string|nil, age: number }
+---@field authentication? { limit: integer, remaining: integer, age: number }
+
+--- What client:request is answered besides the value.
+---@class zuora.Answer
+---@field status integer
+---@field headers table<string, string> by their names in lower case
+
+---@class zuora.loops.Options
+---@field on_error? fun(problem: any) told of a task that fails and that nobody joins; else standard error is
+
+---@class zuora.loops.CqueuesOptions: zuora.loops.Options
+---@field loop? userdata a controller; the one whose coroutine this is, unless it is given
+
+--- A client in an event loop.
+---@class zuora.Attachment
+---@field detach fun(self: zuora.Attachment) takes the client out of the loop; twice is fine
+---@field detached boolean
