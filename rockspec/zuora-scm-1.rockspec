@@ -6,6 +6,8 @@ source = {
   url = "git+https://example.com/zuora.git",
 }
 
+supported_platforms = { "unix" }
+
 description = {
   summary = "Zuora's Reporting and AQuA APIs: report runs, query jobs, and their results",
   detailed = [[
@@ -29,9 +31,6 @@ dependencies = {
 external_dependencies = {
   CURL = { library = "curl" },
   ZLIB = { library = "z" },
-  platforms = {
-    windows = { CURL = { header = "curl/curl.h", library = "libcurl" } },
-  },
 }
 
 build = {
