@@ -8,7 +8,7 @@
 # make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
 # make bench      how fast it is, beside libcurl and others; WORK=W3: only the works whose names begin so
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
-# make doc        the manual page, by help2man
+# make doc        the manual page, by help2man, and the tables of the README
 # make install    DESTDIR= PREFIX=/usr/local; make uninstall with the same takes it back
 #
 # LUA, LUA_INCDIR, CURL_CFLAGS, CURL_LIBS, CC, CFLAGS and LDFLAGS can be set from outside.
@@ -322,10 +322,13 @@ lint:
 	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES) \
 	  $(wildcard spec/*.h spec/*/*.h); fi
 
-# From what the program says of itself. Where help2man is not there, there is no page.
+# The manual page is what the program says of itself; where help2man is not there, there is none. The tables of the
+# README are from where the truth is.
 MANUAL = $(BUILD)/zuora.1
 .PHONY: doc
 doc: $(MANUAL)
+	$(LUA) -e 'package.path = "./?.lua;" .. package.path; require "spec.tables".write()'
+
 $(MANUAL): $(CORE) $(LUA_FILES) lua/bin/zuora
 	if command -v help2man >/dev/null; then \
 	  help2man --no-info --name="reports and queries of Zuora, from a shell" --help-option="help manual" \
@@ -339,7 +342,7 @@ LIB_DIR  = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
 BIN_DIR  = $(DESTDIR)$(PREFIX)/bin
 MAN_DIR  = $(DESTDIR)$(PREFIX)/share/man/man1
 
-install: all doc
+install: all $(MANUAL)
 	install -d "$(BIN_DIR)"
 	sed "1s|.*|#!/usr/bin/env $(LUA)|" lua/bin/zuora > $(BUILD)/zuora.bin
 	install -m 755 $(BUILD)/zuora.bin "$(BIN_DIR)/zuora"

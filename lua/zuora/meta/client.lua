@@ -45,30 +45,30 @@
 ---@field token? string|fun(): string
 ---@field username? string
 ---@field password? string
----@field entity_id? string
----@field entity_name? string
----@field org_ids? string|string[]
----@field track_id? string
----@field version? string
----@field connect_timeout? number seconds (10)
----@field timeout? number seconds to the first byte of an answer (125)
----@field stall_timeout? number seconds without a byte once a file has begun (60)
----@field total_timeout? number seconds over all attempts of one call (300)
+---@field entity_id? string goes with every call, as `entity_name` does: Zuora-Entity-Ids, or with a password `entityId`
+---@field entity_name? string with a password: `entityName`
+---@field org_ids? string|string[] goes with every call but Reporting's: Zuora-Org-Ids
+---@field track_id? string goes with every call: Zuora-Track-Id
+---@field version? string goes with every call but Reporting's: Zuora-Version
+---@field connect_timeout? number seconds to connect (10)
+---@field timeout? number seconds from a request's going out to its answer: the first byte of a file, the whole of a JSON text (125)
+---@field stall_timeout? number seconds without a byte of a file (60)
+---@field total_timeout? number seconds over all attempts of one call, and all requests that it needs; a download has none unless it is given one (300)
 ---@field retries? integer attempts after the first (3)
----@field rate_reserve? number part of the minute's requests (0.05)
----@field retry_after_limit? number seconds (300)
----@field max_connections? integer for one host (8)
+---@field retry_after_limit? number seconds: the longest `Retry-After` that is waited for (300)
+---@field rate_reserve? number when less than this part of the minute's requests is left, the client spreads them; 0: never (0.05)
+---@field max_connections? integer for one host; over HTTP/2 one connection carries up to 100 requests at a time, with libcurl 8.5.0 or newer (8)
 ---@field concurrency_limit? integer requests in flight at once, over all hosts; the others wait (40)
 ---@field memory_limit? integer bytes of an answer held in memory (64 MiB)
----@field tmpdir? string
----@field proxy? string
----@field no_proxy? string
----@field ca_file? string
----@field user_agent? string
----@field on_retry? fun(info: { operation: string, attempt: integer, delay: number, kind: zuora.ErrorKind, status: integer?, code: string?, request_id: string?, track_id: string? })
----@field on_request? fun(info: { operation: string, attempt: integer, method: string, url: string, parameters: string? }) before each attempt goes out; parameters: as JSON
----@field on_response? fun(info: { operation: string, attempt: integer, status: integer, request_id: string?, track_id: string?, seconds: number, bytes: integer, body: string? }) body: of an answer that is no file, and no token
----@field log? fun(line: string)
+---@field tmpdir? string for files that are read as rows; else `$TMPDIR`, or `/tmp`
+---@field proxy? string host:port or a URL; `""`: none, whatever the environment says
+---@field no_proxy? string hosts that are reached without it
+---@field ca_file? string who is trusted; TLS is always verified
+---@field user_agent? string what the client calls itself; else the name and version of this module and of libcurl
+---@field on_retry? fun(info: { operation: string, attempt: integer, delay: number, kind: zuora.ErrorKind, status: integer?, code: string?, request_id: string?, track_id: string? }) told before each pause, without secrets
+---@field on_request? fun(info: { operation: string, attempt: integer, method: string, url: string, parameters: string? }) told before each attempt of its method, URL and parameters (as JSON), without secrets
+---@field on_response? fun(info: { operation: string, attempt: integer, status: integer, request_id: string?, track_id: string?, seconds: number, bytes: integer, body: string? }) told after each attempt of its status, and of the body of what is no file and no token, without secrets
+---@field log? fun(line: string) told what no result says: where a task failed, which literals Zuora misreads
 
 --- A function that runs beside others; what client:spawn returns.
 ---@class zuora.Task
