@@ -361,6 +361,8 @@ describe("a transfer", function()
   it("says so when what has come cannot be read again, or unpacked for want of memory", function()
     assert.matches("^file\t.*: Input/output error\n$",
       with_failing("FAIL_PREAD=5", "local _, err = client.files:rows(file_id)"))
+    -- ISA-L asks for no memory of its own.
+    if support.shell("ldd " .. package.searchpath("zuora.core", package.cpath)):find "libisal" then return end
     local large <close> = support.simulator { objects = { Big = { generate = { rows = 20000 } } } }
     local one <close> = support.quick_client(large)
     local job = assert(assert(one.jobs:submit { queries = { { name = "b", query = "select * from Big" } } }):wait(support.soon))

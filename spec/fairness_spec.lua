@@ -28,7 +28,7 @@ describe("fairness", function()
       password = sim.password })
     local id = assert(client.jobs:submit { queries = { { name = "a", query = "select Id from Account" } } }).id
     local file_id, ended, bytes = job.batches[1].fileId, 0, 0
-    local during, longest = 0, 0
+    local during = {}
     local function download(i)
       return function()
         local path = directory .. "/" .. i
@@ -38,18 +38,21 @@ describe("fairness", function()
         ended = ended + 1
       end
     end
+    local began = core.now()
     client:run(download(1), download(2), download(3), download(4), function()
       repeat
         local before = core.now()
         assert(client.jobs:get(id))
-        longest = math.max(longest, core.now() - before)
-        during = during + 1
+        during[#during + 1] = core.now() - before
       until ended == 4
     end)
     assert.is_true(bytes > 150 * 1024 * 1024, bytes)
-    -- The files come within half a second or two; a call that had to wait for them would be the only one.
-    assert.is_true(during >= 4, during .. " calls while four files came")
-    assert.is_true(longest < 1, longest .. " s for a small call")
+    -- A call that had to wait for the files would be the only one. Where each had to wait for one of them, it would take
+    -- a quarter of the time, however fast the machine is; one or two may have met with what else the machine does.
+    local took = core.now() - began
+    assert.is_true(#during >= 4, #during .. " calls while four files came")
+    table.sort(during, function(a, b) return a > b end)
+    assert.is_true(during[3] < took / 4, ("%g s for a small call, %g s for the files"):format(during[3], took))
   end)
 
   it("lets others go on beside a task that never waits for the network", function()

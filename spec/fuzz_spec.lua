@@ -15,7 +15,7 @@ describe("an input of the corpus", function()
   for _, target in ipairs(targets) do
     it("is as it should be: " .. target.name, function() replay("replay", target.name) end)
     if target.marks then
-      it("is as it should be without SSE2: " .. target.name, function() replay("portable", target.name) end)
+      it("is as it should be without SSE2 and ISA-L: " .. target.name, function() replay("portable", target.name) end)
     end
   end
 end)

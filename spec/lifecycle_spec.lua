@@ -26,6 +26,7 @@ describe("zuora.resources.lifecycle", function()
       calls[#calls + 1] = "wait " .. options.timeout
       return subject
     end,
+    poll_options = function(_, options, left) return { timeout = options.timeout, total_timeout = left } end,
     clock = { now = function() return 100 end },
   }
 
@@ -83,8 +84,8 @@ describe("zuora.resources.lifecycle", function()
     assert.equal("thing x", subject.label)
     assert.equal("state", subject.status)
     answers = { { { id = "x", state = "error" } } }
-    assert.equal(subject.last, subject.poll {})
-    assert.equal("failed", (subject.verdict(subject.last)))
+    assert.equal(subject.last, subject:poll(5, {}))
+    assert.equal("failed", (subject:verdict(subject.last)))
     assert.same({ "wait 5", "json GET x" }, calls)
   end)
 

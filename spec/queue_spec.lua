@@ -27,6 +27,31 @@ describe("zuora.tasks.queue", function()
     assert.is_nil(one:peek())
   end)
 
+  -- As a finaliser does, where a hook drives the collector.
+  it("loses nobody when a look, or a leaving, comes into the midst of another, at whatever instruction", function()
+    for k = 1, 60 do
+      for _, inner in ipairs { "peek", "take" } do
+        local one = queue.new()
+        one:remove(one:push "gone", "gone")
+        local taken
+        debug.sethook(function()
+          debug.sethook()
+          local value, place = one:peek()
+          if inner == "take" then
+            one:remove(place, value)
+            taken = value
+          end
+        end, "", k)
+        one:peek()
+        one:push "a"
+        one:peek()
+        debug.sethook()
+        one:push "b"
+        assert.equal(taken == "a" and "b" or "ab", rest(one), k)
+      end
+    end
+  end)
+
   -- Where memory is short a store may raise.
   it("has not changed when a value could not be put down", function()
     local one = queue.new()

@@ -62,7 +62,8 @@ local SYSTEM = {
   ["errno.h"] = "errno E%u+", ["fcntl.h"] = "O_%u+ F_%u+ open fcntl AT_%u+", ["lauxlib.h"] = "luaL_[%w_]+",
   ["limits.h"] = "%u+_MAX %u+_MIN PIPE_BUF", ["lua.h"] = "lua_[%w_]+",
   ["math.h"] = "floor ceil fabs fmod isfinite isnan isinf trunc HUGE_VAL NAN INFINITY ldexp pow",
-  ["pthread.h"] = "pthread_[%w_]+", ["signal.h"] = "sig[%w_]+ SIG%u+ kill", ["spawn.h"] = "posix_spawn[%w_]*",
+  ["pthread.h"] = "pthread_[%w_]+",
+  ["stdatomic.h"] = "atomic_[%w_]+", ["signal.h"] = "sig[%w_]+ SIG%u+ kill", ["spawn.h"] = "posix_spawn[%w_]*",
   ["stdbool.h"] = "bool", ["stddef.h"] = "size_t NULL ptrdiff_t",
   ["stdint.h"] = "u?int%d+_t SIZE_MAX u?intptr_t U?INT%d+_MAX U?INT%d+_C u?intmax_t",
   ["stdio.h"] = "%a*printf fileno FILE rename remove fopen fdopen fclose fread fwrite fgets fflush EOF %a*scanf",
@@ -76,6 +77,7 @@ local SYSTEM = {
   ["sys/types.h"] = "off_t ssize_t pid_t mode_t", ["sys/wait.h"] = "wait%a* W%u+",
   ["unistd.h"] = "read write close lseek fsync getpid unlink ftruncate dup2? fork access pread isatty fdatasync link fchown "
     .. "getppid getuid geteuid execvp? _exit pipe pwrite fchmod getentropy STD%u+_FILENO",
+  ["isa-l/crc.h"] = "crc32_gzip_refl", ["isa-l/igzip_lib.h"] = "isal_[%w_]+ ISAL_[%w_]+ inflate_state",
   ["zlib.h"] = "inflate[%w_]* deflate[%w_]* z_stream Z_%u+ crc32",
 }
 

@@ -143,23 +143,23 @@ local function cost(f, given, times)
   return least
 end
 
---- The work of f grows with the size of what it is given, and no faster: twice as much takes twice as long. Tried
---- from 500 bytes on, so that one whose work grows faster is found out before it takes for ever.
+--- The work of f grows with the size of what it is given, and no faster: four times as much takes four times as long,
+--- and not 16 times. Tried from 500 bytes on, so that one whose work grows faster is found out before it takes for ever.
 ---@param f fun(given: any)
 ---@param make fun(size: integer): any
 ---@param last integer the greatest size
 function support.assert_linear(f, make, last)
-  local size, half = 500, nil
+  local size, half, quarter = 500, nil, nil
   repeat
     local given = make(size)
     local whole = cost(f, given, 1)
     -- Below some time the clock says nothing; and once it may say too much.
-    local function is_worse() return half and half > 0.01 and whole > 3.2 * half end
+    local function is_worse() return quarter and quarter > 0.005 and whole > 9 * quarter end
     if is_worse() then whole = cost(f, given, 3) end
     if is_worse() then
-      error(("%d bytes took %g s, half of them %g s: %q"):format(size, whole, half, tostring(given):sub(1, 60)))
+      error(("%d bytes took %g s, a quarter of them %g s: %q"):format(size, whole, quarter, tostring(given):sub(1, 60)))
     end
-    size, half = 2 * size, whole
+    size, half, quarter = 2 * size, whole, half
   until size > last
 end
 

@@ -27,8 +27,9 @@ static void core_pin(void) {
   lua_CFunction function = clock_push;
   void *address;
   memcpy(&address, &function, sizeof address);
-  if (dladdr(address, &self) != 0 && self.dli_fname != NULL)
-    (void)dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE);
+  if (dladdr(address, &self) != 0 && self.dli_fname != NULL &&
+      dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE) != NULL)
+    process_watch();
 }
 
 int luaopen_zuora_core(lua_State *L) {

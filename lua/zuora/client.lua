@@ -202,7 +202,7 @@ end
 ---@return true|nil done, zuora.Error|nil err
 function Client:authenticate()
   local caller = open_caller(self, "authenticate")
-  return caller.credentials:prepare(caller.settings.total_timeout, caller.settings.retries)
+  return caller.credentials:prepare(caller.clock.now() + caller.settings.total_timeout, caller.settings.retries)
 end
 
 --- What Zuora said last of this tenant's limits: with how many requests left it is nearly reached.

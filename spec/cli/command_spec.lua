@@ -100,6 +100,12 @@ describe("a command", function()
     end)
   end)
 
+  it("says no such line of what is not there", function()
+    local result = run("report download " .. ("f"):rep(32))
+    assert.equal(1, result.code)
+    assert.matches("^zuora: [^\n]+\n$", result.err)
+  end)
+
   it("goes on by the line that it says", function()
     local slow <close> = support.simulator { seconds = 0.3 }
     local result = shell_on(slow, ([[

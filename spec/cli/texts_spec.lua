@@ -21,6 +21,12 @@ describe("the texts of a command", function()
     assert.is_string(refused(texts.of, "@/")) -- a directory
   end)
 
+  it("are quoted for a shell", function()
+    for _, word in ipairs { "plain-./:=@,+_", "it's", "a b", "$x`y`\"z\\", "*?~", "" } do
+      assert.equal(word .. "\n", (support.shell("printf '%s\\n' " .. texts.quoted(word))))
+    end
+  end)
+
   it("may be JSON", function()
     assert.same({ 1, { a = true } }, texts.json('[1,{"a":true}]', "-F"))
     assert.equal("-F: that is no JSON", refused(texts.json, "{", "-F"))

@@ -138,13 +138,13 @@ return {
     end },
 
   { id = "C3", fault = "JSON that is 1,000 or a million deep", expect = "json, soon", make = function(w)
-      local started = core.now()
+      local started = os.clock()
       for _, depth in ipairs { 1000, 1000000 } do
         refused(w, "json", ("["):rep(depth))
         refused(w, "json", ("["):rep(depth) .. ("]"):rep(depth))
         refused(w, "json", ('{"a":'):rep(depth))
       end
-      assert(core.now() - started < 5)
+      assert(os.clock() - started < 5)
     end },
 
   { id = "C4", fault = "a body over the limit; an array of a million", expect = "too_large; bounded memory", make = function(w)
@@ -181,7 +181,10 @@ return {
       end
       assert(math.type(count "5") == "integer" and math.type(count "5.0") == "integer" and count "-1" == -1)
       assert(count '"5"' == "5" and math.type(count "9007199254740993") == "float") -- not all of those are integers
-      assert(count "1e308" == 1e308 and count "12345678901234567890" == 12345678901234567890)
+      assert(count "1e308" == 1e308 and count "1234567890123456789e1" == 12345678901234567890)
+      -- OpenResty's lua-cjson takes what is beyond all integers for the greatest of them.
+      local greatest = require "cjson".decode "[12345678901234567890]"[1]
+      assert(count "12345678901234567890" == (greatest == math.maxinteger and 2.0 ^ 63 or 12345678901234567890))
       -- The count of a batch may be text.
       local turns = { reply(('{"id":"%s","status":"completed","batches":[{"name":"a","status":"completed","fileId":"f",'
         .. '"recordCount":"3"}]}'):format(w.job.id)), csv "a\n1\n2\n" }
@@ -321,8 +324,9 @@ return {
     expect = "it arrives as it is, or raises before it is sent", design = "the list of texts is our own: none is copied", make = function(w)
       local client, expected = w:client(), { search = {}, query = {}, name = {}, track = {} }
       local function try(list, text, f)
-        local ok, raised = pcall(f)
+        local ok, raised, err = pcall(f)
         if ok then
+          assert(raised, tostring(err))
           list[#list + 1] = text
         else
           assert(tostring(raised):find "^[^:]+:%d+: bad argument" and not tostring(raised):find "[%z\1-\31\127]", tostring(raised))
@@ -331,10 +335,10 @@ return {
       local submit = "POST /v1/batch-query*"
       w.sim:fault { on = submit, kind = "status", status = 200, body = '{"id":"j","status":"submitted"}', times = "always" }
       for _, text in ipairs(awkward()) do
-        try(expected.search, text, function() client.reports:search(text) end)
-        try(expected.query, text, function() client.jobs:submit { queries = { { name = "n", query = text } } } end)
-        try(expected.name, text, function() client.jobs:submit { queries = { { name = text, query = "name" } } } end)
-        try(expected.track, text, function() client.describe:objects { track_id = text } end)
+        try(expected.search, text, function() return client.reports:search(text) end)
+        try(expected.query, text, function() return client.jobs:submit { queries = { { name = "n", query = text } } } end)
+        try(expected.name, text, function() return client.jobs:submit { queries = { { name = text, query = "name" } } } end)
+        try(expected.track, text, function() return client.describe:objects { track_id = text } end)
       end
       local arrived = { search = {}, query = {}, name = {}, track = {} }
       for _, entry in ipairs(w.sim:journal()) do

@@ -123,7 +123,7 @@ local function fuzz(target)
   if status ~= 0 then io.write("  ", text:match("\n(" .. name .. ": [^\n]*)") or text:match "SUMMARY: [^\n]*" or "", "\n") end
   if target.marks and run(("find %s %s -type f -print0 | FUZZ_TARGET=%s xargs -0 -n 1000000 build/fuzz/portable >>%s 2>&1"):format(
     corpus, seeds, name, log)) ~= 0 then
-    print("  FOUND without SSE2: see " .. log)
+    print("  FOUND without SSE2 and ISA-L: see " .. log)
     status = 1
   end
   coverage(name, target.aims, corpus .. " " .. seeds)

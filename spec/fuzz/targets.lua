@@ -1,5 +1,5 @@
 -- The targets of `make fuzz`, in the order in which they run: the files that each aims at, and words that its
--- inputs are made of. `marks`: how text is looked at depends on the processor.
+-- inputs are made of. `marks`: how bytes are looked at depends on the machine.
 
 return {
   { name = "text", marks = true,

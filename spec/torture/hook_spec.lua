@@ -198,7 +198,7 @@ local function damage(world)
   program(world)
   problem = drive(world)
   if problem or world.client then return problem end
-  if world.semaphore.held:size() > 0 or world.semaphore.waiting:peek() then return "a slot is lost" end
+  if world.semaphore:in_use() > 0 or world.semaphore.waiting:peek() then return "a slot is lost" end
   if #world.loop.timers > 0 or world.loop.ready:peek() or not world.loop.root:is_empty() then return "the loop is not empty" end
   return nil
 end

@@ -142,6 +142,9 @@ void wipe(void *data, size_t length);
 typedef long Process;
 Process process_now(void);
 
+/* From now on a child made by fork is told apart without asking the system. Only where this module stays in memory. */
+void process_watch(void);
+
 /* Raises "<what> belongs to the process that made it: …". */
 int process_refuse(lua_State *L, const char *what);
 

@@ -150,7 +150,7 @@ static inline bool ascii_few(const unsigned char *data, bool little, char *out) 
   if ((high[0] | high[2] | high[4] | high[6]) != 0 ||
       ((low[0] | low[2] | low[4] | low[6]) & 0x80) != 0)
     return false;
-  for (unsigned k = 0; k < 4; k++) out[k] = (char)low[2 * k];
+  for (size_t k = 0; k < 4; k++) out[k] = (char)low[2 * k];
   return true;
 }
 

@@ -105,8 +105,10 @@ static INLINE void text_walk(const Scanner *scanner, Skim *into, const char *tex
     rest_mark(text + walk.at, walk.size, scanner->delimiter, mark, marks);
     if ((marks[MARK_QUOTE] | skim.within | skim.closed) != 0)
       bad = quotes_take(&skim, &walk, marks);
-    skim.odd = skim.odd || marks[MARK_ODD] != 0;
-    if (marks[MARK_ODD] != 0 && scanner->strict && !block_is_text(&walk)) break;
+    if (marks[MARK_ODD] != 0) {
+      skim.odd = true;
+      if (scanner->strict && !block_is_text(&walk)) break;
+    }
     uint64_t stops = marks[MARK_STOP];
     skim.begins = stops >> (walk.size - 1) & 1;
     if (bad != 0) stops &= (bad & (0 - bad)) - 1;

@@ -232,6 +232,7 @@ struct Request {
   Session *session; /* NULL once the session is closed */
   Request *previous, *next;
   RequestState state;
+  int in_flight; /* where its session keeps it alive; 0: it does not */
   CURL *easy;
   struct curl_slist *headers;
   bool shares_headers; /* they are a HeaderList's */
@@ -306,7 +307,7 @@ bool session_is_inherited(const Session *session);
 
 /* The session at `at` keeps the request at `index` alive until it is handed over, or removed. Raises when
  * there is no memory; `index` counts from the bottom. */
-void session_hold(lua_State *L, int at, int index, const Request *request);
+void session_hold(lua_State *L, int at, int index, Request *request);
 
 /* An easy handle that is set up like this, of a request that has ended; NULL: there is none. */
 CURL *session_take_handle(Session *session, size_t setup);

@@ -2,7 +2,7 @@
  * A session: one multi handle, hence one pool of connections, and the requests in flight on it.
  *
  * Who keeps whom alive: a request holds its session (user value), and the session holds the
- * requests in flight (a table of its own, by address). The C pointers only repeat these references.
+ * requests in flight (a table of its own). The C pointers only repeat these references.
  * When both are garbage the collector may run either finaliser first; each detaches itself from the
  * other.
  *
@@ -53,11 +53,17 @@ bool session_is_inherited(const Session *session) {
   return session->maker != process_now();
 }
 
-void session_hold(lua_State *L, int at, int index, const Request *request) {
+void session_hold(lua_State *L, int at, int index, Request *request) {
   lua_getiuservalue(L, at, SESSION_IN_FLIGHT);
   lua_pushvalue(L, index); /* [in flight, request] */
-  lua_rawsetp(L, -2, request);
+  request->in_flight = luaL_ref(L, -2);
   lua_pop(L, 1);
+}
+
+/* No longer in the table at `index`: nothing is allocated for that, so that nothing raises. */
+static void session_release(lua_State *L, int index, Request *request) {
+  if (request->in_flight != 0) luaL_unref(L, index, request->in_flight);
+  request->in_flight = 0;
 }
 
 CURLMcode session_add(Session *session, Request *request) {
@@ -92,10 +98,8 @@ void session_remove(lua_State *L, int index, Request *request) {
   int top = lua_gettop(L);
   session_unlink(request->session, request);
   if (lua_getiuservalue(L, index, REQUEST_SESSION) == LUA_TUSERDATA &&
-      lua_getiuservalue(L, -1, SESSION_IN_FLIGHT) == LUA_TTABLE) {
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, request);
-  }
+      lua_getiuservalue(L, -1, SESSION_IN_FLIGHT) == LUA_TTABLE)
+    session_release(L, -1, request);
   lua_settop(L, top);
 }
 
@@ -111,15 +115,8 @@ CURL *session_take_handle(Session *session, size_t setup) {
   return NULL;
 }
 
-/* Before 8.1.1 libcurl kept the last header of a handle's transfer for the next one, and a first header line that
- * begins with a blank ended the process (curl/curl #11101). */
-static bool reuse_is_sound(void) {
-  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
-}
-
 bool session_keep_handle(Session *session, size_t setup, CURL *easy) {
-  if (!reuse_is_sound() || session->multi == NULL || session->spare_count == SPARE_HANDLES)
-    return false;
+  if (session->multi == NULL || session->spare_count == SPARE_HANDLES) return false;
   session->spare[session->spare_count].easy = easy;
   session->spare[session->spare_count++].setup = setup;
   return true;
@@ -137,8 +134,8 @@ static void running_finish(Session *session, Request *request, CURLcode result) 
   list_push(&session->finished, request);
   session->finished_count++;
   response_verify(request, result);
-  request->ended_well =
-      request->setup != 0 && request->result == CURLE_OK && request->failure == FAILURE_NONE;
+  request->ended_well = session->keeps_handles && request->setup != 0 &&
+                        request->result == CURLE_OK && request->failure == FAILURE_NONE;
 }
 
 /* libcurl says that the multi handle is broken: everything on it has failed. */
@@ -214,15 +211,14 @@ static int session_step(lua_State *L) {
   lua_getiuservalue(L, 1, SESSION_IN_FLIGHT); /* [session, running, finished, in flight] */
   lua_Integer n = (lua_Integer)session->finished_count;
   for (Request *request = session->finished; request != NULL; request = request->next) {
-    lua_rawgetp(L, 4, request);
+    lua_rawgeti(L, 4, request->in_flight);
     lua_rawseti(L, 3, n--); /* the list has the newest first */
   }
   /* From here on nothing allocates, so that nothing raises: all are handed over, or none. */
   while (session->finished != NULL) {
     Request *request = session->finished;
     session_unlink(session, request);
-    lua_pushnil(L);
-    lua_rawsetp(L, 4, request);
+    session_release(L, 4, request);
   }
   lua_pop(L, 1);
   return 2;
@@ -298,6 +294,12 @@ static long connections_sharing(void) {
                                                                      : CURLPIPE_NOTHING;
 }
 
+/* Before 8.1.1 libcurl kept the last header of a handle's transfer for the next one, and a first header line that
+ * begins with a blank ended the process (curl/curl #11101). */
+static bool reuse_is_sound(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
+}
+
 /* core.session { max_connections = for one host; 0: no limit } -> Session */
 int session_new(lua_State *L) {
   size_t max_connections = 0;
@@ -305,6 +307,7 @@ int session_new(lua_State *L) {
   Session *session = lua_newuserdatauv(L, sizeof *session, SESSION_USERVALUES);
   memset(session, 0, sizeof *session);
   session->maker = process_now();
+  session->keeps_handles = reuse_is_sound();
   luaL_setmetatable(L, SESSION_CLASS);
   lua_newtable(L);
   lua_setiuservalue(L, -2, SESSION_IN_FLIGHT);
@@ -326,7 +329,17 @@ static void libcurl_open(lua_State *L) {
     luaL_error(L, "libcurl 7.85.0 or newer is needed, this is %s", info->version);
   lua_pushfstring(L, "libcurl/%s", info->version);
   lua_setfield(L, -2, "version");
-  lua_pushstring(L, curl_version()); /* and what it stands on */
+  /* And what it stands on. (curl_version writes that into room that all threads share.) */
+  lua_pushfstring(L, "libcurl/%s %s", info->version,
+                  info->ssl_version != NULL ? info->ssl_version : "");
+  if (info->libz_version != NULL) {
+    lua_pushfstring(L, " zlib/%s", info->libz_version);
+    lua_concat(L, 2);
+  }
+  if (info->nghttp2_version != NULL) {
+    lua_pushfstring(L, " nghttp2/%s", info->nghttp2_version);
+    lua_concat(L, 2);
+  }
   lua_setfield(L, -2, "libraries");
 }
 

@@ -22,6 +22,7 @@ struct Session {
     size_t setup;
   } spare[SPARE_HANDLES];
   size_t spare_count, setups;
+  bool keeps_handles;
   Buffer high_sockets; /* sockets that an fd_set cannot hold: see fds.c */
 };
 

@@ -35,6 +35,10 @@ local function hold(self, slot)
   return true
 end
 
+--- How many hold a slot.
+---@return integer
+function Semaphore:in_use() return self.held:size() end
+
 -- Is this code in the midst of a call that holds a slot?
 local function holds_one(self)
   local lineage = self.scheduler:lineage()
@@ -49,10 +53,8 @@ end
 local function pass_on(self)
   local slot, position = self.waiting:peek()
   while slot and self.held:size() < self.limit do
-    if slot.position == position then -- else it came no further than into the queue
-      self.scheduler:wake(slot.task)
-      hold(self, slot)
-    end
+    self.scheduler:wake(slot.task)
+    hold(self, slot)
     self.waiting:remove(position, slot)
     slot, position = self.waiting:peek()
   end
@@ -68,7 +70,8 @@ function Slot:acquire(ends_at)
   local all, scheduler = self.semaphore, self.semaphore.scheduler
   self.is_used = true
   if not all.waiting:peek() and all.held:size() < all.limit then return hold(all, self) end
-  self.position = all.waiting:push(self)
+  self.position = all.waiting:next() -- known before it is in there: an error may come anywhere
+  self.position = all.waiting:push(self) -- (the same, unless a finaliser has looked into an empty queue)
   pass_on(all)
   local held = all.held.members
   if held[self] then return true end

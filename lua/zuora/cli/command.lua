@@ -7,6 +7,7 @@ local output = require "zuora.cli.output"
 local progress = require "zuora.cli.progress"
 local settings = require "zuora.cli.settings"
 local terminal = require "zuora.cli.terminal"
+local texts = require "zuora.cli.texts"
 local zuora = require "zuora"
 
 local command = {}
@@ -71,22 +72,17 @@ end
 local KEPT = { "profile", "environment", "base_url", "legacy", "entity", "track_id", "ca_file", "format", "json",
   "output", "directory", "pivoted", "raw", "verify" }
 
-local function shell_quoted(word)
-  if word:find "^[%w_./:=@,+-]+$" then return word end
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
 local function resume_line(self, words)
   local line = { "zuora" }
-  for _, word in ipairs(words) do line[#line + 1] = shell_quoted(word) end
+  for _, word in ipairs(words) do line[#line + 1] = texts.quoted(word) end
   for _, name in ipairs(KEPT) do
     local value = self.args[name]
     if value then
       line[#line + 1] = "--" .. name:gsub("_", "-")
-      if value ~= true then line[#line + 1] = shell_quoted(value) end
+      if value ~= true then line[#line + 1] = texts.quoted(value) end
     end
   end
-  if self.args.columns then line[#line + 1] = "--columns " .. shell_quoted(table.concat(self.args.columns, ",")) end
+  if self.args.columns then line[#line + 1] = "--columns " .. texts.quoted(table.concat(self.args.columns, ",")) end
   return table.concat(line, " ")
 end
 
@@ -95,7 +91,8 @@ end
 ---@param look string how to see whether it is
 function Command:begins(name, look) self.begun = { name = name, look = look } end
 
---- Something in Zuora is this command's from now on: however it ends, it is said how to go on with it.
+--- Something in Zuora is this command's from now on: however it ends, it is said how to go on with it (once it is
+--- known that there is such a thing).
 ---@param name string what to call it
 ---@param thing table a run or a job
 ---@param words string[] the command that goes on with it
@@ -117,7 +114,10 @@ function Command:shows(name, thing) return { name = name, thing = thing, item = 
 function Command:wait(subject)
   local args, item = self.args, subject.item
   local options = { timeout = args.wait, min = args.poll, max = args.poll and math.max(20, args.poll) or nil,
-    on_poll = function(record, _, elapsed) item:waiting(record.status or record.queryStatus, elapsed) end }
+    on_poll = function(record, _, elapsed)
+      subject.seen = true
+      item:waiting(record.status or record.queryStatus, elapsed)
+    end }
   local record, err = subject.thing:wait(options)
   subject.settled = record ~= nil
   return record, err
@@ -261,6 +261,7 @@ local function tell_rest(self, code)
     self.progress:line(("%s may have been started in Zuora all the same; see %s"):format(begun.name, begun.look), true)
   end
   if not subject or code == exits.ok or code == exits.failed then return end
+  if not (begun or subject.seen or subject.settled or code == exits.interrupted) then return end
   self.progress:line(("%s %s in Zuora; to go on with it: %s"):format(subject.name,
     subject.settled and "is done" or "goes on", resume_line(self, subject.words)), true)
 end

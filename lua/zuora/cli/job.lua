@@ -146,7 +146,9 @@ function verbs.last(command, args)
   local one, err = command:client().jobs:last { partner = args.partner, project = args.project }
   if not one then return nil, err end
   if not args.directory then return print_job(command, one) end
-  return download(command, hold(command, args, one), one, args.directory)
+  local subject = hold(command, args, one)
+  subject.settled = true
+  return download(command, subject, one, args.directory)
 end
 
 function job.define(noun, parser)

@@ -98,7 +98,9 @@ function verbs.last(command, args)
   run, err = client.reportruns:last(report_id)
   if not run then return nil, err end
   if not args.output then return command:print_record(run) end
-  return command:deliver(command:holds("report run " .. run.id, run, resume_words(run.id)))
+  local subject = command:holds("report run " .. run.id, run, resume_words(run.id))
+  subject.settled = true
+  return command:deliver(subject)
 end
 
 function verbs.list(command, args)

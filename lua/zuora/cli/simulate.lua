@@ -8,14 +8,9 @@ local simulate = {}
 -- Seconds between two looks at whether to end.
 local TURN = 0.2
 
-local function shell_quoted(word)
-  if word:find "^[%w_./:=@,+-]+$" then return word end
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
 -- Files of a directory as { [name] = { csv = path } }.
 local function tables_of(directory)
-  local found, tables = io.popen("ls -- " .. shell_quoted(directory)), {}
+  local found, tables = io.popen("ls -- " .. texts.quoted(directory)), {}
   for name in found:lines() do
     local stem = name:match "^(.+)%.csv$"
     if stem then tables[stem] = { csv = directory .. "/" .. name } end
@@ -39,7 +34,7 @@ local function exports(sim)
   local lines = {}
   for i, name in ipairs { "url", "client_id", "client_secret", "ca_file" } do
     local variable = "ZUORA_" .. (name == "url" and "BASE_URL" or name:upper())
-    if sim[name] then lines[i] = ("export %s=%s\n"):format(variable, shell_quoted(sim[name])) end
+    if sim[name] then lines[i] = ("export %s=%s\n"):format(variable, texts.quoted(sim[name])) end
   end
   return table.concat(lines)
 end

@@ -10,6 +10,14 @@ function texts.usage(message) error({ exit = 2, message = message }, 0) end
 
 local usage = texts.usage
 
+--- A word as a shell reads it back.
+---@param word string
+---@return string
+function texts.quoted(word)
+  if word:find "^[%w_./:=@,+-]+$" then return word end
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
 --- What is in a file; "-" is standard input.
 ---@param path string
 ---@return string

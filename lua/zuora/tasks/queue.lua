@@ -1,15 +1,23 @@
 --- Queues: first in, first out, and any value may be taken out of the middle.
 --
 -- An error may come anywhere, be it Ctrl-C or a lack of memory: each change is one store, and what could fail
--- comes before what counts. Interrupted, a change was made, or it was not.
+-- comes before what counts. Interrupted, a change was made, or it was not. So may a finaliser, which looks, and takes
+-- out.
+
+-- An empty queue begins anew after so many values: its table need not move on for ever.
+local REUSED = 64
 
 local Queue = {}
 Queue.__index = Queue
 
+--- The position that the next value will have.
+---@return integer
+function Queue:next() return self.last + 1 end
+
 --- Puts a value at the end.
 ---@return integer position for remove
 function Queue:push(value)
-  local position = self.last + 1
+  local position = self:next()
   self[position] = value
   self.last = position
   return position
@@ -17,11 +25,12 @@ end
 
 --- The first value, and its position; nil: the queue is empty.
 function Queue:peek()
-  while self.first <= self.last do
-    local position = self.first
-    if self[position] ~= nil then return self[position], position end
-    self.first = position + 1
-  end
+  local position = self.first
+  while self[position] == nil and position <= self.last do position = position + 1 end
+  self.first = position -- whoever else has looked meanwhile: before it there is nobody
+  local value = self[position]
+  if value ~= nil then return value, position end
+  if self.last > REUSED and position > self.last then self.first, self.last = 1, 0 end
   return nil
 end
 
