@@ -144,12 +144,19 @@ describe("the tree", function()
           if #indent <= loop and code:find "%S" then open[loop] = nil end
         end
         for _, names in pairs(open) do
-          for name in code:gmatch "^%s*([%a_][%w_]*)%s*=[^=]" do assert.is_nil(names[name], path .. ":" .. number) end
+          local assigned = not code:find "^%s*local%s" and not code:find "^%s*for%s" and code:match "^%s*([%a_][%w_,%s]*)=[^=]"
+          for name in (assigned or ""):gmatch "[%w_]+" do
+            assert.is_nil(names[name], path .. ":" .. number)
+          end
         end
         local variables = code:match "^%s*for%s+([%w_,%s]-)%s+in%s" or code:match "^%s*for%s+([%w_]+)%s*="
-        if variables and not code:find "%f[%w]end%f[%W]" then
-          open[#indent] = {}
-          open[#indent][variables:match "[%w_]+"] = true -- the first one: the others may be assigned to
+        local first = variables and variables:match "[%w_]+" -- the others may be assigned to
+        if first and code:find "%f[%w]end%f[%W]" then
+          for names in code:gmatch "%sdo%s+([%a_][%w_,%s]*)=[^=]" do
+            assert.is_nil((" " .. names .. " "):find("%f[%w_]" .. first .. "%f[^%w_]"), path .. ":" .. number)
+          end
+        elseif first then
+          open[#indent] = { [first] = true }
         end
       end
     end
