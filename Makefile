@@ -16,9 +16,11 @@
 # What a Debian-like system needs; elsewhere `make deps` prints what to install.
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev libisal-dev \
   lua-cjson lua-argparse lua-expat lua-socket lua-sec lua-zlib openssl
+DEBIAN_PACKAGES_FOR_EXTRACTION = lua-dbi-sqlite3 lua-luaossl lua-filesystem
 DEBIAN_PACKAGES_FOR_DOC = help2man
 DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv \
-  lua-cqueues lua-copas locales clang cppcheck valgrind
+  lua-cqueues lua-copas locales clang cppcheck valgrind $(DEBIAN_PACKAGES_FOR_EXTRACTION) lua-dbi-postgresql sqlite3 \
+  postgresql postgresql-client
 DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3 \
   musl-tools
 DEBIAN_PACKAGES_FOR_BENCH = curl golang python3-pycurl python3-requests nodejs
@@ -83,7 +85,7 @@ $(BUILD)/obj/%.o: src/%.c $(HEADERS) Makefile
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
 NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_SPECS)
-demo: NEEDED = $(DEBIAN_PACKAGES)
+demo: NEEDED = $(DEBIAN_PACKAGES) $(DEBIAN_PACKAGES_FOR_EXTRACTION)
 
 deps:
 	@if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then \

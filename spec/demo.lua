@@ -42,3 +42,28 @@ local batch = job:batch "Account"
 local file = assert(batch:download "build/demo-accounts.csv")
 print(("  downloaded: %s, %d bytes, %d records:"):format(file.path, file.bytes, file.records))
 for line in io.lines(file.path) do print("    " .. line) end
+
+print("\nA plan, killed and gone on with")
+os.execute "rm -rf build/demo && mkdir -p build/demo"
+local plan = io.open("build/demo/plan.json", "w") --[[@as file*]]
+plan:write [[
+{ "plan": "demo", "output": "build/demo/out", "concurrency": 1,
+  "items": [ { "object": "Account", "totals": ["count", "sum(Balance)"] },
+             { "name": "balances", "report": "Accounts by balance", "view": "Detail" } ],
+  "load": { "to": "sqlite:build/demo/warehouse.db" } }
+]]
+plan:close()
+local jobs = #sim:held().jobs
+for _, state in ipairs { "submitted", "published", "none" } do
+  print(state == "none" and "  a run that is left alone:" or "  a run that is killed when a read is " .. state .. ":")
+  os.execute(("lua5.4 spec/extract/child.lua %s build/demo/plan.json %s 2>/dev/null"):format(sim.url, state))
+end
+local extract = require "zuora.extract"
+local found = assert(extract.verify "build/demo/out")
+assert(#found.problems == 0)
+print(("  proven: %d files, %d records; %d job was submitted"):format(found.files, found.records,
+  #sim:held().jobs - jobs))
+local target <close> = require "zuora.extract.store".open "build/demo/warehouse.db"
+for _, row in ipairs(target:rows 'SELECT Name, Balance FROM Account') do
+  print(("  loaded: %s, %s"):format(row.Name:gsub("\n", "\\n"), row.Balance))
+end

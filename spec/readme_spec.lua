@@ -32,6 +32,24 @@ describe("the README", function()
     assert.matches("Accounts by balance", result.out)
   end)
 
+  it("has a nightly job that runs", function()
+    local sim <close> = support.simulator()
+    local directory = support.scratch "readme-nightly"
+    local chapter = readme:match "\n## The nightly job\n(.-)\n## "
+    support.write(directory .. "/nightly.json", chapter:match "```json\n(.-)```")
+    local paths = program.environment_of(sim)
+    paths.LUA_PATH_5_4, paths.LUA_CPATH_5_4 = "../../../lua/?.lua;../../../lua/?/init.lua;;", "../../../build/?.so;;"
+    local result = program.shell(([[
+      zuora() { lua5.4 ../../../lua/bin/zuora "$@"; }
+      cd %s; set -eo pipefail
+      %s]]):format(directory, chapter:match "```sh\n(.-)```"), paths)
+    assert.equal(0, result.code, result.err)
+    assert.matches("3 files, 7 records, %d+ bytes: all as they were", result.err)
+    assert.matches("\n日本 GmbH|%-12.5\n$", result.out)
+    assert.matches("zuora_extract_ended", support.read(directory .. "/zuora.prom"))
+    assert.is_truthy(chapter:find("RestartForceExitStatus=6 75", 1, true))
+  end)
+
   it("has its tables as `make doc` prints them: options, operations, exit codes", function()
     assert.equal(tables.fill(readme), readme)
   end)

@@ -30,9 +30,13 @@ local LUA_ROOMS = {
   client = { "version", "support", "error", "rows", "tasks", "caller", "resources", "settings" },
   loops = { "support" }, -- a client is handed to them
   init = { "support", "codes", "error", "rows", "time", "caller", "client" },
+  -- (It stands on the public face: a client is what it is given.)
+  extract = { "support", "error", "rows", "extract/sources", "load" },
+  load = { "support", "error", "rows", "extract" },
+  ["extract/sources"] = { "support", "error" },
   meta = {}, -- comments only
   -- The command line stands on the public face alone.
-  cli = { "version", "init", "cli/doctor" },
+  cli = { "version", "init", "extract", "cli/doctor" },
   ["cli/doctor"] = { "init", "cli" },
   -- A local Zuora has its facts by itself: it and the client are each other's oracle.
   ["simulator/engine"] = {},
@@ -45,6 +49,7 @@ local CORE_USERS = [[
   caller/download caller/envelopes caller/init caller/responses caller/trace
   cli/command cli/doctor/machine cli/doctor/network cli/profiles cli/terminal
   client init rows time support/check
+  extract/disk extract/json extract/plan extract/publish extract/run extract/times load/init load/psql
   resources/batches resources/describe resources/files resources/jobs resources/queries resources/report_lists
   resources/reportruns resources/reports resources/request resources/submit
   simulator/engine/json simulator/engine/objects simulator/engine/queries

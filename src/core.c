@@ -34,16 +34,27 @@ static void core_pin(void) {
 
 int luaopen_zuora_core(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"session", session_new},     {"sink", sink_new},
-      {"rows", rows_new},           {"filter", filter_new},
-      {"endpoints", endpoints_new}, {"request", target_send},
-      {"success", success_push},    {"tells_failure", tells_failure_push},
-      {"time", time_push},          {"now", clock_push},
-      {"escape", escape_push},      {"is_id", id_check},
-      {"gunzip", gunzip},           {"random", random_push},
-      {"mkdir", directories_make},  {"mode", mode_push},
-      {"spawn", child_new},         {"terminal", terminal_push},
-      {"space", space_push},        {NULL, NULL},
+      {"session", session_new},
+      {"sink", sink_new},
+      {"rows", rows_new},
+      {"filter", filter_new},
+      {"endpoints", endpoints_new},
+      {"request", target_send},
+      {"success", success_push},
+      {"tells_failure", tells_failure_push},
+      {"time", time_push},
+      {"now", clock_push},
+      {"escape", escape_push},
+      {"is_id", id_check},
+      {"gunzip", gunzip},
+      {"random", random_push},
+      {"mkdir", directories_make},
+      {"mode", mode_push},
+      {"sync", path_sync},
+      {"spawn", child_new},
+      {"terminal", terminal_push},
+      {"space", space_push},
+      {NULL, NULL},
   };
   luaL_checkversion(L);
   core_pin();

@@ -205,6 +205,15 @@ function Client:authenticate()
   return caller.credentials:prepare(caller.clock.now() + caller.settings.total_timeout, caller.settings.retries)
 end
 
+--- Whose data this client reaches: the host, and the tenant that the scope of its token names (once there is one: see
+--- authenticate), or the user where there is none.
+---@return string name "rest.zuora.com tenant.12345"
+function Client:tenant()
+  local caller = open_caller(self, "tenant")
+  local identity = caller.credentials:identity()
+  return hosts.authority(caller.bases.reporting) .. (identity and " " .. identity or "")
+end
+
 --- What Zuora said last of this tenant's limits: with how many requests left it is nearly reached.
 ---@return zuora.Limits limits
 --- rate = { limit, remaining, reset (seconds from then), window (seconds), quotas = { [seconds] = limit } },

@@ -4,8 +4,8 @@
  * The rule is a text of words:
  *   below=FOLDER  without an end in "/"; nothing else is touched
  *   calls=A,B     the calls that count. By default all that are known: open (mkostemp and fopen, too), read,
- *                 pread, write, lseek, ftruncate, fsync, fchmod, flock, mmap, close, rename, link, unlink (remove,
- *                 too), mkdir; and connect, which counts for any address, and only where it is named
+ *                 pread, write, pwrite, lseek, ftruncate, fsync, fchmod, flock, mmap, close, rename, link, unlink
+ *                 (remove, too), mkdir; and connect, which counts for any address, and only where it is named
  *   at=N          the N-th of them, from 1; 0, the default: none, they are only counted
  *   times=always  that one and all behind it; by default that one alone
  *   how=ENOSPC    fails with this errno (EIO, ENOSPC, EDQUOT, EINTR, EACCES, EMFILE, ENOMEM, EBUSY, ECONNREFUSED)

@@ -167,6 +167,13 @@ OUTSIDE ssize_t write(int fd, const void *data, size_t count) {
   return written;
 }
 
+OUTSIDE ssize_t pwrite(int fd, const void *data, size_t count, off_t at) {
+  REAL(pwrite);
+  Verdict done = verdict("pwrite", of_descriptor(fd));
+  if (done == VERDICT_FAIL) return -1;
+  return real(fd, data, done == VERDICT_HALF ? half_of(count) : count, at);
+}
+
 OUTSIDE off_t lseek(int fd, off_t at, int whence) {
   REAL(lseek);
   return verdict("lseek", of_descriptor(fd)) == VERDICT_FAIL ? -1 : real(fd, at, whence);
@@ -241,6 +248,7 @@ OUTSIDE int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length) {
 ALIAS(open) int open64(const char *path, int flags, ...);
 ALIAS(mkostemp) int mkostemp64(char *template, int flags);
 ALIAS(pread) ssize_t pread64(int fd, void *room, size_t count, off_t at);
+ALIAS(pwrite) ssize_t pwrite64(int fd, const void *data, size_t count, off_t at);
 ALIAS(lseek) off_t lseek64(int fd, off_t at, int whence) __THROW;
 ALIAS(ftruncate) int ftruncate64(int fd, off_t length) __THROW;
 ALIAS(mmap) void *mmap64(void *, size_t, int, int, int, off_t) __THROW;

@@ -166,6 +166,7 @@ int child_new(lua_State *L); /* core.spawn */
 const char *errno_push(lua_State *L, int number);
 
 int directories_make(lua_State *L); /* core.mkdir */
+int path_sync(lua_State *L);        /* core.sync */
 int mode_push(lua_State *L);        /* core.mode */
 int random_push(lua_State *L);      /* core.random */
 int space_push(lua_State *L);       /* core.space */

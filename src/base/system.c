@@ -4,6 +4,7 @@
  */
 #include "base.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h> /* getentropy; in FreeBSD unistd.h has it */
@@ -58,6 +59,27 @@ int directories_make(lua_State *L) {
   }
   lua_pushboolean(L, 1);
   return 1;
+}
+
+/* core.sync(path) -> true | nil, message: a file or a directory is what it is after a loss of power, too. */
+int path_sync(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int error = fd < 0 ? errno : 0;
+  int done = 0;
+  if (fd >= 0) {
+    UNINTERRUPTED(done, fsync(fd));
+    if (done < 0) error = errno;
+    (void)close(fd); /* nothing was written by it */
+  }
+  if (error == 0) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  const char *text = errno_push(L, error);
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", path, text);
+  return 2;
 }
 
 /* core.mode(file | path) -> permission bits, is it this user's or root's, is it a regular file | nil, message. Of an open

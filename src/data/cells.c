@@ -125,6 +125,8 @@ void row_push(lua_State *L, Rows *rows, int self) {
   case FORM_LAZY:
     lua_getiuservalue(L, self, ROWS_LAZY);
     break;
+  case FORM_COPY: /* is no row */
+    break;
   }
 }
 

@@ -29,6 +29,7 @@ void rows_release(Rows *rows) {
   free(rows->columns);
   free(rows->null_text);
   buffer_free(&rows->scratch);
+  buffer_free(&rows->made);
   rows->decoder = NULL;
   rows->chunk = rows->null_text = NULL;
   rows->columns = NULL;
@@ -134,12 +135,13 @@ static int rows_next(lua_State *L) {
   if (rows->fd < 0) return 0;
   rows_hold(L, rows);
   rows->valid = false;
-  if (!record_next(L, rows, 1)) {
+  bool is_copy = rows->form == FORM_COPY;
+  if (is_copy ? !copy_push(L, rows, 1) : !record_next(L, rows, 1)) {
     rows_release(rows); /* at the end of the file nobody may come to close it */
     return 0;
   }
-  rows->valid = true;
-  row_push(L, rows, 1);
+  rows->valid = !is_copy;
+  if (!is_copy) row_push(L, rows, 1);
   rows_let_go(rows);
   return 1;
 }
@@ -227,10 +229,11 @@ int rows_new(lua_State *L) {
   luaL_checktype(L, -1, LUA_TFUNCTION);
   lua_setiuservalue(L, self, ROWS_FAIL);
 
-  static const char *const forms[] = {"keyed", "array", "lazy"};
+  static const char *const forms[] = {"keyed", "array", "lazy", "copy"};
   size_t form = 0;
-  while (form < 3 && strcmp(forms[form], options.form) != 0) form++;
-  if (form == 3) return luaL_error(L, "option 'form': keyed, array or lazy expected");
+  while (form < 4 && strcmp(forms[form], options.form) != 0) form++;
+  if (form == 4) return luaL_error(L, "option 'form': keyed, array, lazy or copy expected");
+  if (form == FORM_COPY && !options.strict) return luaL_error(L, "option 'strict': copy is strict");
   rows->form = (Form)form;
   rows->chunk_size = options.chunk;
   scanner_new(&rows->scanner, options.strict, options.limit);

@@ -1,6 +1,6 @@
 /*
  * What the files of rows share: rows.c reads the file and is the iterator, columns.c knows its header,
- * cells.c makes Lua values of a record.
+ * cells.c makes Lua values of a record, copy.c text for PostgreSQL.
  */
 #ifndef ROWS_H
 #define ROWS_H
@@ -14,7 +14,7 @@
 #pragma GCC visibility push(hidden)
 #endif
 
-typedef enum Form { FORM_KEYED, FORM_ARRAY, FORM_LAZY } Form;
+typedef enum Form { FORM_KEYED, FORM_ARRAY, FORM_LAZY, FORM_COPY } Form;
 
 /* A column that is wanted. */
 typedef struct Column {
@@ -46,6 +46,7 @@ typedef struct Rows {
   char *null_text;
   size_t null_length;
   Buffer scratch; /* for cells whose doubled quotes are made single */
+  Buffer made;    /* see copy.c */
 
   bool valid;  /* there is a record, for the lazy row */
   bool busy;   /* Lua values are being made of it: nothing may move, or go */
@@ -91,6 +92,11 @@ void text_push(lua_State *L, Rows *rows, size_t place);
 
 /* Pushes the present record in the form that is wanted. */
 void row_push(lua_State *L, Rows *rows, int self);
+
+/* --- copy.c ----------------------------------------------------------------------------------- */
+
+/* Pushes some records as PostgreSQL's COPY reads them; false, and nothing, when there are no more. */
+bool copy_push(lua_State *L, Rows *rows, int self);
 
 /* Pushes the one object that serves every row. */
 void lazy_push(lua_State *L, int self);

@@ -43,6 +43,7 @@ end
 --   headers(base) -> table      for a base ("reporting", "aqua", …)
 --   renew(used) -> boolean      after a 401: is another token to be had? `used` is what `version` was
 --   version                     counts changes of the headers
+--   identity()                  who it is for, where that is known: "tenant.12345", or "user NAME"
 --   mask(text) -> text          without the secrets, should a server have sent one back
 
 --- User and password: the key headers, but HTTP Basic on the hosts of the UI ("/apps/api").
@@ -57,6 +58,7 @@ function credentials.password(options, bases)
     mask = function(_, text) return mask.text(text, { options.username, options.password, encoded }) end,
     prepare = function() return true end,
     headers = function(_, base) return bases[base]:find("/apps/api", 1, true) and basic or keys end,
+    identity = function() return "user " .. options.username end,
     renew = function() return false end,
   }
 end
@@ -83,6 +85,7 @@ function credentials.token(token)
   end
 
   function self.renew() return not is_fixed end
+  function self.identity() return nil end
   function self.headers() return { Authorization = "Bearer " .. current } end
   function self.mask(_, text) return mask.text(text, { current }) end
   return self
@@ -116,6 +119,7 @@ local function fetch_token(self, ends_at, retries)
   if not token then return nil, life end
   self.ends_at = self.scheduler.clock.now() + life - math.min(MARGIN, life / 10)
   self.token, self.version = token, self.version + 1
+  self.tenant = type(body.scope) == "string" and (" " .. body.scope .. " "):match " (tenant%.[%w_-]+) " or nil
   return true
 end
 
@@ -163,6 +167,9 @@ function OAuth:renew(used)
 end
 
 function OAuth:headers() return { Authorization = "Bearer " .. self.token } end
+
+--- The tenant, by the scope of the token.
+function OAuth:identity() return self.tenant end
 
 function OAuth:mask(text)
   return mask.text(text, { self.form.client_id, self.form.client_secret, self.token })

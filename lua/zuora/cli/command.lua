@@ -102,6 +102,11 @@ function Command:holds(name, thing, words)
   return self.subject
 end
 
+--- Should this command end early, the same command goes on with what it has begun.
+---@param name string what to call it
+---@param words string[] the command
+function Command:repeats(name, words) self.subject = { name = name, words = words, again = true } end
+
 --- Something that is fetched, with a line of progress; nothing of it goes on in Zuora.
 ---@param name string
 ---@param thing table
@@ -261,9 +266,10 @@ local function tell_rest(self, code)
     self.progress:line(("%s may have been started in Zuora all the same; see %s"):format(begun.name, begun.look), true)
   end
   if not subject or code == exits.ok or code == exits.failed then return end
-  if not (begun or subject.seen or subject.settled or code == exits.interrupted) then return end
-  self.progress:line(("%s %s in Zuora; to go on with it: %s"):format(subject.name,
-    subject.settled and "is done" or "goes on", resume_line(self, subject.words)), true)
+  if not (begun or subject.seen or subject.settled or subject.again or code == exits.interrupted) then return end
+  local where = subject.again and "is not done" or subject.settled and "is done in Zuora" or "goes on in Zuora"
+  self.progress:line(("%s %s; to go on with it: %s"):format(subject.name, where,
+    resume_line(self, subject.words)), true)
 end
 
 local function cancel(self)
@@ -282,7 +288,8 @@ end
 
 local function failed(self, err)
   -- (In plain lines, the line that follows says it.)
-  if self.subject and self.progress.mode ~= "plain" then self.subject.item:failed(err.kind or err.message) end
+  local item = self.subject and self.subject.item
+  if item and self.progress.mode ~= "plain" then item:failed(err.kind or err.message) end
   self.progress:line(line_of(err), true)
   local code = exits.of(err)
   tell_rest(self, code)

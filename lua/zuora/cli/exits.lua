@@ -10,7 +10,7 @@ exits.table = {
   { code = 0, name = "ok", meaning = "done, and proven to be whole" },
   { code = 1, name = "failure", meaning = "another failure",
     kinds = "api http json file too_large stopped not_found ambiguous" },
-  { code = 2, name = "usage", meaning = "usage, plan or configuration" },
+  { code = 2, name = "usage", meaning = "usage, plan or configuration", kinds = "plan" },
   { code = 3, name = "failed", meaning = "a run or job failed, or was cancelled, in Zuora",
     kinds = "failed cancelled" },
   { code = 4, name = "auth", meaning = "credentials or permission", kinds = "auth" },
@@ -18,7 +18,7 @@ exits.table = {
     kinds = "incomplete text" },
   { code = 6, name = "running", meaning = "timed out, and still running in Zuora", kinds = "timeout" },
   { code = 7, name = "some", meaning = "some items failed, the others are done" },
-  { code = 8, name = "held", meaning = "another run holds the plan" },
+  { code = 8, name = "held", meaning = "another run holds the plan", kinds = "busy" },
   { code = 75, name = "later", meaning = "the network, a limit or an outage: try later", kinds = "transport" },
   { code = 130, name = "interrupted", meaning = "interrupted" },
 }
@@ -35,7 +35,7 @@ local CODE_OF_CATEGORY = { permission = exits.auth, authentication = exits.auth,
   temporary = exits.later, lock = exits.later }
 
 -- Kinds that say enough, whatever else there is in an error.
-local FINAL = { failed = true, cancelled = true, auth = true, incomplete = true }
+local FINAL = { failed = true, cancelled = true, auth = true, incomplete = true, plan = true, busy = true }
 
 --- The code for one error.
 ---@param err zuora.Error|any

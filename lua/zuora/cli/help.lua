@@ -71,9 +71,27 @@ and answer, secrets masked.]]
 end
 
 function topics.plan()
-  return [[
-A plan says which reports and queries are fetched again and again, and where to; zuora extract
-runs it. Neither is in this version.]]
+  local lines = {}
+  for _, group in ipairs(require "zuora.extract.plan".words()) do
+    lines[#lines + 1] = ("\nIn %s (* is needed):\n"):format(group.title)
+    for _, one in ipairs(group) do
+      lines[#lines + 1] = ("  %s %-12s %s"):format(one.is_needed and "*" or " ", one.word, one.wanted)
+    end
+  end
+  return ([[
+A plan says what is read again and again, and where to. It is JSON, in a file; zuora extract init
+prints one, zuora extract run PLAN brings all of it up to date, and can be killed and run again.
+
+  { "plan": "nightly", "output": "out",
+    "items": [ { "object": "Account", "deleted": true },
+               { "query": "select Amount from Payment", "name": "paid", "cursor": "UpdatedDate" },
+               { "report": "Accounts by balance", "view": "Detail" } ],
+    "load": { "to": "postgresql:///dw", "schema": "zuora" } }
+
+With a cursor (of an object: UpdatedDate, else TransactionDate, else UpdatedOn) only what has
+changed is read, in windows that end on the grid of "every" (1h), "settle" (2h) ago; without one
+all of it is read each time. "publish" is run for each file: {path}, {name}, {item} stand for it.
+%s]]):format(table.concat(lines, "\n"))
 end
 
 --- For the program that makes the manual page.

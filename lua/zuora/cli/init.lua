@@ -13,7 +13,7 @@ local NOUNS = {
   { "query", "Data Query: SQL over a tenant's data", "query" },
   { "describe", "objects and their fields", "describe" },
   { "request", "any other call of Zuora's REST API", "request" },
-  { "extract", "plans of reports and queries (not in this version)" },
+  { "extract", "plans of objects, reports and queries, read again and again", "extract" },
   { "tap", "a Singer tap (not in this version)" },
   { "simulate", "a local Zuora, to try things out", "simulate" },
   { "doctor", "look for what keeps it from working", "doctor.command" },
@@ -23,7 +23,7 @@ local NOUNS = {
 }
 
 -- Commands whose place is kept.
-local LATER = { extract = true, tap = true }
+local LATER = { tap = true }
 
 local function complain(text) io.stderr:write("zuora: ", text, "\n") end
 

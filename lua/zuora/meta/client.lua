@@ -1,7 +1,7 @@
 ---@meta
 --- Types for the Lua language server: the client, its options, errors and tasks. Comments only; never loaded.
 
----@alias zuora.ErrorKind "transport"|"auth"|"api"|"http"|"json"|"text"|"file"|"incomplete"|"too_large"|"timeout"|"stopped"|"failed"|"cancelled"|"not_found"|"ambiguous"
+---@alias zuora.ErrorKind "transport"|"auth"|"api"|"http"|"json"|"text"|"file"|"incomplete"|"too_large"|"timeout"|"stopped"|"failed"|"cancelled"|"not_found"|"ambiguous"|"plan"|"busy"
 
 --- What the world did. `tostring(err)` is one line; no credential is ever in it.
 ---@class zuora.Error

@@ -80,7 +80,7 @@ local function of_table(columns, given, born)
       local row = copied(given_row)
       local i = known[row[1]] or #rows + 1
       local before = rows[i] and updated and rows[i][updated]
-      if updated and (row[updated] or "") == (before or "") then row[updated] = times.stamp(now) end
+      if updated and ((row[updated] or "") == "" or row[updated] == before) then row[updated] = times.stamp(now) end
       rows[i], put[i], known[row[1]] = row, now, i
     end
   end

@@ -1,0 +1,214 @@
+--- zuora extract: plans of objects, reports and queries, read again and again.
+
+local exits = require "zuora.cli.exits"
+local extract = require "zuora.extract"
+
+local verbs_of = {}
+
+local UNITS = { s = 1, m = 60, h = 3600, d = 86400 }
+
+-- "90d" as seconds.
+local function duration(text)
+  local count, unit = text:match "^(%d+)([smhd])$"
+  if not count then return nil, ("'%s' is no time such as 12h or 90d"):format(text) end
+  return math.tointeger(tonumber(count)) * UNITS[unit]
+end
+
+-- "2026-11-28" or "2026-11-28T10:00:00Z" as seconds since the epoch.
+local function moment(text)
+  local seconds = require "zuora".time(text)
+  if not seconds then return nil, ("'%s' is no time such as 2026-11-28T10:00:00Z"):format(text) end
+  return math.floor(seconds)
+end
+
+-- --- run ----------------------------------------------------------------------------------------------
+
+local STATES = { planned = "asking", submitted = "waiting", completed = "fetching", fetched = "proving",
+  published = "loading", loaded = "closing" }
+
+local function words_of(result)
+  if result.outcome == "up to date" then return "up to date" end
+  local words = ("%d records, %d bytes, %d reads"):format(result.records, result.bytes, result.reads)
+  if result.refused then words = words .. "; refused: " .. table.concat(result.refused, ", ") end
+  if result.lost then words = words .. "; no longer there: " .. table.concat(result.lost, ", ") end
+  return words
+end
+
+-- What may be given several times: nil where it was not given.
+local function given(list) return list[1] and list or nil end
+
+-- A line of progress for each item.
+local function told(command)
+  local items = {}
+  local function line(name, entity)
+    local key = name .. (entity and entity ~= "" and " " .. entity or "")
+    items[key] = items[key] or command.progress:item(key)
+    return items[key]
+  end
+  return {
+    on_step = function(_, read) line(read.item, read.entity):waiting(STATES[read.state] or read.state, 0) end,
+    on_item = function(result)
+      local item = line(result.item, result.entity)
+      if result.err then item:failed(tostring(result.err)) else item:done(words_of(result)) end
+    end,
+  }
+end
+
+-- What a scheduler is told of all items together.
+local function code_of(results)
+  local errors, is_done, is_lost = {}, false, false
+  for _, result in ipairs(results) do
+    if result.err then errors[#errors + 1] = result.err else is_done = true end
+    is_lost = is_lost or result.lost ~= nil
+  end
+  if #errors > 0 then return exits.of_several(errors, is_done) end
+  return is_lost and exits.some or exits.ok
+end
+
+-- The line that goes on with a plan, as soon as there is something to go on with.
+local function repeats(command, args)
+  local words = { "extract", "run", args.plan }
+  for _, name in ipairs(args.item) do table.move({ "--item", name }, 1, 2, #words + 1, words) end
+  if args.metrics then table.move({ "--metrics", args.metrics }, 1, 2, #words + 1, words) end
+  command:repeats(args.plan, words)
+end
+
+function verbs_of.run(command, args)
+  if args.dry_run then return verbs_of.check(command, args) end
+  local options = told(command)
+  local told_step = options.on_step
+  options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
+  options.reconcile, options.wait, options.poll, options.metrics = args.reconcile, args.wait, args.poll, args.metrics
+  function options.on_step(item, read)
+    repeats(command, args)
+    told_step(item, read)
+  end
+  local results, err = extract.run(command:client(), args.plan, options)
+  if not results then return nil, err end
+  local code = code_of(results)
+  if code == exits.ok then return true end
+  return nil, { exit = code, message = code == exits.some and "not all of the plan is as it should be"
+    or "not all items are done" }
+end
+
+-- --- looking ------------------------------------------------------------------------------------------
+
+function verbs_of.check(command, args)
+  local list, err = extract.preview(command:client(), args.plan, { again = args.again, keep_mark = args.keep_mark,
+    reconcile = args.reconcile, items = given(args.item) })
+  if not list then return nil, err end
+  local records, failed = {}, {}
+  for i, one in ipairs(list) do
+    records[i] = { item = one.item, entity = one.entity, state = one.err and "refused" or one.state
+      or one.up_to_date and "up to date" or "new", kind = one.kind, from = one.from, to = one.to,
+      query = one.err and tostring(one.err) or one.query }
+    if one.err then failed[#failed + 1] = one.err end
+  end
+  local done, problem = command:print_records(records, { "item", "entity", "state", "kind", "from", "to", "query" })
+  if not done then return nil, problem end
+  if #failed == 0 then return true end
+  return nil, { exit = exits.of_several(failed, #failed < #list), message = #failed .. " items cannot be read" }
+end
+
+function verbs_of.status(command, args)
+  local list, err = extract.status(args.plan)
+  if not list then return nil, err end
+  local records = {}
+  for i, one in ipairs(list) do
+    local open = one.open[1]
+    records[i] = { item = one.item, entity = one.entity, mark = one.mark, open = open and open.read,
+      state = open and open.state, job = open and open.job, last = one.last and one.last.read,
+      records = one.last and one.last.records, error = open and open.error or one.error }
+  end
+  return command:print_records(records, { "item", "entity", "mark", "open", "state", "job", "last", "records",
+    "error" })
+end
+
+function verbs_of.history(command, args)
+  local list, err = extract.history(args.plan)
+  if not list then return nil, err end
+  return command:print_records(list, { "at", "item", "what", "detail" })
+end
+
+function verbs_of.verify(command, args)
+  local found, err = extract.verify(args.folder)
+  if not found then return nil, err end
+  for _, one in ipairs(found.problems) do command.progress:line(("%s: %s"):format(one.path, one.problem), true) end
+  if #found.problems > 0 then
+    return nil, { exit = exits.incomplete, message = #found.problems .. " files are not what they were" }
+  end
+  command.progress:line(("%d files, %d records, %d bytes: all as they were"):format(found.files, found.records,
+    found.bytes))
+  return true
+end
+
+-- --- tending ------------------------------------------------------------------------------------------
+
+function verbs_of.reset(command, args)
+  local list, err = extract.reset(args.plan, { item = args.name, from = args.from })
+  if not list then return nil, err end
+  for _, one in ipairs(list) do
+    command.progress:line(("%s: the next run reads it again from %s"):format(one.item, one.from))
+  end
+  return true
+end
+
+function verbs_of.prune(command, args)
+  local gone, err = extract.prune(args.plan, { keep = args.keep })
+  if not gone then return nil, err end
+  for _, path in ipairs(gone) do command.progress:line("removed " .. path) end
+  return true
+end
+
+function verbs_of.init(command, args)
+  local plan, err = extract.init(command:client(), { objects = given(args.object), plan = args.name,
+    output = args.folder })
+  if not plan then return nil, err end
+  return command:print_text(extract.encode(plan))
+end
+
+-- --- the words ----------------------------------------------------------------------------------------
+
+local extract_noun = {}
+
+local function plan_of(parser, one)
+  parser.argument(one, "PLAN", "plan"):description "The plan, a JSON file."
+  return one
+end
+
+local function how_to_read(one)
+  one:flag "--again":description "Read once more what has been read."
+  one:flag "--keep-mark":description "Go on from where it was with a query that was changed."
+  one:flag "--reconcile":description "Go on, though rows deleted more than 30 days ago may be gone at Zuora."
+end
+
+function extract_noun.define(noun, parser)
+  local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs_of[name]) end
+  local run = plan_of(parser, verb("run", "bring all items of a plan up to date", "settings"))
+  run:option "--wait":argname "SECONDS":convert(parser.seconds)
+    :description "How long to wait for a job (the plan's wait, 4h). What has not settled goes on in Zuora: exit code 6."
+  run:option "--poll":argname "SECONDS":convert(parser.seconds)
+    :description "The first pause between two looks at a job (1); it grows to 20."
+  run:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
+  run:option "--metrics":argname "FILE":description "Write figures for Prometheus into FILE."
+  run:flag "--dry-run":description "Say what would be asked for, and ask for nothing."
+  how_to_read(run)
+  local check = plan_of(parser, verb("check", "say what the next run would ask for", "format settings"))
+  check:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
+  how_to_read(check)
+  plan_of(parser, verb("status", "where each item of a plan stands", "format"))
+  plan_of(parser, verb("history", "what has happened to a plan", "format"))
+  parser.argument(verb("verify", "prove what lies in a plan's folder, without Zuora", ""), "FOLDER", "folder")
+  local reset = plan_of(parser, verb("reset", "set an item back, to be read again", ""))
+  parser.argument(reset, "ITEM", "name")
+  reset:option "--from":argname "TIME":convert(moment):description "From that time (from the beginning)."
+  local prune = plan_of(parser, verb("prune", "take old files away", ""))
+  prune:option "--keep":argname "TIME":convert(duration):default "90d"
+    :description "What is younger stays (90d), and the newest of each item."
+  local init = verb("init", "print a plan of the tenant's objects", "settings")
+  init:option "--object":argname "NAME":count "*":description "This object alone; may be given several times."
+  init:option "--name":argname "NAME":description "The plan's name (nightly)."
+  init:option "--folder":argname "DIR":description "The plan's folder (out)."
+end
+
+return extract_noun

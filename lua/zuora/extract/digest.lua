@@ -1,0 +1,41 @@
+--- SHA-256, by luaossl.
+
+local error_value = require "zuora.error"
+
+local digest = {}
+
+local PIECE = 1024 * 1024
+
+local function new()
+  local ok, openssl = pcall(require, "openssl.digest")
+  if not ok then
+    error(error_value.new { kind = "plan",
+      message = "an extraction needs luaossl (Debian: lua-luaossl, LuaRocks: luaossl)" }, 0)
+  end
+  return openssl.new "sha256"
+end
+
+local function hex(bytes)
+  return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
+
+--- Of a text.
+---@param text string
+---@return string 64 hexadecimal digits
+function digest.text(text) return hex(new():final(text)) end
+
+--- Of a file.
+---@param path string
+---@return string|nil digits nil: it cannot be read
+---@return string|nil problem
+function digest.file(path)
+  local file, problem = io.open(path, "rb")
+  if not file then return nil, problem end
+  file:setvbuf "no"
+  local hash = new()
+  for piece in function() return file:read(PIECE) end do hash:update(piece) end
+  file:close()
+  return hex(hash:final())
+end
+
+return digest

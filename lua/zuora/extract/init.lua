@@ -1,0 +1,127 @@
+--- zuora.extract: a plan of objects, queries and reports, read again and again. At the end of a run each file is whole
+--- and proven; a run that was killed goes on where it was.
+--
+--     local extract = require "zuora.extract"
+--     local results = assert(extract.run(client, "nightly.json"))
+
+local check = require "zuora.support.check"
+local error_value = require "zuora.error"
+local json = require "zuora.extract.json"
+local plan = require "zuora.extract.plan"
+local run = require "zuora.extract.run"
+local tend = require "zuora.extract.tend"
+local verify = require "zuora.extract.verify"
+
+local extract = {}
+
+-- What is raised below as an error value is the world's doing.
+local function guarded(f, ...)
+  local results = table.pack(pcall(f, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  if error_value.is(results[2]) then return nil, results[2] end
+  error(results[2], 0)
+end
+
+local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean", wait = "limit",
+  metrics = "line", poll = "seconds",
+  entity_id = "entity_id", on_item = "function", on_step = "function" }
+
+--- Brings all items of a plan up to date.
+---@param client zuora.Client
+---@param source string|zuora.Plan the path of a plan, or the plan
+---@param options zuora.ExtractOptions|nil
+---@return zuora.ExtractResult[]|nil results one for each item and entity
+---@return zuora.Error|nil err kind `plan`: nothing was sent; `busy`: another run holds the plan
+function extract.run(client, source, options)
+  options = check.options("zuora.extract.run", options, RUN)
+  return guarded(function()
+    local read, err = plan.read(source)
+    if not read then return nil, err end
+    return run.all(client, read, options)
+  end)
+end
+
+-- A function over a plan that needs no client.
+local function of_plan(where, rules, f)
+  return function(source, options)
+    options = check.options("zuora.extract." .. where, options, rules)
+    return guarded(function()
+      local read, err = plan.read(source)
+      if not read then return nil, err end
+      return f(read, options)
+    end)
+  end
+end
+
+--- Where each item of a plan stands.
+---@param source string|table
+---@return table[]|nil items item, entity, mark, open, last, error
+---@return zuora.Error|nil err
+extract.status = of_plan("status", {}, function(read) return tend.status(read) end)
+
+--- What has happened to a plan.
+---@param source string|table
+---@return { at: string, item: string, what: string, detail: string }[]|nil events, zuora.Error|nil err
+extract.history = of_plan("history", {}, function(read) return tend.history(read) end)
+
+--- Sets an item back, so that the next run reads it again, by reads of their own.
+---@param source string|table
+---@param options { item: string, from: integer|nil } from: seconds since the epoch; nil: from the beginning
+---@return { item: string, from: string }[]|nil what, zuora.Error|nil err
+extract.reset = of_plan("reset", { item = "text!", from = "integer" }, function(read, options)
+  return tend.reset(read, options.item, options.from)
+end)
+
+--- Takes old files away, but never the newest of an item.
+---@param source string|table
+---@param options { keep: number } seconds: what was done before that goes
+---@return string[]|nil paths, zuora.Error|nil err
+extract.prune = of_plan("prune", { keep = "limit!" }, function(read, options)
+  return tend.prune(read, math.floor(options.keep))
+end)
+
+--- Proves what lies in a folder, without Zuora.
+---@param folder string
+---@return { files: integer, records: integer, bytes: integer, problems: { path: string, problem: string }[] }|nil found
+---@return zuora.Error|nil err
+function extract.verify(folder)
+  check.value("zuora.extract.verify", "folder", folder, "line")
+  return guarded(verify.folder, folder)
+end
+
+local PREVIEW = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean",
+  entity_id = "entity_id" }
+
+--- What the next run would ask for. Nothing that starts anything is sent.
+---@param client zuora.Client
+---@param source string|table
+---@param options table|nil items, again, keep_mark, reconcile: as for run
+---@return table[]|nil reads item, kind, from, to, query, state; or up_to_date, or err
+---@return zuora.Error|nil err
+function extract.preview(client, source, options)
+  options = check.options("zuora.extract.preview", options, PREVIEW)
+  return guarded(function()
+    local read, err = plan.read(source)
+    if not read then return nil, err end
+    return tend.preview(client, read, options)
+  end)
+end
+
+--- A plan of the tenant's objects, to be looked through and kept. GET /v1/describe
+---@param client zuora.Client
+---@param options { objects: string[]|nil, plan: string|nil, output: string|nil }|nil
+---@return table|nil plan, zuora.Error|nil err
+function extract.init(client, options)
+  options = check.options("zuora.extract.init", options, { objects = "list", plan = "text", output = "line",
+    entity_id = "entity_id" })
+  return guarded(tend.init, client, options.objects, options)
+end
+
+extract.plan = plan.read
+
+--- A plan as it stands in a file.
+---@param of table
+---@return string
+function extract.encode(of) return json.encode(of) end
+
+return extract

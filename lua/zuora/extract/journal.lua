@@ -1,0 +1,243 @@
+--- The journal: what has become of each read, the mark of each item, and a history. Every change of a read is a
+--- compare-and-set: it holds only as long as nobody else has changed it.
+
+local error_value = require "zuora.error"
+local mark_table = require "zuora.extract.mark_table"
+local reads = require "zuora.extract.reads"
+local store = require "zuora.extract.store"
+
+local journal = {}
+
+local VERSION = "1"
+
+local STATEMENTS = {
+  [[CREATE TABLE IF NOT EXISTS zuora_store (name TEXT PRIMARY KEY, value TEXT)]],
+  [[CREATE TABLE IF NOT EXISTS zuora_read (plan TEXT, item TEXT, entity TEXT, kind TEXT, read_from TEXT,
+    read_to TEXT, generation TEXT, piece TEXT, parent TEXT, attempt TEXT, state TEXT, idempotency_key TEXT, job_id TEXT,
+    record_count TEXT, records TEXT, bytes TEXT, sha256 TEXT, path TEXT, totals TEXT, query TEXT, extra TEXT,
+    error TEXT, owner TEXT, lease_until TEXT, chain TEXT, planned_at TEXT, updated_at TEXT,
+    PRIMARY KEY (plan, item, entity, kind, read_from, read_to, generation, piece))]],
+  -- One open read for each item; the pieces of one that was split are not counted.
+  [[CREATE UNIQUE INDEX IF NOT EXISTS zuora_read_open ON zuora_read (plan, item, entity)
+    WHERE parent = '' AND state NOT IN ('done', 'split', 'failed')]],
+  mark_table.CREATE:format "",
+  [[CREATE TABLE IF NOT EXISTS zuora_event (at TEXT, plan TEXT, item TEXT, what TEXT, detail TEXT)]],
+}
+
+local OPEN = "state NOT IN ('done', 'split', 'failed')"
+local IS_READ = "plan = ? AND item = ? AND entity = ? AND kind = ? AND read_from = ? AND read_to = ? "
+  .. "AND generation = ? AND piece = ?"
+
+local Journal = {}
+Journal.__index = Journal
+
+local function key_of(read)
+  local list = {}
+  for i, name in ipairs(reads.KEY) do list[i] = read[name] end
+  return table.unpack(list, 1, #reads.KEY)
+end
+
+local function with_numbers(read)
+  if read then read.attempt, read.generation = tonumber(read.attempt), tonumber(read.generation) end
+  return read
+end
+
+local function now() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
+
+--- Several changes as one.
+function Journal:transaction(f) return self.store:transaction(f) end
+
+-- --- reads --------------------------------------------------------------------------------------------
+
+--- Writes down a read that is to be made, with the text that it will be asked for by.
+---@param read table with query, totals and extra (JSON of what else has to be kept)
+function Journal:plan(read)
+  read.state, read.planned_at = "planned", tostring(os.time())
+  self.store:run([[INSERT INTO zuora_read (plan, item, entity, kind, read_from, read_to, generation, piece, parent,
+    attempt, state, query, totals, extra, owner, planned_at, updated_at, chain, path, error)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '')]], read.plan, read.item, read.entity,
+    read.kind, read.read_from, read.read_to, read.generation, read.piece, read.parent, read.attempt, read.state,
+    read.query, read.totals or "", read.extra or "", self.owner, read.planned_at, now())
+  read.owner = self.owner
+  return read
+end
+
+--- Takes a read to another state. Raises when it is no longer this run's.
+---@param read table is changed, too
+---@param state string
+---@param changes table<string, string|number>|nil other columns
+function Journal:move(read, state, changes)
+  local sets, values = { "state = ?", "updated_at = ?" }, { state, now() }
+  for name, value in pairs(changes or {}) do
+    sets[#sets + 1], values[#values + 1] = name .. " = ?", tostring(value)
+  end
+  local bound = table.move({ key_of(read) }, 1, #reads.KEY, #values + 1, values)
+  for _, value in ipairs { self.owner, read.attempt, read.state } do bound[#bound + 1] = value end
+  local count = self.store:run(("UPDATE zuora_read SET %s WHERE %s AND owner = ? AND attempt = ? AND state = ?")
+    :format(table.concat(sets, ", "), IS_READ), table.unpack(bound))
+  if count ~= 1 then
+    error(error_value.new { kind = "busy", message = ("%s %s is no longer this run's"):format(read.item,
+      reads.name(read)) }, 0)
+  end
+  read.state = state
+  for name, value in pairs(changes or {}) do read[name] = value end
+  with_numbers(read)
+end
+
+--- Sets a read back to where its file is brought, whoever has done it.
+function Journal:reopen(read)
+  self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_READ, self.owner, key_of(read))
+  self:move(read, "completed")
+end
+
+--- The same as open_of; they are this run's now.
+---@return table[]
+function Journal:open_reads(of)
+  self.store:run("UPDATE zuora_read SET owner = ? WHERE plan = ? AND item = ? AND entity = ? AND " .. OPEN, self.owner,
+    of.plan, of.item, of.entity)
+  return self:open_of(of)
+end
+
+--- The reads of an item that are not over, in the order in which they are to be made.
+---@return table[]
+function Journal:open_of(of)
+  local list = self.store:rows("SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND " .. OPEN
+    .. " ORDER BY read_from, piece", of.plan, of.item, of.entity)
+  for _, read in ipairs(list) do with_numbers(read) end
+  return list
+end
+
+--- The read itself, or nil.
+function Journal:find(read)
+  return with_numbers(self.store:row("SELECT * FROM zuora_read WHERE " .. IS_READ, key_of(read)))
+end
+
+--- The reads of an item that end there, newest generation first.
+function Journal:ending_at(of, kind, read_to)
+  local list = self.store:rows([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND kind = ? AND
+    read_to = ? AND parent = '' ORDER BY length(generation) DESC, generation DESC]], of.plan, of.item, of.entity, kind,
+    read_to)
+  for _, read in ipairs(list) do with_numbers(read) end
+  return list
+end
+
+--- How many pieces of a read that was split are not done.
+function Journal:pieces_left(read)
+  return tonumber(self.store:row([[SELECT count(*) AS n FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND
+    parent = ? AND state NOT IN ('done', 'split')]], read.plan, read.item, read.entity, read.parent).n)
+end
+
+--- A piece of it that has failed for good, or nil.
+function Journal:failed_piece(read)
+  return self.store:row([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND parent = ? AND
+    state = 'failed']], read.plan, read.item, read.entity, reads.name(read))
+end
+
+--- The pieces of the same whole, in their order, but for those that were split themselves.
+function Journal:pieces_of(read)
+  local list = self.store:rows([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND parent = ? AND
+    state <> 'split' ORDER BY read_from, piece]], read.plan, read.item, read.entity, read.parent)
+  for _, one in ipairs(list) do with_numbers(one) end
+  return list
+end
+
+--- The read that another one is a piece of.
+function Journal:parent_of(read)
+  for _, one in ipairs(self.store:rows([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND
+    parent = '' AND state = 'split']], read.plan, read.item, read.entity)) do
+    if reads.name(one) == read.parent then return with_numbers(one) end
+  end
+  return nil
+end
+
+--- The number of the next file in an item's chain, and the read that is before it.
+---@return integer number, table|nil previous
+function Journal:chain(read)
+  local list = self.store:rows([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND chain <> ''
+    ORDER BY length(chain) DESC, chain DESC LIMIT 1]], read.plan, read.item, read.entity)
+  return list[1] and tonumber(list[1].chain) + 1 or 1, with_numbers(list[1])
+end
+
+--- The read with that number in the chain.
+function Journal:in_chain(read, number)
+  return with_numbers(self.store:row([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND
+    chain = ?]], read.plan, read.item, read.entity, number))
+end
+
+--- All reads of a plan, or of an item of it, by the time of their last change.
+function Journal:all(plan, item)
+  local list = self.store:rows("SELECT * FROM zuora_read WHERE plan = ?" .. (item and " AND item = ?" or "")
+    .. " ORDER BY updated_at, read_to", table.unpack { plan, item })
+  for _, read in ipairs(list) do with_numbers(read) end
+  return list
+end
+
+-- --- marks --------------------------------------------------------------------------------------------
+
+function Journal:mark(of) return mark_table.get(self.store, of) end
+function Journal:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
+function Journal:copy_mark(of, mark) mark_table.copy(self.store, of, mark) end
+function Journal:reset(of, mark) return mark_table.reset(self.store, of, mark) end
+
+-- --- history ------------------------------------------------------------------------------------------
+
+function Journal:event(plan, item, what, detail)
+  self.store:run("INSERT INTO zuora_event (at, plan, item, what, detail) VALUES (?, ?, ?, ?, ?)", now(), plan, item,
+    what, detail or "")
+end
+
+function Journal:events(plan)
+  return self.store:rows("SELECT * FROM zuora_event WHERE plan = ? ORDER BY rowid", plan)
+end
+
+-- --- opening ------------------------------------------------------------------------------------------
+
+-- What a store is of: it is refused for anything else.
+local function claim(self, name, value, cure)
+  if self.owner ~= "" then
+    self.store:run("INSERT INTO zuora_store (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", name, value)
+  end
+  local row = self.store:row("SELECT value FROM zuora_store WHERE name = ?", name)
+  local known = row and row.value or value
+  if known ~= value then
+    error(error_value.new { kind = "plan",
+      message = ("%s belongs to the %s '%s', not '%s': %s"):format(self.store.name, name, known, value, cure) }, 0)
+  end
+end
+
+--- Says whose store it is from now on, or raises when it is another's.
+---@param plan string
+---@param tenant string
+function Journal:belong_to(plan, tenant)
+  claim(self, "plan", plan, "name another 'store'")
+  claim(self, "tenant", tenant, "is this the right profile?")
+end
+
+function Journal:close()
+  self.store:close()
+  if self.lock then self.lock:close() end
+end
+
+Journal.__close = Journal.close
+
+--- Opens a journal. Only one run at a time changes it.
+---@param path string
+---@param owner string|nil who changes it; nil: it is only looked at
+---@return table journal raises an error of kind `busy` while another run has it
+function journal.open(path, owner)
+  local lock = owner and store.lock(path)
+  if owner and not lock then
+    error(error_value.new { kind = "busy", retryable = true, message = path .. ": another run holds it" }, 0)
+  end
+  local self = setmetatable({ store = store.open(path, not owner), lock = lock, owner = owner or "" }, Journal)
+  self.store:run "PRAGMA busy_timeout = 10000"
+  if owner then
+    self.store:rows "PRAGMA journal_mode = WAL"
+    self.store:run "PRAGMA synchronous = FULL"
+  end
+  for _, statement in ipairs(STATEMENTS) do self.store:run(statement) end
+  claim(self, "version", VERSION, "it was made by another version of this module")
+  return self
+end
+
+return journal

@@ -1,0 +1,109 @@
+--- Manifests: what lies beside each file, and proves it. Each names the one before it by its hash, so that none can be
+--- changed, or taken away, without being missed.
+
+local digest = require "zuora.extract.digest"
+local disk = require "zuora.extract.disk"
+local error_value = require "zuora.error"
+local json = require "zuora.extract.json"
+local reads = require "zuora.extract.reads"
+
+local manifest = {}
+
+local FORMAT = 1
+
+local function fail(words, ...) error(error_value.new { kind = "plan", message = words:format(...) }, 0) end
+
+-- What a folder is of.
+local FOLDER = ".zuora.json"
+
+--- Says whose folder it is from now on, or raises when it is another's.
+---@param output string the plan's folder
+---@param plan string
+---@param tenant string
+---@param claims boolean false: it is only looked at
+function manifest.belong_to(output, plan, tenant, claims)
+  local path = output .. "/" .. FOLDER
+  local text = disk.read(path)
+  if not text then
+    return claims and disk.write(path, json.encode { format = FORMAT, plan = plan, tenant = tenant } .. "\n")
+  end
+  local known = json.decode(text)
+  if type(known) ~= "table" or known.format ~= FORMAT then
+    fail("%s: the folder is of another version of this module", path)
+  end
+  for name, value in pairs { plan = plan, tenant = tenant } do
+    if known[name] ~= value then
+      fail("the folder %s belongs to the %s '%s', not '%s': name another 'output'", output, name, tostring(known[name]),
+        value)
+    end
+  end
+end
+
+--- Where the manifest of a read's file lies.
+---@param path string the file's, below the output
+---@return string
+function manifest.path(path) return (path:gsub("%.csv$", ".manifest.json")) end
+
+-- The manifest that came before, by the journal.
+local function previous_of(journal, output, read)
+  local number = tonumber(read.chain)
+  local before = number > 1 and journal:in_chain(read, number - 1)
+  local path = before and manifest.path(before.path)
+  local text = path and disk.read(output .. "/" .. path)
+  return text and { file = path:match "[^/]*$", sha256 = digest.text(text) } or nil
+end
+
+--- Writes the manifest of a read whose file is there. The same read gets the same manifest again.
+---@param journal table
+---@param output string the plan's folder
+---@param read table
+---@param more table what else is known: tenant, key, cursor, columns, types, refused, lost
+---@return string path
+function manifest.write(journal, output, read, more)
+  local fields = { format = FORMAT, plan = read.plan, item = read.item, entity = read.entity, kind = read.kind,
+    from = read.read_from, to = read.read_to, generation = read.generation, piece = read.piece, parent = read.parent,
+    attempt = read.attempt, query = read.query, idempotency_key = read.idempotency_key, job = read.job_id,
+    records = tonumber(read.records), record_count = tonumber(read.record_count), bytes = tonumber(read.bytes),
+    sha256 = read.sha256, file = read.path:match "[^/]*$",
+    number = tonumber(read.chain), previous = previous_of(journal, output, read) }
+  for name, value in pairs(more) do fields[name] = value end
+  local path = manifest.path(read.path)
+  disk.write(output .. "/" .. path, json.encode(fields) .. "\n")
+  return path
+end
+
+--- Reads one, or says what is wrong with it.
+---@return table|nil fields
+---@return string|nil problem
+function manifest.read(path)
+  local text = disk.read(path)
+  if not text then return nil, "is not there" end
+  local fields = json.decode(text)
+  if type(fields) ~= "table" or type(fields.sha256) ~= "string" or type(fields.file) ~= "string" then
+    return nil, "is no manifest"
+  end
+  if fields.format ~= FORMAT then return nil, "is of another version of this module" end
+  return fields, nil, digest.text(text)
+end
+
+--- The manifests of an item's folder, by their numbers; what cannot be read is left out.
+---@param folder string
+---@param entity string
+---@return table[] of their fields
+function manifest.all(folder, entity)
+  local list = {}
+  for _, name in ipairs(disk.names(folder)) do
+    local fields = name:find "%.manifest%.json$" and manifest.read(folder .. "/" .. name)
+    if fields and fields.entity == entity then list[#list + 1] = fields end
+  end
+  table.sort(list, function(a, b) return a.number < b.number end)
+  return list
+end
+
+--- A name for what it proves, in messages.
+function manifest.name(fields)
+  return ("%s %s"):format(fields.item, reads.name { kind = fields.kind, read_from = fields.from, read_to = fields.to,
+    generation = fields.generation, piece = fields.piece or "", entity = fields.entity or "" })
+end
+
+return manifest

@@ -1,0 +1,53 @@
+--- Marks: up to where an item has been read. One moves when a read is done with all of its pieces; where the store was
+--- lost, it is found again in the manifests.
+
+local json = require "zuora.extract.json"
+local manifest = require "zuora.extract.manifest"
+local reads = require "zuora.extract.reads"
+
+local marks = {}
+
+--- Sets the mark to where a read ends.
+---@param book table what keeps marks: the journal, or the target
+---@param of table
+---@param read table the whole, not a piece of it
+---@param with { hash: string, columns: string, tenant: string, looked_back: string|nil }
+function marks.advance(book, of, read, with)
+  local known = book:mark(of)
+  local after = { mark = read.read_to, hash = with.hash, columns = with.columns, tenant = with.tenant,
+    looked_back = known and known.looked_back }
+  if read.kind == "lookback" then
+    after.mark, after.looked_back = known.mark, with.looked_back
+  elseif known and known.mark > read.read_to then
+    after.mark = known.mark -- what was read once more
+  end
+  book:set_mark(of, known and known.mark, after)
+end
+
+--- Takes over what the manifests of an item's folder say, where the journal knows nothing of it.
+---@param ctx table
+---@param item table
+function marks.recover(ctx, item)
+  local of = item.of
+  if ctx.journal:mark(of) or #ctx.journal:all(of.plan, of.item) > 0 then return end
+  local found = manifest.all(ctx.output .. "/" .. of.item, of.entity)
+  if #found == 0 then return end
+  ctx.journal:transaction(function()
+    for _, fields in ipairs(found) do
+      local read = reads.new(of, { kind = fields.kind, read_from = fields.from, read_to = fields.to,
+        generation = fields.generation, piece = fields.piece, parent = fields.parent })
+      read.query, read.attempt = fields.query, fields.attempt
+      ctx.journal:plan(read)
+      ctx.journal:move(read, "done", { path = of.item .. "/" .. fields.file, bytes = fields.bytes,
+        records = fields.records, sha256 = fields.sha256, job_id = fields.job or "", chain = fields.number })
+      -- Of pieces nobody knows whether they are all there.
+      if read.piece == "" then
+        marks.advance(ctx.journal, of, read, { hash = fields.hash, columns = json.encode(fields.columns or {}),
+          tenant = fields.tenant })
+      end
+    end
+  end)
+  ctx.journal:event(of.plan, of.item, "recovered", #found .. " manifests")
+end
+
+return marks

@@ -1,0 +1,282 @@
+--- A plan: what is read again and again, and where it goes. It is JSON in a file, or the same as a table, and is
+--- checked whole before anything is sent.
+
+local ascii = require "zuora.support.ascii"
+local core = require "zuora.core"
+local error_value = require "zuora.error"
+local names = require "zuora.support.names"
+local query = require "zuora.extract.query"
+
+local plan = {}
+
+local UNITS = { s = 1, m = 60, h = 3600, d = 86400 }
+
+-- --- what is wrong ------------------------------------------------------------------------------------
+
+local PROBLEM = {} -- what is raised in here, and caught by plan.read
+
+local function fail(place, words, ...)
+  error(setmetatable({ message = ("%s: %s"):format(place, words:format(...)) }, PROBLEM), 0)
+end
+
+-- --- words and what each must be ----------------------------------------------------------------------
+
+local function is_list(value)
+  if type(value) ~= "table" then return false end
+  local count = 0
+  for _ in pairs(value) do count = count + 1 end
+  return count == #value
+end
+
+local function is_text(value) return type(value) == "string" and value ~= "" and not value:find "[\0-\31\127]" end
+
+-- Each gives the value as it is worked with, or nil and what was expected.
+local kinds = {}
+
+function kinds.text(value) return is_text(value) and utf8.len(value) and value or nil, "text" end
+function kinds.path(value) return is_text(value) and value or nil, "a path" end
+function kinds.boolean(value)
+  if type(value) == "boolean" then return value end
+  return nil, "true or false"
+end
+function kinds.positive(value)
+  local number = math.type(value) and math.tointeger(value)
+  return number and number >= 1 and number or nil, "a whole number, 1 or more"
+end
+-- For folders and keys: nothing that a shell, a folder or a table could take for something else.
+function kinds.name(value)
+  return type(value) == "string" and value:match "^[A-Za-z0-9_][A-Za-z0-9_.-]*$" and #value <= 60 and value or nil,
+    "a name of letters, digits, _, - and ."
+end
+function kinds.field(value)
+  return type(value) == "string" and value:match "^[%a_][%w_]*$" and value or nil, "the name of a field"
+end
+function kinds.duration(value)
+  if math.type(value) and value >= 0 then return math.tointeger(value // 1) end
+  local count, unit = tostring(value):match "^(%d+)([smhd])$"
+  return count and math.tointeger(tonumber(count)) * UNITS[unit] or nil, 'a time such as "90s", "15m", "2h" or "7d"'
+end
+function kinds.fields(value)
+  if value == "*" then return value end
+  local good = is_list(value) and #value > 0
+  for _, name in ipairs(good and value or {}) do
+    good = good and type(name) == "string" and name:match "^[%a_][%w_.]*$" ~= nil
+  end
+  return good and value or nil, '"*" or a list of names of fields'
+end
+function kinds.texts(value)
+  local good = is_list(value)
+  for _, text in ipairs(good and value or {}) do good = good and is_text(text) end
+  return good and value or nil, "a list of texts"
+end
+function kinds.command(value)
+  local good = kinds.texts(value) and #value > 0
+  return good and value or nil, "a program and its arguments, a list of texts"
+end
+function kinds.split(value)
+  local count = type(value) == "string" and value:match "^id:(%d+)$"
+  return count and tonumber(count) >= 1 and math.tointeger(tonumber(count)) or nil, '"id:250000", rows of a page by Id'
+end
+function kinds.cursor(value)
+  if value == false then return false end
+  return kinds.field(value), "the name of a field, or false: it is read whole each time"
+end
+function kinds.lookback(value)
+  return (type(value) == "table" or value == false) and value, '{ "days": 14, "every": "7d" }, or false'
+end
+function kinds.list(value) return is_list(value) and #value > 0 and value or nil, "a list of at least one" end
+function kinds.table(value) return type(value) == "table" and value or nil, "an object" end
+function kinds.tenants(value)
+  local good = kinds.texts(value)
+  for _, id in ipairs(good or {}) do
+    local digits = id:gsub("-", "")
+    if #digits ~= 32 or not digits:find "^%x+$" then good = nil end
+  end
+  return good, "a list of ids of entities, UUIDs"
+end
+
+local function choice(...)
+  local known, words = {}, table.concat({ ... }, ", ")
+  for _, word in ipairs { ... } do known[word] = true end
+  return function(value) return known[value] and value or nil, "one of " .. words end
+end
+kinds.view, kinds.api = choice("Detail", "Summary"), choice("query", "aqua")
+kinds.mode, kinds.columns = choice("merge", "replace", "append"), choice("evolve", "freeze")
+kinds.deletes = choice("flag", "remove")
+
+local PLAN = { plan = "name!", output = "path!", store = "path", every = "duration", settle = "duration",
+  concurrency = "positive", wait = "duration", items = "list!", load = "table", entities = "tenants",
+  publish = "command" }
+local LOAD = { to = "path!", schema = "field", columns = "columns", deletes = "deletes" }
+local LOOKBACK = { days = "positive!", every = "duration!" }
+local ITEMS = {
+  object = { object = "field!", name = "name", fields = "fields", where = "text", deleted = "boolean",
+    cursor = "cursor", key = "field", lookback = "lookback", totals = "texts", split = "split", mode = "mode" },
+  query = { query = "text!", name = "name!", api = "api", cursor = "cursor", key = "field", deleted = "boolean",
+    lookback = "lookback", totals = "texts", mode = "mode" },
+  report = { report = "text!", name = "name", view = "view!", filters = "list", mode = "mode" },
+}
+
+-- A table with a closed set of words.
+local function read_table(place, given, words)
+  if type(given) ~= "table" or is_list(given) and #given > 0 then fail(place, "an object expected") end
+  local read = {}
+  for word, value in pairs(given) do
+    local kind = words[word]
+    local at = place == "" and tostring(word) or place .. "." .. tostring(word)
+    if not kind then
+      local known = {}
+      for name in pairs(words) do known[#known + 1] = name end
+      table.sort(known)
+      fail(at, "unknown word; known here: %s", table.concat(known, ", "))
+    end
+    local good, wanted = kinds[kind:gsub("!", "")](value)
+    if good == nil or good == false and value ~= false then fail(at, "%s expected", wanted) end
+    read[word] = good
+  end
+  for word, kind in pairs(words) do
+    if kind:find "!" and read[word] == nil then fail(place == "" and word or place .. "." .. word, "missing") end
+  end
+  return read
+end
+
+-- --- items --------------------------------------------------------------------------------------------
+
+local TOTALS = { "^count$", "^sum%(([%a_][%w_]*)%)$" }
+
+local function check_totals(place, totals)
+  for i, total in ipairs(totals) do
+    if not (total:match(TOTALS[1]) or total:match(TOTALS[2])) then
+      fail(("%s.totals[%d]"):format(place, i), '"count" or "sum(Field)" expected')
+    end
+  end
+end
+
+local function check_query(place, item)
+  local parsed, problem = query.parse(item.query)
+  if not parsed then fail(place .. ".query", "%s", problem) end
+  if item.api == "query" then
+    for _, word in ipairs { "cursor", "lookback", "deleted", "totals" } do
+      if item[word] then fail(place .. "." .. word, "is not for api = \"query\", which is read whole each time") end
+    end
+    return
+  end
+  if item.cursor and parsed.tail then
+    fail(place .. ".query", "%s cannot go with a cursor: leave it out, or read all of it with cursor = false",
+      parsed.tail_word)
+  end
+  item.object, item.parsed = parsed.object, parsed
+end
+
+local function read_item(place, given)
+  if type(given) ~= "table" then fail(place, "an object expected") end
+  local kind
+  for _, name in ipairs { "object", "query", "report" } do
+    if given[name] ~= nil then
+      if kind then fail(place, "it has both '%s' and '%s': one expected", kind, name) end
+      kind = name
+    end
+  end
+  if not kind then fail(place, "'object', 'query' or 'report' expected: what is to be read") end
+  local item = read_table(place, given, ITEMS[kind])
+  item.kind = kind == "query" and item.api == "query" and "data_query" or kind
+  item.name = item.name or item.object or names.safe(item.report, "report")
+  item.fields = kind == "object" and (item.fields or "*") or nil
+  item.key = item.key or "Id"
+  if item.lookback then item.lookback = read_table(place .. ".lookback", item.lookback, LOOKBACK) end
+  check_totals(place, item.totals or {})
+  if kind == "query" then
+    if item.cursor == nil then item.cursor = false end
+    check_query(place, item)
+  end
+  item.totals = item.totals or {}
+  for _, word in ipairs { "lookback", "split" } do
+    if item[word] and item.cursor == false then fail(place .. "." .. word, "needs a cursor") end
+  end
+  return item
+end
+
+local function read_items(given)
+  local items, taken = {}, {}
+  for i, one in ipairs(given) do
+    local place = ("items[%d]"):format(i)
+    local item = read_item(place, one)
+    local same = taken[ascii.lower(item.name)]
+    if same then fail(place, "its name '%s' is that of %s, too: give it another by 'name'", item.name, same) end
+    taken[ascii.lower(item.name)] = place
+    items[i] = item
+  end
+  return items
+end
+
+local DEFAULTS = { every = 3600, settle = 7200, concurrency = 4, wait = 4 * 3600 }
+
+local function read_plan(given)
+  local read = read_table("", given, PLAN)
+  for name, value in pairs(DEFAULTS) do
+    if read[name] == nil then read[name] = value end
+  end
+  if read.every < 1 then fail("every", "at least a second expected") end
+  read.store = read.store or read.output .. "/.zuora.db"
+  read.items = read_items(read.items)
+  read.entities = read.entities or {}
+  if read.load then
+    read.load = read_table("load", read.load, LOAD)
+    read.load.columns, read.load.deletes = read.load.columns or "evolve", read.load.deletes or "flag"
+  end
+  return read
+end
+
+-- --- the public face ----------------------------------------------------------------------------------
+
+local function table_of(source)
+  if type(source) == "table" then return source end
+  local file, problem = io.open(source, "rb")
+  if not file then return nil, problem end
+  local text = file:read "a"
+  file:close()
+  if not text then return nil, source .. ": cannot be read" end
+  local given, wrong = core.decode(text)
+  if type(given) ~= "table" then return nil, ("%s: no JSON object: %s"):format(source, tostring(wrong)) end
+  return given
+end
+
+local function words_of(title, words)
+  local list = { title = title }
+  for word, kind in pairs(words) do
+    local _, wanted = kinds[kind:gsub("!", "")](error) -- which is none of what a plan can hold
+    list[#list + 1] = { word = word, wanted = wanted, is_needed = kind:find "!" ~= nil }
+  end
+  table.sort(list, function(a, b)
+    if a.is_needed ~= b.is_needed then return a.is_needed end
+    return a.word < b.word
+  end)
+  return list
+end
+
+--- The words of a plan, for a manual: what may be said in each of its tables, what is needed first.
+---@return { title: string, [integer]: { word: string, wanted: string, is_needed: boolean } }[]
+function plan.words()
+  return { words_of("the plan", PLAN), words_of("an item that is an object", ITEMS.object),
+    words_of("an item that is a query", ITEMS.query), words_of("an item that is a report", ITEMS.report),
+    words_of("lookback", LOOKBACK), words_of("load", LOAD) }
+end
+
+--- Reads a plan: the path of a JSON file, or a table of the same form.
+---@param source string|table
+---@return table|nil plan with defaults for what is not said, times in seconds, and each item with its name and kind
+---@return zuora.Error|nil err of kind `plan`, whose message names the place and what is expected there
+function plan.read(source)
+  if type(source) ~= "table" and type(source) ~= "string" then
+    error("zuora.extract: a plan is a path or a table, not a " .. type(source), 2)
+  end
+  local given, problem = table_of(source)
+  if not given then return nil, error_value.new { kind = "plan", message = problem } end
+  local ok, read = pcall(read_plan, given)
+  if ok then return read end
+  if getmetatable(read) ~= PROBLEM then error(read, 0) end
+  return nil, error_value.new { kind = "plan",
+    message = (type(source) == "string" and source or "the plan") .. ": " .. read.message }
+end
+
+return plan

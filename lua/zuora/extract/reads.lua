@@ -1,0 +1,49 @@
+--- A read: one part of an item that is asked for at once, and the eight fields that it is known by. They are in every
+--- primary key, in the idempotency key, and in the name of the file, so that no read is ever taken for another.
+
+local times = require "zuora.extract.times"
+
+local reads = {}
+
+--- What a read is known by, in the order of the journal's key.
+reads.KEY = { "plan", "item", "entity", "kind", "read_from", "read_to", "generation", "piece" }
+
+--- A read that is still to be planned.
+---@param of { plan: string, item: string, entity: string }
+---@param fields table kind ("full", "window", "lookback", "audit", "reset"), read_from and read_to (stamps; "": from
+--- the beginning), generation, piece
+function reads.new(of, fields)
+  return { plan = of.plan, item = of.item, entity = of.entity or "", kind = fields.kind,
+    read_from = fields.read_from or "", read_to = fields.read_to, generation = fields.generation or 0,
+    piece = fields.piece or "", parent = fields.parent or "", attempt = 1 }
+end
+
+--- The eight fields as one text.
+---@param read table
+---@return string
+function reads.identity(read)
+  local list = {}
+  for i, name in ipairs(reads.KEY) do list[i] = tostring(read[name]) end
+  return table.concat(list, "\31")
+end
+
+--- Its name among those of its item.
+---@param read table
+---@return string "window.20261127T100000Z.20261128T100000Z.g0"
+function reads.name(read)
+  local name = ("%s.%s.%s.g%s"):format(read.kind, read.read_from ~= "" and read.read_from or "begin", read.read_to,
+    read.generation)
+  if read.entity ~= "" then name = read.entity .. "-" .. name end
+  if read.piece ~= "" then name = name .. "." .. read.piece:gsub("[^%w_-]", "_") end
+  return name
+end
+
+--- Where its file lies, below the plan's output. Each attempt has its own: nothing is ever written over.
+---@param read table
+---@return string path "Account/window.….csv"
+function reads.path(read) return ("%s/%s-a%s.csv"):format(read.item, reads.name(read), read.attempt) end
+
+--- The bounds of a read for a query, in seconds.
+function reads.bounds(read) return times.of(read.read_from), times.of(read.read_to) end
+
+return reads

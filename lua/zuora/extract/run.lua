@@ -1,0 +1,287 @@
+--- One run of a plan: every item is brought up to date, and what came of it is said.
+
+local core = require "zuora.core"
+local disk = require "zuora.extract.disk"
+local error_value = require "zuora.error"
+local journal = require "zuora.extract.journal"
+local json = require "zuora.extract.json"
+local load = require "zuora.load"
+local manifest = require "zuora.extract.manifest"
+local marks = require "zuora.extract.marks"
+local planner = require "zuora.extract.planner"
+local publish = require "zuora.extract.publish"
+local times = require "zuora.extract.times"
+local worker = require "zuora.extract.worker"
+
+local run = {}
+
+-- Objects whose changes UpdatedDate is known to miss (Fivetran reads them again every week, too).
+local LOOKED_BACK = { InvoiceItem = true, TaxationItem = true, CreditMemoItem = true, DebitMemoItem = true,
+  InvoiceAdjustment = true, InvoiceItemAdjustment = true, CreditTaxationItem = true, DebitTaxationItem = true }
+local LOOKBACK = { days = 14, every = 7 * 24 * 3600 }
+
+-- By what an object is known to have changed, in this order; the last two are of what is only ever added.
+local CURSORS = { "UpdatedDate", "TransactionDate", "UpdatedOn" }
+local APPENDED = { TransactionDate = true, UpdatedOn = true }
+
+local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
+
+-- --- what Zuora says ----------------------------------------------------------------------------------
+
+--- The server's clock: windows end by it.
+---@return integer seconds since the epoch
+function run.server_time(client, options)
+  local _, answer = client:request { path = "/v1/describe", accept = "text/xml", entity_id = options.entity_id }
+  if error_value.is(answer) then error(answer, 0) end
+  local now = times.of_header(answer.headers.date)
+  if not now then fail("http", "the server's answer has no Date: a window cannot be ended without") end
+  return now
+end
+
+local function columns_of(item, object)
+  local columns = object:exportable()
+  if item.fields == "*" then return columns end
+  local known = {}
+  for _, name in ipairs(columns) do known[name:lower()] = name end
+  for _, name in ipairs(item.fields) do
+    if not known[name:lower()] then
+      fail("plan", "%s: %s has no field '%s' that can be exported", item.name, object.name, name)
+    end
+  end
+  return item.fields
+end
+
+local function cursor_of(item, object)
+  if item.cursor == false then return false end
+  for _, name in ipairs { item.cursor or CURSORS[1], not item.cursor and CURSORS[2] or nil,
+    not item.cursor and CURSORS[3] or nil } do
+    if object:field(name) then return object:field(name).name end
+  end
+  if item.cursor then fail("plan", "%s: %s has no field '%s'", item.name, object.name, item.cursor) end
+  return false
+end
+
+local function types_of(object)
+  local types = {}
+  for _, field in ipairs(object.fields) do types[field.name] = field.type end
+  return types
+end
+
+-- What was there when the item was read last, and is not now.
+local function lost_of(ctx, item)
+  local mark, lost, there = ctx.marks:mark(item.of), {}, {}
+  for _, name in ipairs(item.columns) do there[name] = true end
+  for _, name in ipairs(mark and json.decode(mark.columns) or {}) do
+    if not there[name] and item.fields == "*" then lost[#lost + 1] = name end
+  end
+  return lost
+end
+
+--- An item with what has to be asked for before its queries can be written.
+---@return table item a copy
+function run.prepare(ctx, given, entity)
+  local item = setmetatable({ of = { plan = ctx.plan.plan, item = given.name, entity = entity or "" }, refused = {} },
+    { __index = given })
+  if item.object and item.kind ~= "data_query" then
+    local object, err = ctx.client.describe:object(item.object,
+      { entity_id = entity ~= "" and entity or ctx.options.entity_id })
+    if not object then error(err, 0) end
+    item.types = types_of(object)
+    if item.kind == "object" then
+      item.columns, item.cursor = columns_of(item, object), cursor_of(item, object)
+      item.lost = lost_of(ctx, item)
+      if given.lookback == nil and item.cursor and LOOKED_BACK[object.name] then item.lookback = LOOKBACK end
+    end
+  end
+  if item.kind == "report" or item.kind == "data_query" then item.cursor = false end
+  item.is_append = APPENDED[item.cursor or ""] or item.mode == "append"
+  return item
+end
+
+-- --- items --------------------------------------------------------------------------------------------
+
+-- The first load by pages: the whole stands for its pieces from the beginning.
+local function plan_read(ctx, item, read)
+  if item.split and read.read_from == "" and read.piece == "" then
+    ctx.journal:transaction(function()
+      ctx.journal:plan(read)
+      ctx.journal:move(read, "split")
+      ctx.journal:plan(planner.page(item, read))
+    end)
+  else
+    ctx.journal:plan(read)
+  end
+end
+
+-- All open reads of an item, and those that follow, until there is nothing left to ask for.
+local function bring_up_to_date(ctx, item, result)
+  while true do
+    local open = ctx.journal:open_reads(item.of)
+    if #open == 0 then
+      local read = planner.next(ctx, item)
+      if not read then return end
+      plan_read(ctx, item, read)
+    end
+    for _, read in ipairs(open) do
+      worker.advance(ctx, item, read)
+      if read.state == "done" then
+        result.reads = result.reads + 1
+        result.records = result.records + (tonumber(read.records) or 0)
+        result.bytes = result.bytes + (tonumber(read.bytes) or 0)
+        result.files[#result.files + 1] = read.path
+      end
+    end
+  end
+end
+
+local function run_item(ctx, given, entity)
+  local result = { item = given.name, entity = entity ~= "" and entity or nil, outcome = "up to date", reads = 0,
+    records = 0, bytes = 0, files = {} }
+  local started = core.now()
+  local ok, err = pcall(function()
+    local item = run.prepare(ctx, given, entity)
+    if ctx.marks == ctx.journal then marks.recover(ctx, item) end
+    bring_up_to_date(ctx, item, result)
+    result.refused = item.refused[1] and item.refused or nil
+    result.lost = item.lost and item.lost[1] and item.lost or nil
+  end)
+  result.seconds = math.floor((core.now() - started) * 1000) / 1000
+  if result.reads > 0 then result.outcome = "done" end
+  if not ok then
+    if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end
+    result.outcome, result.err = err.kind == "timeout" and "still running" or "failed", err
+  end
+  if ctx.on_item then ctx.on_item(result) end
+  return result
+end
+
+-- --- the whole ----------------------------------------------------------------------------------------
+
+local function chosen(plan, names)
+  if not names then return plan.items end
+  local by_name, list = {}, {}
+  for _, item in ipairs(plan.items) do by_name[item.name] = item end
+  for i, name in ipairs(names) do
+    list[i] = by_name[name] or fail("plan", "the plan has no item '%s'", name)
+  end
+  return list
+end
+
+--- What is read of a plan: each item of each entity.
+---@param plan table
+---@param names string[]|nil of items; nil: all
+---@return { [1]: table, [2]: string }[] pairs an item, and the id of an entity or ""
+function run.work_of(plan, names)
+  local list = {}
+  for _, item in ipairs(chosen(plan, names)) do
+    for _, entity in ipairs(plan.entities[1] and plan.entities or { "" }) do list[#list + 1] = { item, entity } end
+  end
+  return list
+end
+
+-- The hashes of all files, as sha256sum -c reads them.
+local function write_sums(ctx)
+  local lines = {}
+  for _, read in ipairs(ctx.journal:all(ctx.plan.plan)) do
+    local is_proven = read.state == "published" or read.state == "loaded" or read.state == "done"
+    if is_proven and read.path ~= "" and disk.size(ctx.output .. "/" .. read.path) then
+      lines[#lines + 1] = ("%s  %s\n"):format(read.sha256, read.path)
+    end
+  end
+  table.sort(lines, function(a, b) return a:sub(67) < b:sub(67) end)
+  disk.write(ctx.output .. "/SHA256SUMS", table.concat(lines))
+end
+
+-- Figures for Prometheus' textfile collector.
+local function write_metrics(ctx, results, path)
+  local lines = { "# TYPE zuora_extract_records gauge", "# TYPE zuora_extract_bytes gauge",
+    "# TYPE zuora_extract_seconds gauge", "# TYPE zuora_extract_failed gauge" }
+  local function add(name, labels, value)
+    lines[#lines + 1] = ("zuora_extract_%s{%s} %s"):format(name, labels, value)
+  end
+  for _, result in ipairs(results) do
+    local labels = ('plan="%s",item="%s",entity="%s"'):format(ctx.plan.plan, result.item, result.entity or "")
+    add("records", labels, result.records)
+    add("bytes", labels, result.bytes)
+    add("seconds", labels, result.seconds)
+    add("failed", labels, result.err and 1 or 0)
+  end
+  lines[#lines + 1] = "# TYPE zuora_extract_ended gauge"
+  add("ended", ('plan="%s"'):format(ctx.plan.plan), os.time())
+  disk.write(path, table.concat(lines, "\n") .. "\n")
+end
+
+local function write_run(ctx, results)
+  local items = {}
+  for i, result in ipairs(results) do
+    local copy = {}
+    for name, value in pairs(result) do copy[name] = value end
+    copy.err, copy.error = nil, result.err and tostring(result.err) or nil
+    items[i] = copy
+  end
+  disk.write(ctx.output .. "/run.json", json.encode { plan = ctx.plan.plan, tenant = ctx.tenant,
+    read_to = times.iso(ctx.b), at = times.iso(os.time()), items = items } .. "\n")
+end
+
+local Context = {}
+
+function Context:__close()
+  self.journal:close()
+  if self.target then self.target:close() end
+end
+
+-- Opens what a run works with, and makes sure that it is this tenant's and this plan's.
+local function open_context(ctx, owner)
+  local plan, client = ctx.plan, ctx.client
+  if plan.load then ctx.target = load.open(plan.load, function(seconds) client:sleep(seconds) end, owner == nil) end
+  ctx.marks = ctx.target or ctx.journal
+  manifest.belong_to(ctx.output, plan.plan, ctx.tenant, owner ~= nil)
+  ctx.journal:belong_to(plan.plan, ctx.tenant)
+  if ctx.target then ctx.target:belong_to(plan.plan, ctx.tenant) end
+  ctx.now = run.server_time(client, ctx.options)
+  ctx.b = times.grid(ctx.now, plan.settle, plan.every)
+end
+
+--- Makes what a run works with.
+---@param client zuora.Client
+---@param plan table that was read
+---@param options table
+---@param owner string|nil who changes the journal; nil: nothing is made, and no change is kept
+---@return table ctx to be closed
+function run.context(client, plan, options, owner)
+  local done, err = client:authenticate()
+  if not done then error(err, 0) end
+  if owner then
+    disk.folder(plan.output)
+    disk.folder(plan.store:match "^(.*)/[^/]*$" or ".")
+  end
+  local ctx = setmetatable({ client = client, plan = plan, options = options, output = plan.output,
+    tenant = client:tenant(), wait = options.wait or plan.wait,
+    publish = plan.publish and publish.new(client, plan.publish), journal = journal.open(plan.store, owner),
+    brought = {}, -- paths of the files that this process has proven itself
+    on_item = options.on_item, on_step = options.on_step }, Context)
+  local ok, problem = pcall(open_context, ctx, owner)
+  if ok then return ctx end
+  Context.__close(ctx)
+  error(problem, 0)
+end
+
+--- Brings all items of a plan up to date.
+---@param client zuora.Client
+---@param plan table that was read
+---@param options table
+---@return table[] results
+function run.all(client, plan, options)
+  local work = run.work_of(plan, options.items)
+  local owner = core.random(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
+  local ctx <close> = run.context(client, plan, options, owner)
+  local results = assert(client:map(work, function(one)
+    return run_item(ctx, one[1], one[2])
+  end, { concurrency = plan.concurrency }))
+  write_sums(ctx)
+  write_run(ctx, results)
+  if options.metrics then write_metrics(ctx, results, options.metrics) end
+  return results
+end
+
+return run

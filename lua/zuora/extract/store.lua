@@ -1,0 +1,146 @@
+--- A database, by LuaDBI: SQL with texts in the place of question marks.
+--
+-- LuaDBI cuts integers to 32 bits and binds numbers as doubles, so everything here is text. What goes wrong is raised
+-- as an error value.
+
+local error_value = require "zuora.error"
+
+local store = {}
+
+local Store = {}
+Store.__index = Store
+
+local function fail(self, words)
+  error(error_value.new { kind = "file", message = ("%s: %s"):format(self.name, tostring(words)) }, 0)
+end
+
+local function bound(...)
+  local values = table.pack(...)
+  for i = 1, values.n do values[i] = tostring(values[i]) end
+  return table.unpack(values, 1, values.n)
+end
+
+local function executed(self, sql, ...)
+  local statement, problem = self.database:prepare(sql)
+  if not statement then fail(self, problem) end
+  local ok, wrong = statement:execute(bound(...))
+  if not ok then
+    statement:close()
+    fail(self, wrong)
+  end
+  return statement
+end
+
+--- Runs a statement.
+---@param sql string
+---@param ... string|number what the question marks stand for
+---@return integer count of the rows that it changed
+function Store:run(sql, ...)
+  local statement = executed(self, sql, ...)
+  local count = statement:affected()
+  statement:close()
+  return count
+end
+
+--- All rows of a query, by the names of their columns.
+---@return table<string, string>[]
+function Store:rows(sql, ...)
+  local statement, list = executed(self, sql, ...), {}
+  for row in statement:rows(true) do
+    local copy = {}
+    for name, value in pairs(row) do copy[name] = value end
+    list[#list + 1] = copy
+  end
+  statement:close()
+  return list
+end
+
+--- A statement for many rows: add(cells) runs it with them; finish() gives it back.
+---@param sql string
+---@return fun(cells: string[]) add, fun() finish
+function Store:many(sql)
+  local statement, problem = self.database:prepare(sql)
+  if not statement then fail(self, problem) end
+  local function add(cells)
+    local ok, wrong = statement:execute(table.unpack(cells))
+    if not ok then fail(self, wrong) end
+  end
+  return add, function() statement:close() end
+end
+
+--- The first row, or nil.
+function Store:row(sql, ...) return self:rows(sql, ...)[1] end
+
+--- Runs f in a transaction of its own: all of it, or nothing.
+---@param f function
+---@return any ... what f gives
+function Store:transaction(f)
+  self:run(self.begin)
+  local results = table.pack(pcall(f))
+  if not results[1] then
+    pcall(self.run, self, "ROLLBACK")
+    error(results[2], 0)
+  end
+  self:run "COMMIT"
+  return table.unpack(results, 2, results.n)
+end
+
+function Store:close()
+  if self.database then self.database:close() end
+  self.database = nil
+end
+
+Store.__close = Store.close
+
+local function fail_without(name)
+  error(error_value.new { kind = "plan",
+    message = ("this needs LuaDBI (Debian: lua-dbi-%s, LuaRocks: luadbi-%s)"):format(name, name) }, 0)
+end
+
+local function connect(driver, package, where, name)
+  local found, dbi = pcall(require, "DBI")
+  if not found or not pcall(require, "dbd." .. package) then fail_without(package) end
+  local ok, database, problem = pcall(dbi.Connect, driver, where)
+  if not ok or not database then
+    error(error_value.new { kind = "file", retryable = driver == "PostgreSQL",
+      message = ("%s: cannot be opened: %s"):format(name,
+      error_value.clean(tostring(not ok and database or problem), 300)) }, 0)
+  end
+  database:autocommit(true)
+  return database
+end
+
+--- Opens a database of SQLite.
+---@param path string
+---@param looks boolean|nil true: where there is none, none is made: what is in it is nothing; false: it is made
+---@return table store
+function store.open(path, looks)
+  local there = looks and io.open(path, "rb")
+  if there then there:close() end
+  if looks and not there then path = ":memory:" end
+  return setmetatable({ database = connect("SQLite3", "sqlite3", path, path), name = path, prefix = "",
+    begin = "BEGIN IMMEDIATE" }, Store)
+end
+
+--- Opens a database of PostgreSQL.
+---@param uri string "postgresql://…", or what else libpq understands
+---@param schema string that our tables are in
+---@return table store
+function store.connect(uri, schema)
+  -- A password in it is nobody's business.
+  local name = uri:gsub("(//[^/@:]*):[^/@]*@", "%1:***@"):gsub("(password=)[^&]*", "%1***")
+  return setmetatable({ database = connect("PostgreSQL", "postgresql", uri, name), name = name, begin = "BEGIN",
+    prefix = '"' .. schema:gsub('"', '""') .. '".' }, Store)
+end
+
+--- The lock of a store: one run holds it, and the kernel takes it from a process that ends.
+---@param path string the store's
+---@return table|nil lock to be closed; nil: another run has it
+function store.lock(path)
+  local self = store.open(path .. ".lock")
+  if pcall(self.run, self, "BEGIN EXCLUSIVE") then return self end
+  self:close()
+  return nil
+end
+
+return store

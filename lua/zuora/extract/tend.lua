@@ -1,0 +1,160 @@
+--- What is done with a plan between its runs: looking at it, setting it back, taking old files away.
+
+local disk = require "zuora.extract.disk"
+local error_value = require "zuora.error"
+local journal = require "zuora.extract.journal"
+local load = require "zuora.load"
+local manifest = require "zuora.extract.manifest"
+local planner = require "zuora.extract.planner"
+local reads = require "zuora.extract.reads"
+local run = require "zuora.extract.run"
+local times = require "zuora.extract.times"
+
+local tend = {}
+
+local function fail(words, ...) error(error_value.new { kind = "plan", message = words:format(...) }, 0) end
+
+local function of(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
+
+local OVER = { done = true, split = true, failed = true }
+
+--- Where each item stands.
+---@return table[] items: item, entity, mark (ISO text), open (its reads that go on), last (the newest that is done),
+--- error
+function tend.status(plan)
+  local book <close> = journal.open(plan.store)
+  local list = {}
+  for i, one in ipairs(run.work_of(plan)) do
+    local item, entity = one[1], one[2]
+    local mark = book:mark(of(plan, item, entity))
+    local at = mark and times.of(mark.mark)
+    local status = { item = item.name, entity = entity ~= "" and entity or nil, mark = at and times.iso(at) or nil,
+      open = {} }
+    for _, read in ipairs(book:all(plan.plan, item.name)) do
+      if read.entity == entity and not OVER[read.state] then
+        table.insert(status.open, { read = reads.name(read), state = read.state, attempt = read.attempt,
+          job = read.job_id, error = read.error ~= "" and read.error or nil })
+      elseif read.entity == entity and read.state == "done" then
+        status.last = { read = reads.name(read), records = tonumber(read.records), at = read.updated_at }
+      elseif read.entity == entity and read.state == "failed" then
+        status.error = read.error
+      end
+    end
+    list[i] = status
+  end
+  return list
+end
+
+--- What has happened, in order.
+---@return { at: string, item: string, what: string, detail: string }[]
+function tend.history(plan)
+  local book <close> = journal.open(plan.store)
+  return book:events(plan.plan)
+end
+
+--- Sets an item back.
+---@param from integer|nil seconds since the epoch; nil: to the beginning
+---@return { item: string, from: string }[] what will be read again
+function tend.reset(plan, name, from)
+  local book <close> = journal.open(plan.store, "reset")
+  local target <close> = plan.load and load.open(plan.load) or nil
+  local found, list = false, {}
+  for _, one in ipairs(run.work_of(plan)) do
+    local item, entity = one[1], one[2]
+    if item.name == name then
+      found = true
+      if #book:open_reads(of(plan, item, entity)) > 0 then
+        fail("%s: a read of it is not done: run the plan first", name)
+      end
+      local known = book:reset(of(plan, item, entity), from and times.stamp(from) or "")
+      if target then known = target:reset(of(plan, item, entity), from and times.stamp(from) or "") end
+      if known then
+        list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
+        book:event(plan.plan, name, "reset", list[#list].from)
+      end
+    end
+  end
+  if not found then fail("the plan has no item '%s'", name) end
+  return list
+end
+
+--- Takes away files that were done longer ago, but never the newest of an item.
+---@param keep integer seconds
+---@return string[] paths
+function tend.prune(plan, keep)
+  local book <close> = journal.open(plan.store, "prune")
+  local gone, oldest = {}, times.iso(os.time() - keep)
+  for _, one in ipairs(run.work_of(plan)) do
+    local item, entity = one[1], one[2]
+    local _, newest = book:chain { plan = plan.plan, item = item.name, entity = entity }
+    local number = 1
+    while newest and number < tonumber(newest.chain) do
+      local read = book:in_chain({ plan = plan.plan, item = item.name, entity = entity }, number)
+      -- From the oldest on: what is between two that stay would be missed.
+      if not read or read.updated_at > oldest or read.state ~= "done" then break end
+      for _, path in ipairs { read.path, manifest.path(read.path) } do
+        if disk.size(plan.output .. "/" .. path) then
+          os.remove(plan.output .. "/" .. path)
+          gone[#gone + 1] = path
+        end
+      end
+      number = number + 1
+    end
+  end
+  if #gone > 0 then book:event(plan.plan, "", "pruned", #gone .. " files") end
+  return gone
+end
+
+--- What the next run would ask for. Nothing that starts anything is sent.
+---@return table[] reads: item, entity, kind, from, to, query; or error
+function tend.preview(client, plan, options)
+  local ctx <close> = run.context(client, plan, options)
+  local list = {}
+  for i, one in ipairs(run.work_of(plan, options.items)) do
+    local given, entity = one[1], one[2]
+    list[i] = { item = given.name, entity = entity ~= "" and entity or nil }
+    local ok, problem = pcall(function()
+      local item = run.prepare(ctx, given, entity)
+      local read = ctx.journal:open_of(item.of)[1] or planner.next(ctx, item)
+      list[i].up_to_date = read == nil
+      if read then
+        list[i].kind, list[i].from, list[i].to, list[i].query = read.kind, read.read_from, read.read_to, read.query
+        list[i].state = read.state
+      end
+    end)
+    if not ok then
+      if not error_value.is(problem) then error(problem, 0) end
+      list[i].err = problem
+    end
+  end
+  return list
+end
+
+-- Objects of which Zuora does not give deleted rows.
+local NO_DELETED = { PaymentTransactionLog = true, RefundTransactionLog = true, AccountingCode = true,
+  AccountingPeriod = true, ProcessedUsage = true, DiscountAppliedMetrics = true }
+
+--- A plan of the tenant's objects, to be looked through and kept.
+---@param names string[]|nil the objects; nil: all
+---@return table plan
+function tend.init(client, names, options)
+  local objects, err = client.describe:objects { entity_id = options.entity_id }
+  if not objects then error(err, 0) end
+  local wanted
+  for _, name in ipairs(names or {}) do
+    wanted = wanted or {}
+    wanted[name:lower()] = name
+  end
+  local items = {}
+  for _, object in ipairs(objects) do
+    if not wanted or wanted[object.name:lower()] then
+      items[#items + 1] = { object = object.name, fields = "*", deleted = not NO_DELETED[object.name] or nil }
+      if wanted then wanted[object.name:lower()] = nil end
+    end
+  end
+  for _, name in pairs(wanted or {}) do fail("the tenant has no object '%s'", name) end
+  return { plan = options.plan or "nightly", output = options.output or "out", every = "1h", settle = "2h",
+    concurrency = 4, items = items }
+end
+
+return tend

@@ -1,0 +1,95 @@
+--- Sums of a file, exact: whole numbers and billionths, never floats.
+
+local ascii = require "zuora.support.ascii"
+local columns = require "zuora.extract.columns"
+local error_value = require "zuora.error"
+local rows = require "zuora.rows"
+
+local totals = {}
+
+local DIGITS = 12
+local SCALE = 10 ^ DIGITS // 1 | 0
+
+-- A decimal text as two integers with one sign: the whole part, and the fraction in SCALE parts.
+local function parse(text)
+  local sign, whole, fraction = text:match "^([+-]?)(%d*)%.?(%d*)$"
+  if not sign or whole == "" and fraction == "" or #fraction > DIGITS or #whole > 15 then return nil end
+  local factor = sign == "-" and -1 or 1
+  return factor * (math.tointeger(tonumber(whole)) or 0),
+    factor * (math.tointeger(tonumber(fraction .. ("0"):rep(DIGITS - #fraction))) or 0)
+end
+
+local function add(sum, text)
+  local whole, fraction = parse(text)
+  if not whole then return false end
+  sum.whole, sum.fraction = sum.whole + whole, sum.fraction + fraction
+  sum.whole, sum.fraction = sum.whole + sum.fraction // SCALE, sum.fraction % SCALE
+  return true
+end
+
+local function same(sum, text)
+  local other = { whole = 0, fraction = 0 }
+  return add(other, text) and other.whole == sum.whole and other.fraction == sum.fraction
+end
+
+local function told_of(told, object, name, field)
+  local long, short = ("%s(%s.%s)"):format(name, object, field), ("%s(%s)"):format(name, field)
+  return told[ascii.lower(long)] or told[ascii.lower(short)]
+end
+
+local function fail(words, ...)
+  return nil, error_value.new { kind = "incomplete", message = words:format(...) }
+end
+
+local function sums_of(item, it)
+  local sums = {}
+  for _, total in ipairs(item.totals) do
+    local field = total:match "^sum%((.*)%)$"
+    if field then
+      local place = columns.find(it.columns, item.object, field)
+      if not place then return fail("%s: the file has no column %s to be summed", item.name, field) end
+      sums[#sums + 1] = { field = field, place = place, whole = 0, fraction = 0 }
+    end
+  end
+  return sums
+end
+
+--- Do the totals that came with a file agree with its rows? Those of deleted rows do not count.
+---@param item table
+---@param path string
+---@param told table<string, string> "count(account.id)", "sum(account.balance)": by the headers, in lower case
+---@param deleted string the column that says of a row that it is deleted, where there is one
+---@return true|nil ok, zuora.Error|nil err
+function totals.agree(item, path, told, deleted)
+  local it <close>, problem = rows.of_file(path, { form = "array" })
+  if not it then return nil, problem end
+  local sums, wrong = sums_of(item, it)
+  if not sums then return nil, wrong end
+  local gone, count = columns.find(it.columns, item.object, deleted), 0
+  for row in it do
+    if not (gone and row[gone] == "true") then
+      count = count + 1
+      for _, sum in ipairs(sums) do
+        local cell = row[sum.place]
+        if cell ~= "" and not add(sum, cell) then
+          return fail("%s: row %d: '%s' is no number to be summed", item.name, it.row, error_value.clean(cell, 40))
+        end
+      end
+    end
+  end
+  local counted = told_of(told, item.object, "count", item.key)
+  if tostring(count) ~= counted then
+    return fail("%s: the file has %d rows, and Zuora counted %s in the same transaction", item.name, count,
+      tostring(counted))
+  end
+  for _, sum in ipairs(sums) do
+    local summed = told_of(told, item.object, "sum", sum.field)
+    if not same(sum, summed == "" and "0" or tostring(summed)) then
+      return fail("%s: the file's sum of %s is %d and %d/%d, and Zuora's is %s", item.name, sum.field, sum.whole,
+        sum.fraction, SCALE, tostring(summed))
+    end
+  end
+  return true
+end
+
+return totals

@@ -1,0 +1,107 @@
+--- Proves a folder without Zuora, years later: that every file is what its manifest says, that no manifest was changed
+--- or taken away, and that the windows meet.
+
+local digest = require "zuora.extract.digest"
+local disk = require "zuora.extract.disk"
+local manifest = require "zuora.extract.manifest"
+local rows = require "zuora.rows"
+
+local verify = {}
+
+-- The number of rows of a file, or what is wrong with it.
+local function count(path)
+  local it, problem = rows.of_file(path, { form = "lazy" })
+  if not it then return nil, tostring(problem) end
+  local ok, number = pcall(function()
+    local n = 0
+    for _ in it do n = n + 1 end
+    return n
+  end)
+  it:close()
+  if not ok then return nil, tostring(number) end
+  return number
+end
+
+local function check_file(folder, fields)
+  local path = folder .. "/" .. fields.file
+  local size = disk.size(path)
+  if not size then return "is gone" end
+  if size ~= fields.bytes then return ("has %d bytes, and had %s"):format(size, tostring(fields.bytes)) end
+  local sum, problem = digest.file(path)
+  if not sum then return problem end
+  if sum ~= fields.sha256 then return "was changed: its SHA-256 is another" end
+  local number, wrong = count(path)
+  if not number then return wrong end
+  if number ~= fields.records then return ("has %d records, and had %s"):format(number, tostring(fields.records)) end
+  return nil
+end
+
+-- Those of one item and entity, by their numbers: each names the one before it, and a window begins
+-- where another ended.
+local function check_chain(chain, problem)
+  table.sort(chain, function(a, b) return a.fields.number < b.fields.number end)
+  local ends, is_pruned, replaced = {}, chain[1].fields.number > 1, {}
+  for _, one in ipairs(chain) do replaced[one.fields.replaces or 0] = true end
+  for i, one in ipairs(chain) do
+    local fields, before = one.fields, chain[i - 1]
+    local follows = before and before.fields.number + 1
+    while follows and follows < fields.number and replaced[follows] do follows = follows + 1 end
+    if before and follows ~= fields.number then
+      problem(one.path, "the file before it, number " .. fields.number - 1 .. ", is gone")
+    elseif before and not replaced[fields.number - 1]
+      and (not fields.previous or fields.previous.sha256 ~= before.sha256)
+    then
+      problem(before.path, "was changed after " .. one.path .. " was written")
+    end
+    if fields.kind == "window" and fields.piece == "" and not ends[fields.from] and not is_pruned then
+      problem(one.path, "nothing was read up to where its window begins")
+    end
+    local to = fields.parent ~= "" and fields.parent:match "^.-%.[^.]*%.([^.]*)%.g%d+$" or fields.to
+    ends[to] = true
+  end
+end
+
+local function check_folder(root, name, found, problem)
+  local folder, known, chains = root .. "/" .. name, {}, {}
+  for _, file in ipairs(disk.names(folder)) do
+    local path = name .. "/" .. file
+    if file:find "%.manifest%.json$" then
+      local fields, wrong, sum = manifest.read(folder .. "/" .. file)
+      known[file] = true
+      if not fields then
+        problem(path, wrong)
+      else
+        known[fields.file] = true
+        wrong = check_file(folder, fields)
+        if wrong then problem(name .. "/" .. fields.file, wrong) end
+        local key = fields.entity or ""
+        chains[key] = chains[key] or {}
+        table.insert(chains[key], { fields = fields, path = path, sha256 = sum })
+        found.files, found.records = found.files + 1, found.records + (fields.records or 0)
+        found.bytes = found.bytes + (fields.bytes or 0)
+      end
+    end
+  end
+  for _, file in ipairs(disk.names(folder)) do
+    if not known[file] then problem(name .. "/" .. file, "no manifest knows it") end
+  end
+  for _, chain in pairs(chains) do check_chain(chain, problem) end
+end
+
+--- Proves what lies in a plan's folder.
+---@param root string
+---@return { files: integer, records: integer, bytes: integer, problems: { path: string, problem: string }[] }
+function verify.folder(root)
+  local found = { files = 0, records = 0, bytes = 0, problems = {} }
+  local function problem(path, words) table.insert(found.problems, { path = path, problem = words }) end
+  if not disk.is_folder(root) then
+    problem(root, "is no folder")
+    return found
+  end
+  for _, name in ipairs(disk.names(root)) do
+    if disk.is_folder(root .. "/" .. name) then check_folder(root, name, found, problem) end
+  end
+  return found
+end
+
+return verify

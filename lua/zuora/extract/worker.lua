@@ -1,0 +1,270 @@
+--- Takes a read from one state to the next, until it is done. Each state is written down before the next step is
+--- taken, so that a run that was killed goes on where it was.
+
+local columns = require "zuora.extract.columns"
+local digest = require "zuora.extract.digest"
+local disk = require "zuora.extract.disk"
+local error_value = require "zuora.error"
+local json = require "zuora.extract.json"
+local manifest = require "zuora.extract.manifest"
+local marks = require "zuora.extract.marks"
+local planner = require "zuora.extract.planner"
+local reads = require "zuora.extract.reads"
+local rows = require "zuora.rows"
+local totals = require "zuora.extract.totals"
+
+local worker = {}
+
+local DAY = 24 * 3600
+
+-- How often a read is asked for anew before it counts as failed.
+local ATTEMPTS = 3
+
+local SOURCES = {
+  object = require "zuora.extract.sources.aqua", query = require "zuora.extract.sources.aqua",
+  report = require "zuora.extract.sources.report", data_query = require "zuora.extract.sources.data_query",
+}
+
+local DELETED = SOURCES.object.DELETED
+
+local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
+
+local function options_of(ctx, read, more)
+  local options = more or {}
+  options.entity_id = read.entity ~= "" and read.entity or ctx.options.entity_id
+  return options
+end
+
+-- --- failures -----------------------------------------------------------------------------------------
+
+local function try_again(ctx, read, err, changes)
+  changes = changes or {}
+  changes.attempt, changes.planned_at, changes.job_id = read.attempt + 1, os.time(), ""
+  changes.error = tostring(err)
+  ctx.journal:move(read, "planned", changes)
+end
+
+-- A field that the engine refuses, though it was described as one that can be had, is left out.
+local function leave_out(ctx, item, read, field)
+  local kept = {}
+  for _, column in ipairs(item.columns) do
+    if column ~= field then kept[#kept + 1] = column end
+  end
+  if item.fields ~= "*" or #kept == #item.columns or #kept == 0 then return false end
+  item.columns = kept
+  item.refused[#item.refused + 1] = field
+  ctx.journal:event(read.plan, read.item, "field refused", field)
+  local piece = read.extra ~= "" and planner.piece(read) or nil
+  local planned = planner.with_query(item, reads.new(read, read), piece)
+  try_again(ctx, read, "the field " .. field .. " was refused", { query = planned.query, totals = planned.totals,
+    extra = planned.extra })
+  return true
+end
+
+-- The read is too large at once: its pieces are planned in its place.
+local function split(ctx, item, read)
+  local pieces = planner.halves(item, read)
+  if not pieces and planner.has_pages(item) and read.piece:sub(1, 3) ~= "id:" then
+    pieces = { planner.page(item, read) }
+  end
+  if not pieces then return false end
+  ctx.journal:transaction(function()
+    ctx.journal:move(read, "split")
+    for _, piece in ipairs(pieces) do ctx.journal:plan(piece) end
+  end)
+  ctx.journal:event(read.plan, read.item, "split", reads.name(read))
+  return true
+end
+
+-- What is to be done about an error; true: the read goes on. Else it is raised.
+local function recover(ctx, item, read, source, err)
+  if not error_value.is(err) then error(err, 0) end
+  local field = source.refused_field(err)
+  if field and leave_out(ctx, item, read, field) then return true end
+  local verdict = source.verdict(err)
+  -- The file itself is wrong, and will be: another job may bring a better one.
+  if (err.kind == "text" or err.kind == "incomplete") and not err.retryable then verdict = "again" end
+  if verdict == "smaller" and split(ctx, item, read) then return true end
+  if verdict == "again" and read.attempt - #item.refused < ATTEMPTS then
+    try_again(ctx, read, err)
+    ctx.journal:event(read.plan, read.item, "asked for anew", tostring(err))
+    return true
+  end
+  if verdict ~= "later" then
+    ctx.journal:move(read, "failed", { error = tostring(err) })
+    ctx.journal:event(read.plan, read.item, "failed", tostring(err))
+  end
+  error(err, 0)
+end
+
+-- --- steps --------------------------------------------------------------------------------------------
+
+local steps = {}
+
+-- The same read has the same key, whoever computes it: within a day the same job comes of it.
+local function key_of(read)
+  return digest.text(table.concat({ reads.identity(read), tostring(read.attempt), read.query, read.totals }, "\31"))
+end
+
+function steps.planned(ctx, item, read, source)
+  if os.time() - tonumber(read.planned_at) > DAY - 3600 then
+    -- The key may be forgotten, and what was asked for under it be there twice.
+    ctx.journal:move(read, "planned", { attempt = read.attempt + 1, planned_at = os.time() })
+  end
+  local key = key_of(read)
+  read.idempotency_key = key
+  local id, err = source.submit(ctx.client, item, read, options_of(ctx, read))
+  if not id then return recover(ctx, item, read, source, err) end
+  ctx.journal:move(read, "submitted", { job_id = id, idempotency_key = key })
+end
+
+function steps.submitted(ctx, item, read, source)
+  local done, err = source.wait(ctx.client, read, options_of(ctx, read, { timeout = ctx.wait, min = ctx.options.poll }))
+  if not done then return recover(ctx, item, read, source, err) end
+  ctx.journal:move(read, "completed")
+end
+
+-- Is what has come what was asked for?
+local function prove(item, path, written)
+  if written.record_count and written.record_count ~= written.records then
+    fail("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
+  end
+  if written.totals then
+    local ok, err = totals.agree(item, path, written.totals, DELETED)
+    if not ok then error(err, 0) end
+  end
+end
+
+-- A file that was there before keeps its number in the chain if it is the same; another says which it replaces.
+local function number_of(ctx, read, piece, sum)
+  if (read.chain or "") ~= "" and read.sha256 == sum then return read.chain end
+  if (read.chain or "") ~= "" then piece.replaces = tonumber(read.chain) end
+  return (ctx.journal:chain(read))
+end
+
+-- The last Id of a page: they must come in order, or the next page would leave some out.
+local function last_of_page(item, path)
+  local it <close>, problem = rows.of_file(path, { form = "lazy" })
+  if not it then error(problem, 0) end
+  local _, name = columns.find(it.columns, item.object, item.key)
+  if not name then fail("incomplete", "%s: a page has no column %s", item.name, item.key) end
+  local last
+  for row in it do
+    local id = row[name]
+    if last and id <= last then
+      fail("incomplete", "%s: row %d of a page: %s is not behind %s", item.name, it.row, id, last)
+    end
+    last = id
+  end
+  return last
+end
+
+function steps.completed(ctx, item, read, source)
+  local path = reads.path(read)
+  local whole = ctx.output .. "/" .. path
+  disk.folder(ctx.output .. "/" .. read.item)
+  local written, err = source.fetch(ctx.client, read, whole, options_of(ctx, read))
+  if not written then return recover(ctx, item, read, source, err) end
+  local ok, wrong = pcall(prove, item, whole, written)
+  if not ok then return recover(ctx, item, read, source, wrong) end
+  local sum, problem = digest.file(whole)
+  if not sum then fail("file", "%s", problem) end
+  disk.sync(ctx.output .. "/" .. read.item)
+  local piece = planner.piece(read)
+  local changes = { path = path, bytes = written.bytes, records = written.records, sha256 = sum, error = "",
+    record_count = written.record_count or "", chain = number_of(ctx, read, piece, sum) }
+  if piece.replaces then changes.extra = json.encode(piece) end
+  -- (One that is read again has its end, and the next is there.)
+  local last = piece.limit and not piece.up_to and written.records > 0 and last_of_page(item, whole)
+  if last then changes.query, changes.extra = planner.closed_page(item, read, piece, last) end
+  ctx.journal:transaction(function()
+    if last and written.records >= piece.limit then ctx.journal:plan(planner.page(item, read, last)) end
+    ctx.journal:move(read, "fetched", changes)
+  end)
+  ctx.brought[path] = true
+end
+
+-- A state holds only with its file: one that is gone, or was changed since another process brought it, is brought anew.
+local function is_there(ctx, read)
+  local path = ctx.output .. "/" .. read.path
+  local size = disk.size(path)
+  local is_same = size == tonumber(read.bytes) and (ctx.brought[read.path] or digest.file(path) == read.sha256)
+  if is_same then return true end
+  ctx.journal:event(read.plan, read.item, size and "file changed" or "file gone", read.path)
+  os.remove(path)
+  os.remove(manifest.path(path))
+  ctx.journal:reopen(read)
+  return false
+end
+
+function steps.fetched(ctx, item, read)
+  if not is_there(ctx, read) then return end
+  local whole = ctx.output .. "/" .. read.path
+  local it <close> = assert(rows.of_file(whole, { form = "lazy" }))
+  local path = manifest.write(ctx.journal, ctx.output, read, { tenant = ctx.tenant, key = item.key,
+    hash = planner.hash(item), columns = item.columns, replaces = planner.piece(read).replaces,
+    cursor = item.cursor or nil, object = item.object, header = it.columns, types = item.types,
+    refused = item.refused[1] and item.refused or nil, lost = item.lost and item.lost[1] and item.lost or nil })
+  if ctx.publish then
+    for _, file in ipairs { read.path, path } do ctx.publish(ctx.output .. "/" .. file, item) end
+  end
+  ctx.journal:move(read, "published")
+end
+
+-- The mark goes to the end of a read when all of its pieces are done.
+local function advance(ctx, item, root, book)
+  marks.advance(book, item.of, root, { hash = planner.hash(item), columns = json.encode(item.columns or {}),
+    tenant = ctx.tenant, looked_back = item.lookback and planner.lookback_due(ctx, item) })
+end
+
+local function root_of(ctx, read) return read.parent == "" and read or ctx.journal:parent_of(read) end
+
+local function finish(ctx, item, read)
+  ctx.journal:transaction(function()
+    ctx.journal:move(read, "done")
+    if read.parent ~= "" and ctx.journal:pieces_left(read) > 0 then return end
+    if ctx.target then
+      ctx.journal:copy_mark(item.of, ctx.target:mark(item.of))
+    else
+      advance(ctx, item, root_of(ctx, read), ctx.journal)
+    end
+  end)
+end
+
+function steps.published(ctx, item, read)
+  if not ctx.target then return finish(ctx, item, read) end
+  local is_last = read.parent == "" or ctx.journal:pieces_left(read) == 1
+  local replaces = (item.mode or item.cursor and "merge" or "replace") == "replace"
+  -- What replaces all is loaded when all of it is there.
+  local list = replaces and read.parent ~= "" and (is_last and ctx.journal:pieces_of(read) or {}) or { read }
+  for _, piece in ipairs(list) do
+    if not is_there(ctx, piece) then return end
+  end
+  if #list > 0 then
+    local root = root_of(ctx, read)
+    local added = ctx.target:load(item, list, ctx.output, DELETED, is_last and function(book)
+      advance(ctx, item, root, book)
+    end or nil)
+    for _, name in ipairs(added) do ctx.journal:event(read.plan, read.item, "column added", name) end
+  end
+  ctx.journal:move(read, "loaded")
+end
+
+function steps.loaded(ctx, item, read) finish(ctx, item, read) end
+
+--- Brings a read on until it is done, or stays in its state for now. Raises what stands in the way: a later run goes on
+--- from the state that it is in.
+---@param ctx table client, journal, marks, output, tenant, b, wait, options, publish, target, brought
+---@param item table
+---@param read table
+function worker.advance(ctx, item, read)
+  local source = SOURCES[item.kind]
+  local before
+  while steps[read.state] and read.state ~= before do
+    before = read.state
+    if ctx.on_step then ctx.on_step(item, read) end
+    steps[before](ctx, item, read, source)
+  end
+end
+
+return worker

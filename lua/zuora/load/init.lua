@@ -1,0 +1,33 @@
+--- Where extracted files are loaded into: a database that has every row once, and the marks.
+
+local core = require "zuora.core"
+local error_value = require "zuora.error"
+
+local load = {}
+
+local SCHEMES = { sqlite = "zuora.load.sqlite",
+  postgresql = "zuora.load.postgresql", postgres = "zuora.load.postgresql" }
+
+-- A pause where there are no other tasks.
+local function alone(seconds)
+  local session <close> = core.session {}
+  session:step(seconds)
+end
+
+--- Opens the target of a plan.
+---@param spec { to: string, schema: string|nil, columns: "evolve"|"freeze", deletes: "flag"|"remove" }
+---@param sleep (fun(seconds: number))|nil lets other tasks go on while a program works
+---@param looks boolean|nil nothing is made, and no change is kept
+---@return table target mark(of), set_mark(of, before, after), reset(of, mark),
+--- belong_to(plan, tenant), load(…), close()
+function load.open(spec, sleep, looks)
+  sleep = sleep or alone
+  local scheme, rest = spec.to:match "^(%l+):(.*)$"
+  if not SCHEMES[scheme or ""] then
+    error(error_value.new { kind = "plan",
+      message = ("load.to: '%s' is no target: sqlite:PATH, or postgresql://… expected"):format(spec.to) }, 0)
+  end
+  return require(SCHEMES[scheme]).open(scheme == "sqlite" and (rest:gsub("^//", "")) or spec.to, spec, sleep, looks)
+end
+
+return load

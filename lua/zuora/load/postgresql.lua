@@ -1,0 +1,209 @@
+--- Loads files into PostgreSQL, by psql: one script, and in it one transaction.
+
+local dialects = require "zuora.load.dialects"
+local error_value = require "zuora.error"
+local mark_table = require "zuora.extract.mark_table"
+local merge = require "zuora.load.merge"
+local psql = require "zuora.load.psql"
+local reads = require "zuora.extract.reads"
+local rows = require "zuora.rows"
+local store = require "zuora.extract.store"
+local tables = require "zuora.load.tables"
+
+local postgresql = {}
+
+local Target = {}
+Target.__index = Target
+
+local STAGE = "zuora_stage"
+
+local quoted, literal = dialects.quoted, dialects.literal
+
+-- --- marks --------------------------------------------------------------------------------------------
+
+-- A statement with literals in the place of its question marks.
+local function filled(sql, ...)
+  local values, i = table.pack(...), 0
+  return (sql:gsub("%?", function()
+    i = i + 1
+    return (literal(tostring(values[i])))
+  end))
+end
+
+-- Writes statements down, in the place of running them; what each must change is checked where it runs.
+local function recorder(self)
+  return { prefix = self.store.prefix, lines = {}, run = function(book, sql, ...)
+    table.insert(book.lines, ("DO $zuora$ DECLARE n bigint; BEGIN %s; GET DIAGNOSTICS n = ROW_COUNT; IF n <> 1 THEN "
+      .. "RAISE EXCEPTION 'zuora: mark'; END IF; END $zuora$;"):format(filled(sql, ...)))
+    return 1
+  end }
+end
+
+function Target:mark(of) return mark_table.get(self.store, of) end
+function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
+function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
+function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
+
+-- --- staging ------------------------------------------------------------------------------------------
+
+local function fail(words) error(error_value.new { kind = "file", message = tostring(words) }, 0) end
+
+-- Writes the rows of files as PostgreSQL's COPY reads them, and gives their header.
+local function write_stage(paths, path)
+  os.remove(path) -- whoever still reads one that was left here reads on in it
+  local out, problem = io.open(path, "wb")
+  if not out then fail(problem) end
+  local open <close>, header = out, nil
+  open:setvbuf "no"
+  for _, of in ipairs(paths) do
+    local it <close>, err = rows.open(of, { form = "copy" }, of)
+    if not it then error(err, 0) end
+    if header and table.concat(header, "\31") ~= table.concat(it.columns, "\31") then
+      error(error_value.new { kind = "incomplete",
+        message = of .. ": its header is not that of the piece before it" }, 0)
+    end
+    header = it.columns
+    for piece in it do
+      local done, wrong = open:write(piece)
+      if not done then fail(path .. ": " .. wrong) end
+    end
+  end
+  return header
+end
+
+-- --- loading ------------------------------------------------------------------------------------------
+
+local function columns_there(self, name)
+  local there
+  for _, column in ipairs(self.store:rows([[SELECT column_name AS name FROM information_schema.columns
+    WHERE table_name = ? AND table_schema = ?]], name, self.schema)) do
+    there = there or {}
+    there[column.name:lower()] = true
+  end
+  return there
+end
+
+local function table_lines(self, load)
+  local there = columns_there(self, load.item)
+  if not there then return { tables.create(load) .. ";", load.key and tables.index(load) .. ";" or nil }, {} end
+  local statements, names = tables.additions(load, there, self.spec.columns)
+  for i, statement in ipairs(statements) do statements[i] = statement .. ";" end
+  return statements, names
+end
+
+local function loads_line(self, read)
+  return filled(([[INSERT INTO %szuora_loads (plan, item, entity, kind, read_from, read_to, generation, piece, records,
+    sha256, loaded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);]]):format(self.store.prefix), read.plan, read.item,
+    read.entity, read.kind, read.read_from, read.read_to, read.generation, read.piece, read.records, read.sha256,
+    os.date "!%Y-%m-%dT%H:%M:%SZ")
+end
+
+local function is_loaded(self, read)
+  local wheres, values = {}, {}
+  for i, name in ipairs(reads.KEY) do wheres[i], values[i] = name .. " = ?", read[name] end
+  return self.store:row(("SELECT 1 AS there FROM %szuora_loads WHERE %s"):format(self.store.prefix,
+    table.concat(wheres, " AND ")), table.unpack(values)) ~= nil
+end
+
+-- Whatever became of a COMMIT: what is loaded is written down in the target. The connection may be gone with it.
+local function was_loaded(self, read)
+  local ok, there = pcall(function()
+    self.store:close()
+    self.store = store.connect(self.uri, self.schema)
+    return is_loaded(self, read)
+  end)
+  return ok and there
+end
+
+local function step_line(load, step)
+  if not step.check then return step.sql .. ";" end
+  local culprit = step.problem ~= "twice" and "''"
+    or ("(SELECT %s FROM %s GROUP BY 1 HAVING count(*) > 1 LIMIT 1)"):format(quoted(load.key.staged), STAGE)
+  return ("DO $zuora$ BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s %%', %s; END IF; END $zuora$;"):format(
+    step.sql, step.check, step.problem, culprit)
+end
+
+-- What a check of ours has found, in words of ours.
+local function explain(load, err)
+  local problem = err.message:match "zuora: (%l+)"
+  if problem == "count" then
+    err.kind, err.message = "incomplete", load.item .. ": not all rows of the file were staged"
+  elseif problem == "twice" then
+    err.kind, err.message = "incomplete", ("%s: the %s '%s' is there twice in one file"):format(load.item,
+      load.key.name, err.message:match "zuora: twice (.*)$")
+  elseif problem == "mark" then
+    err.kind, err.message = "busy", ("the mark of %s was set by another run"):format(load.item)
+  end
+  return err
+end
+
+local function script_of(self, load, list, stage_path, header, advance)
+  local lines = { "BEGIN;", "SET LOCAL lock_timeout = '30s';", "SET LOCAL TimeZone = 'UTC';", "\\encoding UTF8" }
+  local function add(line) lines[#lines + 1] = line end
+  for _, read in ipairs(list) do add(loads_line(self, read)) end
+  local columns = {}
+  for i, name in ipairs(header) do columns[i] = quoted(name) .. " text" end
+  add(("CREATE TEMP TABLE %s (%s) ON COMMIT DROP;"):format(STAGE, table.concat(columns, ", ")))
+  add(("\\copy %s from %s"):format(STAGE, literal(stage_path)))
+  -- Two entities may come with the same table at once.
+  add(("SELECT pg_advisory_xact_lock(hashtext(%s));"):format(literal("zuora " .. load.table)))
+  local made, added = table_lines(self, load)
+  for _, line in ipairs(made) do add(line) end
+  for _, step in ipairs(merge.statements(load)) do add(step_line(load, step)) end
+  if advance then
+    local book = recorder(self)
+    advance { mark = function(_, of) return self:mark(of) end,
+      set_mark = function(_, of, before, after) mark_table.set(book, of, before, after) end }
+    for _, line in ipairs(book.lines) do add(line) end
+  end
+  add "COMMIT;"
+  return table.concat(lines, "\n") .. "\n", added
+end
+
+--- Brings the files of reads into their table; see zuora.load.sqlite.
+function Target:load(item, list, output, deleted, advance)
+  if is_loaded(self, list[1]) then return {} end
+  local paths, records = {}, 0
+  for i, read in ipairs(list) do
+    paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
+  end
+  local stage_path = ("%s/.stage.%s%s"):format(output, item.name, list[1].entity)
+  local ok, result = pcall(function()
+    local header = write_stage(paths, stage_path)
+    local load = tables.of_file(item, header, deleted, tonumber(list[1].generation) > 0)
+    load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
+    load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
+    load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
+    local script, added = script_of(self, load, list, stage_path, header, advance)
+    local done, err = pcall(self.psql.script, self.psql, script)
+    if not done and not was_loaded(self, list[1]) then
+      error(error_value.is(err) and explain(load, err) or err, 0)
+    end
+    return added
+  end)
+  os.remove(stage_path)
+  if not ok then error(result, 0) end
+  return result
+end
+
+function Target:close() self.store:close() end
+
+Target.__close = Target.close
+
+--- Opens a target.
+---@param uri string
+---@param spec table of the plan
+---@param sleep fun(seconds: number)
+---@param looks boolean|nil nothing is made, and no change is kept
+function postgresql.open(uri, spec, sleep, looks)
+  local schema = spec.schema or "public"
+  local self = setmetatable({ store = store.connect(uri, schema), psql = psql.open(uri, sleep), spec = spec,
+    schema = schema, uri = uri }, Target)
+  if looks then self.store:run "BEGIN" end -- and no COMMIT
+  self.store:run "SET client_min_messages = warning"
+  self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))
+  tables.make_own(self.store)
+  return self
+end
+
+return postgresql

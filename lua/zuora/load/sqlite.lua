@@ -1,0 +1,156 @@
+--- Loads files into SQLite, by LuaDBI.
+
+local dialects = require "zuora.load.dialects"
+local error_value = require "zuora.error"
+local mark_table = require "zuora.extract.mark_table"
+local merge = require "zuora.load.merge"
+local reads = require "zuora.extract.reads"
+local rows = require "zuora.rows"
+local store = require "zuora.extract.store"
+local tables = require "zuora.load.tables"
+
+local sqlite = {}
+
+local Target = {}
+Target.__index = Target
+
+local STAGE = "temp.zuora_stage"
+
+function Target:mark(of) return mark_table.get(self.store, of) end
+function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
+function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
+
+function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
+
+-- --- staging ------------------------------------------------------------------------------------------
+
+local function make_stage(self, header)
+  local names, marks = {}, {}
+  for i, name in ipairs(header) do names[i], marks[i] = dialects.quoted(name) .. " TEXT", "?" end
+  self.store:run("DROP TABLE IF EXISTS " .. STAGE)
+  self.store:run(("CREATE TEMP TABLE zuora_stage (%s)"):format(table.concat(names, ", ")))
+  return ("INSERT INTO %s VALUES (%s)"):format(STAGE, table.concat(marks, ", "))
+end
+
+local function same_header(a, b) return table.concat(a, "\31") == table.concat(b, "\31") end
+
+-- All rows of the files, as texts.
+local function stage(self, paths)
+  local add, finish, header
+  for _, path in ipairs(paths) do
+    local it <close>, problem = rows.of_file(path, { form = "array" })
+    if not it then error(problem, 0) end
+    if not add then
+      header = it.columns
+      add, finish = self.store:many(make_stage(self, header))
+    elseif not same_header(header, it.columns) then
+      error(error_value.new { kind = "incomplete",
+        message = path .. ": its header is not that of the piece before it" }, 0)
+    end
+    for row in it do add(row) end
+  end
+  finish()
+  return header
+end
+
+-- --- loading ------------------------------------------------------------------------------------------
+
+local function columns_there(self, name)
+  local there
+  for _, column in ipairs(self.store:rows("SELECT name FROM pragma_table_info(?)", name)) do
+    there = there or {}
+    there[column.name:lower()] = true
+  end
+  return there
+end
+
+local function prepare_table(self, load)
+  local there = columns_there(self, load.item)
+  if not there then
+    self.store:run(tables.create(load))
+    if load.key then self.store:run(tables.index(load)) end
+    return {}
+  end
+  local statements, names = tables.additions(load, there, self.spec.columns)
+  for _, statement in ipairs(statements) do self.store:run(statement) end
+  return names
+end
+
+local function first_value(row)
+  local _, value = next(row or {})
+  return tostring(value)
+end
+
+local function check(self, load, step)
+  local found = first_value(self.store:row(step.sql))
+  if found == step.check then return end
+  if step.problem == "count" then
+    error(error_value.new { kind = "incomplete", message = ("%s: %s rows were staged, and %s are in the file"):format(
+      load.item, found, step.check) }, 0)
+  end
+  local twice = self.store:row(("SELECT %s AS id FROM %s GROUP BY 1 HAVING COUNT(*) > 1 LIMIT 1"):format(
+    dialects.quoted(load.key.staged), STAGE))
+  error(error_value.new { kind = "incomplete", message = ("%s: the %s '%s' is there twice in one file"):format(
+    load.item, load.key.name, error_value.clean(twice.id, 60)) }, 0)
+end
+
+-- Notes that these reads are loaded; false: they were before.
+local function note_loads(self, list)
+  local new = 0
+  for _, read in ipairs(list) do
+    new = new + self.store:run([[INSERT INTO zuora_loads (plan, item, entity, kind, read_from, read_to, generation,
+      piece, records, sha256, loaded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING]], read.plan,
+      read.item, read.entity, read.kind, read.read_from, read.read_to, read.generation, read.piece,
+      read.records, read.sha256, os.date "!%Y-%m-%dT%H:%M:%SZ")
+  end
+  return new == #list
+end
+
+--- Brings the files of reads into their table, in one transaction with the mark. What has been loaded before is not
+--- loaded again.
+---@param item table
+---@param list table[] reads; more than one: the pieces of a whole that replaces what is there
+---@param output string where their files are
+---@param deleted string the column that says of a row that it is deleted
+---@param advance fun(book: table)|nil moves the mark
+---@return string[] added the columns that are new
+function Target:load(item, list, output, deleted, advance)
+  local paths, records = {}, 0
+  for i, read in ipairs(list) do
+    paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
+  end
+  return self.store:transaction(function()
+    if not note_loads(self, list) then return {} end
+    local load = tables.of_file(item, stage(self, paths), deleted, tonumber(list[1].generation) > 0)
+    load.dialect, load.stage, load.prefix = dialects.sqlite, STAGE, ""
+    load.item, load.table, load.deletes = item.name, dialects.quoted(item.name), self.spec.deletes
+    load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
+    local added = prepare_table(self, load)
+    for _, step in ipairs(merge.statements(load)) do
+      if step.check then check(self, load, step) else self.store:run(step.sql) end
+    end
+    if advance then advance(self) end
+    self.store:run("DROP TABLE " .. STAGE)
+    return added
+  end)
+end
+
+function Target:close() self.store:close() end
+
+Target.__close = Target.close
+
+--- Opens a target.
+---@param path string
+---@param spec table of the plan
+---@param _ any
+---@param looks boolean|nil nothing is made, and no change is kept
+function sqlite.open(path, spec, _, looks)
+  local self = setmetatable({ store = store.open(path, looks), spec = spec }, Target)
+  self.store:run "PRAGMA busy_timeout = 30000"
+  self.store:run "PRAGMA synchronous = FULL"
+  if looks then self.store:run "BEGIN" end -- and no COMMIT
+  tables.make_own(self.store)
+  return self
+end
+
+return sqlite

@@ -1,0 +1,138 @@
+local core = require "zuora.core"
+local journal = require "zuora.extract.journal"
+local program = require "spec.cli.program"
+local support = require "spec.support"
+
+describe("zuora extract", function()
+  local sim, run, good, dir, plan
+
+  before_each(function()
+    sim = support.simulator()
+    run, good = program.on(sim)
+    dir = support.scratch "cli-extract"
+    plan = dir .. "/plan.json"
+  end)
+  after_each(function() sim:stop() end)
+
+  local function write_plan(items, more)
+    local all = { plan = "nightly", output = dir .. "/out", items = items }
+    for name, value in pairs(more or {}) do all[name] = value end
+    support.write(plan, core.encode(all))
+  end
+
+  local function lines_of(text)
+    local list = {}
+    for line in text:gmatch "[^\n]+" do list[#list + 1] = core.decode(line) end
+    return list
+  end
+
+  it("makes a plan, runs it, and tells where it stands", function()
+    support.write(plan, (good(("extract init --name first --folder %s/out"):format(dir))))
+    assert.equal("first", core.decode(support.read(plan)).plan)
+    assert.matches('"Account"', good "extract init --object Account")
+    assert.equal(2, run("extract init --object Nonesuch").code)
+
+    local seen = lines_of(good("extract check " .. plan))
+    assert.same({ "Account", "new", "full" }, { seen[1].item, seen[1].state, seen[1].kind })
+    assert.equal(1, #lines_of(good(("extract check %s --item Account"):format(plan))))
+    good(("extract run %s --dry-run"):format(plan))
+    assert.equal(0, #support.sent(sim, "POST", "/v1/batch-query"))
+    assert.is_nil(support.read(dir .. "/out/.zuora.json"))
+
+    local out, err = good(("extract run %s --poll 0.01 --item Account --metrics %s/zuora.prom"):format(plan, dir))
+    assert.equal("", out)
+    assert.matches("Account: 3 records, %d+ bytes, 1 reads\n$", err)
+    assert.matches('zuora_extract_records{plan="first",item="Account",entity=""} 3\n', support.read(dir .. "/zuora.prom"))
+    err = select(2, good(("extract run %s --poll 0.01"):format(plan)))
+    assert.matches("Account: up to date\n", err)
+    assert.matches("AccountingPeriod: 1 records", err)
+    local status = lines_of(good("extract status " .. plan))
+    assert.equal(3, status[1].records)
+    assert.matches("^%d+%-%d+%-%d+T%d%d:00:00Z$", status[1].mark)
+    assert.matches("2 files, 4 records, %d+ bytes: all as they were", select(2, good(("extract verify %s/out"):format(dir))))
+  end)
+
+  it("sets an item back, tells what happened, and takes old files away", function()
+    write_plan { { object = "Account" } }
+    good(("extract run %s --poll 0.01"):format(plan))
+    assert.equal("Account: the next run reads it again from the beginning\n",
+      select(2, good(("extract reset %s Account"):format(plan))))
+    assert.matches("from 2026%-01%-02T00:00:00Z",
+      select(2, good(("extract reset %s Account --from 2026-01-02"):format(plan))))
+    assert.matches("2 reads?\n", select(2, good(("extract run %s --poll 0.01 --again"):format(plan)))
+      :gsub("1 reads", "2 reads"))
+    assert.equal("reset", lines_of(good("extract history " .. plan))[1].what)
+    assert.matches("^removed Account/full[^\n]+csv\n", select(2, good(("extract prune %s --keep 0s"):format(plan))))
+    for _, words in ipairs { "reset PLAN Nothing", "reset PLAN Account --from soon", "prune PLAN --keep long", "run PLAN --item x",
+      "verify", "status " .. dir .. "/none" } do
+      local result = run("extract " .. words:gsub("PLAN", plan))
+      assert.equal(2, result.code, words .. result.err)
+      assert.equal("", result.out)
+    end
+  end)
+
+  it("refuses a plan that is wrong before anything is sent: 2", function()
+    write_plan({ { object = "Account" } }, { evry = "1h" })
+    local result = run("extract run " .. plan)
+    assert.equal(2, result.code)
+    assert.matches("plan%.json: evry: unknown word; known here: ", result.err)
+    assert.same({}, sim:journal())
+  end)
+
+  it("says that files are not what they were: 5", function()
+    write_plan { { object = "Account" } }
+    good(("extract run %s --poll 0.01"):format(plan))
+    local path = support.shell(("ls %s/out/Account/*.csv"):format(dir)):match "%S+"
+    support.write(path, (support.read(path):gsub("JPY", "EUR")))
+    local result = run(("extract verify %s/out"):format(dir))
+    assert.equal(5, result.code)
+    assert.matches("^Account/full[^\n]*%.csv: was changed: its SHA%-256 is another\nzuora: 1 files are not what they were\n",
+      result.err)
+  end)
+
+  it("leaves what still runs, and says how to go on: 6", function()
+    local slow <close> = support.simulator { seconds = 60 }
+    local run_slow = program.on(slow)
+    write_plan { { object = "Account" } }
+    local result = run_slow(("extract run %s --poll 0.01 --wait 0.1 --item Account"):format(plan))
+    assert.equal(6, result.code, result.err)
+    assert.matches("plan%.json is not done; to go on with it: zuora extract run [^\n]*plan%.json %-%-item Account\n$", result.err)
+    assert.equal("submitted", lines_of(good("extract status " .. plan))[1].state)
+  end)
+
+  it("is interrupted by Ctrl-C, and goes on afterwards with the same job", function()
+    local slow <close> = support.simulator { seconds = 60 }
+    write_plan { { object = "Account" } }
+    local result = program.interrupted("extract run " .. plan, program.environment_of(slow), function(_, err)
+      return err:find("Account: waiting", 1, true) ~= nil
+    end)
+    assert.equal(130, result.code)
+    assert.matches("zuora: interrupted\n[^\n]*plan%.json is not done; to go on with it: zuora extract run [^\n]*plan%.json\n$",
+      result.err)
+    slow:forward(300)
+    local _, on_slow = program.on(slow)
+    assert.matches("Account: 3 records", select(2, on_slow(("extract run %s --poll 0.01"):format(plan))))
+    assert.equal(1, #slow:held().jobs)
+  end)
+
+  it("does what can be done when an item fails: 7", function()
+    write_plan { { object = "Account" }, { object = "Nonesuch" } }
+    local result = run(("extract run %s --poll 0.01"):format(plan))
+    assert.equal(7, result.code, result.err)
+    assert.matches("Account: 3 records", result.err)
+    assert.matches("Nonesuch: [^\n]*404", result.err)
+    result = run("extract check " .. plan)
+    assert.equal(7, result.code)
+    assert.equal("refused", lines_of(result.out)[2].state)
+  end)
+
+  it("lets one run at a time have a plan: 8", function()
+    write_plan { { object = "Account" } }
+    assert(os.execute(("mkdir %s/out"):format(dir)))
+    local held <close> = journal.open(dir .. "/out/.zuora.db", "another")
+    local result = run("extract run " .. plan)
+    assert.equal(8, result.code)
+    assert.matches("another run holds it", result.err)
+    local _ = held
+  end)
+end)

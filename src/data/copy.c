@@ -1,0 +1,55 @@
+/*
+ * Records as PostgreSQL's COPY reads them in its text format: cells between tabs, what would end one escaped.
+ */
+#include "rows.h"
+
+#include <string.h>
+
+/* What is given at once: records until there is so much of them. */
+#define PIECE_SIZE 65536u
+
+static bool cell_copy(Rows *rows, const char *text, size_t length) {
+  Buffer *made = &rows->made;
+  if (!buffer_reserve(made, 2 * length)) return false;
+  char *to = made->data + made->length;
+  for (size_t i = 0; i < length; i++) {
+    char c = text[i];
+    if (c == '\\' || c == '\n' || c == '\r' || c == '\t') {
+      *to++ = '\\';
+      c = c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : c;
+    }
+    *to++ = c;
+  }
+  made->length = (size_t)(to - made->data);
+  return true;
+}
+
+static bool record_copy(Rows *rows) {
+  for (size_t i = 0; i < rows->column_count; i++) {
+    size_t place = rows->columns[i].place, length = 0;
+    const char *text = "";
+    if (i > 0 && !buffer_append(&rows->made, "\t", 1)) return false;
+    if (place < rows->scanner.cells) {
+      Span span = scanner_cell(&rows->scanner, place);
+      text = rows->scanner.record + span.start;
+      length = span.length;
+      if (span.doubled) {
+        if (!buffer_reserve(&rows->scratch, length)) return false;
+        length = span_copy(&span, rows->scanner.record, rows->scratch.data);
+        text = rows->scratch.data;
+      }
+    }
+    if (!cell_copy(rows, text, length)) return false;
+  }
+  return buffer_append(&rows->made, "\n", 1);
+}
+
+bool copy_push(lua_State *L, Rows *rows, int self) {
+  rows->made.length = 0;
+  while (rows->made.length < PIECE_SIZE && record_next(L, rows, self)) {
+    if (!record_copy(rows)) rows_short(L, rows);
+  }
+  if (rows->made.length == 0) return false;
+  lua_pushlstring(L, rows->made.data, rows->made.length);
+  return true;
+}
