@@ -6,6 +6,8 @@ source = {
   url = "git+https://example.com/zuora.git",
 }
 
+supported_platforms = { "unix" }
+
 description = {
   summary = "Zuora's Reporting and AQuA APIs: report runs, query jobs, and their results",
   detailed = [[
@@ -30,9 +32,6 @@ dependencies = {
 external_dependencies = {
   CURL = { library = "curl" },
   ZLIB = { library = "z" },
-  platforms = {
-    windows = { CURL = { header = "curl/curl.h", library = "libcurl" } },
-  },
 }
 
 build = {
@@ -130,7 +129,6 @@ build = {
     ["zuora.client"] = "lua/zuora/client.lua",
     ["zuora.codes"] = "lua/zuora/codes.lua",
     ["zuora.error"] = "lua/zuora/error.lua",
-    ["zuora.meta"] = "lua/zuora/meta.lua",
     ["zuora.extract.columns"] = "lua/zuora/extract/columns.lua",
     ["zuora.extract.digest"] = "lua/zuora/extract/digest.lua",
     ["zuora.extract.disk"] = "lua/zuora/extract/disk.lua",
@@ -158,10 +156,18 @@ build = {
     ["zuora.load.dialects"] = "lua/zuora/load/dialects.lua",
     ["zuora.load"] = "lua/zuora/load/init.lua",
     ["zuora.load.merge"] = "lua/zuora/load/merge.lua",
-    ["zuora.load.sqlite"] = "lua/zuora/load/sqlite.lua",
-    ["zuora.load.tables"] = "lua/zuora/load/tables.lua",
     ["zuora.load.postgresql"] = "lua/zuora/load/postgresql.lua",
     ["zuora.load.psql"] = "lua/zuora/load/psql.lua",
+    ["zuora.load.sqlite"] = "lua/zuora/load/sqlite.lua",
+    ["zuora.load.tables"] = "lua/zuora/load/tables.lua",
+    ["zuora.loops.attachment"] = "lua/zuora/loops/attachment.lua",
+    ["zuora.loops.copas"] = "lua/zuora/loops/copas.lua",
+    ["zuora.loops.cqueues"] = "lua/zuora/loops/cqueues.lua",
+    ["zuora.loops.luv"] = "lua/zuora/loops/luv.lua",
+    ["zuora.meta.client"] = "lua/zuora/meta/client.lua",
+    ["zuora.meta.extract"] = "lua/zuora/meta/extract.lua",
+    ["zuora.meta.options"] = "lua/zuora/meta/options.lua",
+    ["zuora.meta.records"] = "lua/zuora/meta/records.lua",
     ["zuora.resources.batches"] = "lua/zuora/resources/batches.lua",
     ["zuora.resources.describe"] = "lua/zuora/resources/describe.lua",
     ["zuora.resources.entrance"] = "lua/zuora/resources/entrance.lua",

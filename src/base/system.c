@@ -7,13 +7,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h> /* getentropy; in FreeBSD unistd.h has it */
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-
-#if !defined(_WIN32)
-#include <sys/random.h>
-#endif
 
 /* There are two functions of the name strerror_r: glibc's returns the text, that of POSIX writes it into the
  * room, and returns a number. */
