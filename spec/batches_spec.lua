@@ -95,7 +95,7 @@ describe("batches", function()
   it("say when there is no result", function()
     local job = submitted { queries = { QUERY, { name = "Bad", query = "select Nothing from Account" } } }
     job:wait(support.soon)
-    local _, err = job:batch("Bad"):download("build/spec/x")
+    local _, err = job:batch("Bad"):download("build/spec/batches-x")
     assert.equal("failed", err.kind)
     assert.matches("batch \"Bad\" has no result, it is aborted: .*Nothing", err.message)
     assert.equal("failed", select(2, job:batch("Bad"):rows()).kind)

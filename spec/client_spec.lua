@@ -109,7 +109,7 @@ describe("a client", function()
       track_id = "job 7", version = "186.0", user_agent = "mine/1" })
     assert(client.reportruns:list())
     client.jobs:get "x"
-    client.files:download("x", "build/spec/x")
+    client.files:download("x", "build/spec/client-x")
     for _, target in ipairs { "/reporting", "/v1/batch-query", "/v1/files" } do
       local headers = (support.sent(sim, "GET", target)[1] or support.sent(sim, "POST", target)[1]).headers
       assert.equal(ID, headers["zuora-entity-ids"])
@@ -174,12 +174,12 @@ describe("a client", function()
     for name, f in pairs {
       ["client.jobs:get"] = function() local _ = client.jobs:get "x" end,
       ["client.jobs:submit"] = function() client.jobs:submit { queries = { A = "select Id from Account" } } end,
-      ["client.files:download"] = function() client.files:download("f", "build/spec/x") end,
+      ["client.files:download"] = function() client.files:download("f", "build/spec/client-x") end,
       ["client.reportruns:get"] = function() client.reportruns:wait "r" end,
       ["client.reportruns:export"] = function() client.reportruns:rows "r" end,
       ["client.reports:search"] = function() client.reports:find "x" end,
       ["client.describe:object"] = function() client.describe:object "Account" end,
-      ["client.queries:get"] = function() query:download "build/spec/x" end,
+      ["client.queries:get"] = function() query:download "build/spec/client-x" end,
       ["client.jobs:cancel"] = function() job:cancel() end,
       ["client:request"] = function() client:request { path = "/x" } end,
       ["client:run"] = function() client:run(print) end,
@@ -220,7 +220,7 @@ describe("a client", function()
     local client <close> = support.client(sim, { username = "u", password = "p",
       aqua_url = other.url .. "/apps/api/batch-query/", files_url = other.url .. "/my/files" })
     client.jobs:get "x"
-    client.files:download("x", "build/spec/x")
+    client.files:download("x", "build/spec/client-x")
     client.reportruns:get "x"
     local journal = other:journal()
     assert.equal("/apps/api/batch-query/jobs/x", journal[1].path)

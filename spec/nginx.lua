@@ -108,6 +108,16 @@ function nginx:logged(path, expected)
   return found
 end
 
+--- Begins a new log, when the lines of what was before are there.
+function nginx:forget()
+  local path, before = self.directory .. "/access.log", nil
+  repeat
+    before = support.read(path)
+    socket.sleep(0.03)
+  until support.read(path) == before
+  support.write(path, "")
+end
+
 --- How many connections, and which protocols, those requests had.
 function nginx:connections(path, expected)
   local seen, count, protocols, names = {}, 0, {}, {}

@@ -254,7 +254,7 @@ describe("the simulator's server", function()
     local polls, done = 0, false
     client:run(
       function()
-        assert(client.files:download(job.batches[1].fileId, "build/spec/big.csv"))
+        assert(client.files:download(job.batches[1].fileId, "build/spec/simulated-big.csv"))
         done = true
       end,
       function()
@@ -263,7 +263,7 @@ describe("the simulator's server", function()
           polls = polls + 1
         end
       end)
-    os.remove "build/spec/big.csv"
+    os.remove "build/spec/simulated-big.csv"
     assert.is_true(polls > 5, polls)
   end)
 
@@ -385,8 +385,8 @@ describe("the simulator's server", function()
     local client <close> = support.client { url = url, client_id = sim.client_id, client_secret = sim.client_secret }
     local job = assert(assert(client.jobs:submit { queries = { { name = "b", query = "select * from Big" } } })
       :wait(support.soon))
-    local written = assert(client.files:download(job.batches[1].fileId, "build/spec/big.csv"))
-    os.remove "build/spec/big.csv"
+    local written = assert(client.files:download(job.batches[1].fileId, "build/spec/simulated-big.csv"))
+    os.remove "build/spec/simulated-big.csv"
     local child = support.read(("/proc/%s/task/%s/children"):format(pid, pid)):match "%d+"
     local peak = tonumber((support.read("/proc/" .. child .. "/status") or ""):match "VmHWM:%s*(%d+) kB")
     support.shell("kill " .. child)
