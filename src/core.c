@@ -36,6 +36,8 @@ int luaopen_zuora_core(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"session", session_new},
       {"sink", sink_new},
+      {"file", file_new},
+      {"spool", spool_new},
       {"rows", rows_new},
       {"filter", filter_new},
       {"endpoints", endpoints_new},
@@ -64,6 +66,7 @@ int luaopen_zuora_core(lua_State *L) {
   session_open(L);
   request_open(L);
   sink_open(L);
+  file_open(L);
   rows_open(L);
   filters_open(L);
   endpoints_open(L);
