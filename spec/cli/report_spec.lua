@@ -83,6 +83,19 @@ describe("zuora report", function()
     assert.equal(ROWS, support.read(dir .. "/last"))
   end)
 
+  it("takes no last run that is another report's, or not done", function()
+    local run_id = core.decode((good("report run --no-wait " .. REPORT))).id
+    for answer, code in pairs { ['"reportId":"' .. run_id .. '","status":"COMPLETED"'] = 5,
+      ['"reportId":"' .. REPORT .. '","status":"ERROR"'] = 3, ['"status":"PROCESSINGDATA"'] = 6 } do
+      sim:fault { on = "GET *", kind = "status", status = 200, times = "always",
+        headers = { ["Content-Type"] = "application/json" }, body = ('{"response":{"id":"%s",%s}}'):format(run_id, answer) }
+      local result = run(("report last %s -o %s/none"):format(REPORT, dir))
+      assert.equal(code, result.code, result.err)
+      assert.is_nil(support.read(dir .. "/none"))
+      sim:heal()
+    end
+  end)
+
   it("cancels, lists and searches", function()
     local slow <close> = support.simulator { seconds = 60 }
     local _, on_slow = program.on(slow)

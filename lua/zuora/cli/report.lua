@@ -97,10 +97,13 @@ function verbs.last(command, args)
   local run
   run, err = client.reportruns:last(report_id)
   if not run then return nil, err end
+  if run.reportId ~= nil and run.reportId ~= report_id then
+    return nil, { kind = "incomplete", message = ("report run %s is of report %s, not %s"):format(run.id,
+      tostring(run.reportId), report_id) }
+  end
   if not args.output then return command:print_record(run) end
-  local subject = command:holds("report run " .. run.id, run, resume_words(run.id))
-  subject.settled = true
-  return command:deliver(subject)
+  args.wait = 0 -- a last run that is not done has no rows
+  return fetch(command, args, command:holds("report run " .. run.id, run, resume_words(run.id)))
 end
 
 function verbs.list(command, args)
