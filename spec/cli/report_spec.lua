@@ -96,6 +96,27 @@ describe("zuora report", function()
     end
   end)
 
+  it("prints no data that is not all there, or not in rows", function()
+    local run_id = core.decode((good("report run --no-wait " .. REPORT))).id
+    local function answered(answer, code)
+      sim:fault { on = "GET *", kind = "status", status = 200, times = "always",
+        headers = { ["Content-Type"] = "application/json" }, body = '{"response":{' .. answer .. "}}" }
+      local result = run("report data --format csv " .. run_id)
+      sim:heal()
+      assert.equal(code, result.code, answer .. result.err)
+      if code > 0 then assert.equal("", result.out) end
+      return result
+    end
+    answered('"page":[{"A":"1"},{"A":"2"}],"offset":1,"total":4', 5) -- the same again and again
+    assert.matches("a page came a second time", answered('"page":[{"A":"1"},{"A":"2"}],"total":4', 5).err)
+    answered('"page":[{"A":"1"},{"A":"2"}],"offset":"1","total":1', 5)
+    answered('"page":{"x":1}', 1)
+    answered('"page":[["1"]],"total":1', 1)
+    answered('"page":[{"A":"1"},null,5],"total":3', 1)
+    answered('"page":[{"A":"1"}],"total":"many"', 1)
+    assert.equal("A\n1\n1\n", answered('"page":[{"A":"1"},{"A":"1"}],"offset":"1","total":2', 0).out)
+  end)
+
   it("cancels, lists and searches", function()
     local slow <close> = support.simulator { seconds = 60 }
     local _, on_slow = program.on(slow)
