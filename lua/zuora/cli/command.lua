@@ -161,13 +161,20 @@ function Command:print_records(list, columns) return printed(standard_output(sel
 -- EPIPE: whoever reads has seen enough.
 local EPIPE = 32
 
---- Prints a text as it came; on a terminal, without what steers it.
+--- Prints lines of text.
 ---@param text string
 ---@return true|nil done, table|nil err
-function Command:print_text(text)
+function Command:print_text(text) return self:print_bytes(text:gsub("\n?$", "\n", 1)) end
+
+--- Prints bytes as they came; on a terminal, as lines without what steers it.
+---@param text string
+---@return true|nil done, table|nil err
+function Command:print_bytes(text)
   self.progress:close()
-  if terminal.new(io.stdout, 1, self.environment).is_terminal then text = text:gsub("[^\n]+", terminal.safe) end
-  local done, message, number = io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
+  if terminal.new(io.stdout, 1, self.environment).is_terminal and text ~= "" then
+    text = text:gsub("[^\n]+", terminal.safe):gsub("\n?$", "\n", 1)
+  end
+  local done, message, number = io.stdout:write(text)
   if done then done, message, number = io.stdout:flush() end
   return printed(done, "standard output: " .. tostring(message), number == EPIPE)
 end

@@ -51,8 +51,8 @@ end
 ---@param path string|{ directory: string } replaced when all has been received, and left alone otherwise; in the
 --- directory it gets the name that the server gives it, and a number when that is taken
 ---@param options table|nil resume = true: after a failure, or the end of the process, what has come stays in
---- path.part, and the same call goes on with it; verify = true: what is no zip archive is refused unless its records can
---- be counted; strict = false: count records though they are not as rows would
+--- path.part, and the same call goes on with it; verify = true: it is refused unless its records can be
+--- counted, or it is a zip archive; strict = false: count records though they are not as rows would
 --- have them (see zuora.rows); on_progress(bytes, total|nil); and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written records: without the header; nil
 --- when the file is no text
