@@ -30,7 +30,7 @@ describe("the words of a command", function()
       ["report run a b"] = "^zuora: too many arguments\n",
       [ [[$'a\e[2Jb']] ] = "^zuora: there is no command 'a%?%[2Jb'",
       [ [[report run a --x$'\e[2J']] ] = "^zuora: unknown option '%-%-x %[2J'",
-      ["extract run"] = "^zuora: extract is not in this version\n$",
+      ["extract run"] = "^zuora: missing argument 'PLAN'\n",
     } do
       local result = program.run(words)
       assert.equal(2, result.code, words)

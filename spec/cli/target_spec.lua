@@ -35,7 +35,7 @@ describe("the place of a result", function()
     assert.matches("shared.part: Device or resource busy", err.message, 1, true)
     for _, words in ipairs { "", " --format jsonl", " --columns Account.Name" } do
       local result = run(START .. words .. " -o " .. path)
-      assert.equal(1, result.code)
+      assert.equal(75, result.code)
       assert.matches("^zuora: file: .*Device or resource busy\n$", result.err)
     end
     assert.equal(0, #sim:journal()) -- it is tried before anything is asked for

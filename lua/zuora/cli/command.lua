@@ -54,7 +54,12 @@ end
 ---@return zuora.Client
 function Command:client()
   if self.made then return self.made end
-  local options = hooks(self, (settings.read(self.args, self.environment)))
+  local options, _, overridden = settings.read(self.args, self.environment)
+  if #overridden > 0 then
+    self.progress:line(("warning: %s in the environment, before what profile '%s' says"):format(
+      table.concat(overridden, ", "), self.args.profile), true)
+  end
+  hooks(self, options)
   local client = zuora.new(options)
   self.tmpdir = options.tmpdir
   self.made = client

@@ -83,6 +83,11 @@ end
 
 -- --- nouns and verbs ---------------------------------------------------------------------------------
 
+-- Help is handed to whoever prints it: by itself it would end the process, printed or not.
+local function with_help(one)
+  return one:add_help { action = function() error({ help = one:get_help() }, 0) end }
+end
+
 --- Adds what stands in a verb's line without a flag.
 ---@param verb table of argparse's
 ---@param name string as the help shows it
@@ -103,7 +108,7 @@ end
 ---@param action fun(command: zuora.cli.Command, args: table): any carries it out
 ---@return table verb for what it has besides
 function parser.verb(noun, name, summary, shared, action)
-  local verb = name and noun:command(name) or noun
+  local verb = name and with_help(noun:command(name)) or noun
   verb:summary(summary):description(summary:sub(1, 1):upper() .. summary:sub(2) .. ".")
   verb:action(function(args) args.action = action end)
   table.insert(noun.verbs, { verb = verb, shared = shared, name = name })
@@ -114,10 +119,11 @@ end
 -- it shares with others, if that is to be in it at all.
 local function root_of(nouns, wanted, alone)
   local root, verbs = argparse("zuora", "Reports and queries of Zuora, from a shell."):help_max_width(WIDTH), {}
+  with_help(root)
   for _, noun in ipairs(nouns) do
     local name, words, file = table.unpack(noun)
     if wanted == nil or name == wanted then
-      local command = root:command(name):summary(words):description(words)
+      local command = with_help(root:command(name)):summary(words):description(words)
       command.verbs = {}
       if file then require("zuora.cli." .. file).define(command, parser) end
       for _, one in ipairs(command.verbs) do
@@ -134,7 +140,8 @@ end
 --- Reads the words of a command.
 ---@param nouns table[]
 ---@param argv string[]
----@return table|nil args nil: it has been said what is wrong with them
+---@return table|nil args nil: it has been said what is wrong with them, or they ask for help
+---@return string|nil help the text of it
 function parser.parse(nouns, argv)
   local root = root_of(nouns, argv[1])
   local problem
@@ -147,6 +154,7 @@ function parser.parse(nouns, argv)
     args.argv = argv
     return args
   end
+  if type(args) == "table" and args.help then return nil, args.help end
   if args ~= problem then error(args, 0) end
   io.stderr:write("zuora: ", (problem.message:gsub("[%c\127]", " ")), "\n", problem.usage, "\n")
   return nil

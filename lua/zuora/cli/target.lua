@@ -2,6 +2,7 @@
 --- gets none before all of them have been read.
 
 local core = require "zuora.core"
+local exits = require "zuora.cli.exits"
 local output = require "zuora.cli.output"
 
 local target = {}
@@ -14,7 +15,9 @@ local EEXIST, EBUSY = 17, 16
 -- Bytes that are copied at a time.
 local BLOCK = 65536
 
-local function file_error(message) return { kind = "file", message = tostring(message) } end
+local function file_error(message, number)
+  return { kind = "file", message = tostring(message), exit = number == EBUSY and exits.later or nil }
+end
 
 --- Is it a file, or will it be? What else there is (a pipe, a device) is written to.
 ---@param path string
@@ -31,7 +34,7 @@ function target.try(path)
   local file, message, number = core.file(path)
   if file then file:close() end
   if file or number == EEXIST and not target.replaces(path) then return true end
-  return nil, file_error(message)
+  return nil, file_error(message, number)
 end
 
 --- Can files go there? Makes it when it is missing.
@@ -52,8 +55,8 @@ end
 ---@param format string|nil csv
 ---@return true|nil done, table|nil err
 function target.replace(path, rows, format)
-  local file <close>, message = core.file(path)
-  if not file then return nil, file_error(message) end
+  local file <close>, message, number = core.file(path)
+  if not file then return nil, file_error(message, number) end
   local stream = { write = function(_, text) return file:write(text) end, flush = function() return true end }
   local done
   done, message = output.new { format = format or "csv", stream = stream, name = "", terminal = NO_TERMINAL }:rows(rows)
