@@ -65,6 +65,16 @@ describe("zuora report", function()
     assert.matches("the file has no column Nothing, but \"Account.AccountNumber\"", refused.err)
   end)
 
+  it("refuses what is for rows where there will be none", function()
+    for _, words in ipairs { "-o " .. dir .. "/none", "--columns A", "--pivoted", "--verify" } do
+      local result = run(("report run %s --no-wait %s"):format(REPORT, words))
+      assert.equal(2, result.code)
+      assert.matches("with %-%-no%-wait there are none: it goes with report download\n$", result.err)
+    end
+    assert.equal(2, run(("job submit -q A='select Id from Account' --no-wait -d %s/unused"):format(dir)).code)
+    assert.same({}, sim:journal())
+  end)
+
   it("goes on with what was left: status, wait, download, data, last", function()
     local run_id = core.decode((good("report run --no-wait " .. REPORT))).id
     assert.equal(run_id, core.decode((good("report status " .. run_id))).id)

@@ -109,6 +109,9 @@ local function submitted(command, fields)
 end
 
 function verbs.submit(command, args)
+  if args.no_wait and args.directory then
+    texts.usage "-d is for results, and with --no-wait there are none: it goes with job download"
+  end
   local one, err = submitted(command, fields_of(args))
   if not one then return nil, err end
   if args.no_wait then return command:print_record(one) end

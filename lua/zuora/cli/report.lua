@@ -38,6 +38,11 @@ end
 
 function verbs.run(command, args)
   check_raw(args)
+  for _, name in ipairs { "output", "columns", "pivoted", "verify" } do
+    if args.no_wait and args[name] then
+      texts.usage(("--%s is for rows, and with --no-wait there are none: it goes with report download"):format(name))
+    end
+  end
   local client = command:client()
   local report_id, err = client.reports:id_of(args.report)
   if not report_id then return nil, err end
