@@ -2,14 +2,14 @@
 # make demo       install what is missing, build, run the main job against a local simulator
 # make test       the same, then lint, a part of the checks, and all specs
 # make test-big   results of 2 GiB in a few MiB of memory
-# make check      all that watches: check-static, -asan, -tsan, -valgrind, -gc, -api, -clang, -portable, -cjson
+# make check      all that watches: check-static, -asan, -tsan, -valgrind, -gc, -api, -clang, -portable, -musl, -cjson
 # make torture    every allocation and every system call fails once, under sanitizers
 # make fuzz SECONDS=60   made-up inputs for each target of spec/fuzz
 # make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
 # make bench      how fast it is, beside libcurl and others; WORK=W3: only the works whose names begin so
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
-# make doc        the manual page, by help2man
-# make install    DESTDIR= PREFIX=/usr/local
+# make doc        the manual page, by help2man, and the tables of the README
+# make install    DESTDIR= PREFIX=/usr/local; make uninstall with the same takes it back
 #
 # LUA, LUA_INCDIR, CURL_CFLAGS, CURL_LIBS, ISAL, CC, CFLAGS and LDFLAGS can be set from outside.
 
@@ -20,8 +20,9 @@ DEBIAN_PACKAGES_FOR_EXTRACTION = lua-dbi-sqlite3 lua-luaossl lua-filesystem
 DEBIAN_PACKAGES_FOR_DOC = help2man
 DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv \
   lua-cqueues lua-copas locales clang cppcheck valgrind $(DEBIAN_PACKAGES_FOR_EXTRACTION) lua-dbi-postgresql sqlite3 \
-  postgresql postgresql-client
-DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3
+  postgresql postgresql-client python3-jsonschema
+DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3 \
+  musl-tools
 DEBIAN_PACKAGES_FOR_BENCH = curl golang python3-pycurl python3-requests nodejs
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, argparse, \
   help2man, LuaSocket, busted, luacheck, LuaRocks
@@ -33,6 +34,7 @@ CC      ?= cc
 PKG     ?= pkg-config
 
 # pkg-config has no name for Lua 5.4 that all systems share.
+# Debian and Alpine say lua5.4, Homebrew and others lua-5.4 or lua54, Fedora and Arch lua (of whatever it is the newest).
 LUA_PC  := $(firstword $(foreach name,lua5.4 lua-5.4 lua54 lua5.5 lua-5.5 lua55 lua,\
   $(shell $(PKG) --exists "$(name) >= 5.4" 2>/dev/null && echo $(name))))
 LUA_INCDIR  ?=
@@ -67,7 +69,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator lint install clean
+.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator bench-tap lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -116,7 +118,7 @@ test-big: all
 
 # --- the same specs, watched ---------------------------------------------------------------------
 
-CHECKS = static asan tsan valgrind gc api clang portable cjson
+CHECKS = static asan tsan valgrind gc api clang portable musl cjson
 .PHONY: $(CHECKS:%=check-%)
 check: $(CHECKS:%=check-%)
 
@@ -208,10 +210,23 @@ check-clang: $(CHECK_DEPS)
 	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all
 	busted --cpath='./$(BUILD)/clang/?.so' $(WATCHED)
 
-# As on a processor that looks at text eight bytes at a time, and without ISA-L.
+# As on a processor that looks at text eight bytes at a time, without ISA-L, and on macOS and the BSDs, which lack what
+# Linux has.
 check-portable: $(CHECK_DEPS)
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/portable ISAL= CFLAGS="$(CFLAGS) -U__SSE2__" all
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/portable ISAL= \
+	  CFLAGS="$(CFLAGS) -U__SSE2__ -include $(CURDIR)/spec/portable.h" all
 	busted --cpath='./$(BUILD)/portable/?.so' $(WATCHED)
+
+# Against musl's headers, where musl-gcc is there. (There is no libcurl for it in Debian: it is compiled, not run.)
+check-musl: $(CHECK_DEPS)
+	@if ! command -v musl-gcc >/dev/null; then echo "check-musl: left out, there is no musl-gcc"; else \
+	  mkdir -p $(BUILD)/musl && rm -f $(BUILD)/musl/* && \
+	  for header in zlib.h zconf.h curl lua5.4-deb-multiarch.h; do for folder in $(MUSL_HEADERS); do \
+	    if [ -e $$folder/$$header ]; then ln -sf $$folder/$$header $(BUILD)/musl/; fi; done; done && \
+	  for file in $(SOURCES); do \
+	    musl-gcc -std=c11 -O2 $(WARNINGS) -Wno-sign-conversion -Werror -fsyntax-only -isystem $(BUILD)/musl $(LUA_CFLAGS) $$file || exit 1; \
+	  done; fi
+MUSL_HEADERS = /usr/include /usr/include/$(shell $(CC) -dumpmachine 2>/dev/null)
 
 # The other lua-cjson in use, where somebody has built it: CJSON= the folder that its cjson.so is in.
 CJSON ?=
@@ -291,6 +306,10 @@ bench: deps
 
 bench-floors: $(BENCH_BUILT)
 
+# What a tap costs.
+bench-tap: all
+	$(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/tap.lua
+
 # How fast the simulator is.
 bench-simulator: all
 	$(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/simulator.lua
@@ -316,27 +335,42 @@ lint:
 	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES) \
 	  $(wildcard spec/*.h spec/*/*.h); fi
 
-# From what the program says of itself. Where help2man is not there, there is no page.
+# The manual page is what the program says of itself; where help2man is not there, there is none. The tables of the
+# README are from where the truth is.
 MANUAL = $(BUILD)/zuora.1
 .PHONY: doc
 doc: $(MANUAL)
+	$(LUA) -e 'package.path = "./?.lua;" .. package.path; require "spec.tables".write()'
+
 $(MANUAL): $(CORE) $(LUA_FILES) lua/bin/zuora
 	if command -v help2man >/dev/null; then \
 	  help2man --no-info --name="reports and queries of Zuora, from a shell" --help-option="help manual" \
 	    --version-option=version --output=$@ "$(LUA) lua/bin/zuora"; \
 	else echo "no help2man: no manual page" >&2; rm -f $@; fi
 
-install: all doc
-	install -d "$(DESTDIR)$(PREFIX)/bin"
-	sed "1s|.*|#!/usr/bin/env $(LUA)|" lua/bin/zuora > $(BUILD)/zuora.bin
-	install -m 755 $(BUILD)/zuora.bin "$(DESTDIR)$(PREFIX)/bin/zuora"
-	if [ -f $(MANUAL) ]; then install -d "$(DESTDIR)$(PREFIX)/share/man/man1" && \
-	  install -m 644 $(MANUAL) "$(DESTDIR)$(PREFIX)/share/man/man1/zuora.1"; fi
-	install -d "$(DESTDIR)$(PREFIX)/lib/lua/5.4/zuora"
-	install -m 755 $(CORE) "$(DESTDIR)$(PREFIX)/lib/lua/5.4/zuora/core.so"
+# Where this Lua looks for modules: below the PREFIX, by its version.
+LUA_VERSION = $(shell $(LUA) -e 'print((_VERSION:gsub("Lua ", "")))' 2>/dev/null || echo 5.4)
+LUA_DIR  = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)
+LIB_DIR  = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
+BIN_DIR  = $(DESTDIR)$(PREFIX)/bin
+MAN_DIR  = $(DESTDIR)$(PREFIX)/share/man/man1
+
+PROGRAMS = zuora zuora-tap
+install: all $(MANUAL)
+	install -d "$(BIN_DIR)"
+	for name in $(PROGRAMS); do \
+	  sed "1s|.*|#!/usr/bin/env $(LUA)|" lua/bin/$$name > $(BUILD)/$$name.bin && \
+	  install -m 755 $(BUILD)/$$name.bin "$(BIN_DIR)/$$name" || exit 1; done
+	if [ -f $(MANUAL) ]; then install -d "$(MAN_DIR)" && install -m 644 $(MANUAL) "$(MAN_DIR)/zuora.1"; fi
+	install -d "$(LIB_DIR)/zuora"
+	install -m 755 $(CORE) "$(LIB_DIR)/zuora/core.so"
 	for file in $(LUA_FILES); do \
-	  target="$(DESTDIR)$(PREFIX)/share/lua/5.4/$${file#lua/}"; \
+	  target="$(LUA_DIR)/$${file#lua/}"; \
 	  install -d "$$(dirname "$$target")" && install -m 644 "$$file" "$$target" || exit 1; done
+
+uninstall:
+	rm -f $(PROGRAMS:%="$(BIN_DIR)/%") "$(MAN_DIR)/zuora.1"
+	rm -rf "$(LIB_DIR)/zuora" "$(LUA_DIR)/zuora"
 
 clean:
 	rm -rf $(BUILD)

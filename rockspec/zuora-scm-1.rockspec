@@ -6,6 +6,8 @@ source = {
   url = "git+https://example.com/zuora.git",
 }
 
+supported_platforms = { "unix" }
+
 description = {
   summary = "Zuora's Reporting and AQuA APIs: report runs, query jobs, and their results",
   detailed = [[
@@ -30,9 +32,6 @@ dependencies = {
 external_dependencies = {
   CURL = { library = "curl" },
   ZLIB = { library = "z" },
-  platforms = {
-    windows = { CURL = { header = "curl/curl.h", library = "libcurl" } },
-  },
 }
 
 build = {
@@ -63,6 +62,7 @@ build = {
         "src/data/decoder.c",
         "src/data/gzip.c",
         "src/data/json.c",
+        "src/data/lines.c",
         "src/data/rewrite.c",
         "src/data/rows.c",
         "src/data/scanner.c",
@@ -124,13 +124,13 @@ build = {
     ["zuora.cli.settings"] = "lua/zuora/cli/settings.lua",
     ["zuora.cli.simulate"] = "lua/zuora/cli/simulate.lua",
     ["zuora.cli.table"] = "lua/zuora/cli/table.lua",
+    ["zuora.cli.tap"] = "lua/zuora/cli/tap.lua",
     ["zuora.cli.target"] = "lua/zuora/cli/target.lua",
     ["zuora.cli.terminal"] = "lua/zuora/cli/terminal.lua",
     ["zuora.cli.texts"] = "lua/zuora/cli/texts.lua",
     ["zuora.client"] = "lua/zuora/client.lua",
     ["zuora.codes"] = "lua/zuora/codes.lua",
     ["zuora.error"] = "lua/zuora/error.lua",
-    ["zuora.meta"] = "lua/zuora/meta.lua",
     ["zuora.extract.columns"] = "lua/zuora/extract/columns.lua",
     ["zuora.extract.digest"] = "lua/zuora/extract/digest.lua",
     ["zuora.extract.disk"] = "lua/zuora/extract/disk.lua",
@@ -158,10 +158,18 @@ build = {
     ["zuora.load.dialects"] = "lua/zuora/load/dialects.lua",
     ["zuora.load"] = "lua/zuora/load/init.lua",
     ["zuora.load.merge"] = "lua/zuora/load/merge.lua",
-    ["zuora.load.sqlite"] = "lua/zuora/load/sqlite.lua",
-    ["zuora.load.tables"] = "lua/zuora/load/tables.lua",
     ["zuora.load.postgresql"] = "lua/zuora/load/postgresql.lua",
     ["zuora.load.psql"] = "lua/zuora/load/psql.lua",
+    ["zuora.load.sqlite"] = "lua/zuora/load/sqlite.lua",
+    ["zuora.load.tables"] = "lua/zuora/load/tables.lua",
+    ["zuora.loops.attachment"] = "lua/zuora/loops/attachment.lua",
+    ["zuora.loops.copas"] = "lua/zuora/loops/copas.lua",
+    ["zuora.loops.cqueues"] = "lua/zuora/loops/cqueues.lua",
+    ["zuora.loops.luv"] = "lua/zuora/loops/luv.lua",
+    ["zuora.meta.client"] = "lua/zuora/meta/client.lua",
+    ["zuora.meta.extract"] = "lua/zuora/meta/extract.lua",
+    ["zuora.meta.options"] = "lua/zuora/meta/options.lua",
+    ["zuora.meta.records"] = "lua/zuora/meta/records.lua",
     ["zuora.resources.batches"] = "lua/zuora/resources/batches.lua",
     ["zuora.resources.describe"] = "lua/zuora/resources/describe.lua",
     ["zuora.resources.entrance"] = "lua/zuora/resources/entrance.lua",
@@ -222,6 +230,12 @@ build = {
     ["zuora.support.ascii"] = "lua/zuora/support/ascii.lua",
     ["zuora.support.check"] = "lua/zuora/support/check.lua",
     ["zuora.support.names"] = "lua/zuora/support/names.lua",
+    ["zuora.tap"] = "lua/zuora/tap/init.lua",
+    ["zuora.tap.catalogue"] = "lua/zuora/tap/catalogue.lua",
+    ["zuora.tap.config"] = "lua/zuora/tap/config.lua",
+    ["zuora.tap.messages"] = "lua/zuora/tap/messages.lua",
+    ["zuora.tap.state"] = "lua/zuora/tap/state.lua",
+    ["zuora.tap.sync"] = "lua/zuora/tap/sync.lua",
     ["zuora.tasks.counted_set"] = "lua/zuora/tasks/counted_set.lua",
     ["zuora.tasks.group"] = "lua/zuora/tasks/group.lua",
     ["zuora.tasks.latch"] = "lua/zuora/tasks/latch.lua",
@@ -234,7 +248,7 @@ build = {
     ["zuora.version"] = "lua/zuora/version.lua",
   },
   install = {
-    bin = { zuora = "lua/bin/zuora" },
+    bin = { zuora = "lua/bin/zuora", ["zuora-tap"] = "lua/bin/zuora-tap" },
   },
 }
 

@@ -52,6 +52,8 @@ describe("zuora.core", function()
     local path = support.scratch "mkdir"
     for _, name in ipairs { "/a/b/c", "/a/b/c/", "//a//d", "" } do assert.is_true(core.mkdir(path .. name)) end
     assert.is_true(core.mkdir "/")
+    assert.is_true(core.mkdir(path .. "/mine", true))
+    assert.equal("drwx------", support.shell("ls -ld " .. path .. "/mine"):match "^%S%S%S%S%S%S%S%S%S%S")
     assert.same({ "b", "d" }, support.listing(path .. "/a"))
     support.write(path .. "/file", "")
     local made, message = core.mkdir(path .. "/file/x")

@@ -32,7 +32,8 @@ describe("HTTP/2", function()
   end
 
   setup(function()
-    sim = support.simulator { looks = 1, objects = { Account = { generate = { rows = 20000, seed = 1 } } } }
+    sim = support.simulator { looks = 1, objects = { Account = { generate = { rows = 20000, seed = 1 } },
+      Big = { generate = { rows = 200000 } } } }
     server = nginx.start("nginx", sim.url)
     local client <close> = client_new()
     job = assert(client.jobs:submit { queries = { { name = "Account", query = "select Id, Name from Account" } } })
@@ -64,6 +65,29 @@ describe("HTTP/2", function()
     local cold <close> = client_new { username = sim.username, password = sim.password, max_connections = 3 }
     gets(cold, 40)
     assert.is_true(server:connections("/", 40) <= 3)
+  end)
+
+  it("brings files that are more than a turn takes, side by side, and small calls between them", function()
+    local client <close> = client_new { username = sim.username, password = sim.password }
+    local big = assert(client.jobs:submit { queries = { { name = "Big", query = "select * from Big" } } })
+    local file = assert(big:wait(support.soon)):batch "Big":file_ids()[1]
+    local directory, sizes, ended, calls = support.scratch "http2big", {}, 0, 0
+    local function download(i)
+      return function()
+        sizes[i] = assert(client.files:download(file, directory .. "/" .. i, { resume = true })).bytes
+        ended = ended + 1
+      end
+    end
+    client:run(download(1), download(2), download(3), function()
+      repeat
+        assert(client.jobs:get(job.id))
+        calls = calls + 1
+      until ended == 3
+    end)
+    assert.is_true(sizes[1] > 15 * 1024 * 1024, sizes[1]) -- some turns
+    assert.same({ sizes[1], sizes[1], sizes[1] }, sizes)
+    assert.is_true(calls > 1)
+    for i = 2, 3 do assert(os.execute(("cmp -s %s/1 %s/%d"):format(directory, directory, i))) end
   end)
 
   it("leaves a connection on which nothing comes any more", function()

@@ -28,14 +28,16 @@ local LUA_ROOMS = {
   settings = { "support", "caller" },
   version = {},
   client = { "version", "support", "error", "rows", "tasks", "caller", "resources", "settings" },
+  loops = { "support" }, -- a client is handed to them
   init = { "support", "codes", "error", "rows", "time", "caller", "client" },
   -- (It stands on the public face: a client is what it is given.)
-  extract = { "support", "error", "rows", "extract/sources", "load" },
+  extract = { "version", "support", "error", "rows", "extract/sources", "load" },
   load = { "support", "error", "rows", "extract" },
   ["extract/sources"] = { "support", "error" },
+  tap = { "support", "error", "rows", "init", "extract", "extract/sources" },
   meta = {}, -- comments only
   -- The command line stands on the public face alone.
-  cli = { "version", "init", "extract", "cli/doctor" },
+  cli = { "version", "init", "extract", "tap", "cli/doctor" },
   ["cli/doctor"] = { "init", "cli" },
   -- A local Zuora has its facts by itself: it and the client are each other's oracle.
   ["simulator/engine"] = {},
@@ -53,6 +55,7 @@ local CORE_USERS = [[
   resources/reportruns resources/reports resources/request resources/submit
   simulator/engine/json simulator/engine/objects simulator/engine/queries
   simulator/http/aqua simulator/http/bucket simulator/http/describe simulator/init
+  tap/messages tap/sync
 ]]
 
 local LONGEST_FILE, LONGEST_FUNCTION = 400, 60
@@ -62,6 +65,7 @@ local LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 local SYSTEM = {
   ["curl/curl.h"] = "curl_[%w_]+ CURL[%w_]*", ["dlfcn.h"] = "dl[%w_]+ RTLD_[%w_]+",
   ["emmintrin.h"] = "_mm_[%w_]+ __m128i", ["immintrin.h"] = "_mm256_[%w_]+ __m256i",
+  ["crt_externs.h"] = "_NSGetEnviron",
   ["errno.h"] = "errno E%u+", ["fcntl.h"] = "O_%u+ F_%u+ open fcntl AT_%u+", ["lauxlib.h"] = "luaL_[%w_]+",
   ["limits.h"] = "%u+_MAX %u+_MIN PIPE_BUF", ["lua.h"] = "lua_[%w_]+",
   ["math.h"] = "floor ceil fabs fmod isfinite isnan isinf trunc HUGE_VAL NAN INFINITY ldexp pow",

@@ -419,4 +419,23 @@ describe("zuora.rows", function()
     assert.has_error(function() zuora.rows() end)
     assert.has_error(function() zuora.rows "a\0b" end)
   end)
+
+  -- For zuora.load.postgresql alone.
+  it("gives pieces of text as PostgreSQL's COPY reads them", function()
+    local function copy(text)
+      support.write(PATH, text)
+      local it <close> = assert(core.rows(PATH, { form = "copy", fail = function(message) error(message, 0) end }))
+      local pieces = {}
+      for piece in it do pieces[#pieces + 1] = piece end
+      return table.concat(pieces), #pieces
+    end
+    assert.equal("1\t\\\\.\t\n2\ta\\tb\t\"q\"\n3\ta\\r\\nb\\\\\t\n",
+      (copy 'a,b,c\n1,\\.,\n2,"a\tb","""q"""\n3,"a\r\nb\\",""\n'))
+    assert.equal("", (copy "a,b\n"))
+    local whole, count = copy("a,b\n" .. ("x\\,y\n"):rep(50000))
+    assert.equal(("x\\\\\ty\n"):rep(50000), whole)
+    assert.is_true(count > 3)
+    assert.matches("NUL", select(2, pcall(copy, "a,b\n1,x\0y\n")))
+    assert.has_error(function() core.rows(PATH, { form = "copy", strict = false, fail = error }) end)
+  end)
 end)

@@ -55,7 +55,7 @@ local function credentials_of(options, method, caller)
 end
 
 --- Makes a client. Nothing is sent before the first call.
----@param options table see the README
+---@param options zuora.Options
 ---@param seams { clock: table|nil, random: function|nil }|nil what specs put in the place of the machine's
 ---@return zuora.Client
 function client.new(options, seams)
@@ -151,7 +151,7 @@ local MAP_OPTIONS = { concurrency = "positive", on_error = "stop|collect" }
 --- module, as an iterator raises them).
 ---@param items any[] a list without holes; may be empty
 ---@param f fun(item: any, index: integer): any, any
----@param options { concurrency: integer|nil, on_error: "stop"|"collect"|nil }|nil concurrency: items at a time
+---@param options zuora.MapOptions|nil concurrency: items at a time
 --- (8); on_error = "stop": the first failure cancels what goes on, and no further item is begun
 ---@return table|nil results f's first result for each item, in their order, and results.n, the number of items;
 --- nil after a failure ("stop")
@@ -186,14 +186,13 @@ end
 
 --- Any call of Zuora's REST API, with this client's credentials, retries and errors: for what has no function
 -- of its own.
----@param call_of table path: "/v1/accounts/A-1", each part of it escaped (zuora.escape); method: "GET" by default;
---- query: { name = value or list of values }; body: a table is sent as JSON, a string as it is, with content_type;
---- base: "rest" (default), "reporting", "aqua", "files": what the path is below; headers: more of them; accept:
---- the media type that is wanted ("application/json"); safe = true: a POST that only reads, and may be sent again;
---- and the per-call options
+---@param call_of zuora.Request path: "/v1/accounts/A-1", each part of it escaped (zuora.escape); method: "GET" by
+--- default; query: { name = value or list of values }; body: a table is sent as JSON, a string as it is, with
+--- content_type; base: "rest" (default), "reporting", "aqua", "files": what the path is below; headers: more of them;
+--- accept: the media type that is wanted ("application/json"); safe = true: a POST that only reads, and may be sent
+--- again; and the per-call options
 ---@return any|nil value of JSON its value, else the text
----@return { status: integer, headers: table<string, string>, body: string }|zuora.Error|nil answer its bytes as they
---- came, too; or err
+---@return zuora.Answer|zuora.Error|nil answer its bytes as they came, too; or err
 function Client:request(call_of)
   return raw.request(open_caller(self, "request"), call_of)
 end
@@ -216,7 +215,7 @@ function Client:tenant()
 end
 
 --- What Zuora said last of this tenant's limits: with how many requests left it is nearly reached.
----@return { rate: table|nil, concurrency: table|nil, authentication: table|nil } limits
+---@return zuora.Limits limits
 --- rate = { limit, remaining, reset (seconds from then), window (seconds), quotas = { [seconds] = limit } },
 --- concurrency = { limit, remaining, type }, authentication = { limit, remaining } (of the minute, by address);
 --- each with age (seconds since it was said), and nil as long as it was not
@@ -230,12 +229,25 @@ function Client:fds()
   return open_caller(self, "fds").scheduler:fds()
 end
 
+--- Tells an event loop that what `fds` said does not hold any more: a task becomes ready (it was spawned, or is being
+--- cancelled), a call outside of tasks is about to move everything on, or the client is being closed.
+---@param f nil|fun(closing: true|nil) stops to wait for the descriptors, has the loop take a step soon, and makes no
+--- call of the client; it is told often, in steps as well. Nil: nobody is told any more
+function Client:on_ready(f)
+  local scheduler = caller_of(self, "on_ready").scheduler
+  if f ~= nil then check.value("client:on_ready", "f", f, "function") end
+  if f and scheduler.on_ready then check.misuse "client:on_ready: this client is in a loop already" end
+  scheduler.on_ready = f
+end
+
 --- Ends everything that goes on and closes all connections. Twice is fine. In a child made by fork it
 -- does nothing: all that is its parent's.
 function Client:close()
   local caller = caller_of(self, "close")
   if caller:problem() then return end
-  caller.scheduler:close()
+  local scheduler = caller.scheduler
+  if scheduler.on_ready and not scheduler:active() then scheduler.on_ready(true) end
+  scheduler:close()
   caller.closed = true
   caller.scheduler.session:close()
 end

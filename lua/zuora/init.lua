@@ -14,6 +14,15 @@ local hosts = require "zuora.caller.hosts"
 local rows = require "zuora.rows"
 local time = require "zuora.time"
 
+---@class zuora
+---@field _VERSION string
+---@field null lightuserdata JSON's null in lists: absent in objects
+---@field decode fun(text: string): any integers stay integers; raises for what is no JSON
+---@field encode fun(value: any): string
+---@field escape fun(text: string): string for a path: "A 1" is "A%201"
+---@field aqua_codes table<string, { meaning: string, advice: string|nil, retryable: boolean|nil }> what AQuA's codes
+--- mean
+---@field environments table<string, table<string, string>> by name, their hosts
 local zuora = {
   _VERSION = client.VERSION,
   null = core.null,

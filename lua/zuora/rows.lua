@@ -33,7 +33,7 @@ end
 ---@param source string|integer a path, or a descriptor
 ---@param options table rows.options, and `charset`
 ---@param name string what to call the file in messages
----@return userdata|nil it, zuora.Error|nil err, nil, userdata|nil it
+---@return zuora.Rows|nil it, zuora.Error|nil err, nil, zuora.Rows|nil it
 function rows.open(source, options, name)
   local ok, it, problem = pcall(core.rows, source, { form = options.form, columns = options.columns,
     types = options.types, null = options.null, strict = options.strict, charset = options.charset, fail = fail })
@@ -47,11 +47,11 @@ end
 
 --- Rows of a local file: `for row in assert(zuora.rows "accounts.csv") do … end`
 ---@param path string CSV or tab-separated, UTF-8 or UTF-16, plain or gzip
----@param options table|nil form: "keyed" (default), "array" or "lazy" (one object for every row, valid until the
---- next); columns: string[], only these; types: { [name] = "integer"|"number"|"boolean"|"time" }, the rest are
---- strings, empty typed cells absent (zuora.null in arrays); null: a text that is taken for empty; strict: true,
+---@param options zuora.RowOptions|nil form: "keyed" (default), "array" or "lazy" (one object for every row, valid
+--- until the next); columns: string[], only these; types: { [name] = "integer"|"number"|"boolean"|"time" }, the rest
+--- are strings, empty typed cells absent (zuora.null in arrays); null: a text that is taken for empty; strict: true,
 --- or false to fill up short rows, cut off long ones, keep odd cells and replace bad UTF-8
----@return function|nil it it() gives rows and raises errors of kind `text`; it.columns, it.row, it:close()
+---@return zuora.Rows|nil it it() gives rows and raises errors of kind `text`; it.columns, it.row, it:close()
 ---@return zuora.Error|nil err
 function rows.of_file(path, options)
   local where = "zuora.rows"

@@ -2,6 +2,7 @@
 --
 --   lua5.4 spec/bench/ours.lua one BASE N WARM CA | many BASE N IN_FLIGHT CA TIMES | waiting BASE JOBS PAUSE
 --     | files BASE CA ENCODING CONNECTIONS DIRECTORY NAME… | rows PATH POSITIONS HOW TIMES | page BASE CA | first BASE
+--     | extract BASE - - CONCURRENCY DIRECTORY NAME…
 
 local core = require "zuora.core"
 local zuora = require "zuora"
@@ -91,6 +92,23 @@ function works.files(loops, base, ca, _, connections, directory, ...)
   local bytes, records = 0, 0
   for i = 1, results.n do bytes, records = bytes + results[i].bytes, records + results[i].records end
   done(results.n, bytes, ("records=%d"):format(records))
+end
+
+-- A plan of as many items as there are names.
+function works.extract(loops, base, _, _, concurrency, directory, ...)
+  local extract = require "zuora.extract"
+  local client <close> = new_client(base, "-", { max_connections = concurrency })
+  local items = {}
+  for i, name in ipairs { ... } do items[i] = { name = name, query = "select Id from Big" } end
+  local done = loops.measure()
+  local results = assert(extract.run(client, { plan = "bench", output = directory .. "/plan", concurrency = concurrency,
+    items = items }, { poll = 0.01 }))
+  local bytes, records = 0, 0
+  for _, result in ipairs(results) do
+    assert(not result.err, tostring(result.err))
+    bytes, records = bytes + result.bytes, records + result.records
+  end
+  done(#results, bytes, ("records=%d"):format(records))
 end
 
 local OPTIONS = { array = { form = "array" }, keyed = {}, lazy0 = { form = "lazy" }, lazy1 = { form = "lazy" },

@@ -13,9 +13,9 @@ local works = require "spec.bench.works"
 
 local KIB, MIB = 1024, 1024 * 1024
 local SIZES = {
-  full = { calls = 3000, many = 10000, rows = { MIB, 16 * MIB, 64 * MIB, 256 * MIB }, part = 3, copies = 4, page = 50 * MIB,
+  full = { calls = 3000, many = 10000, rows = { MIB, 16 * MIB, 64 * MIB, 256 * MIB }, part = 3, copies = 4, items = 16, page = 50 * MIB,
     starts = 10, waiting = 1000, pause = 10, rounds = { all = 5, peers = 3 } },
-  small = { calls = 50, many = 300, rows = { 20 * KIB, 40 * KIB, 80 * KIB, 100 * KIB }, part = 3, copies = 4, page = 50 * KIB,
+  small = { calls = 50, many = 300, rows = { 20 * KIB, 40 * KIB, 80 * KIB, 100 * KIB }, part = 3, copies = 4, items = 3, page = 50 * KIB,
     starts = 1, waiting = 20, pause = 0.2, rounds = { all = 1, peers = 0 } },
 }
 
@@ -139,7 +139,8 @@ local function main()
   local directory = "build/bench/" .. (small and "small" or "full")
   local made = data.make(directory, sizes)
   local greatest = sizes.rows[#sizes.rows]
-  local nginx <close> = server.start("build/bench/nginx", directory, "rows" .. sizes.part)
+  local nginx <close> = server.start("build/bench/nginx", directory, "rows" .. sizes.part,
+    made.rows[sizes.part])
   local place = { server = nginx, data = directory, made = made, sizes = sizes, lua = LUA, bytes = bytes,
     big = bytes(sizes.copies * greatest), size = bytes(greatest), page = bytes(sizes.page),
     part = bytes(sizes.rows[sizes.part]), part_number = sizes.part }

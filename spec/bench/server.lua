@@ -23,6 +23,9 @@ http {
     default_type application/json;
     location ~ ^/v1/batch-query/jobs/j([0-9]+)$ { return 200 '$completed'; }
     location ~ ^/v1/batch-query/jobs/w([0-9]+)$ { return 200 '$executing'; }
+    location ~ ^/v1/batch-query/?$ { return 200 '$submitted'; }
+    location = /v1/batch-query/jobs/extracted { return 200 '$extracted'; }
+    location ~ ^/v1/describe { default_type text/xml; return 200 '<object><name>Big</name><label>Big</label></object>'; }
     location ~ ^/v1/files/part[0-9]+$ { default_type text/csv; alias $data/$part; }
     location ~ ^/v1/files/(.+)$ { default_type text/csv; alias $data/$1; gzip_static on; }
     location = /reporting/api/rest/v1/reportruns/reportdata/run { alias $data/page; }
@@ -40,6 +43,15 @@ local JOB = '{"id":"$ID$1","name":"Accounts and invoices, nightly","encrypted":"
   .. '"sourceOrgIds":[],"notifyUrl":"https://example.com/notify","incrementalTime":"2025-11-01T10:11:12.000-08:00"}'
 
 local function job(id, status) return (JOB:gsub("%$ID", id):gsub("%$STATUS", status)) end
+
+-- The job of an extraction, and its one file.
+local EXTRACTED = '{"id":"extracted","name":"x","status":"$STATUS","format":"CSV","version":"1.1","batches":[{'
+  .. '"batchId":"b1","name":"rows","query":"select Id from Big","status":"$STATUS","fileId":"part1","full":true,'
+  .. '"recordCount":$RECORDS,"message":""}]}'
+
+local function extracted(status, records)
+  return (EXTRACTED:gsub("%$STATUS", status):gsub("%$RECORDS", records))
+end
 
 local function free_port()
   local listener = assert(socket.bind("127.0.0.1", 0))
@@ -59,8 +71,9 @@ end
 ---@param directory string for its files
 ---@param data_directory string what it serves
 ---@param part string the file that stands for all parts
+---@param records integer that are in it
 ---@return table server plain, secure, http2 (URLs), ca_file
-function server.start(directory, data_directory, part)
+function server.start(directory, data_directory, part, records)
   local here = output_of "pwd" .. "/"
   directory = here .. directory
   assert(os.execute(("mkdir -p %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
@@ -68,6 +81,7 @@ function server.start(directory, data_directory, part)
     directory, directory, directory)))
   local values = { directory = directory, data = here .. data_directory, part = part, plain = free_port(),
     secure = free_port(), http2 = free_port(), completed = job("j", "completed"), executing = job("w", "executing"),
+    submitted = extracted("submitted", 0), extracted = extracted("completed", records),
     user = output_of "id -u" == "0" and "user root;" or "" }
   local file = assert(io.open(directory .. "/nginx.conf", "wb"))
   assert(file:write((CONFIGURATION:gsub("%$(%w+)", values))))

@@ -1,4 +1,4 @@
---- The works, W1 to W8: what is done, with which arguments, who else does it, and what is aimed at.
+--- The works, W1 to W8, and extract: what is done, with which arguments, who else does it, and what is aimed at.
 
 local works = {}
 
@@ -7,6 +7,10 @@ local FLOORS = { one = "build/bench/calls", many = "build/bench/calls", waiting 
   first = "build/bench/calls", files = "build/bench/download" }
 
 local function floor_command(verb, arguments, place)
+  if verb == "extract" then
+    return ("%s spec/bench/floors/hashed.lua '%s files %s' %s"):format(place.lua, FLOORS.files, arguments,
+      place.data .. "/out")
+  end
   local program = FLOORS[verb] or place.lua .. " spec/bench/floors/lua.lua"
   if verb == "waiting" then return program .. " paced " .. arguments end
   if verb == "first" then return program .. " one " .. arguments .. " 1 0 -" end
@@ -81,6 +85,10 @@ function works.list(place)
   add { id = "W8", title = ("10 files of %s at once, 8 connections"):format(place.part), unit = "s", verb = "files",
     arguments = ("%s - - 8 %s"):format(plain, files(out, 1, 10)), peers = "curl, Go", goal = "wall of curl -Z",
     memory = 10 * sizes.rows[place.part_number], records = 10 * made.rows[place.part_number] }
+  add { id = "extract", title = ("a plan of %d items of %s (floor: the files, and sha256sum)"):format(sizes.items,
+    place.part), unit = "s", verb = "extract", arguments = ("%s - - 8 %s"):format(plain, files(out, 1, sizes.items)),
+    peers = "", goal = "1.15", memory = sizes.items * sizes.rows[place.part_number],
+    records = sizes.items * made.rows[place.part_number] }
   return list
 end
 

@@ -136,7 +136,7 @@ describe("exits", function()
 
   it("knows what each kind of error means", function()
     local kinds = {}
-    for kind in support.read("lua/zuora/meta.lua"):match "zuora%.ErrorKind ([^\n]*)":gmatch '"([%l_]+)"' do
+    for kind in support.read("lua/zuora/meta/client.lua"):match "zuora%.ErrorKind ([^\n]*)":gmatch '"([%l_]+)"' do
       kinds[#kinds + 1] = kind
       local known = false
       for _, row in ipairs(exits.table) do known = known or (" %s "):format(row.kinds or ""):find(" " .. kind .. " ", 1, true) end

@@ -102,7 +102,7 @@ describe("zuora extract", function()
 
   it("is interrupted by Ctrl-C, and goes on afterwards with the same job", function()
     local slow <close> = support.simulator { seconds = 60 }
-    write_plan { { object = "Account" } }
+    write_plan({ { object = "Account" } }, { every = "400d" }) -- no point of the grid is crossed
     local result = program.interrupted("extract run " .. plan, program.environment_of(slow), function(_, err)
       return err:find("Account: waiting", 1, true) ~= nil
     end)
@@ -124,6 +124,18 @@ describe("zuora extract", function()
     result = run("extract check " .. plan)
     assert.equal(7, result.code)
     assert.equal("refused", lines_of(result.out)[2].state)
+  end)
+
+  it("tells of a field that is no longer there, though all is done: 7", function()
+    write_plan { { object = "Account" } }
+    good(("extract run %s --poll 0.01"):format(plan))
+    local xml = good "request GET /v1/describe/Account --accept text/xml"
+    sim:fault { on = "GET /v1/describe/Account", kind = "status", status = 200, headers = { ["Content-Type"] = "text/xml" },
+      body = (xml:gsub("<field><name>Balance</name>.-</field>", "")) }
+    local result = run(("extract run %s --poll 0.01 --again"):format(plan))
+    assert.equal(7, result.code, result.err)
+    assert.matches("Account: 3 records[^\n]+; no longer there: Balance\nzuora: not all of the plan is as it should be\n",
+      result.err)
   end)
 
   it("lets one run at a time have a plan: 8", function()

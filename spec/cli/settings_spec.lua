@@ -13,10 +13,10 @@ describe("the settings of the command line", function()
     assert(os.execute("chmod 600 " .. home .. "/zuora/config.json"))
   end
 
-  local function read(args, variables)
+  local function read(args, variables, given)
     local environment = { XDG_CONFIG_HOME = home }
     for name, value in pairs(variables or {}) do environment[name] = value end
-    return settings.read(args or {}, function(name) return environment[name] end)
+    return settings.read(args or {}, function(name) return environment[name] end, given)
   end
 
   local function refused(...)
@@ -28,6 +28,18 @@ describe("the settings of the command line", function()
 
   local WHOLE = { environment = "eu", client_id = "i", client_secret = "s", entity_id = "e", ca_file = "/profile.pem",
     timeout = 5 }
+
+  it("of a command's own file go behind flags, and before all else", function()
+    profile(WHOLE)
+    local variables = { ZUORA_TOKEN = "t", ZUORA_BASE_URL = "http://variable", ZUORA_CA_FILE = "/variable.pem" }
+    local options, origin = read({ entity = "flag's" }, variables, { username = "u", password = "p", entity_id = "x",
+      base_url = "http://given", user_agent = "a" })
+    assert.same({ username = "u", password = "p", entity_id = "flag's", base_url = "http://given", user_agent = "a",
+      ca_file = "/variable.pem", timeout = 5 }, options)
+    assert.equal("given", origin.base_url)
+    assert.matches("client_id and username are both set", refused({}, {},
+      { username = "u", password = "p", client_id = "i" }))
+  end)
 
   it("go by flag, environment, profile, and say where each came from", function()
     profile(WHOLE)

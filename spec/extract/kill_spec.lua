@@ -128,14 +128,27 @@ describe("an extraction that is killed", function()
     return struck
   end
 
-  local function each_call(how, stride, to)
+  local function each_moment(moments, to)
+    local now = require "zuora.core".now
+    local begun, struck = now(), 0
+    nights("0", function(path) return not run(path) end, to)
+    local whole = (now() - begun) / 2
+    for i = 1, moments do
+      if nights(tostring(i), function(path)
+        return not run(path, ("timeout -s KILL %.3f "):format(whole * math.random()))
+      end, to) then struck = struck + 1 end
+    end
+    if TORTURE then print(("\nkilled at %d moments of %d"):format(struck, moments)) end
+  end
+
+  local function each_call(how, stride)
     local n, count = 1, 0
     local function hurt(path)
       local done, text, status = run(path, shimmed(n, how))
       assert(done or status > 128 or how:find "ENOSPC", text)
       return not done
     end
-    while nights(tostring(n), hurt, to) do n, count = n + stride, count + 1 end
+    while nights(tostring(n), hurt) do n, count = n + stride, count + 1 end
     return n, count
   end
 
@@ -157,16 +170,7 @@ describe("an extraction that is killed", function()
 
   it("comes to the same end at any moment", function()
     here = world.new { name = "extract-moments" }
-    local time = require "zuora.core".now
-    local begun = time()
-    nights("0", function(path) return not run(path) end)
-    local whole, struck = (time() - begun) / 2, 0
-    for i = 1, MOMENTS do
-      if nights(tostring(i), function(path)
-        return not run(path, ("timeout -s KILL %.3f "):format(whole * math.random()))
-      end) then struck = struck + 1 end
-    end
-    if TORTURE then print(("\nkilled at %d moments of %d"):format(struck, MOMENTS)) end
+    each_moment(MOMENTS)
   end)
 
   it("comes to the same end with PostgreSQL", function()
@@ -176,7 +180,6 @@ describe("an extraction that is killed", function()
     end
     database = cluster.start()
     here = world.new { name = "extract-killed-postgresql" }
-    local n, count = each_call("how=kill", TORTURE and STRIDE * 5 or 211, database.uri)
-    if TORTURE then print(("\nkilled at %d places of %d with PostgreSQL"):format(count, n)) end
+    each_moment(TORTURE and MOMENTS // 4 or 2, database.uri)
   end)
 end)

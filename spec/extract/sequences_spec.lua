@@ -165,6 +165,33 @@ describe("an extraction", function()
     assert.equal(4, select(2, support.shell(("ls '%s'"):format(shown:gsub("'", "'\\''"))):gsub("\n", "")))
   end)
 
+  it("asks anew where the file is not what it should be, and leaves nothing of it", function()
+    local here <close> = world.new {}
+    local totals = require "zuora.extract.totals"
+    local agree, seen = totals.agree, 0
+    totals.agree = function(...)
+      seen = seen + 1
+      if seen == 1 then
+        return nil, require "zuora.error".new { kind = "incomplete", message = "20 rows, and Zuora counted 21" }
+      end
+      return agree(...)
+    end
+    local ok, problem = pcall(good, here, { { object = "Thing", totals = { "count" } } })
+    totals.agree = agree
+    assert(ok, problem)
+    assert.equal(2, here:jobs())
+    assert.same({}, extract.verify(here.folder .. "/out").problems)
+  end)
+
+  it("warns once of a condition that rows can leave", function()
+    local here <close> = world.new {}
+    local items = { { object = "Thing", where = "Amount > 3" } }
+    assert.matches("^rows that leave its condition", good(here, items)[1].warning)
+    here.sim:forward(HOUR)
+    assert.is_nil(good(here, items)[1].warning)
+    assert.is_nil(good(here, { { object = "Thing", name = "All" } })[1].warning)
+  end)
+
   it("writes into folders with any name", function()
     local here <close> = world.new {}
     local folder = here.folder .. "/|id; 'a' \"b\" $(c) 日本"

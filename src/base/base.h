@@ -6,7 +6,7 @@
 #define BASE_H
 
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* dladdr, RTLD_NODELETE, getentropy */
+#define _GNU_SOURCE /* dladdr, RTLD_NODELETE, getentropy, mkostemp: of glibc and musl */
 #endif
 #ifndef _FILE_OFFSET_BITS
 #define _FILE_OFFSET_BITS 64

@@ -12,7 +12,12 @@
 
 #define CHILD_CLASS "zuora.child"
 
+#if defined(__APPLE__) /* where only programs have the variable */
+#include <crt_externs.h>
+#define environ (*_NSGetEnviron())
+#else
 extern char **environ;
+#endif
 
 typedef struct Child {
   pid_t pid; /* 0: none, or not ours to wait for any more */

@@ -7,13 +7,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h> /* getentropy; in FreeBSD unistd.h has it */
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-
-#if !defined(_WIN32)
-#include <sys/random.h>
-#endif
 
 /* There are two functions of the name strerror_r: glibc's returns the text, that of POSIX writes it into the
  * room, and returns a number. */
@@ -34,24 +31,26 @@ const char *errno_push(lua_State *L, int number) {
 }
 
 /* 0, also when it is there already, or an errno. */
-static int directory_make(const char *path) {
+static int directory_make(const char *path, mode_t mode) {
   struct stat status;
-  if (mkdir(path, 0777) == 0) return 0;
+  if (mkdir(path, mode) == 0) return 0;
   int error = errno;
   return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? 0 : error;
 }
 
-/* core.mkdir(path) -> true (also when it is there) | nil, message. Missing parents are made, too. */
+/* core.mkdir(path, private) -> true (also when it is there) | nil, message. Missing parents are made, too. What is made
+ * private nobody else can look into. */
 int directories_make(lua_State *L) {
   size_t length;
   const char *path = luaL_checklstring(L, 1, &length);
   luaL_argcheck(L, length > 0 && strlen(path) == length, 1, "path expected");
+  mode_t mode = lua_toboolean(L, 2) ? 0700 : 0777;
   char *parent = lua_newuserdatauv(L, length + 1, 0);
   memcpy(parent, path, length + 1);
   for (size_t i = 1; i <= length; i++) {
     if (parent[i] != '/' && parent[i] != '\0') continue;
     parent[i] = '\0';
-    int error = directory_make(parent);
+    int error = directory_make(parent, mode);
     if (error != 0) {
       const char *text = errno_push(L, error);
       lua_pushnil(L);

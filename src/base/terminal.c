@@ -4,11 +4,8 @@
 #include "base.h"
 
 #include <limits.h>
-#include <unistd.h>
-
-#if !defined(_WIN32)
 #include <sys/ioctl.h>
-#endif
+#include <unistd.h>
 
 /* core.terminal(fd) -> nil where fd is no terminal; else columns, rows, as they are now (0: not known) */
 int terminal_push(lua_State *L) {

@@ -44,34 +44,37 @@ void text_push(lua_State *L, Rows *rows, size_t place) {
   string_push(L, rows, text, length);
 }
 
-static int type_refuse(lua_State *L, Rows *rows, int self, const Column *column) {
+int type_refuse(lua_State *L, Rows *rows, int self, const Column *column, Type type) {
   static const char *const wanted[] = {"", "no integer", "no number", "neither true nor false",
                                        "no time"};
   lua_getiuservalue(L, self, ROWS_NAMES);
   lua_rawgeti(L, -1, (lua_Integer)(column - rows->columns) + 1);
-  lua_pushfstring(L, "column %s: %s", lua_tostring(L, -1), wanted[column->type]);
+  lua_pushfstring(L, "column %s: %s", lua_tostring(L, -1), wanted[type]);
   return rows_fail(L, rows, self, lua_tostring(L, -1),
                    scanner_cell(&rows->scanner, column->place).start);
 }
 
+const char *column_text(lua_State *L, Rows *rows, const Column *column, size_t *length) {
+  *length = 0;
+  if (column->place >= rows->scanner.cells) return ""; /* a short row; strict refuses it */
+  const char *text = cell_text(L, rows, column->place, length);
+  if (rows->null_text != NULL && *length == rows->null_length &&
+      memcmp(text, rows->null_text, *length) == 0)
+    *length = 0;
+  return text;
+}
+
 /* Pushes the cell of a wanted column; false, and nothing, for an empty one with a type. */
 static bool value_push(lua_State *L, Rows *rows, int self, const Column *column) {
-  size_t length = 0;
-  const char *text = "";
-  if (column->place < rows->scanner.cells) /* else a short row; strict would have refused it */
-    text = cell_text(L, rows, column->place, &length);
-  bool empty = length == 0 || (rows->null_text != NULL && length == rows->null_length &&
-                               memcmp(text, rows->null_text, length) == 0);
+  size_t length;
+  const char *text = column_text(L, rows, column, &length);
   if (column->type == TYPE_STRING) {
-    if (empty)
-      lua_pushliteral(L, "");
-    else
-      string_push(L, rows, text, length);
+    string_push(L, rows, text, length);
     return true;
   }
-  if (empty) return false;
+  if (length == 0) return false;
   if (typed_push(L, column->type, text, length)) return true;
-  if (rows->scanner.strict) type_refuse(L, rows, self, column);
+  if (rows->scanner.strict) type_refuse(L, rows, self, column, column->type);
   string_push(L, rows, text, length); /* kept */
   return true;
 }

@@ -8,7 +8,7 @@
 
 #define NAMES_SHOWN 700u /* bytes of a message */
 
-static Type type_of(lua_State *L, const char *name) {
+Type type_named(lua_State *L, const char *name) {
   static const char *const names[] = {"string", "integer", "number", "boolean", "time"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(names[i], name) == 0) return (Type)i;
@@ -62,7 +62,7 @@ static void types_check(lua_State *L, Rows *rows, int self, int places, int type
   lua_pushnil(L);
   while (lua_next(L, types)) {
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "option 'types': names of types expected");
-    (void)type_of(L, lua_tostring(L, -1));
+    (void)type_named(L, lua_tostring(L, -1));
     lua_pop(L, 1);
     (void)place_of(L, rows, self, places);
   }
@@ -86,7 +86,7 @@ void columns_open(lua_State *L, Rows *rows, int self, int wanted, int types) {
     column->type = TYPE_STRING;
     if (lua_istable(L, types)) {
       lua_pushvalue(L, -1);
-      if (lua_rawget(L, types) == LUA_TSTRING) column->type = type_of(L, lua_tostring(L, -1));
+      if (lua_rawget(L, types) == LUA_TSTRING) column->type = type_named(L, lua_tostring(L, -1));
       lua_pop(L, 1);
     }
     lua_pushvalue(L, -1);

@@ -3,8 +3,6 @@
  */
 #include "rows.h"
 
-#include <string.h>
-
 /* What is given at once: records until there is so much of them. */
 #define PIECE_SIZE 65536u
 

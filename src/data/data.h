@@ -100,6 +100,10 @@ int time_push(lua_State *L); /* core.time */
 void rows_open(lua_State *L);
 int rows_new(lua_State *L);
 
+/* --- lines.c: the same, as lines of JSON ------------------------------------------------------- */
+
+int lines_push(lua_State *L); /* core.lines */
+
 HIDDEN_END
 
 #endif

@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROWS_CLASS "zuora.rows"
-
 #define CHUNK_SIZE  262144u
 #define PACKED_SIZE 8192u /* of a packed file at a time: it may grow a thousandfold */
 

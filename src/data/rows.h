@@ -14,6 +14,8 @@
 #pragma GCC visibility push(hidden)
 #endif
 
+#define ROWS_CLASS "zuora.rows"
+
 typedef enum Form { FORM_KEYED, FORM_ARRAY, FORM_LAZY, FORM_COPY } Form;
 
 /* A column that is wanted. */
@@ -46,7 +48,7 @@ typedef struct Rows {
   char *null_text;
   size_t null_length;
   Buffer scratch; /* for cells whose doubled quotes are made single */
-  Buffer made;    /* see copy.c */
+  Buffer made;    /* see copy.c and lines.c */
 
   bool valid;  /* there is a record, for the lazy row */
   bool busy;   /* Lua values are being made of it: nothing may move, or go */
@@ -82,6 +84,9 @@ bool record_next(lua_State *L, Rows *rows, int self);
 
 /* --- columns.c -------------------------------------------------------------------------------- */
 
+/* The type of that name; raises for another. */
+Type type_named(lua_State *L, const char *name);
+
 /* Reads the header, and chooses the columns that are `wanted`, and their types. */
 void columns_open(lua_State *L, Rows *rows, int self, int wanted, int types);
 
@@ -89,6 +94,12 @@ void columns_open(lua_State *L, Rows *rows, int self, int wanted, int types);
 
 /* Pushes the text of the cell at that place in the file. */
 void text_push(lua_State *L, Rows *rows, size_t place);
+
+/* The text of the cell of a wanted column, until the next one is asked for; of length 0 where it is empty. */
+const char *column_text(lua_State *L, Rows *rows, const Column *column, size_t *length);
+
+/* Raises an error value for a cell that is none of that type. */
+int type_refuse(lua_State *L, Rows *rows, int self, const Column *column, Type type);
 
 /* Pushes the present record in the form that is wanted. */
 void row_push(lua_State *L, Rows *rows, int self);

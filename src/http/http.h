@@ -231,6 +231,10 @@ enum {
   REQUEST_USERVALUES = 5
 };
 
+/* What a file may bring in one turn: libcurl reads up to a hundred of its buffers while there is something to
+ * read, 50 MiB, and whoever has the loop would wait for them. (Measured: up to 1 s on a busy machine.) */
+#define TURN_SIZE ((size_t)4 * 1024 * 1024)
+
 struct Request {
   Session *session; /* NULL once the session is closed */
   Request *previous, *next;
@@ -253,6 +257,7 @@ struct Request {
   RequestFailure failure;
   int file_error;       /* the errno of FAILURE_FILE */
   curl_off_t received;  /* bytes of the body, as they were handed to us */
+  size_t taken;         /* bytes for the sink in this turn of the session; see TURN_SIZE */
   double deadline;      /* clock_now() at which the request ends, whatever it does */
   double sent_at;       /* clock_now() when it went out */
   double last_byte_at;  /* clock_now() at the newest byte of a body that goes to a sink */

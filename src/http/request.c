@@ -3,6 +3,7 @@
  */
 #include "http.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,7 +39,12 @@ static size_t request_on_read(char *room, size_t size, size_t count, void *conte
 static curl_socket_t request_on_socket(void *context, curlsocktype purpose,
                                        struct curl_sockaddr *address) {
   (void)purpose;
+#if defined(SOCK_CLOEXEC)
   int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+#else /* macOS */
+  int fd = socket(address->family, address->socktype, address->protocol);
+  if (fd >= 0) (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+#endif
   if (fd < 0) return CURL_SOCKET_BAD;
   session_note_socket(context, fd);
   return fd;

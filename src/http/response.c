@@ -129,6 +129,8 @@ size_t response_on_body(char *data, size_t size, size_t count, void *context) {
   if (!request->begun && !body_begins(request)) return CURL_WRITEFUNC_ERROR;
   if (request->to_sink) {
     request->last_byte_at = clock_now();
+    request->taken += length;
+    if (request->taken >= TURN_SIZE) (void)curl_easy_pause(request->easy, CURLPAUSE_RECV);
     if (!sink_write(request->sink, data, length)) (void)sink_failure(request);
   } else if (length > request->limit - request->body.length) {
     request->failure = FAILURE_TOO_LARGE;

@@ -161,6 +161,11 @@ static void session_perform(Session *session) {
       running_finish(session, (Request *)(void *)request, result);
   }
   if (code != CURLM_OK) session_fail(session, code);
+  /* Those that had their part of this turn go on at once in the next one. */
+  for (Request *request = session->running; request != NULL; request = request->next) {
+    if (request->taken >= TURN_SIZE) (void)curl_easy_pause(request->easy, CURLPAUSE_CONT);
+    request->taken = 0;
+  }
 }
 
 double session_next_expiry(const Session *session) {

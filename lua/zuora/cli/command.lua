@@ -51,10 +51,12 @@ local function hooks(self, options)
 end
 
 --- The client of this command, made when it is first needed.
+---@param given table|nil options of zuora.new that stand in a file of the command's; a client of others is closed
 ---@return zuora.Client
-function Command:client()
-  if self.made then return self.made end
-  local options, _, overridden = settings.read(self.args, self.environment)
+function Command:client(given)
+  if self.made and not given then return self.made end
+  if self.made then self.made:close() end
+  local options, _, overridden = settings.read(self.args, self.environment, given)
   if #overridden > 0 then
     self.progress:line(("warning: %s in the environment, before what profile '%s' says"):format(
       table.concat(overridden, ", "), self.args.profile), true)

@@ -30,6 +30,7 @@ local function words_of(result)
   if result.outcome == "up to date" then return "up to date" end
   local words = ("%d records, %d bytes, %d reads"):format(result.records, result.bytes, result.reads)
   if result.refused then words = words .. "; refused: " .. table.concat(result.refused, ", ") end
+  if result.warning then words = words .. "; warning: " .. result.warning end
   if result.lost then words = words .. "; no longer there: " .. table.concat(result.lost, ", ") end
   return words
 end

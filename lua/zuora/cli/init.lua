@@ -14,16 +14,13 @@ local NOUNS = {
   { "describe", "objects and their fields", "describe" },
   { "request", "any other call of Zuora's REST API", "request" },
   { "extract", "plans of objects, reports and queries, read again and again", "extract" },
-  { "tap", "a Singer tap (not in this version)" },
+  { "tap", "a Singer tap: objects for any of Singer's loaders", "tap" },
   { "simulate", "a local Zuora, to try things out", "simulate" },
   { "doctor", "look for what keeps it from working", "doctor.command" },
   { "completion", "print what bash, zsh or fish completes commands with" },
   { "help", "about a command, or environment, formatting, exit-codes, plan" },
   { "version", "print the version" },
 }
-
--- Commands whose place is kept.
-local LATER = { tap = true }
 
 local function complain(text) io.stderr:write("zuora: ", text, "\n") end
 
@@ -98,10 +95,6 @@ local function carry_out(argv, environment)
   word = ({ ["--version"] = "version", ["-V"] = "version", ["--help"] = "help", ["-h"] = "help" })[word] or word
   if main[word] then return main[word](argv) end
   if not find(word) then return unknown(word) end
-  if LATER[word] then
-    complain(word .. " is not in this version")
-    return 2
-  end
   local args, text = require "zuora.cli.parser".parse(NOUNS, argv)
   if text then return say(text) end
   return args and require "zuora.cli.command".run(args, environment) or 2

@@ -66,14 +66,14 @@ local function any_of(source, name, value)
 end
 
 -- The kind of credentials that the first source with any has.
-local function kind_of(sources)
+local function kind_of(sources, variables)
   for _, source in ipairs(sources) do
     local found
     for _, kind in ipairs { "token", "oauth", "password" } do
       local row = any_of(source, "kind", kind)
       if row and found then
         usage(("%s and %s are both set: one kind of credentials is needed"):format(
-          source == sources[2] and found.variable or found.option, source == sources[2] and row.variable or row.option))
+          source == variables and found.variable or found.option, source == variables and row.variable or row.option))
       end
       found = found or row
     end
@@ -83,8 +83,8 @@ local function kind_of(sources)
 end
 
 -- Of several sources, the first goes before the others.
-local function merge(sources, origin_of)
-  local options, origin, kind, rows = {}, {}, kind_of(sources), {}
+local function merge(sources, variables, origin_of)
+  local options, origin, kind, rows = {}, {}, kind_of(sources, variables), {}
   for _, row in ipairs(settings.table) do rows[row.option] = row end
   for i, source in ipairs(sources) do
     local taken = {}
@@ -129,18 +129,19 @@ end
 --- What zuora.new is to be given.
 ---@param args table the flags, as argparse has them
 ---@param environment fun(name: string): string|nil
+---@param given table|nil options of zuora.new that a command has from elsewhere: they go behind the flags
 ---@return table options
 ---@return table<string, string> origin by option: "flag", "environment ZUORA_X" or "profile NAME"; what is not in it
 --- is as it is by default
 ---@return string[] overridden variables that go before the profile which a flag asks for
-function settings.read(args, environment)
+function settings.read(args, environment, given)
   local flags, variables = said(args, environment)
   local profile, name = profiles.read(environment, args.profile)
   local rows = {}
   for _, row in ipairs(settings.table) do rows[row.option] = row end
-  local options, origin = merge({ flags, variables, profile }, function(place, option)
-    if place == 1 then return "flag" end
-    return place == 2 and "environment " .. rows[option].variable or "profile " .. name
+  local options, origin = merge({ flags, given or {}, variables, profile }, variables, function(place, option)
+    if place < 3 then return place == 1 and "flag" or "given" end
+    return place == 3 and "environment " .. rows[option].variable or "profile " .. name
   end)
   check_whole(options)
   for _, row in ipairs(settings.table) do -- a secret comes from where its program is named

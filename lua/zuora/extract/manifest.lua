@@ -6,6 +6,7 @@ local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local reads = require "zuora.extract.reads"
+local version = require "zuora.version"
 
 local manifest = {}
 
@@ -64,7 +65,7 @@ function manifest.write(journal, output, read, more)
     from = read.read_from, to = read.read_to, generation = read.generation, piece = read.piece, parent = read.parent,
     attempt = read.attempt, query = read.query, idempotency_key = read.idempotency_key, job = read.job_id,
     records = tonumber(read.records), record_count = tonumber(read.record_count), bytes = tonumber(read.bytes),
-    sha256 = read.sha256, file = read.path:match "[^/]*$",
+    sha256 = read.sha256, module = version, file = read.path:match "[^/]*$",
     number = tonumber(read.chain), previous = previous_of(journal, output, read) }
   for name, value in pairs(more) do fields[name] = value end
   local path = manifest.path(read.path)

@@ -100,13 +100,14 @@ end
 
 -- --- items --------------------------------------------------------------------------------------------
 
--- The first load by pages: the whole stands for its pieces from the beginning.
-local function plan_read(ctx, item, read)
-  if item.split and read.read_from == "" and read.piece == "" then
+--- Writes a read down. A first load goes by pages where the plan says so: the whole stands for its pieces from the
+--- beginning (or those behind an Id).
+function run.plan_read(ctx, item, read, is_first, after)
+  if item.split and is_first and read.piece == "" then
     ctx.journal:transaction(function()
       ctx.journal:plan(read)
       ctx.journal:move(read, "split")
-      ctx.journal:plan(planner.page(item, read))
+      ctx.journal:plan(planner.page(item, read, after))
     end)
   else
     ctx.journal:plan(read)
@@ -120,7 +121,7 @@ local function bring_up_to_date(ctx, item, result)
     if #open == 0 then
       local read = planner.next(ctx, item)
       if not read then return end
-      plan_read(ctx, item, read)
+      run.plan_read(ctx, item, read, read.read_from == "")
     end
     for _, read in ipairs(open) do
       worker.advance(ctx, item, read)
@@ -134,12 +135,20 @@ local function bring_up_to_date(ctx, item, result)
   end
 end
 
+-- Told when an item is read for the first time.
+local function warning_of(ctx, item)
+  local has_filter = item.where or item.parsed and item.parsed.where
+  if not (item.cursor and has_filter) or ctx.marks:mark(item.of) then return nil end
+  return "rows that leave its condition later stay where they were loaded"
+end
+
 local function run_item(ctx, given, entity)
   local result = { item = given.name, entity = entity ~= "" and entity or nil, outcome = "up to date", reads = 0,
     records = 0, bytes = 0, files = {} }
   local started = core.now()
   local ok, err = pcall(function()
     local item = run.prepare(ctx, given, entity)
+    result.warning = warning_of(ctx, item)
     if ctx.marks == ctx.journal then marks.recover(ctx, item) end
     bring_up_to_date(ctx, item, result)
     result.refused = item.refused[1] and item.refused or nil
@@ -179,17 +188,19 @@ function run.work_of(plan, names)
   return list
 end
 
--- The hashes of all files, as sha256sum -c reads them.
-local function write_sums(ctx)
+--- Writes down the hashes of all files that are there, as sha256sum -c reads them.
+---@param book table the journal
+---@param plan table
+function run.write_sums(book, plan)
   local lines = {}
-  for _, read in ipairs(ctx.journal:all(ctx.plan.plan)) do
+  for _, read in ipairs(book:all(plan.plan)) do
     local is_proven = read.state == "published" or read.state == "loaded" or read.state == "done"
-    if is_proven and read.path ~= "" and disk.size(ctx.output .. "/" .. read.path) then
+    if is_proven and read.path ~= "" and disk.size(plan.output .. "/" .. read.path) then
       lines[#lines + 1] = ("%s  %s\n"):format(read.sha256, read.path)
     end
   end
   table.sort(lines, function(a, b) return a:sub(67) < b:sub(67) end)
-  disk.write(ctx.output .. "/SHA256SUMS", table.concat(lines))
+  disk.write(plan.output .. "/SHA256SUMS", table.concat(lines))
 end
 
 -- Figures for Prometheus' textfile collector.
@@ -278,7 +289,7 @@ function run.all(client, plan, options)
   local results = assert(client:map(work, function(one)
     return run_item(ctx, one[1], one[2])
   end, { concurrency = plan.concurrency }))
-  write_sums(ctx)
+  run.write_sums(ctx.journal, plan)
   write_run(ctx, results)
   if options.metrics then write_metrics(ctx, results, options.metrics) end
   return results

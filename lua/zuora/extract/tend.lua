@@ -35,7 +35,8 @@ function tend.status(plan)
         table.insert(status.open, { read = reads.name(read), state = read.state, attempt = read.attempt,
           job = read.job_id, error = read.error ~= "" and read.error or nil })
       elseif read.entity == entity and read.state == "done" then
-        status.last = { read = reads.name(read), records = tonumber(read.records), at = read.updated_at }
+        status.last, status.error = { read = reads.name(read), records = tonumber(read.records),
+          at = read.updated_at }, nil
       elseif read.entity == entity and read.state == "failed" then
         status.error = read.error
       end
@@ -101,7 +102,10 @@ function tend.prune(plan, keep)
       number = number + 1
     end
   end
-  if #gone > 0 then book:event(plan.plan, "", "pruned", #gone .. " files") end
+  if #gone > 0 then
+    book:event(plan.plan, "", "pruned", #gone .. " files")
+    run.write_sums(book, plan)
+  end
   return gone
 end
 

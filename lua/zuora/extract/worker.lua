@@ -38,6 +38,9 @@ end
 -- --- failures -----------------------------------------------------------------------------------------
 
 local function try_again(ctx, read, err, changes)
+  -- What there is of this attempt's file is no good to the next.
+  local path = ctx.output .. "/" .. reads.path(read)
+  for _, name in ipairs { path, path .. ".part", path .. ".part.state" } do os.remove(name) end
   changes = changes or {}
   changes.attempt, changes.planned_at, changes.job_id = read.attempt + 1, os.time(), ""
   changes.error = tostring(err)
@@ -124,24 +127,6 @@ function steps.submitted(ctx, item, read, source)
   ctx.journal:move(read, "completed")
 end
 
--- Is what has come what was asked for?
-local function prove(item, path, written)
-  if written.record_count and written.record_count ~= written.records then
-    fail("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
-  end
-  if written.totals then
-    local ok, err = totals.agree(item, path, written.totals, DELETED)
-    if not ok then error(err, 0) end
-  end
-end
-
--- A file that was there before keeps its number in the chain if it is the same; another says which it replaces.
-local function number_of(ctx, read, piece, sum)
-  if (read.chain or "") ~= "" and read.sha256 == sum then return read.chain end
-  if (read.chain or "") ~= "" then piece.replaces = tonumber(read.chain) end
-  return (ctx.journal:chain(read))
-end
-
 -- The last Id of a page: they must come in order, or the next page would leave some out.
 local function last_of_page(item, path)
   local it <close>, problem = rows.of_file(path, { form = "lazy" })
@@ -159,23 +144,41 @@ local function last_of_page(item, path)
   return last
 end
 
+-- Is what has come what was asked for? Gives the last Id of a page whose end was not known.
+local function prove(item, path, written, piece)
+  if written.record_count and written.record_count ~= written.records then
+    fail("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
+  end
+  if written.totals then
+    local ok, err = totals.agree(item, path, written.totals, DELETED)
+    if not ok then error(err, 0) end
+  end
+  -- (One that is read again has its end, and the next is there.)
+  return piece.limit and not piece.up_to and last_of_page(item, path) or nil
+end
+
+-- A file that was there before keeps its number in the chain if it is the same; another says which it replaces.
+local function number_of(ctx, read, piece, sum)
+  if (read.chain or "") ~= "" and read.sha256 == sum then return read.chain end
+  if (read.chain or "") ~= "" then piece.replaces = tonumber(read.chain) end
+  return (ctx.journal:chain(read))
+end
+
 function steps.completed(ctx, item, read, source)
   local path = reads.path(read)
   local whole = ctx.output .. "/" .. path
   disk.folder(ctx.output .. "/" .. read.item)
   local written, err = source.fetch(ctx.client, read, whole, options_of(ctx, read))
   if not written then return recover(ctx, item, read, source, err) end
-  local ok, wrong = pcall(prove, item, whole, written)
-  if not ok then return recover(ctx, item, read, source, wrong) end
+  local piece = planner.piece(read)
+  local ok, last = pcall(prove, item, whole, written, piece)
+  if not ok then return recover(ctx, item, read, source, last) end
   local sum, problem = digest.file(whole)
   if not sum then fail("file", "%s", problem) end
   disk.sync(ctx.output .. "/" .. read.item)
-  local piece = planner.piece(read)
   local changes = { path = path, bytes = written.bytes, records = written.records, sha256 = sum, error = "",
     record_count = written.record_count or "", chain = number_of(ctx, read, piece, sum) }
   if piece.replaces then changes.extra = json.encode(piece) end
-  -- (One that is read again has its end, and the next is there.)
-  local last = piece.limit and not piece.up_to and written.records > 0 and last_of_page(item, whole)
   if last then changes.query, changes.extra = planner.closed_page(item, read, piece, last) end
   ctx.journal:transaction(function()
     if last and written.records >= piece.limit then ctx.journal:plan(planner.page(item, read, last)) end

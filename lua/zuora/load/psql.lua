@@ -27,9 +27,9 @@ end
 
 local function fail(self, words)
   local line = words:match "([^\n]*[Ee][Rr][Rr][Oo][Rr][^\n]*)" or words:match "[^\n]+" or "psql has failed"
-  local is_busy = words:find("lock timeout", 1, true) ~= nil
-  -- What the server has refused, it will refuse again; else it was not to be reached.
-  error(error_value.new { kind = is_busy and "busy" or "file", retryable = is_busy or not words:find "ERROR: ",
+  -- What the server has refused, it will refuse again, unless somebody had a lock; else it was not to be reached.
+  error(error_value.new { kind = "file",
+    retryable = words:find("lock timeout", 1, true) ~= nil or not words:find "ERROR: ",
     message = ("%s: %s"):format(self.name, error_value.clean(line, 300)) }, 0)
 end
 

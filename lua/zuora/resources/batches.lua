@@ -104,17 +104,17 @@ end
 
 --- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}
 ---@param path string replaced when all has been received, and left alone otherwise
----@param options { verify: boolean|nil, resume: boolean|nil, strict: boolean|nil }|nil verify = false: take it though
+---@param options zuora.BatchDownloadOptions|nil verify = false: take it though
 --- the number of records is not what AQuA says; strict = false: though it is not as rows would have it (see
 --- zuora.rows); resume = true: a later call goes on with path.part (segments start over); on_progress(bytes,
 --- total|nil); and the per-call options
----@return { path: string, bytes: integer, records: integer|nil }|nil written
+---@return zuora.Written|nil written
 ---@return zuora.Error|nil err kind `failed` for a batch without a result, `incomplete` when records are missing
 function Batch:download(path, options) return download(enter(self, "download", path, options)) end
 
 --- Fetches the result whole, all segments as one stream, and reads it as rows. GET /v1/files/{id}
----@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, and the per-call options
----@return function|nil it, zuora.Error|nil err
+---@param options zuora.BatchRowOptions|nil form, columns, types, null, strict (see zuora.rows), verify
+---@return zuora.Rows|nil it, zuora.Error|nil err
 function Batch:rows(options)
   local context
   context, options = enter(self, "rows", options)

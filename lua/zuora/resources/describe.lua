@@ -135,8 +135,8 @@ end
 -- --- client.describe ---------------------------------------------------------------------------------
 
 --- All objects. GET /v1/describe
----@param options table|nil per-call options
----@return { name: string, label: string, href: string }[]|nil objects, zuora.Error|nil err
+---@param options zuora.CallOptions|nil
+---@return zuora.ObjectReference[]|nil objects, zuora.Error|nil err
 function Describe:objects(options)
   local context
   context, options = enter(self, "objects", options)
@@ -145,7 +145,7 @@ end
 
 --- One object. GET /v1/describe/{name}
 ---@param name string "Account"
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.Object|nil object name, label; fields, each with name, label, type, selectable, createable,
 --- updateable, filterable, required, custom, maxlength, contexts and options; related: the objects that it can be
 --- joined with
@@ -162,7 +162,7 @@ end
 
 --- The field of that name, whatever its case; nil when there is none.
 ---@param name string
----@return table|nil field
+---@return zuora.Field|nil field
 function Object:field(name)
   enter_object(self, "field", name)
   for _, field in ipairs(self.fields) do

@@ -50,11 +50,11 @@ end
 ---@param file_id string as batch:file_ids() lists them
 ---@param path string|{ directory: string } replaced when all has been received, and left alone otherwise; in the
 --- directory it gets the name that the server gives it, and a number when that is taken
----@param options table|nil resume = true: after a failure, or the end of the process, what has come stays in
---- path.part, and the same call goes on with it; verify = true: it is refused unless its records can be
---- counted, or it is a zip archive; strict = false: count records though they are not as rows would
---- have them (see zuora.rows); on_progress(bytes, total|nil); and the per-call options
----@return { path: string, bytes: integer, records: integer|nil }|nil written records: without the header; nil
+---@param options zuora.FileDownloadOptions|nil resume = true: after a failure, or the end of the process, what has
+--- come stays in path.part, and the same call goes on with it; verify = true: it is refused unless its records can be
+--- counted, or it is a zip archive; strict = false: count records though they are not as rows would have them (see
+--- zuora.rows); on_progress(bytes, total|nil); and the per-call options
+---@return zuora.Written|nil written records: without the header; nil
 --- when the file is no text
 ---@return zuora.Error|nil err
 function Files:download(file_id, path, options)
@@ -71,7 +71,7 @@ end
 
 --- Can the file be had? GET /v1/files/{file_id}/status (REST hosts)
 ---@param file_id string
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return { success: boolean, accessible: boolean, status: string }|nil status, zuora.Error|nil err
 function Files:status(file_id, options)
   local context
@@ -86,8 +86,8 @@ end
 
 --- Fetches a result file whole, and reads it as rows. GET /v1/files/{file_id}
 ---@param file_id string
----@param options table|nil form, columns, types, null, strict (see zuora.rows), and the per-call options
----@return function|nil it, zuora.Error|nil err
+---@param options zuora.FileRowOptions|nil form, columns, types, null, strict (see zuora.rows)
+---@return zuora.Rows|nil it, zuora.Error|nil err
 function Files:rows(file_id, options)
   local context
   context, file_id, options = enter(self, "rows", file_id, options)

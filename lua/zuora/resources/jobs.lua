@@ -113,7 +113,7 @@ local enter_job = entrance.record(Job, "job", { refresh = METHODS.get, wait = ME
 -- --- client.jobs -------------------------------------------------------------------------------------
 
 --- Submits a job. POST /v1/batch-query
----@param fields table AQuA's own fields by their wire names; and the per-call options (track_id, entity_id,
+---@param fields zuora.JobSubmit AQuA's own fields by their wire names; and the per-call options (track_id, entity_id,
 --- idempotency_key, timeout, total_timeout, retries), which are not sent.
 --- queries: `{ Account = "select …" }`, a list of texts, or a list of { name, query, type ("zoqlexport"), apiVersion,
 --- convertToCurrencies, deleted = { column, format, forceExport } }; at most 50. partner and project: a stateful
@@ -131,13 +131,13 @@ end
 
 --- A job as it is now. GET /v1/batch-query/jobs/{job_id}
 ---@param job_id string
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.Job|nil job, zuora.Error|nil err
 function Jobs:get(job_id, options) return life:get(enter(self, "get", job_id, options)) end
 
 --- The last completed job of a partner and project.
 -- GET /v1/batch-query/jobs/partner/{partner}/project/{project}
----@param options { partner: string, project: string } and the per-call options
+---@param options zuora.JobLastOptions
 ---@return zuora.Job|nil job, zuora.Error|nil err
 function Jobs:last(options)
   local context
@@ -160,7 +160,7 @@ end
 -- project, and whether it is newer than the one known before. A stateful job that runs twice takes the changes
 -- away from the one that was meant to have them, so nothing is submitted here.
 -- GET /v1/batch-query/jobs/partner/{partner}/project/{project}
----@param options { partner: string, project: string, since: zuora.Job|string|nil, timeout: number|nil }
+---@param options zuora.JobRecoverOptions
 --- since: the last job that is known (its id will do, for one call more, or its startTime); timeout: seconds to go on
 --- looking until a newer one has completed (0); and the per-call options, where request_timeout is for one poll
 ---@return zuora.Job|nil job the last completed one
@@ -200,13 +200,13 @@ end
 --- Cancels a job that has not completed. DELETE /v1/batch-query/jobs/{job_id}; and GET, where the answer does not
 --- say what the job is then
 ---@param job_id string
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.Job|nil job, zuora.Error|nil err
 function Jobs:cancel(job_id, options) return life:cancel(enter(self, "cancel", job_id, options)) end
 
 --- Polls a job until it has settled. GET /v1/batch-query/jobs/{job_id}, again and again
 ---@param job_id string
----@param options table|nil timeout (900 s, the whole wait), min 1, max 20, factor 1.5, jitter, on_poll,
+---@param options zuora.WaitOptions|nil timeout (900 s, the whole wait), min 1, max 20, factor 1.5, jitter, on_poll
 --- request_timeout (s, for one poll)
 ---@return zuora.Job|nil job
 ---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
@@ -226,17 +226,17 @@ end
 --- Fetches the results of all batches of a job; see job:download. GET /v1/batch-query/jobs/{job_id}, and its files
 ---@param job_id string
 ---@param dir string made when it is missing
----@param options table|nil as for batch:download
----@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written, zuora.Error|nil err
+---@param options zuora.BatchDownloadOptions|nil as for batch:download
+---@return zuora.Written[]|nil written, zuora.Error|nil err
 function Jobs:download(job_id, dir, options) return download(enter(self, "download", job_id, dir, options)) end
 
 --- Submits a job, waits for it, and downloads the results of all batches. POST /v1/batch-query, and what the wait and
 --- the downloads need
 ---@param fields table see client.jobs:submit; per-call options in it are for the submit
 ---@param dir string made when it is missing
----@param options table|nil those of client.jobs:wait and of batch:download. timeout is the whole wait, request_timeout
---- one request, total_timeout over everything
----@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written
+---@param options zuora.JobFetchOptions|nil those of client.jobs:wait and of batch:download. timeout is the whole wait,
+--- request_timeout one request, total_timeout over everything
+---@return zuora.Written[]|nil written
 ---@return zuora.Error|nil err
 function Jobs:fetch(fields, dir, options)
   local context
@@ -250,25 +250,25 @@ end
 -- --- the record --------------------------------------------------------------------------------------
 
 --- Asks for the job's present state, and takes it over. GET /v1/batch-query/jobs/{id}
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.Job|nil self, zuora.Error|nil err
 function Job:refresh(options) return life:get(enter_job(self, "refresh", options)) end
 
 --- Polls until the job has settled; see client.jobs:wait. Completed is final: a job that is known to be
 -- completed is not asked for again.
----@param options table|nil
+---@param options zuora.WaitOptions|nil
 ---@return zuora.Job|nil self, zuora.Error|nil err
 function Job:wait(options) return life:wait(enter_job(self, "wait", options)) end
 
 --- Cancels the job, and takes over what Zuora says of it then. DELETE /v1/batch-query/jobs/{id}
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.Job|nil self, zuora.Error|nil err
 function Job:cancel(options) return life:cancel(enter_job(self, "cancel", options)) end
 
 --- Fetches the results of all batches, side by side, into a directory: Name.csv for each. GET /v1/files/{id}
 ---@param dir string made when it is missing
----@param options table|nil as for batch:download; on_progress(bytes, total|nil, name of the batch)
----@return { name: string, path: string, bytes: integer, records: integer|nil }[]|nil written in the order of the
+---@param options zuora.BatchDownloadOptions|nil as for batch:download; on_progress(bytes, total|nil, name of the batch)
+---@return zuora.Written[]|nil written in the order of the
 --- batches
 ---@return zuora.Error|nil err with err.results and err.failures, both by the place of the batch: what could be
 --- written is

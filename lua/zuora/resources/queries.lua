@@ -174,8 +174,8 @@ local function download_rows(context, job_id, options, job) return download(cont
 -- --- client.queries ----------------------------------------------------------------------------------
 
 --- Submits a query. POST /query/jobs
----@param fields table query, and by their wire names outputFormat ("CSV"; TSV, DSV, JSON), compression ("NONE"; GZIP,
---- ZIP), columnSeparator (for DSV), encryptionKey, readDeleted, useIndexJoin; and the per-call options
+---@param fields zuora.QuerySubmit query, and by their wire names outputFormat ("CSV"; TSV, DSV, JSON), compression
+--- ("NONE"; GZIP, ZIP), columnSeparator (for DSV), encryptionKey, readDeleted, useIndexJoin; and the per-call options
 ---@return zuora.QueryJob|nil job, zuora.Error|nil err
 function Queries:submit(fields)
   local context
@@ -195,12 +195,12 @@ end
 
 --- A query job as it is now. GET /query/jobs/{id}
 ---@param job_id string
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.QueryJob|nil job, zuora.Error|nil err
 function Queries:get(job_id, options) return life:get(enter(self, "get", job_id, options)) end
 
 --- The newest query jobs. GET /query/jobs
----@param options { status: string|nil, page_size: integer|nil }|nil page_size: 20 by Zuora's choice, at most 1000;
+---@param options zuora.QueryListOptions|nil page_size: 20 by Zuora's choice, at most 1000
 --- and the per-call options
 ---@return zuora.QueryJob[]|nil jobs, zuora.Error|nil err
 function Queries:list(options)
@@ -221,13 +221,13 @@ end
 
 --- Cancels a query job that is accepted or in progress. DELETE /query/jobs/{id}
 ---@param job_id string
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.QueryJob|nil job, zuora.Error|nil err
 function Queries:cancel(job_id, options) return life:cancel(enter(self, "cancel", job_id, options)) end
 
 --- Polls a query job until it has settled. GET /query/jobs/{id}, again and again
 ---@param job_id string
----@param options table|nil as for client.jobs:wait
+---@param options zuora.WaitOptions|nil as for client.jobs:wait
 ---@return zuora.QueryJob|nil job
 ---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
 function Queries:wait(job_id, options) return life:wait(enter(self, "wait", job_id, options)) end
@@ -235,45 +235,45 @@ function Queries:wait(job_id, options) return life:wait(enter(self, "wait", job_
 --- Fetches the result of a completed query job. GET /query/jobs/{id}, and its link
 ---@param job_id string
 ---@param path string replaced when all has been received, and left alone otherwise
----@param options table|nil verify = false: whatever outputRows says (of CSV and TSV that is not encrypted);
---- outputFormat: what the job was submitted with, where neither the record nor the link's name says so ("CSV");
---- resume, strict, on_progress: as for batch:download; and the per-call options
----@return { path: string, bytes: integer, records: integer|nil }|nil written, zuora.Error|nil err
+---@param options zuora.QueryDownloadOptions|nil verify = false: whatever outputRows says (of CSV and TSV that is not
+--- encrypted) outputFormat: what the job was submitted with, where neither the record nor the link's name says so
+--- ("CSV"); resume, strict, on_progress: as for batch:download; and the per-call options
+---@return zuora.Written|nil written, zuora.Error|nil err
 function Queries:download(job_id, path, options) return download(enter(self, "download", job_id, path, options)) end
 
 --- Fetches the result (CSV or TSV, plain or gzip) whole, and reads it as rows. GET /query/jobs/{id}, and its link
 ---@param job_id string
----@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, outputFormat, and the
---- per-call options
----@return function|nil it, zuora.Error|nil err
+---@param options zuora.QueryRowOptions|nil form, columns, types, null, strict (see zuora.rows), verify, outputFormat,
+--- and the per-call options
+---@return zuora.Rows|nil it, zuora.Error|nil err
 function Queries:rows(job_id, options) return download_rows(enter(self, "rows", job_id, options)) end
 
 -- --- the record --------------------------------------------------------------------------------------
 
 --- Asks for the job's present state, and takes it over. GET /query/jobs/{id}
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.QueryJob|nil self, zuora.Error|nil err
 function QueryJob:refresh(options) return life:get(enter_job(self, "refresh", options)) end
 
 --- Polls until the job has settled; a job that is known to be completed is not asked for again.
----@param options table|nil see client.jobs:wait
+---@param options zuora.WaitOptions|nil see client.jobs:wait
 ---@return zuora.QueryJob|nil self, zuora.Error|nil err
 function QueryJob:wait(options) return life:wait(enter_job(self, "wait", options)) end
 
 --- Cancels the job, and takes over what Zuora says of it then. DELETE /query/jobs/{id}
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.QueryJob|nil self, zuora.Error|nil err
 function QueryJob:cancel(options) return life:cancel(enter_job(self, "cancel", options)) end
 
 --- Fetches the result; see client.queries:download.
 ---@param path string
----@param options table|nil
----@return { path: string, bytes: integer, records: integer|nil }|nil written, zuora.Error|nil err
+---@param options zuora.QueryDownloadOptions|nil
+---@return zuora.Written|nil written, zuora.Error|nil err
 function QueryJob:download(path, options) return download(enter_job(self, "download", path, options)) end
 
 --- The result as rows; see client.queries:rows.
----@param options table|nil
----@return function|nil it, zuora.Error|nil err
+---@param options zuora.QueryRowOptions|nil
+---@return zuora.Rows|nil it, zuora.Error|nil err
 function QueryJob:rows(options) return download_rows(enter_job(self, "rows", options)) end
 
 ---@param caller table

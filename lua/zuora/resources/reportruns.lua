@@ -147,7 +147,7 @@ end
 
 --- Starts a run of a report. POST /reports/{report_id}/reportrun
 ---@param report_id string
----@param options { view: "Detail"|"Summary", filters: table|nil } `filters` is Zuora's JSON array of filter
+---@param options zuora.ReportRunStartOptions `filters` is Zuora's JSON array of filter
 --- groups, and takes the place of the report's own ({}: of all of them); besides, the per-call options
 --- (track_id, entity_id, idempotency_key, timeout, total_timeout, retries)
 ---@return zuora.ReportRun|nil run with id, reportRunId, reportId, reportType
@@ -156,13 +156,13 @@ function ReportRuns:start(report_id, options) return start(enter(self, "start", 
 
 --- A run as it is now. GET /reportruns/{run_id}
 ---@param run_id string
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.ReportRun|nil run, zuora.Error|nil err
 function ReportRuns:get(run_id, options) return life:get(enter(self, "get", run_id, options)) end
 
 --- Cancels a run. DELETE /reportruns/{run_id}
 ---@param run_id string
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return true|nil done
 ---@return string|zuora.Error|nil message Zuora's words, or the error
 function ReportRuns:cancel(run_id, options)
@@ -218,8 +218,8 @@ local function list_page(context, page, options)
 end
 
 --- Searches runs. POST /reportruns?status=…
----@param options table|nil status: string[] (by default the three in progress), columns: string[], page: integer
---- (1), page_size: integer (250), sort: table (the newest first); and the per-call options
+---@param options zuora.ReportRunListOptions|nil status: string[] (by default the three in progress), columns:
+--- string[], page: integer (1), page_size: integer (250), sort: table (the newest first); and the per-call options
 ---@return zuora.ReportRun[]|nil runs
 ---@return integer|zuora.Error|nil total how many there are in all, where Zuora says so; or the error
 function ReportRuns:list(options)
@@ -229,7 +229,7 @@ function ReportRuns:list(options)
 end
 
 --- The same, page after page: `for run in client.reportruns:each { status = { "COMPLETED" } } do … end`
----@param options table|nil as for list, without page
+---@param options zuora.ReportRunEachOptions|nil as for list, without page
 ---@return fun(): zuora.ReportRun|nil iterator raises an error value when a page cannot be had
 function ReportRuns:each(options)
   local context
@@ -241,7 +241,7 @@ end
 
 --- The last completed run of a report by this user. GET /reports/{report_id}/reportruns/latest
 ---@param report_id string
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.ReportRun|nil run, zuora.Error|nil err
 function ReportRuns:last(report_id, options)
   local context
@@ -251,24 +251,24 @@ end
 
 --- A page of a run's rows, as formatted text. GET /reportruns/reportdata/{run_id}
 ---@param run_id string
----@param options { offset: integer|nil, page_size: integer|nil }|nil records to skip (1, the header, by
+---@param options zuora.ReportRunDataOptions|nil records to skip (1, the header, by
 --- default) and how many to return (200)
----@return { page: table[], offset: integer, size: integer, total: integer }|nil data, zuora.Error|nil err
+---@return zuora.ReportData|nil data, zuora.Error|nil err
 function ReportRuns:data(run_id, options) return data_of(enter(self, "data", run_id, options)) end
 
 --- All pages of a run's rows: `for data in client.reportruns:pages(id) do … data.page … end`
 ---@param run_id string
----@param options { page_size: integer|nil }|nil records on each (200)
----@return fun(): table|nil pages raises an error value when a page cannot be had
+---@param options zuora.ReportRunPagesOptions|nil records on each (200)
+---@return fun(): zuora.ReportData|nil pages raises an error value when a page cannot be had
 function ReportRuns:pages(run_id, options) return pages_of(enter(self, "pages", run_id, options)) end
 
 --- Writes a run's result into a file: UTF-8, comma-separated. GET /reportruns/export/{run_id}
 ---@param run_id string
 ---@param path string replaced when all has been received, and left alone otherwise
----@param options { pivoted: boolean|nil, raw: boolean|nil, verify: boolean|nil, strict: boolean|nil }|nil raw: the
+---@param options zuora.ReportRunDownloadOptions|nil raw: the
 --- server's bytes (UTF-16, tabs); verify: hold the number of records against the total that report data names (one
 --- more call); strict = false: pad, keep or replace what is not as it should be (see zuora.rows)
----@return { path: string, bytes: integer, records: integer }|nil written, zuora.Error|nil err
+---@return zuora.Written|nil written, zuora.Error|nil err
 function ReportRuns:download(run_id, path, options) return export(enter(self, "download", run_id, path, options)) end
 
 -- Zuora's word for it.
@@ -276,13 +276,13 @@ ReportRuns.export = ReportRuns.download
 
 --- The export read as rows, once all of it is here. GET /reportruns/export/{run_id}
 ---@param run_id string
----@param options table|nil form, columns, types, null, strict (see zuora.rows), pivoted, verify
----@return function|nil it, zuora.Error|nil err
+---@param options zuora.ReportRunRowOptions|nil form, columns, types, null, strict (see zuora.rows), pivoted, verify
+---@return zuora.Rows|nil it, zuora.Error|nil err
 function ReportRuns:rows(run_id, options) return export_rows(enter(self, "rows", run_id, options)) end
 
 --- Polls a run until it has settled. GET /reportruns/{run_id}, again and again
 ---@param run_id string
----@param options table|nil timeout (900 s, the whole wait), min 1, max 20, factor 1.5, jitter, on_poll,
+---@param options zuora.WaitOptions|nil timeout (900 s, the whole wait), min 1, max 20, factor 1.5, jitter, on_poll
 --- request_timeout (s, for one poll)
 ---@return zuora.ReportRun|nil run
 ---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
@@ -291,44 +291,44 @@ function ReportRuns:wait(run_id, options) return life:wait(enter(self, "wait", r
 -- --- the record --------------------------------------------------------------------------------------
 
 --- Asks for the run's present state, and takes it over. GET /reportruns/{id}
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.ReportRun|nil self, zuora.Error|nil err
 function ReportRun:refresh(options) return life:get(enter_run(self, "refresh", options)) end
 
 --- Polls until the run has settled; see client.reportruns:wait. Completed is final: a run that is known to
 -- be completed is not asked for again.
----@param options table|nil
+---@param options zuora.WaitOptions|nil
 ---@return zuora.ReportRun|nil self, zuora.Error|nil err
 function ReportRun:wait(options) return life:wait(enter_run(self, "wait", options)) end
 
 --- Cancels the run, and takes over what it is then. DELETE /reportruns/{id}, and GET
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.ReportRun|nil self
 ---@return string|zuora.Error|nil message Zuora's words, or the error
 function ReportRun:cancel(options) return life:cancel(enter_run(self, "cancel", options)) end
 
 --- The run's result as rows; see client.reportruns:rows.
----@param options table|nil
----@return function|nil it, zuora.Error|nil err
+---@param options zuora.ReportRunRowOptions|nil
+---@return zuora.Rows|nil it, zuora.Error|nil err
 function ReportRun:rows(options) return export_rows(enter_run(self, "rows", options)) end
 
 --- Writes the run's result into a file; see client.reportruns:download.
 ---@param path string
----@param options table|nil
----@return { path: string, bytes: integer, records: integer }|nil written, zuora.Error|nil err
+---@param options zuora.ReportRunDownloadOptions|nil
+---@return zuora.Written|nil written, zuora.Error|nil err
 function ReportRun:download(path, options) return export(enter_run(self, "download", path, options)) end
 
 -- Zuora's word for it.
 ReportRun.export = ReportRun.download
 
 --- All pages of the run's rows; see client.reportruns:pages.
----@param options table|nil
----@return fun(): table|nil pages
+---@param options zuora.ReportRunPagesOptions|nil
+---@return fun(): zuora.ReportData|nil pages
 function ReportRun:pages(options) return pages_of(enter_run(self, "pages", options)) end
 
 --- A page of the run's rows; see client.reportruns:data.
----@param options table|nil
----@return table|nil data, zuora.Error|nil err
+---@param options zuora.ReportRunDataOptions|nil
+---@return zuora.ReportData|nil data, zuora.Error|nil err
 function ReportRun:data(options) return data_of(enter_run(self, "data", options)) end
 
 --- Runs a report, waits for the run and downloads its result; see client.reports:fetch.

@@ -133,8 +133,8 @@ end
 --- Searches reports by name, data source and description, whatever the case. Words of less than three
 -- letters are ignored. GET /reports/search
 ---@param text string
----@param options table|nil order_by ("name" or "updated_on"; `ascending` alone stands for the latter), ascending
---- (true), start (how many to skip), namespace ("ADVANCED"); and the per-call options
+---@param options zuora.ReportSearchOptions|nil order_by ("name" or "updated_on"; `ascending` alone stands for the
+--- latter), ascending (true), start (how many to skip), namespace ("ADVANCED"); and the per-call options
 ---@return zuora.Report[]|nil reports at most 50
 ---@return integer|zuora.Error|nil total how many there are in all, where Zuora says so; or the error
 function Reports:search(text, options)
@@ -145,13 +145,13 @@ end
 
 --- The same, page after page: `for report in client.reports:each "revenue" do … end`
 ---@param text string
----@param options table|nil order_by, ascending, namespace, and the per-call options
+---@param options zuora.ReportEachOptions|nil order_by, ascending, namespace
 ---@return fun(): zuora.Report|nil iterator raises an error value when a page cannot be had
 function Reports:each(text, options) return report_lists.each(enter(self, "each", text, options)) end
 
 --- The one report of exactly that name. GET /reports/search, all pages of it
 ---@param name string
----@param options table|nil namespace, and the per-call options
+---@param options zuora.ReportFindOptions|nil namespace
 ---@return zuora.Report|nil report
 ---@return zuora.Error|nil err kind `not_found` when there is none of that name, `ambiguous` when there are several
 --- (err.reports)
@@ -165,7 +165,7 @@ end
 
 --- The id of a report by its name, as find has it; an id (32 hexadecimal digits) is itself, and nothing is asked.
 ---@param report string
----@param options table|nil namespace, and the per-call options
+---@param options zuora.ReportFindOptions|nil namespace
 ---@return string|nil report_id, zuora.Error|nil err
 function Reports:id_of(report, options) return id_of(enter(self, "id_of", report, options)) end
 
@@ -173,9 +173,10 @@ function Reports:id_of(report, options) return id_of(enter(self, "id_of", report
 --- download need
 ---@param report string its id (32 hexadecimal digits), or its name: see find
 ---@param path string replaced when all has been received, and left alone otherwise
----@param options table view ("Detail" or "Summary"), filters; those of client.reportruns:wait and :download; namespace
---- (of a name). timeout is the whole wait, request_timeout one request, total_timeout over everything
----@return { path: string, bytes: integer, records: integer }|nil written, zuora.Error|nil err
+---@param options zuora.ReportFetchOptions view ("Detail" or "Summary"), filters; those of client.reportruns:wait and
+--- :download; namespace (of a name). timeout is the whole wait, request_timeout one request, total_timeout over
+--- everything
+---@return zuora.Written|nil written, zuora.Error|nil err
 function Reports:fetch(report, path, options)
   local context
   context, report, path, options = enter(self, "fetch", report, path, options)
@@ -185,7 +186,7 @@ function Reports:fetch(report, path, options)
 end
 
 --- The reports in this user's "My Reports". GET /reports (older hosts)
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.Report[]|nil reports, zuora.Error|nil err
 function Reports:mine(options)
   local context
@@ -195,7 +196,7 @@ end
 
 --- A report, its definition included. GET /reports/report/{id} (older hosts)
 ---@param report_id string
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.Report|nil report, zuora.Error|nil err
 function Reports:get(report_id, options)
   return call_by_id(operations.get, read_report, enter(self, "get", report_id, options))
@@ -203,15 +204,15 @@ end
 
 --- What there is to know of a report besides. GET /reports/{id}/report-details (older hosts)
 ---@param report_id string
----@param options table|nil per-call options
----@return table|nil details as Zuora sent them, zuora.Error|nil err
+---@param options zuora.CallOptions|nil
+---@return table<string, any>|nil details as Zuora sent them, zuora.Error|nil err
 function Reports:details(report_id, options)
   return call_by_id(operations.details, read_table, enter(self, "details", report_id, options))
 end
 
 --- The reports with a label (a folder). GET /reports/reportlabels/{label_id}/report-details (older hosts)
 ---@param label_id string
----@param options { page: integer|nil, page_size: integer|nil, order_by: string|nil, ascending: boolean|nil }|nil
+---@param options zuora.ReportLabelledOptions|nil
 --- page: from 0, page_size: 20 by default; without either Zuora chooses; and the per-call options
 ---@return zuora.Report[]|nil reports
 ---@return integer|zuora.Error|nil total how many there are in all, where Zuora says so; or the error
@@ -226,15 +227,15 @@ function Reports:labelled(label_id, options)
 end
 
 --- All labels (folders). GET /reportlabels (older hosts)
----@param options table|nil per-call options
----@return table[]|nil labels as Zuora sent them: id, name …
+---@param options zuora.CallOptions|nil
+---@return zuora.ReportLabel[]|nil labels as Zuora sent them: id, name …
 ---@return zuora.Error|nil err
 function Reports:labels(options) return call_for_all(operations.labels, read_labels, enter(self, "labels", options)) end
 
 --- The labels of a report. GET /reports/{id}/reportlabels (older hosts)
 ---@param report_id string
----@param options table|nil per-call options
----@return table[]|nil labels, zuora.Error|nil err
+---@param options zuora.CallOptions|nil
+---@return zuora.ReportLabel[]|nil labels, zuora.Error|nil err
 function Reports:labels_of(report_id, options)
   return call_by_id(operations.labels_of, read_labels, enter(self, "labels_of", report_id, options))
 end
@@ -242,7 +243,7 @@ end
 --- Gives a report more labels. POST /reports/{id}/reportlabels (older hosts)
 ---@param report_id string
 ---@param label_ids string[]
----@param options table|nil per-call options
+---@param options zuora.CreateOptions|nil
 ---@return true|nil done, string|zuora.Error|nil message
 function Reports:attach(report_id, label_ids, options)
   return change_labels(operations.attach, enter(self, "attach", report_id, label_ids, options))
@@ -251,7 +252,7 @@ end
 --- Takes labels from a report. DELETE /reports/{id}/reportlabels (older hosts)
 ---@param report_id string
 ---@param label_ids string[]
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return true|nil done, string|zuora.Error|nil message
 function Reports:detach(report_id, label_ids, options)
   return change_labels(operations.detach, enter(self, "detach", report_id, label_ids, options))
@@ -259,7 +260,7 @@ end
 
 --- Creates a report, best from the definition of one that is like it. POST /reports (older hosts)
 ---@param report table name, dsName, datasource, definition; labelIds, namespace and whatever else a report has
----@param options table|nil per-call options
+---@param options zuora.CreateOptions|nil
 ---@return zuora.Report|nil report, zuora.Error|nil err
 function Reports:create(report, options)
   local context
@@ -270,7 +271,7 @@ end
 --- Saves a report. POST /reports/{id} (older hosts)
 ---@param report_id string
 ---@param report table the fields of a report
----@param options table|nil per-call options
+---@param options zuora.CreateOptions|nil
 ---@return zuora.Report|nil report, zuora.Error|nil err
 function Reports:save(report_id, report, options)
   local context
@@ -282,19 +283,19 @@ end
 
 --- Copies a report. POST /reports/copy (older hosts)
 ---@param report_id string
----@param options { name: string|nil, label_ids: string[]|nil }|nil and the per-call options
+---@param options zuora.ReportCopyOptions|nil
 ---@return zuora.Report|nil copy, zuora.Error|nil err
 function Reports:copy(report_id, options) return copy(enter(self, "copy", report_id, options)) end
 
 --- Deletes a report. DELETE /reports/{id} (older hosts)
 ---@param report_id string
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return true|nil done, string|zuora.Error|nil message
 function Reports:delete(report_id, options) return delete(enter(self, "delete", report_id, options)) end
 
 --- Gives reports another owner; the user must be an administrator of Reporting.
 -- POST /reports/transfer-ownership (REST hosts)
----@param options { ids: string[]|nil, names: string[]|nil, to: string } either ids or names of reports; to: the id of
+---@param options zuora.ReportTransferOptions either ids or names of reports; to: the id of
 --- the user; and the per-call options
 ---@return true|nil done, string|zuora.Error|nil message
 function Reports:transfer(options)
@@ -305,14 +306,14 @@ function Reports:transfer(options)
 end
 
 --- The tenant's settings for reports. GET /settings (older hosts)
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return { emailDomains: string[] }|nil settings, zuora.Error|nil err
 function Reports:settings(options)
   return call_for_all(operations.settings, read_table, enter(self, "settings", options))
 end
 
 --- Says to which mail domains results may be sent; takes the place of what was set. POST /settings (older hosts)
----@param options { emailDomains: string[] } {}: to any; and the per-call options
+---@param options zuora.ReportSettingsOptions {}: to any
 ---@return true|nil done, string|zuora.Error|nil message
 function Reports:set_settings(options)
   local context
@@ -324,24 +325,24 @@ end
 -- --- the record --------------------------------------------------------------------------------------
 
 --- Starts a run of this report; see client.reportruns:start.
----@param options { view: "Detail"|"Summary", filters: table|nil }
+---@param options zuora.ReportRunStartOptions
 ---@return zuora.ReportRun|nil run, zuora.Error|nil err
 function Report:start(options) return enter_report(self, "start").reportruns:start(self.id, options) end
 
 --- The last completed run of this report by this user; see client.reportruns:last.
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return zuora.ReportRun|nil run, zuora.Error|nil err
 function Report:last(options) return enter_report(self, "last").reportruns:last(self.id, options) end
 
 --- What there is to know of it besides; see client.reports:details.
----@param options table|nil per-call options
----@return table|nil details, zuora.Error|nil err
+---@param options zuora.CallOptions|nil
+---@return table<string, any>|nil details, zuora.Error|nil err
 function Report:details(options)
   return call_by_id(operations.details, read_table, enter_report(self, "details", options))
 end
 
 --- Saves the report as this record is now, and takes over what Zuora says of it; see client.reports:save.
----@param options table|nil per-call options
+---@param options zuora.CreateOptions|nil
 ---@return zuora.Report|nil self, zuora.Error|nil err
 function Report:save(options)
   local context, report_id
@@ -353,25 +354,25 @@ function Report:save(options)
 end
 
 --- Copies it; see client.reports:copy.
----@param options { name: string|nil, label_ids: string[]|nil }|nil and the per-call options
+---@param options zuora.ReportCopyOptions|nil
 ---@return zuora.Report|nil copy, zuora.Error|nil err
 function Report:copy(options) return copy(enter_report(self, "copy", options)) end
 
 --- Deletes it; see client.reports:delete.
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return true|nil done, string|zuora.Error|nil message
 function Report:delete(options) return delete(enter_report(self, "delete", options)) end
 
 --- Its labels; see client.reports:labels_of.
----@param options table|nil per-call options
----@return table[]|nil labels, zuora.Error|nil err
+---@param options zuora.CallOptions|nil
+---@return zuora.ReportLabel[]|nil labels, zuora.Error|nil err
 function Report:labels(options)
   return call_by_id(operations.labels_of, read_labels, enter_report(self, "labels", options))
 end
 
 --- Gives it more labels; see client.reports:attach.
 ---@param label_ids string[]
----@param options table|nil per-call options
+---@param options zuora.CreateOptions|nil
 ---@return true|nil done, string|zuora.Error|nil message
 function Report:attach(label_ids, options)
   return change_labels(operations.attach, enter_report(self, "attach", label_ids, options))
@@ -379,7 +380,7 @@ end
 
 --- Takes labels from it; see client.reports:detach.
 ---@param label_ids string[]
----@param options table|nil per-call options
+---@param options zuora.CallOptions|nil
 ---@return true|nil done, string|zuora.Error|nil message
 function Report:detach(label_ids, options)
   return change_labels(operations.detach, enter_report(self, "detach", label_ids, options))

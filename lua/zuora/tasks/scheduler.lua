@@ -31,6 +31,7 @@ Scheduler.__index = Scheduler
 function Scheduler:make_ready(task)
   self.ready:push(task)
   task.status = "ready"
+  if self.on_ready then self.on_ready() end
 end
 
 -- A task leaves where it waited: its timer, its position in a queue.
@@ -49,7 +50,6 @@ function Scheduler:wake(task)
 end
 
 -- Everybody who waits in a queue becomes ready. (Those who block look by themselves.)
----@param waiters table|nil
 function Scheduler:wake_all(waiters)
   if not waiters then return end
   local task, position = waiters:peek()
@@ -116,6 +116,7 @@ function Scheduler:park(target, at, task)
         and "no other task runs while one blocks (in a coroutine of its own, or below a C function)"
         or "all tasks wait for each other"), 0)
     end
+    if self.on_ready then self.on_ready() end
     return self:turn(at and math.max(0, math.min(SLICE, at - self.clock.now())) or SLICE)
   end
   self:unpark(task) -- a wait that was interrupted may have left it somewhere
@@ -313,8 +314,8 @@ end
 
 -- How long the session may sleep: not beyond the next timer, and not at all when a task could run.
 function Scheduler:idle_time(seconds)
-  if self.ready:peek() then return 0 end
   local timer = self.timers[1]
+  if self.ready:peek() then return 0 end
   if timer then seconds = math.min(seconds, math.max(0, timer.at - self.clock.now())) end
   return seconds
 end
@@ -347,8 +348,8 @@ end
 ---@return boolean busy true while anything is left to do
 function Scheduler:step(seconds)
   if self.root:unreported() then seconds = 0 end
-  local is_busy = not self.root:is_empty() or self.session:running() > 0
-  if is_busy or self.stepping or self:active() then self:turn(seconds) end
+  local is_busy = self.stepping or self:active() or not self.root:is_empty() or self.session:running() > 0
+  if is_busy then self:turn(seconds) end
   if not self:active() then
     self:fire_timers()
     self:run_ready()
@@ -368,7 +369,6 @@ function Scheduler:fds()
   return fds, seconds
 end
 
---- Ends everything; the scheduler is not used afterwards.
 function Scheduler:close()
   if self:active() then check.misuse "client:close was called by a task of the same client" end
   self.root:close()

@@ -44,8 +44,8 @@ end
 
 -- As libcurl reads it: names, of which each stands for all below it; * for all.
 local function is_excepted(host, list)
-  for name in (list or ""):gmatch "[^%s,]+" do
-    name = name:gsub("^%.", "")
+  for word in (list or ""):gmatch "[^%s,]+" do
+    local name = word:gsub("^%.", "")
     if name == "*" or host == name or host:sub(-#name - 1) == "." .. name then return true end
   end
   return false

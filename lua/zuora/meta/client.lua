@@ -1,0 +1,109 @@
+---@meta
+--- Types for the Lua language server: the client, its options, errors and tasks. Comments only; never loaded.
+
+---@alias zuora.ErrorKind "transport"|"auth"|"api"|"http"|"json"|"text"|"file"|"incomplete"|"too_large"|"timeout"|"stopped"|"failed"|"cancelled"|"not_found"|"ambiguous"|"plan"|"busy"
+
+--- What the world did. `tostring(err)` is one line; no credential is ever in it.
+---@class zuora.Error
+---@field kind zuora.ErrorKind
+---@field message string
+---@field status? integer HTTP status
+---@field code? string Zuora's code
+---@field category? "permission"|"authentication"|"bad_value"|"unknown_field"|"missing_field"|"missing_parameter"|"bad_query_parameter"|"rule"|"not_found"|"unsupported_method"|"lock"|"internal"|"temporary"|"over_limit"|"malformed"|"integration" what an eight-digit code says
+---@field advice? string what to do about the code
+---@field process_id? string
+---@field unknown_outcome? boolean a call that creates something may have been done all the same: try again only under the same idempotency_key
+---@field idempotency_key? string under which a call that creates something was sent
+---@field reasons? { code: string?, message: string? }[]
+---@field request_id? string
+---@field track_id? string
+---@field attempts? integer
+---@field not_retried? "final"|"not repeatable"|"attempts"|"deadline"|"pause"|"budget" why it was not tried again: the answer would be the same, it might be done twice, all attempts or all of its time were used up, a longer pause is asked for than is waited for, or the client has failed too often of late
+---@field retry_after? number seconds
+---@field body? string the first 2 KiB of the answer
+---@field retryable boolean
+---@field operation? string "reportruns.get"
+---@field record? zuora.ReportRun|zuora.Job|zuora.QueryJob the last state seen, of a wait
+---@field cause? zuora.Error of a timeout: why the last poll failed
+---@field curl? string what the transport calls it: "COULDNT_CONNECT"
+---@field row? integer of kind `text`: where in the file, from 1
+---@field byte? integer of kind `text`: where in the row's file, from 1
+---@field reports? zuora.Report[] of kind `ambiguous`: all of that name
+---@field results? table<integer, zuora.Written> of the batches of a job: what could be written, by their place
+---@field failures? table<integer, zuora.Error> of the batches of a job: why the others could not, by their place
+
+--- What `zuora.new` takes. Exactly one kind of credentials.
+---@class zuora.Options
+---@field environment? string a key of zuora.environments
+---@field base_url? string instead of an environment
+---@field legacy? boolean the zconnect and /apps/api hosts, by username and password
+---@field reporting_url? string
+---@field aqua_url? string
+---@field files_url? string
+---@field client_id? string
+---@field client_secret? string
+---@field token? string|fun(): string
+---@field username? string
+---@field password? string
+---@field entity_id? string goes with every call, as `entity_name` does: Zuora-Entity-Ids, or with a password `entityId`
+---@field entity_name? string with a password: `entityName`
+---@field org_ids? string|string[] goes with every call but Reporting's: Zuora-Org-Ids
+---@field track_id? string goes with every call: Zuora-Track-Id
+---@field version? string goes with every call but Reporting's: Zuora-Version
+---@field connect_timeout? number seconds to connect (10)
+---@field timeout? number seconds from a request's going out to its answer: the first byte of a file, the whole of a JSON text (125)
+---@field stall_timeout? number seconds without a byte of a file (60)
+---@field total_timeout? number seconds over all attempts of one call, and all requests that it needs; a download has none unless it is given one (300)
+---@field retries? integer attempts after the first (3)
+---@field retry_after_limit? number seconds: the longest `Retry-After` that is waited for (300)
+---@field rate_reserve? number when less than this part of the minute's requests is left, the client spreads them; 0: never (0.05)
+---@field max_connections? integer for one host; over HTTP/2 one connection carries up to 100 requests at a time, with libcurl 8.5.0 or newer (8)
+---@field concurrency_limit? integer requests in flight at once, over all hosts; the others wait (40)
+---@field memory_limit? integer bytes of an answer held in memory (64 MiB)
+---@field tmpdir? string for files that are read as rows; else `$TMPDIR`, or `/tmp`
+---@field proxy? string host:port or a URL; `""`: none, whatever the environment says
+---@field no_proxy? string hosts that are reached without it
+---@field ca_file? string who is trusted; TLS is always verified
+---@field user_agent? string what the client calls itself; else the name and version of this module and of libcurl
+---@field on_retry? fun(info: { operation: string, attempt: integer, delay: number, kind: zuora.ErrorKind, status: integer?, code: string?, request_id: string?, track_id: string? }) told before each pause, without secrets
+---@field on_request? fun(info: { operation: string, attempt: integer, method: string, url: string, parameters: string? }) told before each attempt of its method, URL and parameters (as JSON), without secrets
+---@field on_response? fun(info: { operation: string, attempt: integer, status: integer, request_id: string?, track_id: string?, seconds: number, bytes: integer, body: string? }) told after each attempt of its status, and of the body of what is no file and no token, without secrets
+---@field log? fun(line: string) told what no result says: where a task failed, which literals Zuora misreads
+
+--- A function that runs beside others; what client:spawn returns.
+---@class zuora.Task
+---@field join fun(self: zuora.Task): any ... waits; its results, or its error is raised
+---@field cancel fun(self: zuora.Task) ends it where it waits
+---@field traceback fun(self: zuora.Task): string|nil where it failed
+
+--- The collections of a client; its methods are annotated where they stand.
+---@class zuora.Client
+---@field reports zuora.Reports
+---@field reportruns zuora.ReportRuns
+---@field jobs zuora.Jobs
+---@field files zuora.Files
+---@field queries zuora.Queries
+---@field describe zuora.Describe
+
+--- What the answers said last; each is nil as long as nothing was said.
+---@class zuora.Limits
+---@field rate? { limit: integer, remaining: integer, reset: number, window: number, quotas: table<number, integer>, age: number }
+---@field concurrency? { limit: integer, remaining: integer, type: string|nil, age: number }
+---@field authentication? { limit: integer, remaining: integer, age: number }
+
+--- What client:request is answered besides the value.
+---@class zuora.Answer
+---@field status integer
+---@field headers table<string, string> by their names in lower case
+---@field body string its bytes as they came
+
+---@class zuora.loops.Options
+---@field on_error? fun(problem: any) told of a task that fails and that nobody joins; else standard error is
+
+---@class zuora.loops.CqueuesOptions: zuora.loops.Options
+---@field loop? userdata a controller; the one whose coroutine this is, unless it is given
+
+--- A client in an event loop.
+---@class zuora.Attachment
+---@field detach fun(self: zuora.Attachment) takes the client out of the loop; twice is fine
+---@field detached boolean

@@ -1,0 +1,61 @@
+---@meta
+--- Types for the Lua language server: plans, and what an extraction is told and tells. Comments only; never loaded.
+
+--- A plan, as it stands in a file; times are seconds, or text such as "90s", "15m", "2h", "7d".
+---@class zuora.Plan
+---@field plan string its name
+---@field output string the folder of its files
+---@field store? string the journal (OUTPUT/.zuora.db)
+---@field every? string|integer the grid that windows end on (1h)
+---@field settle? string|integer how long before the server's clock (2h)
+---@field concurrency? integer items at a time (4)
+---@field wait? string|integer how long to wait for one job (4h)
+---@field items zuora.PlanItem[]
+---@field load? { to: string, schema?: string, columns?: "evolve"|"freeze", deletes?: "flag"|"remove" }
+---@field entities? string[] ids: each item is read of each of them
+---@field publish? string[] a program and its arguments, run for each file: {path}, {name}, {item}
+
+--- One of object, query and report; see `zuora help plan`.
+---@class zuora.PlanItem
+---@field name? string of its folder and table
+---@field object? string
+---@field fields? "*"|string[] of an object
+---@field where? string of an object: a condition
+---@field query? string
+---@field api? "aqua"|"query" of a query: "query" is a Data Query
+---@field report? string a name or an id
+---@field view? "Detail"|"Summary" of a report
+---@field filters? table[] of a report
+---@field cursor? string|false the field by which changes are found; false: it is read whole each time
+---@field key? string the field that rows are merged by (Id)
+---@field deleted? boolean deleted rows, too
+---@field lookback? { days: integer, every: string|integer }|false
+---@field totals? string[] "count", "sum(Field)"
+---@field split? string "id:250000": a first load by pages of so many rows
+---@field mode? "merge"|"replace"|"append" how it is loaded
+
+---@class zuora.ExtractOptions
+---@field items? string[] names; all others are left as they are
+---@field again? boolean read once more what has been read
+---@field keep_mark? boolean go on from where it was with a query that was changed
+---@field reconcile? boolean go on though deletions may be gone at Zuora
+---@field wait? number seconds for one job
+---@field poll? number the first pause between two looks at a job, seconds
+---@field metrics? string a file of figures for Prometheus
+---@field entity_id? string
+---@field on_item? fun(result: zuora.ExtractResult)
+---@field on_step? fun(item: table, read: table)
+
+---@class zuora.ExtractResult
+---@field item string
+---@field entity? string
+---@field outcome "done"|"up to date"|"still running"|"failed"
+---@field reads integer
+---@field records integer
+---@field bytes integer
+---@field files string[] below the plan's output
+---@field seconds number
+---@field refused? string[] fields that the engine refused
+---@field lost? string[] fields that were there last time
+---@field warning? string of its first read: what it will not notice
+---@field err? zuora.Error

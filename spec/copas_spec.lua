@@ -1,0 +1,1 @@
+require "spec.loops".describe "copas"
