@@ -109,6 +109,16 @@ describe("a command", function()
     local result = run("report download " .. ("f"):rep(32))
     assert.equal(1, result.code)
     assert.matches("^zuora: [^\n]+\n$", result.err)
+    for words, code in pairs { ["report wait 'a/b'"] = 2, ["job download 'a b' -d " .. dir] = 2, ["query wait x"] = 1 } do
+      result = run(words)
+      assert.equal(code, result.code)
+      assert.matches("^zuora: [^\n]+\n$", result.err)
+    end
+    for _, words in ipairs { START, "query run 'select 1'", "job wait " .. ("f"):rep(32) } do
+      result = run(words, { ZUORA_CLIENT_SECRET = "wrong" })
+      assert.equal(4, result.code)
+      assert.matches("^zuora: [^\n]+\n$", result.err)
+    end
   end)
 
   it("goes on by the line that it says", function()
