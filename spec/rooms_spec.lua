@@ -48,7 +48,7 @@ local LUA_ROOMS = {
 -- The files that may require zuora.core.
 local CORE_USERS = [[
   caller/download caller/envelopes caller/init caller/responses caller/trace
-  cli/command cli/doctor/machine cli/doctor/network cli/profiles cli/terminal
+  cli/command cli/doctor/machine cli/doctor/network cli/profiles cli/target cli/terminal
   client init rows time support/check
   extract/disk extract/json extract/plan extract/publish extract/run extract/times load/init load/psql
   resources/batches resources/describe resources/files resources/jobs resources/queries resources/report_lists

@@ -35,6 +35,7 @@ static void core_pin(void) {
 int luaopen_zuora_core(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"session", session_new},     {"sink", sink_new},
+      {"file", file_new},           {"spool", spool_new},
       {"rows", rows_new},           {"filter", filter_new},
       {"endpoints", endpoints_new}, {"request", target_send},
       {"success", success_push},    {"tells_failure", tells_failure_push},
@@ -54,6 +55,7 @@ int luaopen_zuora_core(lua_State *L) {
   session_open(L);
   request_open(L);
   sink_open(L);
+  file_open(L);
   rows_open(L);
   filters_open(L);
   endpoints_open(L);

@@ -192,7 +192,7 @@ end
 --- accept: the media type that is wanted ("application/json"); safe = true: a POST that only reads, and may be sent
 --- again; and the per-call options
 ---@return any|nil value of JSON its value, else the text
----@return zuora.Answer|zuora.Error|nil answer or err
+---@return zuora.Answer|zuora.Error|nil answer its bytes as they came, too; or err
 function Client:request(call_of)
   return raw.request(open_caller(self, "request"), call_of)
 end

@@ -30,6 +30,11 @@ describe("a command", function()
       result = program.shell "$zuora version > /dev/full"
       assert.equal(1, result.code)
       assert.equal("zuora: standard output: No space left on device\n", result.err)
+      for _, words in ipairs { "help report", "report run --help", "help report run", "-h" } do
+        result = program.shell("$zuora " .. words .. " > /dev/full")
+        assert.equal(1, result.code)
+        assert.equal("zuora: standard output: No space left on device\n", result.err)
+      end
     end)
 
     it("gives nothing to a connection when standard output is closed", function()
@@ -104,6 +109,16 @@ describe("a command", function()
     local result = run("report download " .. ("f"):rep(32))
     assert.equal(1, result.code)
     assert.matches("^zuora: [^\n]+\n$", result.err)
+    for words, code in pairs { ["report wait 'a/b'"] = 2, ["job download 'a b' -d " .. dir] = 2, ["query wait x"] = 1 } do
+      result = run(words)
+      assert.equal(code, result.code)
+      assert.matches("^zuora: [^\n]+\n$", result.err)
+    end
+    for _, words in ipairs { START, "query run 'select 1'", "job wait " .. ("f"):rep(32) } do
+      result = run(words, { ZUORA_CLIENT_SECRET = "wrong" })
+      assert.equal(4, result.code)
+      assert.matches("^zuora: [^\n]+\n$", result.err)
+    end
   end)
 
   it("goes on by the line that it says", function()
@@ -118,6 +133,14 @@ describe("a command", function()
 
   it("tells nothing when it is to be quiet", function()
     assert.equal("", select(2, good(START .. " --poll 0.01 --progress quiet")))
+  end)
+
+  it("says that the environment goes before the profile that is asked for", function()
+    local home = support.scratch "cli-overridden"
+    assert(os.execute("mkdir " .. home .. "/zuora"))
+    support.write(home .. "/zuora/config.json", '{"profiles":{"prod":{"environment":"us2"}}}')
+    local result = run("files status --profile prod --quiet x1", { XDG_CONFIG_HOME = home })
+    assert.matches("^warning: ZUORA_BASE_URL in the environment, before what profile 'prod' says\n", result.err)
   end)
 
   it("says when it tries again", function()

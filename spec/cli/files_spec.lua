@@ -27,6 +27,32 @@ describe("zuora files", function()
     assert.equal("true", (good("files status --format csv " .. id)):match "true")
   end)
 
+  it("keeps nothing that is broken, unless it is told to", function()
+    local id, path = ids:match "%S+", dir .. "/broken"
+    for _, body in ipairs { "A,B\n1,2\n3\n", 'A\n"open\n', "A\na\0b\n" } do
+      sim:fault { on = "GET /v1/files/" .. id, kind = "status", status = 200, times = "always", body = body,
+        headers = { ["Content-Type"] = "text/csv" } }
+      for _, where in ipairs { "-o " .. path, "-d " .. path .. ".d", "" } do
+        local result = run(("files download %s %s"):format(id, where))
+        assert.equal(5, result.code, where .. result.err)
+        assert.equal("", result.out)
+        if where ~= "" then assert.matches("%-%-no%-verify keeps it", result.err) end
+      end
+      assert.is_nil(support.read(path))
+      assert.same({}, support.listing(path .. ".d"))
+      good(("files download %s -o %s --no-verify"):format(id, path))
+      assert.equal(body, support.read(path))
+      os.remove(path)
+      sim:heal()
+    end
+  end)
+
+  it("makes the directory, and fetches a file that is named twice once", function()
+    local id = ids:match "%S+"
+    good(("files download %s %s -d %s/made/here --format csv"):format(id, id, dir))
+    assert.equal(1, #support.listing(dir .. "/made/here"))
+  end)
+
   it("writes several, and says which of them failed", function()
     local out = good(("files download %s -d %s --format csv"):format(ids, dir))
     assert.equal(3, select(2, out:gsub("\n", "")))

@@ -87,6 +87,25 @@ describe("zuora job", function()
     end
   end)
 
+  it("takes no results of a job that is not done", function()
+    local slow <close> = support.simulator { seconds = 60 }
+    local on_slow, good_on_slow = program.on(slow)
+    local one = core.decode((good_on_slow "job submit --no-wait -q A='select Id from Account'"))
+    local result = on_slow(("job download %s --no-wait -d %s/early"):format(one.id, dir))
+    assert.equal(6, result.code)
+    assert.matches("job " .. one.id .. " goes on in Zuora; to go on with it: zuora job download ", result.err)
+    good_on_slow("job cancel " .. one.id)
+    assert.equal(3, on_slow(("job download %s --no-wait -d %s/early"):format(one.id, dir)).code)
+    for status, code in pairs { aborted = 3, executing = 6 } do
+      slow:fault { on = "GET *", kind = "status", status = 200, headers = { ["Content-Type"] = "application/json" },
+        times = "always", body = ('{"id":"%s","status":"%s","batches":[{"name":"A","status":"completed","fileId":"%s"}]}')
+          :format(one.id, status, one.id) }
+      assert.equal(code, on_slow(("job last --partner a --project p -d %s/early"):format(dir)).code)
+      slow:heal()
+    end
+    assert.same({}, support.listing(dir .. "/early"))
+  end)
+
   it("says what is wrong with a query before anything is sent", function()
     for words, problem in pairs {
       ["-q 'select Id from Account'"] = "%-q: name=value expected, got 'select Id from Account'",

@@ -16,6 +16,10 @@ describe("the words of a command", function()
     local text = program.run("report run --help").out
     assert.matches("^Usage: zuora report run %[options%] NAME%-OR%-ID\n", text)
     assert.equal(text, program.run("help report run").out)
+    local margin = "\n" .. (" "):rep(25)
+    assert.matches("\n\nOptions:\n.*\n   %-o, %-%-output FILE" .. margin .. "Write [^\n]+" .. margin
+      .. "proven to be there.\n.*\n\nWhich tenant[^\n]*:\n   %-%-profile NAME ", text)
+    assert.matches("^Usage: zuora report VERB %[options%]\n\nSearch, run and fetch reports%.\n", program.run("help report").out)
   end)
 
   it("that are wrong are told on standard error, with what would be right", function()

@@ -56,7 +56,7 @@ describe("the file of profiles", function()
   end)
 
   it("is refused when it is no such file", function()
-    for _, text in ipairs { "", "{", "[]", '{"profiles":1}', '"x"' } do
+    for _, text in ipairs { "", "{", "[]", '{"profiles":1}', '{"profiles":[1]}', '"x"' } do
       write(text, "600")
       assert.equal(path .. " is not JSON with profiles in it", refused())
     end
@@ -64,6 +64,21 @@ describe("the file of profiles", function()
     assert.equal(path .. " has no profile 'a'", refused())
     write('{"profiles":{"default":7}}', "600")
     assert.equal(path .. " has no profile 'default'", refused())
+  end)
+
+  it("is refused when it is no file, or anybody can put another in its place", function()
+    os.remove(path)
+    support.shell("mkfifo " .. path)
+    assert.equal(path .. " is no file", refused())
+    os.remove(path)
+    write({ profiles = {} }, "600")
+    local directory = path:match "^(.*)/"
+    for _, mode in ipairs { "777", "775", "702" } do
+      support.shell(("chmod %s %s"):format(mode, directory))
+      assert.equal(directory .. " can be written by others: chmod go-w it", refused())
+    end
+    support.shell("chmod 755 " .. directory)
+    assert.same({}, (profiles.read(environment)))
   end)
 
   describe("with a program for a secret", function()

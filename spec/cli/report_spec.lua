@@ -65,6 +65,16 @@ describe("zuora report", function()
     assert.matches("the file has no column Nothing, but \"Account.AccountNumber\"", refused.err)
   end)
 
+  it("refuses what is for rows where there will be none", function()
+    for _, words in ipairs { "-o " .. dir .. "/none", "--columns A", "--pivoted", "--verify" } do
+      local result = run(("report run %s --no-wait %s"):format(REPORT, words))
+      assert.equal(2, result.code)
+      assert.matches("with %-%-no%-wait there are none: it goes with report download\n$", result.err)
+    end
+    assert.equal(2, run(("job submit -q A='select Id from Account' --no-wait -d %s/unused"):format(dir)).code)
+    assert.same({}, sim:journal())
+  end)
+
   it("goes on with what was left: status, wait, download, data, last", function()
     local run_id = core.decode((good("report run --no-wait " .. REPORT))).id
     assert.equal(run_id, core.decode((good("report status " .. run_id))).id)
@@ -81,6 +91,40 @@ describe("zuora report", function()
     assert.equal(run_id, core.decode((good "report last 'Accounts by balance'")).id)
     good(("report last %s -o %s/last"):format(REPORT, dir))
     assert.equal(ROWS, support.read(dir .. "/last"))
+  end)
+
+  it("takes no last run that is another report's, or not done", function()
+    local run_id = core.decode((good("report run --no-wait " .. REPORT))).id
+    for answer, code in pairs { ['"reportId":"' .. run_id .. '","status":"COMPLETED"'] = 5,
+      ['"reportId":"' .. REPORT .. '","status":"ERROR"'] = 3, ['"status":"PROCESSINGDATA"'] = 6 } do
+      sim:fault { on = "GET *", kind = "status", status = 200, times = "always",
+        headers = { ["Content-Type"] = "application/json" }, body = ('{"response":{"id":"%s",%s}}'):format(run_id, answer) }
+      local result = run(("report last %s -o %s/none"):format(REPORT, dir))
+      assert.equal(code, result.code, result.err)
+      assert.is_nil(support.read(dir .. "/none"))
+      sim:heal()
+    end
+  end)
+
+  it("prints no data that is not all there, or not in rows", function()
+    local run_id = core.decode((good("report run --no-wait " .. REPORT))).id
+    local function answered(answer, code)
+      sim:fault { on = "GET *", kind = "status", status = 200, times = "always",
+        headers = { ["Content-Type"] = "application/json" }, body = '{"response":{' .. answer .. "}}" }
+      local result = run("report data --format csv " .. run_id)
+      sim:heal()
+      assert.equal(code, result.code, answer .. result.err)
+      if code > 0 then assert.equal("", result.out) end
+      return result
+    end
+    answered('"page":[{"A":"1"},{"A":"2"}],"offset":1,"total":4', 5) -- the same again and again
+    assert.matches("a page came a second time", answered('"page":[{"A":"1"},{"A":"2"}],"total":4', 5).err)
+    answered('"page":[{"A":"1"},{"A":"2"}],"offset":"1","total":1', 5)
+    answered('"page":{"x":1}', 1)
+    answered('"page":[["1"]],"total":1', 1)
+    answered('"page":[{"A":"1"},null,5],"total":3', 1)
+    answered('"page":[{"A":"1"}],"total":"many"', 1)
+    assert.equal("A\n1\n1\n", answered('"page":[{"A":"1"},{"A":"1"}],"offset":"1","total":2', 0).out)
   end)
 
   it("cancels, lists and searches", function()

@@ -14,12 +14,20 @@ describe("zuora request", function()
   before_each(function() sim:forget() end)
 
   it("prints an answer as it is, be it JSON or not", function()
-    assert.matches("^<%?xml .*</object>\n$", (good "request GET /v1/describe/Account --accept application/xml"))
+    assert.matches("^<%?xml .*</object>\n?$", (good "request GET /v1/describe/Account --accept application/xml"))
     good "query submit 'select Name from Account'"
     sim:forget()
     local out = good "request get '/query/jobs?pageSize=1&y=a+b%2f' -f x=1 -f x=2"
     assert.is_table(core.decode(out).data)
     assert.equal("/query/jobs?pageSize=1&x=1&x=2&y=a%20b%2F", support.sent(sim, "GET", "/query/jobs")[1].target)
+  end)
+
+  it("changes no byte of an answer, be it JSON or not", function()
+    for body, content_type in pairs { ['{ "b":9007199254740993, "a":{},"c":1.10 }'] = "application/json",
+      ["PK\3\4\0\255"] = "application/octet-stream", ["a\n"] = "text/plain" } do
+      sim:fault { on = "GET /v1/thing", kind = "status", status = 200, body = body, headers = { ["Content-Type"] = content_type } }
+      assert.equal(body, (good "request GET /v1/thing"))
+    end
   end)
 
   it("sends members of a body, as text and as JSON, or a whole one", function()

@@ -85,6 +85,22 @@ describe("the settings of the command line", function()
     assert.equal(home .. "/zuora/config.json has no profile 'third'", refused { profile = "third" })
   end)
 
+  it("say which variables go before the profile that a flag asks for", function()
+    local variables = { ZUORA_BASE_URL = "https://x", ZUORA_TOKEN = "t", ZUORA_CA_FILE = "/c" }
+    profile(WHOLE)
+    assert.same({ "ZUORA_BASE_URL", "ZUORA_TOKEN" }, (select(3, read({ profile = "other" }, variables))))
+    assert.same({}, (select(3, read({}, variables))))
+    assert.same({}, (select(3, read({ profile = "other" }, { ZUORA_CA_FILE = "/c" }))))
+  end)
+
+  it("say that a program gave a secret", function()
+    profile { environment = "eu", client_id = "i", client_secret_command = { "echo", "s" } }
+    local options, origin = read()
+    assert.equal("s", options.client_secret)
+    assert.equal("profile default, by client_secret_command", origin.client_secret)
+    assert.is_nil(origin.client_secret_command)
+  end)
+
   it("say what is missing, and what makes no sense", function()
     profile { environment = "eu" }
     assert.matches("^no credentials: set ZUORA_CLIENT_ID", refused())

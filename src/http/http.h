@@ -16,6 +16,7 @@
 #define SESSION_CLASS "zuora.session"
 #define REQUEST_CLASS "zuora.request"
 #define SINK_CLASS    "zuora.sink"
+#define FILE_CLASS    "zuora.file"
 
 HIDDEN_BEGIN
 
@@ -55,6 +56,12 @@ int failure_push_request(lua_State *L, const Request *request);
 
 void sink_open(lua_State *L);
 int sink_new(lua_State *L);
+
+/* --- file.c: a file that Lua writes, which replaces another when it is whole ------------------- */
+
+void file_open(lua_State *L);
+int file_new(lua_State *L);
+int spool_new(lua_State *L);
 
 /* The open sink at `index`; raises for anything else, and in a process that did not make it. */
 Sink *sink_check(lua_State *L, int index);

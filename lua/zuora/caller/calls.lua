@@ -85,7 +85,8 @@ end
 function Calls:raw(operation, parameters, options)
   local done, err = self:perform(operation, parameters, options, RAW)
   if not done then return nil, err end
-  return done.value, { status = done.response.status, headers = done.response.headers }
+  local response = done.response
+  return done.value, { status = response.status, headers = response.headers, body = response.body }
 end
 
 --- Calls an operation of the Reporting API; `shape` is given what is inside its envelope.

@@ -91,6 +91,10 @@ local function count_records(filter, target)
     return nil, error_value.new { kind = "text", row = row, byte = byte,
       message = ("%s: row %d, byte %d: %s"):format(target.label, row, byte, problem) }
   end
+  if problem and target.proven and not problem:find("zip archive", 1, true) then
+    return nil, error_value.new { kind = "text", row = row, byte = byte,
+      message = ("%s: row %d, byte %d: %s"):format(target.label, row, byte, problem) }
+  end
   if records and target.expected and records ~= target.expected then
     return nil, error_value.new { kind = "incomplete", message = ("%s has %d records, and should have %d"):format(
       target.label, records, target.expected) }
@@ -154,7 +158,7 @@ end
 --- export: UTF-8 and commas, whatever comes; expected: records that there must be; name(Content-Disposition of the
 --- response, its type, 1, 2 …): paths for it in the end, of which the first that is free is taken; refuse: media types
 --- that are no file; identity: which file it is; uncounted: what is in it cannot be counted, and may be lines of
---- JSON
+--- JSON; proven: it is refused unless rows can be read from it, or it is a zip archive
 ---@return table|userdata|nil written `{ path, bytes, records }`, or the rows as rows.open gives them
 ---@return zuora.Error|nil err
 function download.file(self, operation, options, target)

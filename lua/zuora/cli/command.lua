@@ -6,6 +6,7 @@ local exits = require "zuora.cli.exits"
 local output = require "zuora.cli.output"
 local progress = require "zuora.cli.progress"
 local settings = require "zuora.cli.settings"
+local target = require "zuora.cli.target"
 local terminal = require "zuora.cli.terminal"
 local texts = require "zuora.cli.texts"
 local zuora = require "zuora"
@@ -55,7 +56,14 @@ end
 function Command:client(given)
   if self.made and not given then return self.made end
   if self.made then self.made:close() end
-  local client = zuora.new(hooks(self, (settings.read(self.args, self.environment, given))))
+  local options, _, overridden = settings.read(self.args, self.environment, given)
+  if #overridden > 0 then
+    self.progress:line(("warning: %s in the environment, before what profile '%s' says"):format(
+      table.concat(overridden, ", "), self.args.profile), true)
+  end
+  hooks(self, options)
+  local client = zuora.new(options)
+  self.tmpdir = options.tmpdir
   self.made = client
   if self.progress.mode == "bar" then
     client:spawn(function()
@@ -160,13 +168,20 @@ function Command:print_records(list, columns) return printed(standard_output(sel
 -- EPIPE: whoever reads has seen enough.
 local EPIPE = 32
 
---- Prints a text as it came; on a terminal, without what steers it.
+--- Prints lines of text.
 ---@param text string
 ---@return true|nil done, table|nil err
-function Command:print_text(text)
+function Command:print_text(text) return self:print_bytes(text:gsub("\n?$", "\n", 1)) end
+
+--- Prints bytes as they came; on a terminal, as lines without what steers it.
+---@param text string
+---@return true|nil done, table|nil err
+function Command:print_bytes(text)
   self.progress:close()
-  if terminal.new(io.stdout, 1, self.environment).is_terminal then text = text:gsub("[^\n]+", terminal.safe) end
-  local done, message, number = io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
+  if terminal.new(io.stdout, 1, self.environment).is_terminal and text ~= "" then
+    text = text:gsub("[^\n]+", terminal.safe):gsub("\n?$", "\n", 1)
+  end
+  local done, message, number = io.stdout:write(text)
   if done then done, message, number = io.stdout:flush() end
   return printed(done, "standard output: " .. tostring(message), number == EPIPE)
 end
@@ -178,34 +193,22 @@ function Command:shows_table()
   return format == "table" or not format and terminal.new(io.stdout, 1, self.environment).is_terminal
 end
 
-local NO_TERMINAL = { is_terminal = false, paint = function(_, _, text) return text end }
-
--- Rows in another format than Zuora's, into a file: that replaces what was there when all of it is written. What is no
--- regular file (a pipe, a device) is written to.
-local function write_rows(self, rows, path)
-  local is_there, _, is_regular = core.mode(path)
-  if not is_there then is_regular = true end
-  local target = is_regular and path .. ".part" or path
-  local file, problem = io.open(target, "wb")
-  if not file then return nil, { kind = "file", message = problem } end
-  local open <close> = file
-  local ok, done, message = pcall(function()
-    return output.new { format = self:format() or "csv", stream = open, terminal = NO_TERMINAL }:rows(rows)
-  end)
-  if ok and done then
-    local closed
-    closed, message = open:close()
-    done = closed and (not is_regular or os.rename(target, path))
-  end
-  if ok and done then return true end
-  if is_regular then os.remove(target) end
-  if not ok then error(done, 0) end
-  return nil, { kind = "file", message = ("%s: %s"):format(path, tostring(message or "it cannot be replaced")) }
-end
-
 local function told_of(written)
   return ("%s  %s%d bytes"):format(written.path, written.records and written.records .. " records, " or "",
     written.bytes)
+end
+
+-- Rows to what cannot be taken back, standard output or a pipe: not before all of them have been read.
+local function write_through(self, item, rows, path)
+  local of = not path and terminal.new(io.stdout, 1, self.environment) or nil
+  local tmpdir = self.tmpdir or self.environment "TMPDIR" or ""
+  local spool <close>, err = target.spool(tmpdir ~= "" and tmpdir or "/tmp", rows, self:format(), of)
+  if not spool then return nil, err end
+  item:done(path)
+  if path then return target.copy(spool, path) end
+  self.progress:close()
+  local done, message, number = target.pour(spool, io.stdout)
+  return printed(done, "standard output: " .. tostring(message), number == EPIPE)
 end
 
 --- Brings the rows of a result to where they are wanted.
@@ -227,18 +230,19 @@ function Command:deliver(subject, more)
   options.form, options.columns = "array", args.columns
   local rows, err = subject.thing:rows(options)
   if not rows then
-    if args.columns and err.row == 0 then err.exit = exits.usage end -- they are not there
+    if args.columns and err.row == 0 then -- they are not there
+      err.exit, args.columns = exits.usage, nil
+    end
     return nil, err
   end
   local open <close> = rows
-  if path then
+  if path and target.replaces(path) then
     local done
-    done, err = write_rows(self, open, path)
+    done, err = target.replace(path, open, self:format())
     if done then item:done(path) end
     return done, err
   end
-  item:done()
-  return printed(standard_output(self):rows(open))
+  return write_through(self, item, open, path)
 end
 
 -- --- the end -----------------------------------------------------------------------------------------
@@ -306,12 +310,22 @@ local function broken(self, message, trace)
   return failed(self, { exit = exits.failure, message = "a mistake of this program: " .. message })
 end
 
+-- Where the result is to go is tried first: nothing is started in Zuora that then has no place.
+local function act(self)
+  local args = self.args
+  local done, err = true, nil
+  if args.output and args.output ~= "-" then done, err = target.try(args.output) end
+  if done and args.directory then done, err = target.try_directory(args.directory) end
+  if not done then return nil, err end
+  return args.action(self, args)
+end
+
 local function carry_out(self)
   local trace
-  local ok, done, err = xpcall(self.args.action, function(problem)
+  local ok, done, err = xpcall(act, function(problem)
     if type(problem) == "string" then trace = debug.traceback(problem, 2) end
     return problem
-  end, self, self.args)
+  end, self)
   if not ok and type(done) == "string" then return broken(self, done, trace) end
   if not ok or done == nil then return failed(self, ok and err or done) end
   return done == true and exits.ok or done

@@ -46,8 +46,8 @@ zuora/config.json has profiles, each with any option of zuora.new:
       "prod":    { "environment": "us2", "client_id": "...", "client_secret": "..." } } }
 
 client_secret_command (token_command, password_command) is a program and its words, without a
-shell; what it prints is the secret. The file is refused when others can write it, or can read
-a secret in it.]]):format(
+shell; what it prints is the secret. The file is refused when others can write it or its
+directory, or can read a secret in it.]]):format(
     table.concat(lines, "\n"))
 end
 

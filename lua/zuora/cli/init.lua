@@ -69,7 +69,8 @@ function main.help(argv)
   if (find(topic) or {})[3] then
     local words = { topic, table.unpack(argv, 3) }
     words[#words + 1] = "--help"
-    return require "zuora.cli.parser".parse(NOUNS, words) and 0 or 2
+    local _, text = require "zuora.cli.parser".parse(NOUNS, words)
+    return text and say(text) or 2
   end
   local text = require "zuora.cli.help".topic(topic, NOUNS, summary)
   if not text then return unknown(topic) end
@@ -94,7 +95,8 @@ local function carry_out(argv, environment)
   word = ({ ["--version"] = "version", ["-V"] = "version", ["--help"] = "help", ["-h"] = "help" })[word] or word
   if main[word] then return main[word](argv) end
   if not find(word) then return unknown(word) end
-  local args = require "zuora.cli.parser".parse(NOUNS, argv)
+  local args, text = require "zuora.cli.parser".parse(NOUNS, argv)
+  if text then return say(text) end
   return args and require "zuora.cli.command".run(args, environment) or 2
 end
 

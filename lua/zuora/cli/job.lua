@@ -67,7 +67,7 @@ local function download(command, subject, one, dir)
   return command:print_records(written, FILE)
 end
 
--- What is done with a job that is held, once it has settled.
+-- What is done with a job that is held, once it has settled; without waiting, what has not settled is still running.
 local function finish(command, args, subject)
   local settled, err = command:wait(subject)
   if not settled then return nil, err end
@@ -109,6 +109,9 @@ local function submitted(command, fields)
 end
 
 function verbs.submit(command, args)
+  if args.no_wait and args.directory then
+    texts.usage "-d is for results, and with --no-wait there are none: it goes with job download"
+  end
   local one, err = submitted(command, fields_of(args))
   if not one then return nil, err end
   if args.no_wait then return command:print_record(one) end
@@ -121,12 +124,8 @@ end
 
 function verbs.download(command, args)
   args.directory = args.directory or "."
-  local client = command:client()
-  local subject = hold(command, args, job_of(client, args.job_id))
-  if not args.no_wait then return finish(command, args, subject) end
-  local one, err = client.jobs:get(args.job_id)
-  if not one then return nil, err end
-  return download(command, subject, one, args.directory)
+  if args.no_wait then args.wait = 0 end
+  return finish(command, args, hold(command, args, job_of(command:client(), args.job_id)))
 end
 
 function verbs.status(command, args)
@@ -146,9 +145,8 @@ function verbs.last(command, args)
   local one, err = command:client().jobs:last { partner = args.partner, project = args.project }
   if not one then return nil, err end
   if not args.directory then return print_job(command, one) end
-  local subject = hold(command, args, one)
-  subject.settled = true
-  return download(command, subject, one, args.directory)
+  args.wait = 0 -- a last job that is not done has no results
+  return finish(command, args, hold(command, args, one))
 end
 
 function job.define(noun, parser)

@@ -50,7 +50,7 @@ local function finish(self, f)
   local failed = not ok and problem or not flushed and gone
   if not failed then return true end
   if getmetatable(failed) ~= Gone then error(failed, 0) end
-  return nil, "standard output: " .. tostring(failed.message), failed.number == EPIPE
+  return nil, self.name .. tostring(failed.message), failed.number == EPIPE
 end
 
 -- --- cells -------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ end
 --- Rows as they come.
 ---@param iterator function|userdata gives arrays (`form = "array"`), and has the header as `columns`
 ---@return true|nil done
----@return string|nil message where standard output takes no more
+---@return string|nil message where the stream takes no more
 ---@return boolean|nil is_pipe because whoever read it has ended: nothing to complain about
 function Output:rows(iterator)
   return finish(self, function(write)
@@ -243,11 +243,13 @@ function Output:record(record)
   end)
 end
 
----@param options { format: nil|"table"|"csv"|"jsonl"|"json", stream: file*, terminal: zuora.cli.Terminal }
+---@param options { format: nil|"table"|"csv"|"jsonl"|"json", stream: file*, terminal: zuora.cli.Terminal,
+--- name: string|nil }
+--- name: what messages begin with ("standard output: ")
 ---@return zuora.cli.Output
 function output.new(options)
-  return setmetatable({ format = options.format, stream = options.stream, terminal = options.terminal, pending = {},
-    size = 0 }, Output)
+  return setmetatable({ format = options.format, stream = options.stream, terminal = options.terminal,
+    name = options.name or "standard output: ", pending = {}, size = 0 }, Output)
 end
 
 return output

@@ -36,19 +36,25 @@ end
 
 local groups = {}
 
+local function told_options(verb)
+  local progress = verb:option "--progress":choices { "bar", "plain", "json", "quiet" }
+    :description "How progress is told on standard error."
+  local quiet = verb:flag "--quiet":description "The same as --progress quiet."
+  verb:mutex(progress, quiet)
+  return progress, quiet,
+    verb:flag "--debug":description "Tell every request and answer on standard error, secrets masked."
+end
+
 function groups.settings(verb)
-  verb:option "--profile":argname "NAME":description "A profile of the configuration file."
-  verb:option "--environment":argname "NAME":description "The data centre, such as us2-sandbox."
-  verb:option "--base-url":argname "URL":description "The REST base, instead of an environment."
-  verb:flag "--legacy":description "The older hosts, with user name and password."
-  verb:option "--entity":argname "ID":description "The entity of a multi-entity tenant."
-  verb:option "--track-id":argname "ID":description "Goes with every call as Zuora-Track-Id."
-  verb:option "--ca-file":argname "FILE":description "The certificates to trust."
-  verb:mutex(
-    verb:option "--progress":choices { "bar", "plain", "json", "quiet" }
-      :description "How progress is told on standard error.",
-    verb:flag "--quiet":description "The same as --progress quiet.")
-  verb:flag "--debug":description "Tell every request and answer on standard error, secrets masked."
+  verb:group("Which tenant, and what is told meanwhile",
+    verb:option "--profile":argname "NAME":description "A profile of the configuration file.",
+    verb:option "--environment":argname "NAME":description "The data centre, such as us2-sandbox.",
+    verb:option "--base-url":argname "URL":description "The REST base, instead of an environment.",
+    verb:flag "--legacy":description "The older hosts, with user name and password.",
+    verb:option "--entity":argname "ID":description "The entity of a multi-entity tenant.",
+    verb:option "--track-id":argname "ID":description "Goes with every call as Zuora-Track-Id.",
+    verb:option "--ca-file":argname "FILE":description "The certificates to trust.",
+    told_options(verb))
 end
 
 function groups.format(verb)
@@ -83,6 +89,20 @@ end
 
 -- --- nouns and verbs ---------------------------------------------------------------------------------
 
+-- A verb's own options first; both names of an option on one line, and its words below them.
+local function tidied(text)
+  text = text:gsub("(\n\nWhich tenant.*)\n\nOther options:(.*)$", "\n\nOptions:%2%1")
+  local margin = "\n" .. (" "):rep(25)
+  return (text:gsub("\n +(%-%a) %S+, +([^\n]*)\n   (%-%-%S+ %S+) *([^\n]*)", function(short, words, long, rest)
+    return ("\n   %s, %s%s%s%s"):format(short, long, margin, words, rest ~= "" and margin .. rest or "")
+  end))
+end
+
+-- Help is handed to whoever prints it: by itself it would end the process, printed or not.
+local function with_help(one)
+  return one:add_help { action = function() error({ help = tidied(one:get_help()) }, 0) end }
+end
+
 --- Adds what stands in a verb's line without a flag.
 ---@param verb table of argparse's
 ---@param name string as the help shows it
@@ -103,7 +123,7 @@ end
 ---@param action fun(command: zuora.cli.Command, args: table): any carries it out
 ---@return table verb for what it has besides
 function parser.verb(noun, name, summary, shared, action)
-  local verb = name and noun:command(name) or noun
+  local verb = name and with_help(noun:command(name)) or noun
   verb:summary(summary):description(summary:sub(1, 1):upper() .. summary:sub(2) .. ".")
   verb:action(function(args) args.action = action end)
   table.insert(noun.verbs, { verb = verb, shared = shared, name = name })
@@ -114,10 +134,12 @@ end
 -- it shares with others, if that is to be in it at all.
 local function root_of(nouns, wanted, alone)
   local root, verbs = argparse("zuora", "Reports and queries of Zuora, from a shell."):help_max_width(WIDTH), {}
+  with_help(root)
   for _, noun in ipairs(nouns) do
     local name, words, file = table.unpack(noun)
     if wanted == nil or name == wanted then
-      local command = root:command(name):summary(words):description(words)
+      local command = with_help(root:command(name)):summary(words)
+        :description(words:sub(1, 1):upper() .. words:sub(2) .. "."):usage("Usage: zuora " .. name .. " VERB [options]")
       command.verbs = {}
       if file then require("zuora.cli." .. file).define(command, parser) end
       for _, one in ipairs(command.verbs) do
@@ -134,7 +156,8 @@ end
 --- Reads the words of a command.
 ---@param nouns table[]
 ---@param argv string[]
----@return table|nil args nil: it has been said what is wrong with them
+---@return table|nil args nil: it has been said what is wrong with them, or they ask for help
+---@return string|nil help the text of it
 function parser.parse(nouns, argv)
   local root = root_of(nouns, argv[1])
   local problem
@@ -147,6 +170,7 @@ function parser.parse(nouns, argv)
     args.argv = argv
     return args
   end
+  if type(args) == "table" and args.help then return nil, args.help end
   if args ~= problem then error(args, 0) end
   io.stderr:write("zuora: ", (problem.message:gsub("[%c\127]", " ")), "\n", problem.usage, "\n")
   return nil
@@ -174,10 +198,8 @@ function parser.manual(nouns)
     text = text:gsub("\n   %-h, %-%-help[^\n]*", ""):gsub("\n\nOptions:", "\n"):gsub("\n\nArguments:", "\n")
     texts[i] = ("*%s*\n\n%s\n\n%s"):format(usage:match "^[^%[]*%w", usage, text)
   end
-  texts[#texts + 1] = "*Options that many have*" .. shared:get_help():gsub("^\n\nOptions:", "\n")
-  -- Both names of an option on one line.
-  return (table.concat(texts, "\n\n"):gsub("\n +(%-%a) %S+, +([^\n]*)\n   (%-%-%S+ %S+)", "\n   %1, %3\n"
-    .. (" "):rep(25) .. "%2\n"))
+  texts[#texts + 1] = "*Options that many have*" .. tidied(shared:get_help()):gsub("^\n\nOptions:", "\n")
+  return tidied(table.concat(texts, "\n\n"))
 end
 
 return parser

@@ -11,7 +11,7 @@ local zuora = require "zuora"
 
 local profiles = {}
 
-local GROUP_OR_OTHERS_WRITE, GROUP_OR_OTHERS_READ = 18, 36 -- 022, 044
+local GROUP_OR_OTHERS_WRITE, GROUP_OR_OTHERS_READ, STICKY = 18, 36, 512 -- 022, 044, 01000
 
 local SECRETS = { "client_secret", "token", "password" }
 
@@ -54,7 +54,21 @@ local function check_mode(path, file, all)
   end
 end
 
+-- Whoever can write the directory can put another file in its place.
+local function check_place(path)
+  local is_there, _, is_regular = core.mode(path)
+  if is_there and not is_regular then usage(path .. " is no file") end -- and reading a pipe would wait for ever
+  local directory = path:match "^(.*)/"
+  local mode, is_ours = core.mode(directory)
+  if not (is_there and mode) then return end
+  if not is_ours then usage(directory .. " belongs to another user: what is in it is not read") end
+  if mode & GROUP_OR_OTHERS_WRITE ~= 0 and mode & STICKY == 0 then
+    usage(directory .. " can be written by others: chmod go-w it")
+  end
+end
+
 local function read_file(path)
+  check_place(path)
   local file, _, number = io.open(path, "rb")
   if not file then
     if number == 2 or number == 20 then return nil end -- ENOENT, ENOTDIR
@@ -62,7 +76,8 @@ local function read_file(path)
   end
   local text <close> = file
   local ok, config = pcall(zuora.decode, text:read "a" or "")
-  if not ok or type(config) ~= "table" or type(config.profiles) ~= "table" then
+  if not ok or type(config) ~= "table" or type(config.profiles) ~= "table"
+    or #config.profiles > 0 then
     usage(path .. " is not JSON with profiles in it")
   end
   check_mode(path, file, config.profiles)

@@ -1,5 +1,6 @@
 --- zuora report: reports and their runs.
 
+local json = require "zuora.cli.json"
 local texts = require "zuora.cli.texts"
 
 local report = {}
@@ -37,6 +38,11 @@ end
 
 function verbs.run(command, args)
   check_raw(args)
+  for _, name in ipairs { "output", "columns", "pivoted", "verify" } do
+    if args.no_wait and args[name] then
+      texts.usage(("--%s is for rows, and with --no-wait there are none: it goes with report download"):format(name))
+    end
+  end
   local client = command:client()
   local report_id, err = client.reports:id_of(args.report)
   if not report_id then return nil, err end
@@ -97,10 +103,13 @@ function verbs.last(command, args)
   local run
   run, err = client.reportruns:last(report_id)
   if not run then return nil, err end
+  if run.reportId ~= nil and run.reportId ~= report_id then
+    return nil, { kind = "incomplete", message = ("report run %s is of report %s, not %s"):format(run.id,
+      tostring(run.reportId), report_id) }
+  end
   if not args.output then return command:print_record(run) end
-  local subject = command:holds("report run " .. run.id, run, resume_words(run.id))
-  subject.settled = true
-  return command:deliver(subject)
+  args.wait = 0 -- a last run that is not done has no rows
+  return fetch(command, args, command:holds("report run " .. run.id, run, resume_words(run.id)))
 end
 
 function verbs.list(command, args)
@@ -109,11 +118,62 @@ function verbs.list(command, args)
   return command:print_records(runs, RUN)
 end
 
+local function unsound(kind, run_id, words)
+  return nil, { kind = kind, message = ("the data of report run %s: %s"):format(run_id, words) }
+end
+
+-- A row is an object; what else comes, nothing could be printed of.
+local function is_row(value)
+  if type(value) ~= "table" then return false end
+  for name in pairs(value) do
+    if type(name) ~= "string" then return false end
+  end
+  return true
+end
+
+-- The rows of a page as one text, and whether they differ.
+local function text_of(page)
+  local texts_of, differ = {}, false
+  for i, row in ipairs(page) do
+    texts_of[i] = json.record(row)
+    differ = differ or texts_of[i] ~= texts_of[1]
+  end
+  return table.concat(texts_of, "\n"), differ
+end
+
+-- Is it a page of rows, and the one that was asked for?
+local function check_page(run_id, data, offset)
+  local page = data.page
+  if #page == 0 and next(page) ~= nil then return unsound("json", run_id, "'page' is no list") end
+  for _, row in ipairs(page) do
+    if not is_row(row) then return unsound("json", run_id, "'page' holds something that is no row") end
+  end
+  if data.total ~= nil and not math.tointeger(tonumber(data.total)) then
+    return unsound("json", run_id, "'total' is no whole number")
+  end
+  if data.offset ~= nil and tonumber(data.offset) ~= offset then
+    return unsound("incomplete", run_id, ("rows from %d on were asked for, and those from %s on came"):format(offset,
+      tostring(data.offset)))
+  end
+  return true
+end
+
 -- All pages before the first word, so that nothing is half there.
 function verbs.data(command, args)
-  local list = {}
-  for data in command:client().reportruns:pages(args.run_id) do
-    for _, row in ipairs(data.page) do list[#list + 1] = row end
+  local list, last, total, count = {}, nil, nil, nil
+  repeat
+    local data, err = command:client().reportruns:data(args.run_id, { offset = 1 + #list })
+    if not data then return nil, err end
+    local sound
+    sound, err = check_page(args.run_id, data, 1 + #list)
+    if not sound then return nil, err end
+    local text, differ = text_of(data.page)
+    if differ and text == last then return unsound("incomplete", args.run_id, "a page came a second time") end
+    last, total, count = text, math.tointeger(tonumber(data.total)), #data.page
+    table.move(data.page, 1, count, #list + 1, list)
+  until count == 0 or total and #list >= total
+  if total and #list ~= total then
+    return unsound("incomplete", args.run_id, ("it has %d rows, and should have %d"):format(#list, total))
   end
   return command:print_records(list)
 end

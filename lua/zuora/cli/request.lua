@@ -1,6 +1,5 @@
 --- zuora request: any call of Zuora's REST API.
 
-local json = require "zuora.cli.json"
 local texts = require "zuora.cli.texts"
 
 local request = {}
@@ -57,8 +56,7 @@ end
 local function send(command, args)
   local value, answer = command:client():request(call_of(args))
   if value == nil then return nil, answer end
-  local is_text = type(value) == "string" and not tostring(answer.headers["content-type"]):find "json"
-  return command:print_text(is_text and value or json.encode(value))
+  return command:print_bytes(answer.body)
 end
 
 function request.define(noun, parser)

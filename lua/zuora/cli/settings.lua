@@ -112,6 +112,20 @@ local function check_whole(options)
   end
 end
 
+-- Variables that go before what the profile says.
+local function overridden(profile, origin)
+  local names, has_credentials = {}, false
+  for _, row in ipairs(settings.table) do
+    has_credentials = has_credentials or row.kind and profile[row.option] ~= nil
+  end
+  for _, row in ipairs(settings.table) do
+    local is_said = profile[row.option] ~= nil or row.kind and has_credentials
+      or row.alone and any_of(profile, "alone", row.alone)
+    if is_said and (origin[row.option] or ""):find "^environment " then names[#names + 1] = row.variable end
+  end
+  return names
+end
+
 --- What zuora.new is to be given.
 ---@param args table the flags, as argparse has them
 ---@param environment fun(name: string): string|nil
@@ -119,6 +133,7 @@ end
 ---@return table options
 ---@return table<string, string> origin by option: "flag", "environment ZUORA_X" or "profile NAME"; what is not in it
 --- is as it is by default
+---@return string[] overridden variables that go before the profile which a flag asks for
 function settings.read(args, environment, given)
   local flags, variables = said(args, environment)
   local profile, name = profiles.read(environment, args.profile)
@@ -129,8 +144,14 @@ function settings.read(args, environment, given)
     return place == 3 and "environment " .. rows[option].variable or "profile " .. name
   end)
   check_whole(options)
+  for _, row in ipairs(settings.table) do -- a secret comes from where its program is named
+    local secret = row.option:match "^(.*)_command$"
+    if secret and options[secret] == nil and origin[row.option] then
+      origin[secret], origin[row.option] = origin[row.option] .. ", by " .. row.option, nil
+    end
+  end
   profiles.fetch_secrets(options)
-  return options, origin
+  return options, origin, args.profile and overridden(profile, origin) or {}
 end
 
 return settings

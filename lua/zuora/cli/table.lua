@@ -27,9 +27,15 @@ local function widths_of(self)
   return widths, right
 end
 
+-- An id of which something is missing is of no use to anybody.
+local function is_id(name) return name == "id" or name:find "[a-z]Id$" ~= nil or name == "file" end
+
 -- The greatest width that lets all columns into so many cells: only wide ones are cut.
-local function cut_to(widths, cells)
-  local room, sorted = cells - GAP * (#widths - 1), table.move(widths, 1, #widths, 1, {})
+local function cut_to(widths, names, cells)
+  local room, sorted = cells - GAP * (#widths - 1), {}
+  for i, width in ipairs(widths) do
+    if is_id(names[i]) then room = room - width else sorted[#sorted + 1] = width end
+  end
   table.sort(sorted)
   for i, width in ipairs(sorted) do
     local share = room // (#sorted - i + 1)
@@ -67,8 +73,8 @@ local function begin(self)
   local shown = #widths
   if self.terminal.is_terminal then
     local columns = self.terminal:size()
-    local most = cut_to(widths, columns)
-    for i, width in ipairs(widths) do widths[i] = math.min(width, most) end
+    local most = cut_to(widths, self.columns, columns)
+    for i, width in ipairs(widths) do widths[i] = math.min(width, is_id(self.columns[i]) and columns or most) end
     shown = fitting(widths, columns)
   end
   self.widths, self.right, self.shown = widths, right, shown

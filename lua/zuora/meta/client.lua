@@ -95,6 +95,7 @@
 ---@class zuora.Answer
 ---@field status integer
 ---@field headers table<string, string> by their names in lower case
+---@field body string its bytes as they came
 
 ---@class zuora.loops.Options
 ---@field on_error? fun(problem: any) told of a task that fails and that nobody joins; else standard error is

@@ -29,6 +29,7 @@
 ---@class zuora.FileDownloadOptions: zuora.FileOptions
 ---@field resume? boolean go on where an earlier call or process ended, and leave `path.part` to a later one (false)
 ---@field strict? boolean false: ragged rows, odd quotes and bad UTF-8 are no failure of what is counted or written anew (true)
+---@field verify? boolean true: refused unless its records can be counted, or it is a zip archive (false)
 
 ---@class zuora.BatchDownloadOptions: zuora.FileDownloadOptions
 ---@field verify? boolean false: the number of records is not held against what Zuora says (true)

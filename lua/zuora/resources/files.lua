@@ -27,7 +27,8 @@ local function check_path(where, _, _, path)
 end
 
 local enter = entrance.collection(Files, "client.files", {
-  download = { operations.get, "file_id", "path:any", options = { resume = "boolean", strict = "boolean" },
+  download = { operations.get, "file_id", "path:any", options = { resume = "boolean", strict = "boolean",
+    verify = "boolean" },
     check = check_path },
   status = { operations.status, "file_id" },
   rows = { operations.get, "file_id", options = rows.options, check = rows.check },
@@ -50,15 +51,17 @@ end
 ---@param path string|{ directory: string } replaced when all has been received, and left alone otherwise; in the
 --- directory it gets the name that the server gives it, and a number when that is taken
 ---@param options zuora.FileDownloadOptions|nil resume = true: after a failure, or the end of the process, what has
---- come stays in path.part, and the same call goes on with it; strict = false: count records though they are not as
---- rows would have them (see zuora.rows); on_progress(bytes, total|nil); and the per-call options
+--- come stays in path.part, and the same call goes on with it; verify = true: it is refused unless its records can be
+--- counted, or it is a zip archive; strict = false: count records though they are not as rows would have them (see
+--- zuora.rows); on_progress(bytes, total|nil); and the per-call options
 ---@return zuora.Written|nil written records: without the header; nil
 --- when the file is no text
 ---@return zuora.Error|nil err
 function Files:download(file_id, path, options)
   local context
   context, file_id, path, options = enter(self, "download", file_id, path, options)
-  local target = { label = "file " .. file_id, path = path, segments = { { id = file_id } } }
+  local target = { label = "file " .. file_id, path = path, segments = { { id = file_id } },
+    proven = options.verify }
   if is_directory(path) then
     local directory = path.directory:gsub("(.)/+$", "%1")
     target.path, target.name = directory .. "/" .. file_id, named_in(directory, file_id)

@@ -115,6 +115,8 @@ end
 ---@param path string|nil
 function machine.config(report, path)
   if not path then return end
+  local is_there, _, is_regular = require "zuora.core".mode(path)
+  if is_there and not is_regular then return report("fail", "profiles", path .. " is no file", "move it away", 2) end
   local file, problem, number = io.open(path, "rb")
   if not file then
     if number == 2 or number == 20 then return report("ok", "profiles", path .. " is not there") end
