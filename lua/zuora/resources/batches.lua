@@ -32,8 +32,8 @@ local function batch_is_sound(batch)
   if type(batch) ~= "table" then return false end
   if batch.fileId ~= nil and not check.is(batch.fileId, "id") then return false end
   if batch.segments == nil then return true end
-  if type(batch.segments) ~= "table" then return false end
-  for _, id in pairs(batch.segments) do
+  if type(batch.segments) ~= "table" or #batch.segments == 0 and next(batch.segments) then return false end
+  for _, id in ipairs(batch.segments) do
     if not check.is(id, "id") then return false end
   end
   return true
@@ -96,10 +96,16 @@ local function download(context, path, options, batch)
       message = ("batch \"%s\" has no result, it is %s%s"):format(name, tostring(batch.status),
         message and ": " .. message or "") }
   end
+  local expected, problem
+  if options.verify ~= false then expected, problem = record.count(batch.recordCount) end
+  if problem then
+    return nil, error_value.new { kind = "incomplete", record = batch,
+      message = ("batch \"%s\" has a recordCount that is no number of records: %s"):format(name, problem) }
+  end
   local files = {}
   for i, id in ipairs(ids) do files[i] = { id = id } end
   return context.caller:file(operations.get, options, { label = "batch \"" .. name .. "\"", path = path,
-    segments = files, expected = options.verify ~= false and math.tointeger(tonumber(batch.recordCount)) or nil })
+    segments = files, expected = expected })
 end
 
 --- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}

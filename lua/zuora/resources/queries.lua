@@ -145,11 +145,16 @@ local function fetch(context, job, path, options)
   local format = format_of(job, options)
   local problem = not path and rows_problem(job, format)
   if problem then return nil, job_failure(job, "text", "has a result that is not rows: it " .. problem) end
-  local countable = is_countable(job, format)
+  local countable, expected = is_countable(job, format), nil
+  if countable and options.verify ~= false then
+    expected, problem = record.count(job.outputRows)
+    if problem then
+      return nil, job_failure(job, "incomplete", "has an outputRows that is no number of records: " .. problem)
+    end
+  end
   return context.caller:file(operation, options, { label = "query job " .. job.id, path = path, refuse = REFUSED,
     segments = { { url = operation.url } }, uncounted = not countable,
-    identity = hosts.authority(operation.url) .. " " .. job.id,
-    expected = countable and options.verify ~= false and math.tointeger(tonumber(job.outputRows)) or nil })
+    identity = hosts.authority(operation.url) .. " " .. job.id, expected = expected })
 end
 
 -- The job's file, to a path or (without one) as rows. A link lives for hours, a record may be older: the
