@@ -127,6 +127,51 @@ function Batch:rows(options)
   return download(context, nil, options, self)
 end
 
+-- --- what was submitted -----------------------------------------------------------------------------
+
+-- The queries that a job was submitted with, by the job. (Of one that was only looked up nothing is known.)
+local submitted = setmetatable({}, { __mode = "k" })
+
+--- Remembers what a job was submitted with.
+---@param job zuora.Job
+---@param body table as submit.body gives it
+function batches.note(job, body) submitted[job] = body.queries end
+
+-- One batch for each query: what is wrong with them, or nil. A query without a name has one of Zuora's choice.
+local function queries_problem(list, queries)
+  local count = {}
+  for _, batch in ipairs(list) do count[name_of(batch)] = (count[name_of(batch)] or 0) + 1 end
+  for _, query in ipairs(queries) do
+    local found = query.name and (count[query.name] or 0) or 1
+    if found == 0 then return ("has no batch of the query \"%s\""):format(query.name) end
+    if found > 1 then return ("has %d batches of the query \"%s\""):format(found, query.name) end
+  end
+  if #list ~= #queries then return ("has %d batches, and %d queries were submitted"):format(#list, #queries) end
+end
+
+-- A file that stands for two batches.
+local function files_problem(list)
+  local owner = {}
+  for _, batch in ipairs(list) do
+    for _, id in ipairs(Batch.file_ids(batch)) do
+      if owner[id] then return ("has the file %s twice: in %s, and in %s"):format(id, owner[id], name_of(batch)) end
+      owner[id] = "batch " .. name_of(batch)
+    end
+  end
+end
+
+--- Holds the batches of a job against the queries that it was submitted with, and against one another.
+---@param job zuora.Job
+---@return true|nil sound, zuora.Error|nil err
+function batches.check(job)
+  local list, queries = job.batches or {}, submitted[job]
+  -- Before it has begun, a job may have none.
+  local has_all = #list > 0 or record.status(job.status) == "completed"
+  local problem = queries and has_all and queries_problem(list, queries) or files_problem(list)
+  if not problem then return true end
+  return nil, error_value.new { kind = "incomplete", record = job, message = ("job %s %s"):format(job.id, problem) }
+end
+
 -- --- all batches of a job ----------------------------------------------------------------------------
 
 local ENDINGS = { gzip = ".csv.gz", zip = ".zip" }
@@ -147,12 +192,15 @@ end
 ---@param options table
 ---@return table[]|nil written, zuora.Error|nil err
 function batches.download_all(context, job, dir, options)
+  local list = job.batches or {}
+  local sound, problem = #list == 0 or batches.check(job)
+  if not sound then return nil, problem end
   local made, message = core.mkdir(dir)
   if not made then return nil, error_value.new { kind = "file", message = message } end
   local results, failures, tasks, failed = {}, {}, {}, nil
   for i, name in ipairs(file_names(job)) do
     tasks[i] = function()
-      local batch, own, tell = job.batches[i], options, options.on_progress
+      local batch, own, tell = list[i], options, options.on_progress
       if tell then
         own = check.rules(options, { on_progress = function(bytes, total) tell(bytes, total, batch.name) end })
       end

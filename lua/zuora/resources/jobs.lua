@@ -54,6 +54,14 @@ local function replace(job, fields)
   return record.replace(job, fields)
 end
 
+-- A job whose batches are those of its queries.
+local function checked(job, err)
+  if not job then return nil, err end
+  local sound, problem = batches.check(job)
+  if not sound then return nil, problem end
+  return job
+end
+
 -- What there is to say of a failure: one failed query ends the whole job.
 local function details(job)
   local messages = batches.messages(job.batches or {})
@@ -110,6 +118,15 @@ local enter = entrance.collection(Jobs, "client.jobs", METHODS)
 local enter_job = entrance.record(Job, "job", { refresh = METHODS.get, wait = METHODS.wait, cancel = METHODS.cancel,
   download = METHODS.download, is_stateful = {}, batch = { "name:string" } })
 
+-- Submits a job, of which is known from then on what it was submitted with.
+local function submit_job(context, fields, options)
+  local body = submit.body(fields, function(...) context.caller:log(...) end)
+  local job, err = life:call(context, operations.submit, body, options)
+  if not job then return nil, err end
+  batches.note(job, body)
+  return checked(job)
+end
+
 -- --- client.jobs -------------------------------------------------------------------------------------
 
 --- Submits a job. POST /v1/batch-query
@@ -125,8 +142,7 @@ local enter_job = entrance.record(Job, "job", { refresh = METHODS.get, wait = ME
 function Jobs:submit(fields)
   local context
   context, fields = enter(self, "submit", fields)
-  local body = submit.body(fields, function(...) context.caller:log(...) end)
-  return life:call(context, operations.submit, body, fields)
+  return submit_job(context, fields, fields)
 end
 
 --- A job as it is now. GET /v1/batch-query/jobs/{job_id}
@@ -210,7 +226,7 @@ function Jobs:cancel(job_id, options) return life:cancel(enter(self, "cancel", j
 --- request_timeout (s, for one poll)
 ---@return zuora.Job|nil job
 ---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
-function Jobs:wait(job_id, options) return life:wait(enter(self, "wait", job_id, options)) end
+function Jobs:wait(job_id, options) return checked(life:wait(enter(self, "wait", job_id, options))) end
 
 -- The results of all batches; a job that is known by its id alone is asked for them.
 local function download(context, job_id, dir, options, job)
@@ -241,9 +257,8 @@ function Jobs:download(job_id, dir, options) return download(enter(self, "downlo
 function Jobs:fetch(fields, dir, options)
   local context
   context, fields, dir, options = enter(self, "fetch", fields, dir, options)
-  local body = submit.body(fields, function(...) context.caller:log(...) end)
   return life:fetch(context, options, function(request_options)
-    return life:call(context, operations.submit, body, check.rules(request_options, fields))
+    return submit_job(context, fields, check.rules(request_options, fields))
   end, function(job, request_options) return batches.download_all(context, job, dir, request_options) end)
 end
 
@@ -258,7 +273,7 @@ function Job:refresh(options) return life:get(enter_job(self, "refresh", options
 -- completed is not asked for again.
 ---@param options table|nil
 ---@return zuora.Job|nil self, zuora.Error|nil err
-function Job:wait(options) return life:wait(enter_job(self, "wait", options)) end
+function Job:wait(options) return checked(life:wait(enter_job(self, "wait", options))) end
 
 --- Cancels the job, and takes over what Zuora says of it then. DELETE /v1/batch-query/jobs/{id}
 ---@param options table|nil per-call options
