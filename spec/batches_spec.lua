@@ -115,6 +115,16 @@ describe("batches", function()
     assert.matches("zip archive", select(2, job.batches[1]:rows()).message)
   end)
 
+  it("are no zip archive where none was asked for", function()
+    local job = assert(submitted():wait(support.soon))
+    sim:fault { on = "GET /v1/files/*", kind = "status", status = 200, body = "PK\3\4xxxx", times = "always",
+      headers = { ["Content-Type"] = "text/csv" } }
+    local written, err = job.batches[1]:download(support.scratch("batches") .. "/packed")
+    assert.is_nil(written)
+    assert.equal("text", err.kind)
+    assert.matches("zip archive", err.message)
+  end)
+
   it("are fetched side by side, under names that are safe", function()
     local query = QUERY.query
     local job = assert(submitted { queries = { { name = "../../x", query = query }, { name = "Twin", query = query },

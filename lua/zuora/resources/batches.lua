@@ -39,16 +39,21 @@ local function batch_is_sound(batch)
   return true
 end
 
+-- The formats of the jobs that batches are of, in lower case: a zip archive cannot be counted, and is one only where
+-- zip was asked for.
+local formats = setmetatable({}, { __mode = "k" })
+
 --- Makes records of the batches in an answer, or says what is wrong with them.
 ---@param list any
 ---@param metatable table see batches.metatable
+---@param format any that of the job, where it says so
 ---@return string|nil problem
-function batches.read(list, metatable)
+function batches.read(list, metatable, format)
   if list == nil then return nil end
   if type(list) ~= "table" or #list == 0 and next(list) then return "no list" end
   for _, batch in pairs(list) do
     if not batch_is_sound(batch) then return "not as they should be" end
-    setmetatable(batch, metatable)
+    formats[setmetatable(batch, metatable)] = type(format) == "string" and ascii.lower(format) or nil
   end
   return nil
 end
@@ -102,10 +107,10 @@ local function download(context, path, options, batch)
     return nil, error_value.new { kind = "incomplete", record = batch,
       message = ("batch \"%s\" has a recordCount that is no number of records: %s"):format(name, problem) }
   end
-  local files = {}
+  local format, files = formats[batch], {}
   for i, id in ipairs(ids) do files[i] = { id = id } end
   return context.caller:file(operations.get, options, { label = "batch \"" .. name .. "\"", path = path,
-    segments = files, expected = expected })
+    segments = files, expected = expected, zipped = not format or format == "zip" })
 end
 
 --- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}
@@ -193,8 +198,10 @@ end
 ---@return table[]|nil written, zuora.Error|nil err
 function batches.download_all(context, job, dir, options)
   local list = job.batches or {}
-  local sound, problem = #list == 0 or batches.check(job)
-  if not sound then return nil, problem end
+  if #list > 0 then
+    local sound, problem = batches.check(job)
+    if not sound then return nil, problem end
+  end
   local made, message = core.mkdir(dir)
   if not made then return nil, error_value.new { kind = "file", message = message } end
   local results, failures, tasks, failed = {}, {}, {}, nil

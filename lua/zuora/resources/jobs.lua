@@ -38,7 +38,7 @@ local function read(fields, wanted, context)
       return nil, ("the answer is about the %s %s, not %s"):format(name, tostring(echo), wanted[name])
     end
   end
-  local problem = batches.read(fields.batches, context.batch)
+  local problem = batches.read(fields.batches, context.batch, fields.format)
   if problem then return nil, ("the 'batches' of %s are %s"):format(about, problem) end
   return fields
 end

@@ -57,7 +57,8 @@ METHODS.refresh = METHODS.get
 local enter = entrance.collection(Queries, "client.queries", METHODS)
 local enter_job = entrance.record(QueryJob, "query", METHODS)
 
--- What only the submit knows of a job, and needs to be known of its result: { format, separator, encrypted }
+-- What only the submit knows of a job, and needs to be known of its result: { format, compression, separator,
+-- encrypted }
 local submitted = setmetatable({}, { __mode = "k" })
 
 local DEFAULTS = { outputFormat = "CSV", compression = "NONE", output = { target = "S3" } }
@@ -99,14 +100,34 @@ local function link_operation(context, job)
     send = core.request }
 end
 
--- The format of the result: as the caller says, as the job says, as it was submitted, or as the link's name ends;
--- else what it is when nothing is said.
-local function format_of(job, options)
-  local own = type(job.outputFormat) == "string" and ascii.upper(job.outputFormat) or nil
+-- As the link's name ends, in upper case: "CSV", and before that "GZ".
+local function endings(job)
   local path = job.dataFile:match "^[^?#]*"
-  local ending = ascii.upper(path:match "%.([A-Za-z]+)%.[A-Za-z]+$" or path:match "%.([A-Za-z]+)$" or "")
-  local by_name = ({ CSV = "CSV", TSV = "TSV", DSV = "DSV", JSON = "JSON", JSONL = "JSON" })[ending]
-  return options.outputFormat or own or (submitted[job] or {}).format or by_name or DEFAULTS.outputFormat
+  local inner, last = path:match "%.([A-Za-z]+)%.([A-Za-z]+)$"
+  last = last or path:match "%.([A-Za-z]+)$" or ""
+  return ascii.upper(inner or last), ascii.upper(last)
+end
+
+local FORMATS = { CSV = true, TSV = true, DSV = true, JSON = true }
+local BY_NAME = { CSV = "CSV", TSV = "TSV", DSV = "DSV", JSON = "JSON", JSONL = "JSON" }
+
+-- The format of the result: as the caller says, as it was submitted, as the job says, or as the link's name ends; else
+-- what it is when nothing is said. Nil, and why: what the job says is not to be believed.
+local function format_of(job, options)
+  local own, asked = job.outputFormat, (submitted[job] or {}).format
+  own = type(own) == "string" and ascii.upper(own) or own
+  if options.outputFormat then return options.outputFormat end
+  if own ~= nil and (asked and own ~= asked or not FORMATS[own]) then
+    local contrary = asked and ", and was submitted for " .. asked or ""
+    return nil, ("says that its format is %s%s"):format(tostring(own), contrary)
+  end
+  return asked or own or BY_NAME[(endings(job))] or DEFAULTS.outputFormat
+end
+
+-- Only where it was asked for a result is a zip archive.
+local function may_be_zip(job)
+  local compression = (submitted[job] or job).compression
+  return compression == nil or compression == "ZIP" or select(2, endings(job)) == "ZIP"
 end
 
 -- Why this result cannot be read as rows; nil: it can.
@@ -142,8 +163,9 @@ end
 local function fetch(context, job, path, options)
   local operation = link_operation(context, job)
   if not operation then return nil, job_failure(job, "api", "has no usable link to its result") end
-  local format = format_of(job, options)
-  local problem = not path and rows_problem(job, format)
+  local format, problem = format_of(job, options)
+  if not format then return nil, job_failure(job, "incomplete", problem) end
+  problem = not path and rows_problem(job, format)
   if problem then return nil, job_failure(job, "text", "has a result that is not rows: it " .. problem) end
   local countable, expected = is_countable(job, format), nil
   if countable and options.verify ~= false then
@@ -153,7 +175,7 @@ local function fetch(context, job, path, options)
     end
   end
   return context.caller:file(operation, options, { label = "query job " .. job.id, path = path, refuse = REFUSED,
-    segments = { { url = operation.url } }, uncounted = not countable,
+    segments = { { url = operation.url } }, uncounted = not countable, zipped = may_be_zip(job),
     identity = hosts.authority(operation.url) .. " " .. job.id, expected = expected })
 end
 
@@ -193,7 +215,7 @@ function Queries:submit(fields)
   end
   local job, err = life:call(context, operations.submit, sent, fields)
   if not job then return nil, err end
-  submitted[job] = { format = sent.outputFormat, separator = sent.columnSeparator,
+  submitted[job] = { format = sent.outputFormat, compression = sent.compression, separator = sent.columnSeparator,
     encrypted = sent.encryptionKey ~= nil }
   return job
 end
