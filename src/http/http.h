@@ -40,6 +40,7 @@ typedef enum RequestFailure {
   FAILURE_PART,
   FAILURE_CODING,
   FAILURE_CUT_HEADERS,
+  FAILURE_UNASKED,
   FAILURE_HEADERS,
   FAILURE_DEADLINE,
   FAILURE_CANCELLED,
@@ -239,6 +240,7 @@ struct Request {
   Headers response_headers;
   Buffer body;
   size_t limit; /* of what the body may hold in memory */
+  bool plain;   /* without TLS */
   bool sent;    /* the request has a connection, and goes out */
   bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
   bool to_sink; /* this body goes to the sink, not to memory */
@@ -296,6 +298,12 @@ Session *session_check(lua_State *L, int index);
 
 /* Remembers a socket that is too high for an fd_set (see fds.c). */
 void session_note_socket(Session *session, int fd);
+
+/* Remembers the connection without TLS that a request has just used. */
+void session_note_kept(Session *session, CURL *easy);
+
+/* Does a connection that is remembered, known by its own port, hold bytes that nobody has asked for? */
+bool session_has_unasked(const Session *session, int port);
 
 /* This is a child made by fork, and the session its parent's: not to be touched. */
 bool session_is_inherited(const Session *session);

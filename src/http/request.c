@@ -15,7 +15,13 @@ static int request_on_send(void *context, char *remote_ip, char *local_ip, int r
   (void)remote_ip;
   (void)local_ip;
   (void)remote_port;
-  (void)local_port;
+  long connects = 0;
+  /* An answer that nobody has asked for would be taken for the next one's. (TLS sends bytes of its own.) */
+  if (request->plain && session_has_unasked(request->session, local_port) &&
+      curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK && connects == 0) {
+    request->failure = FAILURE_UNASKED;
+    return CURL_PREREQFUNC_ABORT;
+  }
   request->sent = true;
   request->sent_at = clock_now();
   return CURL_PREREQFUNC_OK;
@@ -156,6 +162,7 @@ int request_start(lua_State *L, int session, const RequestOptions *options, int 
   lua_setiuservalue(L, self, REQUEST_SINK);
   if (uploads_once(options)) request->upload = options->body;
   request->setup = options->setup;
+  request->plain = curl_strnequal(options->url, "http://", 7);
   request->limit = options->limit;
   request->timeout = options->timeout;
   request->stall_timeout = options->stall_timeout;

@@ -83,7 +83,8 @@ local function count_records(filter, target)
   local records, problem, row, byte = filter:records()
   local broken = problem and problem:find("^the gzip data")
   if target.uncounted and not broken then return true end
-  -- A zip archive is kept as it is, where one was asked for; of all else that cannot be read it is not known whether it is whole.
+  -- A zip archive is kept as it is, where one was asked for; of all else that cannot be read it is not known whether it
+  -- is whole.
   if broken then
     return nil, error_value.new { kind = "incomplete", message = target.label .. ": " .. problem }
   end
