@@ -1,7 +1,6 @@
 -- What a server sends without being asked is nobody's answer: libcurl 7.88 takes it for the next one's.
 
 local core = require "zuora.core"
-local support = require "spec.support"
 local wire = require "spec.faults.wire"
 
 describe("bytes that nobody has asked for", function()

@@ -217,7 +217,7 @@ static void request_clear_uservalues(lua_State *L) {
   lua_setiuservalue(L, 1, REQUEST_HEADERS);
 }
 
-/* request:response() -> { status, headers, body | to_sink, bytes, seconds, retry_after }
+/* request:response() -> { status, headers, body, framed | to_sink, bytes, seconds, retry_after }
  *                     | nil, message, name, class, status (of a response that broke off)
  * The first call frees the memory; the table stays. */
 static int request_response(lua_State *L) {

@@ -36,11 +36,21 @@ local XML = reader(function(response, parse)
   return nil, responses.error(response, { kind = "text", message = problem, retryable = false })
 end)
 
-local RAW = reader(function(response)
-  local value, problem = responses.read_any(response)
+local RAW = reader(function(response, method)
+  local value, problem = responses.read_any(response, method)
   if value == nil then return nil, problem end
   return { value = value, response = response }
 end)
+
+-- What is packed does not prove to be whole, unless it is JSON.
+function RAW:prepare(call)
+  local request = call.request
+  if call.tries > 0 or not call.parameters.accept:find("json", 1, true) then
+    request.headers["Accept-Encoding"] = "identity"
+  elseif next(request.headers) == nil then
+    request.headers = nil
+  end
+end
 
 --- Calls an operation whose answer is JSON.
 ---@param shape fun(body: any): any|nil, string|nil what the call returns of it, or what is wrong with it
@@ -83,7 +93,7 @@ end
 ---@param operation table method, send, safe, unkeyed
 ---@return any|nil value, table|zuora.Error|nil answered
 function Calls:raw(operation, parameters, options)
-  local done, err = self:perform(operation, parameters, options, RAW)
+  local done, err = self:perform(operation, parameters, options, RAW, parameters.method)
   if not done then return nil, err end
   return done.value, { status = done.response.status, headers = done.response.headers }
 end
