@@ -71,13 +71,16 @@ static bool socket_has_port(int fd, int port) {
   return address.any.sa_family == AF_INET6 && ntohs(address.v6.sin6_port) == port;
 }
 
-bool session_has_unasked(const Session *session, int port) {
-  char byte;
+int session_kept_socket(const Session *session, int port) {
   for (size_t at = 0; at < KEPT_SOCKETS; at++)
     if (session->kept[at].port == port)
-      return socket_has_port(session->kept[at].fd, port) &&
-             recv(session->kept[at].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-  return false;
+      return socket_has_port(session->kept[at].fd, port) ? session->kept[at].fd : -1;
+  return -1;
+}
+
+bool socket_has_bytes(int fd) {
+  char byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 static int fds_push_timeout(lua_State *L, Session *session) {

@@ -241,6 +241,7 @@ struct Request {
   Buffer body;
   size_t limit; /* of what the body may hold in memory */
   bool plain;   /* without TLS */
+  bool noted;   /* its session remembers the connection: see session_note_kept */
   bool sent;    /* the request has a connection, and goes out */
   bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
   bool to_sink; /* this body goes to the sink, not to memory */
@@ -302,8 +303,11 @@ void session_note_socket(Session *session, int fd);
 /* Remembers the connection without TLS that a request has just used. */
 void session_note_kept(Session *session, CURL *easy);
 
-/* Does a connection that is remembered, known by its own port, hold bytes that nobody has asked for? */
-bool session_has_unasked(const Session *session, int port);
+/* The socket of a connection that is remembered, known by its own port; -1: none. */
+int session_kept_socket(const Session *session, int port);
+
+/* Do bytes wait to be read? */
+bool socket_has_bytes(int fd);
 
 /* This is a child made by fork, and the session its parent's: not to be touched. */
 bool session_is_inherited(const Session *session);

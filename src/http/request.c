@@ -16,9 +16,12 @@ static int request_on_send(void *context, char *remote_ip, char *local_ip, int r
   (void)local_ip;
   (void)remote_port;
   long connects = 0;
-  /* An answer that nobody has asked for would be taken for the next one's. (TLS sends bytes of its own.) */
-  if (request->plain && session_has_unasked(request->session, local_port) &&
-      curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK && connects == 0) {
+  int fd = request->plain ? session_kept_socket(request->session, local_port) : -1;
+  request->noted = fd >= 0;
+  /* An answer that nobody has asked for would be taken for this one's. (TLS sends bytes of its own.) */
+  if (fd >= 0 && socket_has_bytes(fd) &&
+      curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK &&
+      connects == 0) {
     request->failure = FAILURE_UNASKED;
     return CURL_PREREQFUNC_ABORT;
   }

@@ -195,6 +195,9 @@ end
 -- The longest text of a refusal that is unpacked.
 local UNPACKED = 262144
 
+-- And of a packed file.
+local LOOKED_AT = 4096
+
 -- What libcurl does for all other calls: a file's coding is taken off on its way into the file, and what comes
 -- in its place stays as it came.
 local function unpack_body(response)
@@ -212,6 +215,7 @@ end
 function responses.read_file(response, first, lines)
   local failure, other
   if response.to_sink then
+    if first and first:find "^\31\139" then first = core.gunzip(first, LOOKED_AT) end
     failure, other = envelopes.in_file(first, lines)
     if not (failure or other) then return true end
     response.body = first

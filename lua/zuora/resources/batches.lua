@@ -39,9 +39,13 @@ local function batch_is_sound(batch)
   return true
 end
 
--- The formats of the jobs that batches are of, in lower case: a zip archive cannot be counted, and is one only where
--- zip was asked for.
-local formats = setmetatable({}, { __mode = "k" })
+-- A zip archive cannot be counted: it is taken for the result only of a job whose format is that, or is not known.
+local zipped = setmetatable({}, { __mode = "k" })
+
+local function may_be_zip(format)
+  if format == "CSV" or format == "csv" then return false end -- as nearly all are
+  return type(format) ~= "string" or ascii.lower(format) == "zip"
+end
 
 --- Makes records of the batches in an answer, or says what is wrong with them.
 ---@param list any
@@ -51,9 +55,11 @@ local formats = setmetatable({}, { __mode = "k" })
 function batches.read(list, metatable, format)
   if list == nil then return nil end
   if type(list) ~= "table" or #list == 0 and next(list) then return "no list" end
+  local may_zip = may_be_zip(format)
   for _, batch in pairs(list) do
     if not batch_is_sound(batch) then return "not as they should be" end
-    formats[setmetatable(batch, metatable)] = type(format) == "string" and ascii.lower(format) or nil
+    setmetatable(batch, metatable)
+    if may_zip then zipped[batch] = true end
   end
   return nil
 end
@@ -107,10 +113,10 @@ local function download(context, path, options, batch)
     return nil, error_value.new { kind = "incomplete", record = batch,
       message = ("batch \"%s\" has a recordCount that is no number of records: %s"):format(name, problem) }
   end
-  local format, files = formats[batch], {}
+  local files = {}
   for i, id in ipairs(ids) do files[i] = { id = id } end
   return context.caller:file(operations.get, options, { label = "batch \"" .. name .. "\"", path = path,
-    segments = files, expected = expected, zipped = not format or format == "zip" })
+    segments = files, expected = expected, zipped = zipped[batch] })
 end
 
 --- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}
