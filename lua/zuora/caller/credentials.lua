@@ -108,10 +108,13 @@ end
 local OAuth = {}
 OAuth.__index = OAuth
 
+-- What the token endpoint says of the credentials. All else (a limit, an outage) says nothing about them.
+local REFUSED = { [400] = true, [401] = true, [403] = true }
+
 local function fetch_token(self, ends_at, retries)
   local body, err = self.fetch(ends_at - self.scheduler.clock.now(), retries)
   if not body then
-    if err.status then err.kind = "auth" end
+    if REFUSED[err.status] then err.kind = "auth" end
     err.message = "no token: " .. err.message
     return nil, err
   end
