@@ -91,6 +91,21 @@ describe("client.jobs", function()
     refused("has the file 1 twice", client.jobs:wait("j", support.soon))
   end)
 
+  it("takes per-call options in a second table as well, and no others", function()
+    local key = "key-" .. core.now()
+    assert(client.jobs:submit({ queries = { QUERY }, track_id = "a" }, { idempotency_key = key, track_id = "b" }))
+    assert(client.queries:submit({ query = QUERY.query }, { idempotency_key = key .. "-q" }))
+    local job, query = sim:journal()[#sim:journal() - 1], sim:journal()[#sim:journal()]
+    assert.equal(key, job.headers["idempotency-key"])
+    assert.equal("b", job.headers["zuora-track-id"])
+    assert.equal(key .. "-q", query.headers["idempotency-key"])
+    for _, group in ipairs { "jobs", "queries" } do
+      local ok, message = pcall(client[group].submit, client[group], { queries = { QUERY }, query = "q" }, { format = "zip" })
+      assert.is_false(ok)
+      assert.matches("unknown option", message)
+    end
+  end)
+
   it("does not touch the user's tables", function()
     local fields = { queries = { { query = "select Id from Account" } } }
     assert(client.jobs:submit(fields))

@@ -103,7 +103,7 @@ end
 local function check_fields(where, _, fields) check.options(where, fields, SUBMIT) end
 
 local METHODS = {
-  submit = { operations.submit, fields = "fields", options = submit.fields },
+  submit = { operations.submit, "fields:table", check = check_fields },
   get = { operations.get, "job_id" },
   last = { operations.last, options = PROJECT },
   recover = { operations.last, check = check_since,
@@ -137,12 +137,13 @@ end
 --- job, which may leave queries out to run its last ones again. format: "csv" (default), "zip", "gzip"; version:
 --- chosen to fit; useQueryLabels = true: columns are called "Account.Name", and not "Account: Name"; name, dateTimeUtc,
 --- nullReplacement, notifyUrl, incrementalTime, offset (seconds), encrypted, useLastCompletedJobQueries, sourceData
+---@param options table|nil per-call options, which go before those in fields
 ---@return zuora.Job|nil job
 ---@return zuora.Error|nil err with idempotency_key: under it the same submit makes no second job for 24 hours
-function Jobs:submit(fields)
+function Jobs:submit(fields, options)
   local context
-  context, fields = enter(self, "submit", fields)
-  return submit_job(context, fields, fields)
+  context, fields, options = enter(self, "submit", fields, options)
+  return submit_job(context, fields, check.rules(fields, options))
 end
 
 --- A job as it is now. GET /v1/batch-query/jobs/{job_id}

@@ -27,12 +27,13 @@ local QueryJob = {}
 
 -- --- what the methods take ---------------------------------------------------------------------------
 
-local SUBMIT = { query = "string!", outputFormat = "CSV|TSV|DSV|JSON", compression = "NONE|GZIP|ZIP",
+local SUBMIT = check.rules(call.keyed_options, { query = "string!", outputFormat = "CSV|TSV|DSV|JSON", compression = "NONE|GZIP|ZIP",
   output = "json_table", columnSeparator = "string", encryptionKey = "text", readDeleted = "boolean",
-  useIndexJoin = "boolean", sourceData = "LIVE", warehouseSize = "text" }
+  useIndexJoin = "boolean", sourceData = "LIVE", warehouseSize = "text" })
 local RESULT = check.rules(call.file_options, { verify = "boolean", outputFormat = SUBMIT.outputFormat })
 
-local function check_submit(where, fields)
+local function check_submit(where, _, fields)
+  check.options(where, fields, SUBMIT)
   if (fields.outputFormat == "DSV") ~= (fields.columnSeparator ~= nil) then
     check.fail(where, "columnSeparator", "goes with outputFormat = \"DSV\", which needs one")
   end
@@ -43,7 +44,7 @@ local function check_list(where, options)
 end
 
 local METHODS = {
-  submit = { operations.submit, fields = "fields", options = SUBMIT, check = check_submit },
+  submit = { operations.submit, "fields:table", check = check_submit },
   get = { operations.get, "job_id" },
   list = { operations.list, check = check_list,
     options = { status = "submitted|accepted|in_progress|completed|failed|cancelled", page_size = "positive" } },
@@ -203,17 +204,18 @@ local function download_rows(context, job_id, options, job) return download(cont
 --- Submits a query. POST /query/jobs
 ---@param fields table query, and by their wire names outputFormat ("CSV"; TSV, DSV, JSON), compression ("NONE"; GZIP,
 --- ZIP), columnSeparator (for DSV), encryptionKey, readDeleted, useIndexJoin; and the per-call options
+---@param options table|nil per-call options, which go before those in fields
 ---@return zuora.QueryJob|nil job, zuora.Error|nil err
-function Queries:submit(fields)
+function Queries:submit(fields, options)
   local context
-  context, fields = enter(self, "submit", fields)
+  context, fields, options = enter(self, "submit", fields, options)
   local sent = {}
   for _, parameter in ipairs(operations.submit.parameters) do
     local name = parameter.name
     sent[name] = fields[name]
     if sent[name] == nil then sent[name] = DEFAULTS[name] end
   end
-  local job, err = life:call(context, operations.submit, sent, fields)
+  local job, err = life:call(context, operations.submit, sent, check.rules(fields, options))
   if not job then return nil, err end
   submitted[job] = { format = sent.outputFormat, compression = sent.compression, separator = sent.columnSeparator,
     encrypted = sent.encryptionKey ~= nil }
