@@ -27,6 +27,20 @@ describe("zuora.caller.mask", function()
     assert.equal("abc", mask.text("abc", { "abc" }))
   end)
 
+  it("takes a secret out in capitals, and in base64", function()
+    local credentials = require "zuora.caller.credentials"
+    local oauth = credentials.oauth({}, { client_id = "an-id-of-mine", client_secret = "a?>secret~~of-mine" })
+    oauth.token = "token-AbC"
+    local password = credentials.password({ username = "somebody", password = "a?>secret~~of-mine" }, {})
+    for _, text in ipairs { "YT8+c2VjcmV0fn5vZi1taW5l", "YT8-c2VjcmV0fn5vZi1taW5l", "A?>SECRET~~OF-MINE" } do
+      assert.equal("<***>", oauth:mask("<" .. text .. ">"))
+      assert.equal("<***>", password:mask("<" .. text .. ">"))
+    end
+    assert.equal("<***>", oauth:mask "<TOKEN-ABC>")
+    assert.equal("<***>", oauth:mask "<YW4taWQtb2YtbWluZTphPz5zZWNyZXR+fm9mLW1pbmU>") -- with the id
+    assert.equal("<***=>", password:mask "<c29tZWJvZHk6YT8+c2VjcmV0fn5vZi1taW5l=>")
+  end)
+
   it("leaves all else as it is", function()
     for _, text in ipairs { "", "plain", "100% \\ & \\u12 &#99999999999; &nonesuch; %zz", "\\u00e4 %41 &lt;\255" } do
       assert.equal(text, mask.text(text, { "secret" }))

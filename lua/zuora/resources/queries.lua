@@ -27,7 +27,8 @@ local QueryJob = {}
 
 -- --- what the methods take ---------------------------------------------------------------------------
 
-local SUBMIT = check.rules(call.keyed_options, { query = "string!", outputFormat = "CSV|TSV|DSV|JSON", compression = "NONE|GZIP|ZIP",
+local SUBMIT = check.rules(call.keyed_options, {
+  query = "string!", outputFormat = "CSV|TSV|DSV|JSON", compression = "NONE|GZIP|ZIP",
   output = "json_table", columnSeparator = "string", encryptionKey = "text", readDeleted = "boolean",
   useIndexJoin = "boolean", sourceData = "LIVE", warehouseSize = "text" })
 local RESULT = check.rules(call.file_options, { verify = "boolean", outputFormat = SUBMIT.outputFormat })
