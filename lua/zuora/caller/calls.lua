@@ -66,7 +66,7 @@ function Calls:done(operation, parameters, options)
   if value == nil then return nil, err end
   local words = type(value) == "table" and value.response
   if type(words) == "table" then words = words.message end
-  return true, type(words) == "string" and error_value.clean(words) or nil
+  return true, type(words) == "string" and error_value.clean(self:masked(words)) or nil
 end
 
 --- Cancels a job, and gives what it is then. A response that says nothing of the job, and is a success by its

@@ -53,12 +53,15 @@ end
 ---@param format any that of the job, where it says so
 ---@return string|nil problem
 function batches.read(list, metatable, format)
+  local caller = metatable.caller
   if list == nil then return nil end
   if type(list) ~= "table" or #list == 0 and next(list) then return "no list" end
   local may_zip = may_be_zip(format)
   for _, batch in pairs(list) do
     if not batch_is_sound(batch) then return "not as they should be" end
     setmetatable(batch, metatable)
+    batch.status = caller:word(batch.status)
+    if batch.message ~= nil then batch.message = caller:word(batch.message) end
     if may_zip then zipped[batch] = true end
   end
   return nil
@@ -127,7 +130,11 @@ end
 --- total|nil); and the per-call options
 ---@return { path: string, bytes: integer, records: integer|nil }|nil written
 ---@return zuora.Error|nil err kind `failed` for a batch without a result, `incomplete` when records are missing
-function Batch:download(path, options) return download(enter(self, "download", path, options)) end
+function Batch:download(path, options)
+  local context
+  context, path, options = enter(self, "download", path, options)
+  return context.caller:shown(download(context, path, options, self))
+end
 
 --- Fetches the result whole, all segments as one stream, and reads it as rows. GET /v1/files/{id}
 ---@param options table|nil form, columns, types, null, strict (see zuora.rows), verify, and the per-call options
@@ -135,7 +142,7 @@ function Batch:download(path, options) return download(enter(self, "download", p
 function Batch:rows(options)
   local context
   context, options = enter(self, "rows", options)
-  return download(context, nil, options, self)
+  return context.caller:shown(download(context, nil, options, self))
 end
 
 -- --- what was submitted -----------------------------------------------------------------------------
@@ -206,7 +213,7 @@ function batches.download_all(context, job, dir, options)
   local list = job.batches or {}
   if #list > 0 then
     local sound, problem = batches.check(job)
-    if not sound then return nil, problem end
+    if not sound then return context.caller:shown(nil, problem) end
   end
   local made, message = core.mkdir(dir)
   if not made then return nil, error_value.new { kind = "file", message = message } end
@@ -217,7 +224,7 @@ function batches.download_all(context, job, dir, options)
       if tell then
         own = check.rules(options, { on_progress = function(bytes, total) tell(bytes, total, batch.name) end })
       end
-      local written, err = download(context, dir .. "/" .. name, own, batch)
+      local written, err = context.caller:shown(download(context, dir .. "/" .. name, own, batch))
       if written then written.name = batch.name end
       results[i], failures[i] = written, err
     end

@@ -58,7 +58,7 @@ end
 local function checked(job, err)
   if not job then return nil, err end
   local sound, problem = batches.check(job)
-  if not sound then return nil, problem end
+  if not sound then return record.context(job, Job, "job").caller:shown(nil, problem) end
   return job
 end
 

@@ -190,12 +190,12 @@ local function download(context, job_id, path, options, job)
     job, err = life:get(context, job_id, options, job)
     if not job then return nil, err end
     if life:verdict(job) ~= "completed" then
-      return nil, job_failure(job, "failed", "has no result, it is " .. job.queryStatus)
+      return context.caller:shown(nil, job_failure(job, "failed", "has no result, it is " .. job.queryStatus))
     end
     result, err, nothing, it = fetch(context, job, path, options)
     if result or not is_stale(err) then break end
   end
-  return result, err, nothing, it
+  return context.caller:shown(result, err, nothing, it)
 end
 
 local function download_rows(context, job_id, options, job) return download(context, job_id, nil, options, job) end
