@@ -176,7 +176,7 @@ describe("batches", function()
   end)
 
   it("are records only when they are sound", function()
-    local metatable = batches.metatable { word = function(_, word) return word end }
+    local metatable = batches.metatable { words = {}, word = function(_, word) return word end }
     for problem, cases in pairs {
       ["no list"] = { 5, "x", { a = {} } },
       ["not as they should be"] = { { 5 }, { { fileId = "a/b" } }, { { segments = "x" } }, { { segments = { "ok", "../x" } } },

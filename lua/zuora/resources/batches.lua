@@ -53,15 +53,15 @@ end
 ---@param format any that of the job, where it says so
 ---@return string|nil problem
 function batches.read(list, metatable, format)
-  local caller = metatable.caller
   if list == nil then return nil end
   if type(list) ~= "table" or #list == 0 and next(list) then return "no list" end
-  local may_zip = may_be_zip(format)
+  local caller, may_zip = metatable.caller, may_be_zip(format)
+  local words = caller.words
   for _, batch in pairs(list) do
     if not batch_is_sound(batch) then return "not as they should be" end
     setmetatable(batch, metatable)
-    batch.status = caller:word(batch.status)
-    if batch.message ~= nil then batch.message = caller:word(batch.message) end
+    if not words[batch.status] then batch.status = caller:word(batch.status) end
+    if batch.message then batch.message = caller:word(batch.message) end
     if may_zip then zipped[batch] = true end
   end
   return nil

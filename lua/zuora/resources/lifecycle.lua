@@ -25,17 +25,13 @@ Lifecycle.__index = Lifecycle
 ---@param description table
 function lifecycle.new(description) return setmetatable(description, Lifecycle) end
 
--- Texts of a server's that say nothing but how it went: people read them.
-local WORDS = { "message", "errorMessage" }
-
--- The fields of an answer, with no secret in what is shown of it.
+-- The fields of an answer, with no secret in the texts that say how it went: people read them.
 local function shown(self, caller, fields, problem)
   if not fields then return nil, problem end
-  fields[self.status] = caller:word(fields[self.status])
-  for i = 1, #WORDS do
-    local text = fields[WORDS[i]]
-    if text ~= nil then fields[WORDS[i]] = caller:word(text) end
-  end
+  local words, name = caller.words, self.status
+  if not words[fields[name]] then fields[name] = caller:word(fields[name]) end
+  if fields.message then fields.message = caller:word(fields.message) end
+  if fields.errorMessage then fields.errorMessage = caller:word(fields.errorMessage) end
   return fields
 end
 
