@@ -127,7 +127,9 @@ local REFUSED = { [400] = true, [401] = true, [403] = true }
 local function fetch_token(self, ends_at, retries)
   local body, err = self.fetch(ends_at - self.scheduler.clock.now(), retries)
   if not body then
-    if REFUSED[err.status] then err.kind = "auth" end
+    local status = err.status or 0
+    if REFUSED[status] or err.code == "invalid_client" then err.kind = "auth" end
+    if status >= 500 then err.retryable = true end
     err.message = "no token: " .. err.message
     return nil, err
   end
