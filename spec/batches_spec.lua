@@ -115,6 +115,16 @@ describe("batches", function()
     assert.matches("zip archive", select(2, job.batches[1]:rows()).message)
   end)
 
+  it("are no zip archive where none was asked for", function()
+    local job = assert(submitted():wait(support.soon))
+    sim:fault { on = "GET /v1/files/*", kind = "status", status = 200, body = "PK\3\4xxxx", times = "always",
+      headers = { ["Content-Type"] = "text/csv" } }
+    local written, err = job.batches[1]:download(support.scratch("batches") .. "/packed")
+    assert.is_nil(written)
+    assert.equal("text", err.kind)
+    assert.matches("zip archive", err.message)
+  end)
+
   it("are fetched side by side, under names that are safe", function()
     local query = QUERY.query
     local job = assert(submitted { queries = { { name = "../../x", query = query }, { name = "Twin", query = query },
@@ -148,11 +158,29 @@ describe("batches", function()
     assert.equal("file", err.kind)
   end)
 
+  it("prove nothing by a recordCount that is none", function()
+    local job = assert(submitted():wait(support.soon))
+    local batch, path = job.batches[1], support.scratch("batches") .. "/account.csv"
+    for _, count in ipairs { "abc", "", "3 rows", "0x3", 2.5, true, 1e20, -1, "-1", { 3 }, "99999999999999999999" } do
+      batch.recordCount = count
+      local written, err = batch:download(path)
+      assert.is_nil(written)
+      assert.equal("incomplete", err.kind)
+      assert.matches("has a recordCount that is no number of records: ", err.message)
+      assert.equal(3, assert(batch:download(path, { verify = false })).records)
+    end
+    for _, count in ipairs { 3, "3", 3.0 } do
+      batch.recordCount = count
+      assert(batch:download(path))
+    end
+  end)
+
   it("are records only when they are sound", function()
-    local metatable = batches.metatable {}
+    local metatable = batches.metatable { words = {}, word = function(_, word) return word end }
     for problem, cases in pairs {
       ["no list"] = { 5, "x", { a = {} } },
-      ["not as they should be"] = { { 5 }, { { fileId = "a/b" } }, { { segments = "x" } }, { { segments = { "ok", "../x" } } } },
+      ["not as they should be"] = { { 5 }, { { fileId = "a/b" } }, { { segments = "x" } }, { { segments = { "ok", "../x" } } },
+        { { segments = { ["0"] = "F1" }, fileId = "f" } } },
     } do
       for _, list in ipairs(cases) do assert.equal(problem, batches.read(list, metatable)) end
     end

@@ -181,8 +181,21 @@ describe("credentials", function()
     local client <close> = support.quick_client(sim)
     sim:fault { on = "POST /oauth/token", kind = "status", status = 503, times = 9 }
     local _, err = client.reportruns:list { retries = 0 }
-    assert.equal("auth", err.kind)
+    assert.equal(503, err.status)
     assert.equal(1, tokens_fetched())
+  end)
+
+  it("are refused by 400, 401 and 403 alone: a limit or an outage says nothing about them", function()
+    for status, kind in pairs { [400] = "auth", [401] = "auth", [403] = "auth", [429] = "http", [500] = "http", [503] = "http" } do
+      local client <close> = support.quick_client(sim, { retries = 0 })
+      sim:heal()
+      sim:fault { on = "POST /oauth/token", kind = "status", status = status, body = "no" }
+      local _, err = client.reportruns:list()
+      assert.equal(kind, err.kind)
+      assert.equal(status, err.status)
+      assert.equal(kind == "http", err.retryable)
+      assert.matches("^no token: ", err.message)
+    end
   end)
 
   it("retry a token endpoint that is busy", function()
@@ -209,7 +222,7 @@ describe("credentials", function()
     for _, body in ipairs { '{"access_token":"leaked-token","expires', 'access_token=leaked-token',
       '{"success":false,"access_token":"leaked-token"}' } do
       local _, err = answered(body)
-      assert.equal("auth", err.kind)
+      assert.is_truthy(err.kind == "json" or err.kind == "api" or err.kind == "http", err.kind)
       assert.is_nil(err.body)
       assert.is_nil(tostring(err):find("leaked", 1, true))
     end

@@ -86,6 +86,9 @@ describe("a transfer", function()
       after_break { raw = ("HTTP/1.1 206 Partial\r\nContent-Type: text/csv\r\nETag: " .. etag:format(file_id)
         .. "\r\nContent-Range: bytes 50-183/184\r\nContent-Length: 134\r\n\r\n") .. ("x"):rep(134) }
     end
+    -- A part that does not say of which version it is, though If-Range asked for one.
+    after_break { raw = "HTTP/1.1 206 Partial\r\nContent-Type: text/csv\r\nContent-Range: bytes 50-183/184\r\n"
+      .. "Content-Length: 134\r\n\r\n" .. ("x"):rep(134) }
     after_break { raw = "HTTP/1.1 416 No\r\nContent-Range: bytes */60\r\nContent-Length: 0\r\n\r\n" }
     after_break { raw = "HTTP/1.1 416 No\r\nContent-Range: bytes */50\r\nContent-Length: 0\r\n\r\n" }
     -- Parts that agree, and are too short, empty, or too long.

@@ -46,6 +46,66 @@ describe("client.jobs", function()
     }, core.decode(sent.body))
   end)
 
+  -- An answer about a job with those batches: { name, file id } each.
+  local function job_text(id, status, list)
+    local texts = {}
+    for i, batch in ipairs(list) do
+      texts[i] = { name = batch[1], status = status, fileId = batch[2], batchId = "b" .. i }
+    end
+    return core.encode { id = id, status = status, batches = texts }
+  end
+
+  it("holds the batches against the queries that it was submitted with", function()
+    local two = { A = "select Id from Account", B = "select Id from Account" }
+    local function refused(problem, job, err)
+      assert.is_nil(job)
+      assert.equal("incomplete", err.kind)
+      assert.equal("j", err.record.id)
+      assert.is_truthy(err.message:find("job j " .. problem, 1, true), err.message)
+    end
+    for problem, list in pairs {
+      ['has no batch of the query "B"'] = { { "A", "1" } },
+      ['has no batch of the query "A"'] = { { "X", "1" }, { "Y", "2" } },
+      ['has 2 batches of the query "A"'] = { { "A", "1" }, { "A", "2" }, { "B", "3" } },
+      ["has 3 batches, and 2 queries were submitted"] = { { "A", "1" }, { "B", "2" }, { "C", "3" } },
+      ["has the file 1 twice: in batch A, and in B"] = { { "A", "1" }, { "B", "1" } },
+    } do
+      answer("POST /v1/batch-query", job_text("j", "submitted", list))
+      refused(problem, client.jobs:submit { queries = two })
+      answer("POST /v1/batch-query", job_text("j", "submitted", {}))
+      local job = assert(client.jobs:submit { queries = two })
+      answer("GET *", job_text("j", "completed", list))
+      refused(problem, job:wait(support.soon))
+      refused(problem, job:download(support.scratch "jobs"))
+    end
+    answer("POST /v1/batch-query", job_text("j", "completed", {}))
+    refused("has no batch", client.jobs:submit { queries = two })
+    answer("POST /v1/batch-query", job_text("j", "submitted", { { "B", "2" }, { "A", "1" } }))
+    assert(client.jobs:submit { queries = two })
+    -- Zuora's own names; and a job of which nothing is known.
+    answer("POST /v1/batch-query", job_text("j", "submitted", { { "Zuora's", "2" } }))
+    assert(client.jobs:submit { queries = { { query = "select Id from Account" } } })
+    answer("GET *", job_text("j", "completed", { { "Z", "1" } }))
+    assert(client.jobs:wait("j", support.soon))
+    answer("GET *", job_text("j", "completed", { { "A", "1" }, { "B", "1" } }))
+    refused("has the file 1 twice", client.jobs:wait("j", support.soon))
+  end)
+
+  it("takes per-call options in a second table as well, and no others", function()
+    local key = "key-" .. core.now()
+    assert(client.jobs:submit({ queries = { QUERY }, track_id = "a" }, { idempotency_key = key, track_id = "b" }))
+    assert(client.queries:submit({ query = QUERY.query }, { idempotency_key = key .. "-q" }))
+    local job, query = sim:journal()[#sim:journal() - 1], sim:journal()[#sim:journal()]
+    assert.equal(key, job.headers["idempotency-key"])
+    assert.equal("b", job.headers["zuora-track-id"])
+    assert.equal(key .. "-q", query.headers["idempotency-key"])
+    for _, group in ipairs { "jobs", "queries" } do
+      local ok, message = pcall(client[group].submit, client[group], { queries = { QUERY }, query = "q" }, { format = "zip" })
+      assert.is_false(ok)
+      assert.matches("unknown option", message)
+    end
+  end)
+
   it("does not touch the user's tables", function()
     local fields = { queries = { { query = "select Id from Account" } } }
     assert(client.jobs:submit(fields))

@@ -42,6 +42,19 @@ describe("core.decode", function()
     end
   end)
 
+  it("reads half a character as U+FFFD, and the rest as it is", function()
+    for text, value in pairs { ['["a\\ud800b"]'] = "a\u{FFFD}b", ['["\\udc00"]'] = "\u{FFFD}",
+      ['["\\uD83D\\uDE00\\ud83d\\ud83d\\ude00"]'] = "\u{1F600}\u{FFFD}\u{1F600}",
+      ['["\\\\ud800\\udfff"]'] = "\\ud800\u{FFFD}", ['["\\uDBFFx"]'] = "\u{FFFD}x" } do
+      assert.same({ value }, core.decode(text))
+    end
+    for _, text in ipairs { '["\\ud8"]', '["\\ud800', '\\ud800', '["\\udc0g"]' } do
+      local value, problem = core.decode(text)
+      assert.is_nil(value)
+      assert.is_string(problem)
+    end
+  end)
+
   it("stops at a nesting that no API has", function()
     assert.is_table(core.decode(("["):rep(90) .. ("]"):rep(90)))
     assert.is_nil((core.decode(("["):rep(100000) .. ("]"):rep(100000))))

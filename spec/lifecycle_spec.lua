@@ -28,6 +28,8 @@ describe("zuora.resources.lifecycle", function()
     end,
     poll_options = function(_, options, left) return { timeout = options.timeout, total_timeout = left } end,
     clock = { now = function() return 100 end },
+    words = {},
+    word = function(_, word) return word end,
   }
 
   local function life_of(more)

@@ -27,6 +27,65 @@ describe("zuora.caller.mask", function()
     assert.equal("abc", mask.text("abc", { "abc" }))
   end)
 
+  it("takes a secret out in capitals, and in base64", function()
+    local credentials = require "zuora.caller.credentials"
+    local oauth = credentials.oauth({}, { client_id = "an-id-of-mine", client_secret = "a?>secret~~of-mine" })
+    oauth.token = "token-AbC"
+    local password = credentials.password({ username = "somebody", password = "a?>secret~~of-mine" }, {})
+    for _, text in ipairs { "YT8+c2VjcmV0fn5vZi1taW5l", "YT8-c2VjcmV0fn5vZi1taW5l", "A?>SECRET~~OF-MINE" } do
+      assert.equal("<***>", oauth:mask("<" .. text .. ">"))
+      assert.equal("<***>", password:mask("<" .. text .. ">"))
+    end
+    assert.equal("<***>", oauth:mask "<TOKEN-ABC>")
+    assert.equal("<***>", oauth:mask "<YW4taWQtb2YtbWluZTphPz5zZWNyZXR+fm9mLW1pbmU>") -- with the id
+    assert.equal("<***=>", password:mask "<c29tZWJvZHk6YT8+c2VjcmV0fn5vZi1taW5l=>")
+  end)
+
+  it("takes the token out of what a server says in passing, and of the errors that tell of it", function()
+    local core = require "zuora.core"
+    local sim = support.simulator()
+    local client = support.client(sim, { token = "planted-token-0123456789" })
+    finally(function()
+      client:close()
+      sim:stop()
+    end)
+    local said = "said planted-token-0123456789"
+    local function answer(on, value, headers)
+      sim:heal()
+      sim:fault { on = on, kind = "status", status = 200, body = type(value) == "string" and value or core.encode(value),
+        times = "always", headers = headers }
+    end
+    local function clean(...)
+      for i = 1, select("#", ...) do
+        local value = select(i, ...)
+        local text = type(value) == "table" and tostring(value.message) .. tostring(value.status) .. tostring(value.queryStatus)
+          or tostring(value)
+        assert.is_nil(text:find("planted", 1, true), text)
+        if value ~= nil and value ~= true then assert.is_truthy(text:find("***", 1, true), text) end
+      end
+    end
+    answer("GET *", { id = "j", status = said })
+    clean(assert(client.jobs:get "j"))
+    clean(client.jobs:wait("j", { timeout = 0 }))
+    answer("GET *", { id = "j", status = "aborted", message = said })
+    clean(client.jobs:wait "j")
+    answer("DELETE *", { id = "j", status = said })
+    clean(assert(client.jobs:cancel "j"))
+    answer("GET *", { id = "j", status = "completed", batches = { { name = said, status = said, message = said, fileId = "f" } } })
+    local job = assert(client.jobs:get "j")
+    clean(job.batches[1], job.batches[1]:download "x")
+    clean(job:download(support.scratch "mask"))
+    answer("GET *", { data = { id = "q", queryStatus = "failed", errorMessage = said } })
+    clean(client.queries:wait "q")
+    answer("DELETE *", { success = true, response = said })
+    clean(client.reportruns:cancel "r")
+    answer("GET *", "a,planted-token-0123456789\n1,2\n", { ["Content-Type"] = "text/csv",
+      ["Content-Disposition"] = 'attachment; filename="planted-token-0123456789.csv"' })
+    clean(client.files:rows("f", { columns = { "zz" } }))
+    local written = assert(client.files:download("f", { directory = support.scratch "mask" }))
+    assert.is_nil(written.path:find("planted", 1, true))
+  end)
+
   it("leaves all else as it is", function()
     for _, text in ipairs { "", "plain", "100% \\ & \\u12 &#99999999999; &nonesuch; %zz", "\\u00e4 %41 &lt;\255" } do
       assert.equal(text, mask.text(text, { "secret" }))

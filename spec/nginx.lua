@@ -110,7 +110,7 @@ end
 
 --- Begins a new log, when the lines of what was before are there.
 function nginx:forget()
-  local path, before = self.directory .. "/access.log", nil
+  local path, before = self.directory .. "/access.log"
   repeat
     before = support.read(path)
     socket.sleep(0.03)

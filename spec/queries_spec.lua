@@ -224,6 +224,42 @@ describe("client.queries", function()
     assert.equal(3, assert(job:download(path, { verify = false })).records)
   end)
 
+  it("proves nothing by an outputRows that is no number", function()
+    local job = completed()
+    local path, link = support.scratch "queries" .. "/x.csv", job.dataFile
+    for _, rows in ipairs { "abc", "3 rows", 2.5, true, { 3 } } do
+      for _, verify in ipairs { true, false } do
+        sim:fault { on = "GET /query/jobs/*", kind = "status", status = 200, body = core.encode { data = { id = job.id,
+          query = QUERY, queryStatus = "completed", outputRows = rows, dataFile = link } } }
+        local written, err = client.queries:download(job.id, path, { verify = verify })
+        assert.equal(verify, not written)
+        assert.equal(verify and "incomplete" or nil, err and err.kind)
+      end
+    end
+  end)
+
+  it("believes what was submitted, and no format that contradicts it, or is none", function()
+    local path = support.scratch "queries" .. "/x.csv"
+    for _, format in ipairs { "FOO", "JSON", 5 } do
+      local job = completed()
+      local function answer()
+        sim:fault { on = "GET /query/jobs/*", kind = "status", status = 200, body = core.encode { data = { id = job.id,
+          outputFormat = format, queryStatus = "completed", outputRows = 4, dataFile = job.dataFile } } }
+      end
+      answer()
+      local written, err = job:download(path)
+      assert.is_nil(written)
+      assert.equal("incomplete", err.kind)
+      assert.matches("says that its format is " .. format .. ", and was submitted for CSV", err.message)
+      answer()
+      assert.equal("incomplete", select(2, job:download(path, { outputFormat = "CSV" })).kind) -- counted
+    end
+    local job = completed()
+    sim:fault { on = "GET /_bucket/*", kind = "status", status = 200, body = "PK\3\4xxxx", times = "always",
+      headers = { ["Content-Type"] = "text/csv" } }
+    assert.matches("zip archive", select(2, job:download(path)).message)
+  end)
+
   it("goes on where the store's connection broke", function()
     local job = completed()
     sim:fault { on = "GET /_bucket/*", kind = "cut", after = 30 }

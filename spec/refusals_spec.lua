@@ -97,6 +97,24 @@ describe("in the place of a file", function()
     assert.matches("gone for good", select(2, client.files:download("f", path)).message)
   end)
 
+  it("an error is found in a packed file, and in XML of any name space", function()
+    for _, failure in ipairs(FAILURES) do
+      reply("GET *", 200, packed(failure[1]), "application/gzip")
+      local _, err = client.files:download("f", path)
+      assert.is_truthy(err, failure[1]:sub(1, 60))
+      if #failure[1] < 4096 then assert.matches("gone for good", err.message) end
+    end
+    for _, page in ipairs { "<Fault>no</Fault>", '<soap:Envelope xmlns:soap="s"><soap:Body/></soap:Envelope>', "<fns:Fault/>" } do
+      reply("GET *", 200, page, "text/csv")
+      local written, err = client.files:download("f", path)
+      assert.is_nil(written)
+      assert.equal("http", err.kind)
+      assert.matches("a page of markup", err.message)
+    end
+    reply("GET *", 200, packed "a,b\n1,2\n", "application/gzip")
+    assert.equal(1, assert(client.files:download("f", path)).records)
+  end)
+
   it("an error is told with all that helps to find it again", function()
     reply("GET *", 200, FAILURES[1][1], "text/csv", "Zuora-Request-Id: R9\r\n")
     local _, err = client.files:download("f", path)

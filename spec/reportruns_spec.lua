@@ -288,6 +288,19 @@ describe("client.reportruns", function()
     end
   end)
 
+  it("verifies by no total that is none, or is not there", function()
+    local run, path = completed(), support.scratch "totals" .. "/x.csv"
+    for text, kind in pairs { ["null"] = "incomplete", ['"1,000"'] = "json", ["2.5"] = "json", ["[3]"] = "json" } do
+      answer("GET */reportdata/*", '{"success":true,"response":{"page":[],"offset":1,"size":1,"total":' .. text .. "}}")
+      local written, err = run:download(path, { verify = true })
+      assert.is_nil(written)
+      assert.equal(kind, err.kind)
+      sim:heal()
+    end
+    answer("GET */reportdata/*", '{"success":true,"response":{"page":{"x":1},"total":1}}')
+    assert.equal("json", select(2, run:data()).kind)
+  end)
+
   it("holds the export against the total, when that is asked for", function()
     local run = completed()
     local path = support.scratch("export") .. "/report.csv"

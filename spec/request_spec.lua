@@ -102,6 +102,46 @@ describe("client:request", function()
     assert.equal("json", select(2, client:request { path = "/v1/x" }).kind)
   end)
 
+  it("gives nothing that may be half of it", function()
+    local packed = require "zlib".deflate(6, 31)(("a,b\n"):rep(5000), "finish")
+    local half = packed:sub(1, #packed // 2)
+    local quick <close> = support.quick_client(sim)
+    quick.jobs:get "x"
+    local function get(head, body, more)
+      sim:heal()
+      sim:forget()
+      sim:fault { on = "* /v1/x*", kind = "garbage", times = "always", raw = "HTTP/1.1 " .. head .. "\r\n\r\n" .. body }
+      local call = { path = "/v1/x" }
+      for name, value in pairs(more or {}) do call[name] = value end
+      return quick:request(call)
+    end
+    local length = "\r\nContent-Length: " .. #half
+    for problem, head in pairs {
+      ["does not say where it ends"] = "200 OK\r\nContent-Type: text/csv",
+      ["is a part"] = "206 Partial\r\nContent-Type: text/csv\r\nContent-Range: bytes 0-1/9" .. length,
+      ["is packed"] = "200 OK\r\nContent-Type: text/csv\r\nContent-Encoding: gzip" .. length,
+    } do
+      local value, err = get(head, head:find "gzip" and half or ("x"):rep(#half))
+      assert.is_nil(value)
+      assert.equal("incomplete", err.kind)
+      assert.matches(problem, err.message)
+      assert.equal(4, #support.sent(sim, "GET", "/v1/x"))
+    end
+    assert.is_nil((get("200 OK\r\nContent-Type: application/json\r\nContent-Encoding: br\r\nContent-Length: 2", "{}")))
+    assert.equal(5, get("200 OK\r\nContent-Type: application/json", '{"a":5}').a)
+    -- Not packed where it was not asked to be: at once, or when what came packed is no JSON.
+    get("200 OK\r\nContent-Type: text/csv\r\nContent-Length: 1", "x", { accept = "text/csv" })
+    assert.equal("identity", sim:journal()[1].headers["accept-encoding"])
+    sim:heal()
+    sim:forget()
+    sim:fault { on = "* /v1/x*", kind = "garbage", raw = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: "
+      .. #packed .. "\r\n\r\n" .. packed }
+    answer(200, "whole", "text/plain")
+    assert.equal("whole", (quick:request { path = "/v1/x" }))
+    assert.equal("gzip", sim:journal()[1].headers["accept-encoding"])
+    assert.equal("identity", sim:journal()[2].headers["accept-encoding"])
+  end)
+
   it("gives errors as every call does", function()
     answer(404, '{"records":{},"size":0,"done":true}')
     local value, err = client:request { path = "/v1/x" }

@@ -3,7 +3,7 @@
 local answer = require "zuora.caller.responses"
 
 local function response(status, body, headers)
-  return { status = status, body = body, headers = headers or {}, bytes = #body }
+  return { status = status, body = body, headers = headers or {}, bytes = #body, framed = true }
 end
 
 local function failure(status, body, headers)

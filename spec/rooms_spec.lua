@@ -78,6 +78,7 @@ local SYSTEM = {
   ["string.h"] = "mem%a+ str%a+ explicit_bzero", ["strings.h"] = "str%a*casecmp", ["sys/file.h"] = "flock LOCK_%u+",
   ["sys/ioctl.h"] = "ioctl TIOC%u+ winsize",
   ["sys/random.h"] = "getentropy getrandom", ["sys/select.h"] = "fd_set FD_%u+ select",
+  ["netinet/in.h"] = "sockaddr_in6? ntohs",
   ["sys/socket.h"] = "socket[%w_]* getsockopt setsockopt getsockname AF_%u+ SO_%u+ SOL_%u+ sockaddr[%w_]* recv MSG_%u+",
   ["sys/statvfs.h"] = "statvfs",
   ["sys/stat.h"] = "stat fstat lstat S_%u+ fchmod mode_t umask chmod mkdir fchmodat", ["time.h"] = "clock_gettime timespec time_t time",

@@ -74,7 +74,7 @@ return {
       assert(#server.requests <= 22, #server.requests)
     end },
 
-  { id = "V3", fault = "the token endpoint answers with a page, a list, nothing, a redirect", expect = "auth or json, and no secret",
+  { id = "V3", fault = "the token endpoint answers with a page, a list, nothing, a redirect", expect = "auth, http or json, and no secret",
     make = function(w)
       for _, answer in ipairs { reply("<html><title>Log in</title>", { ["Content-Type"] = "text/html" }), reply "[1]", reply "",
         reply("", { Location = "http://127.0.0.1:1/" }, "302 Found"), reply '{"error":"invalid_client"}', reply "null" } do
@@ -82,7 +82,8 @@ return {
           client_secret = world.planted.client_secret, retries = 0 })
         local value, err = client.jobs:get(w.job.id)
         w:tell(err)
-        assert(not value and (err.kind == "auth" or err.kind == "json"), tostring(err))
+        assert(not value and (err.kind == "auth" or err.kind == "http" or err.kind == "json"), tostring(err))
+        assert(err.kind == "auth" or err.code ~= "invalid_client")
       end
     end },
 

@@ -108,7 +108,7 @@ function World:serve(connection, request)
   elseif request.line:find("/oauth/token", 1, true) then
     connection:send(wire.reply(core.encode { access_token = world.planted.token, token_type = "bearer", expires_in = 3599 }))
   else
-    connection:send(wire.reply(self:job_text()))
+    connection:send(wire.reply(self:job_text(request.method == "POST" and { status = "submitted" } or nil)))
   end
 end
 

@@ -44,12 +44,18 @@ void text_push(lua_State *L, Rows *rows, size_t place) {
   string_push(L, rows, text, length);
 }
 
-int type_refuse(lua_State *L, Rows *rows, int self, const Column *column, Type type) {
+/* Of a cell that is refused a message shows so many bytes. */
+#define SHOWN_BYTES 40u
+
+int type_refuse(lua_State *L, Rows *rows, int self, const Column *column, Type type,
+                const char *text, size_t length) {
   static const char *const wanted[] = {"", "no integer", "no number", "neither true nor false",
                                        "no time"};
   lua_getiuservalue(L, self, ROWS_NAMES);
   lua_rawgeti(L, -1, (lua_Integer)(column - rows->columns) + 1);
-  lua_pushfstring(L, "column %s: %s", lua_tostring(L, -1), wanted[type]);
+  lua_pushlstring(L, text, length < SHOWN_BYTES ? length : SHOWN_BYTES);
+  lua_pushfstring(L, "column %s: %s: \"%s%s\"", lua_tostring(L, -2), wanted[type],
+                  lua_tostring(L, -1), length > SHOWN_BYTES ? "..." : "");
   return rows_fail(L, rows, self, lua_tostring(L, -1),
                    scanner_cell(&rows->scanner, column->place).start);
 }
@@ -74,7 +80,7 @@ static bool value_push(lua_State *L, Rows *rows, int self, const Column *column)
   }
   if (length == 0) return false;
   if (typed_push(L, column->type, text, length)) return true;
-  if (rows->scanner.strict) type_refuse(L, rows, self, column, column->type);
+  if (rows->scanner.strict) type_refuse(L, rows, self, column, column->type, text, length);
   string_push(L, rows, text, length); /* kept */
   return true;
 }

@@ -157,6 +157,37 @@ static void table_normalise(lua_State *L) {
   }
 }
 
+/* The value of four hexadecimal digits behind "\u"; -1: there are none. */
+static long unit_read(const char *text, size_t length) {
+  char digits[5] = {0};
+  if (length < 6 || text[0] != '\\' || text[1] != 'u') return -1;
+  memcpy(digits, text + 2, 4);
+  return strspn(digits, "0123456789abcdefABCDEF") == 4 ? strtol(digits, NULL, 16) : -1;
+}
+
+/* Half a pair of UTF-16 is no character, and lua-cjson refuses all of the text for it: U+FFFD stands in its place.
+ * Pushes such a text; false, and nothing: there is no half in it. */
+static bool halves_mend(lua_State *L, int index) {
+  size_t length, step;
+  bool found = false;
+  const char *source = lua_tolstring(L, index, &length);
+  char *text = lua_newuserdatauv(L, length, 0);
+  memcpy(text, source, length);
+  for (size_t at = 0; at < length; at += step) {
+    step = text[at] == '\\' ? 2 : 1;
+    long unit = unit_read(text + at, length - at), next = -1;
+    if (unit < 0xD800 || unit > 0xDFFF) continue;
+    if (unit < 0xDC00 && length - at > 6) next = unit_read(text + at + 6, length - at - 6);
+    step = next >= 0xDC00 && next <= 0xDFFF ? 12 : 6;
+    if (step == 12) continue;
+    memcpy(text + at + 2, "fffd", 4);
+    found = true;
+  }
+  if (found) lua_pushlstring(L, text, length);
+  lua_remove(L, found ? -2 : -1);
+  return found;
+}
+
 /* core.decode(text) -> value | nil, message. Null by itself is core.null. */
 static int json_decode_text(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
@@ -169,10 +200,18 @@ static int json_decode_text(lua_State *L) {
   }
   /* for all that may be a string; and, for another decimal point, for all that may be a number */
   instance_push(L, CJSON_DECODE, 2 * length);
-  lua_insert(L, 1);
-  if (!cjson_call(L, 1, 1)) {
-    lua_pushnil(L);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 1);
+  bool done = cjson_call(L, 1, 1); /* [text, decode, value or message] */
+  if (!done && halves_mend(L, 1)) {
+    lua_replace(L, 1);
+    lua_settop(L, 2);
     lua_insert(L, 1);
+    done = cjson_call(L, 1, 1);
+  }
+  if (!done) {
+    lua_pushnil(L);
+    lua_insert(L, -2);
     return 2;
   }
   if (lua_istable(L, -1))

@@ -183,7 +183,8 @@ static bool gate_opens(lua_State *L, Rows *rows, int self, const Column *gate) {
   size_t length;
   const char *text = column_text(L, rows, gate, &length);
   if (length == 0) return false;
-  if (!typed_push(L, TYPE_BOOLEAN, text, length)) type_refuse(L, rows, self, gate, TYPE_BOOLEAN);
+  if (!typed_push(L, TYPE_BOOLEAN, text, length))
+    type_refuse(L, rows, self, gate, TYPE_BOOLEAN, text, length);
   bool opens = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return opens;
@@ -209,7 +210,7 @@ static void member_write(lua_State *L, Rows *rows, int self, const Member *membe
   char *at = rows->made.data + rows->made.length;
   char *end = length == 0 ? put(at, "null", 4) : typed_put(L, at, member, text, length);
   if (end == NULL)
-    type_refuse(L, rows, self, member->column, member->type);
+    type_refuse(L, rows, self, member->column, member->type, text, length);
   else
     rows->made.length = (size_t)(end - rows->made.data);
 }

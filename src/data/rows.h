@@ -99,7 +99,8 @@ void text_push(lua_State *L, Rows *rows, size_t place);
 const char *column_text(lua_State *L, Rows *rows, const Column *column, size_t *length);
 
 /* Raises an error value for a cell that is none of that type. */
-int type_refuse(lua_State *L, Rows *rows, int self, const Column *column, Type type);
+int type_refuse(lua_State *L, Rows *rows, int self, const Column *column, Type type,
+                const char *text, size_t length);
 
 /* Pushes the present record in the form that is wanted. */
 void row_push(lua_State *L, Rows *rows, int self);

@@ -61,6 +61,8 @@ static const Failure failures[] = {
                         "the gzip coding of the answer is damaged, or ends too early"},
     [FAILURE_CUT_HEADERS] = {"CUT_HEADERS", "broken",
                              "the connection ended within the headers of the answer"},
+    [FAILURE_UNASKED] = {"UNASKED", "unsent",
+                         "the connection held bytes that nobody had asked for"},
     [FAILURE_HEADERS] = {"WEIRD_SERVER_REPLY", "broken",
                          "the headers of the answer are damaged, or too large"},
     [FAILURE_DEADLINE] = {"DEADLINE", "timeout", "the deadline has passed"},

@@ -4,7 +4,10 @@
 #include "session.h"
 
 #include <math.h>
+#include <netinet/in.h>
+#include <string.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 /* The system gives a descriptor's number again: the file tells whether it is still the same. */
@@ -37,6 +40,47 @@ void session_note_socket(Session *session, int fd) {
   const HighSocket high = {fd, status.st_dev, status.st_ino};
   /* Without memory fds may leave one out; step does not need the list. */
   (void)buffer_append(&session->high_sockets, (const char *)&high, sizeof high);
+}
+
+/* libcurl tells the socket of a connection only when a request is over, and whether bytes wait there is to be known only
+ * when the next one begins: its port goes with it. */
+void session_note_kept(Session *session, CURL *easy) {
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  long port = 0;
+  if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD ||
+      curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port) != CURLE_OK)
+    return;
+  size_t at = 0;
+  while (at < KEPT_SOCKETS && session->kept[at].port != port) at++;
+  if (at == KEPT_SOCKETS) at = session->kept_next++ % KEPT_SOCKETS;
+  session->kept[at].fd = fd;
+  session->kept[at].port = (int)port;
+}
+
+/* The descriptor may be another's by now. */
+static bool socket_has_port(int fd, int port) {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } address;
+  socklen_t size = sizeof address;
+  memset(&address, 0, sizeof address);
+  if (getsockname(fd, &address.any, &size) != 0) return false;
+  if (address.any.sa_family == AF_INET) return ntohs(address.v4.sin_port) == port;
+  return address.any.sa_family == AF_INET6 && ntohs(address.v6.sin6_port) == port;
+}
+
+int session_kept_socket(const Session *session, int port) {
+  for (size_t at = 0; at < KEPT_SOCKETS; at++)
+    if (session->kept[at].port == port)
+      return socket_has_port(session->kept[at].fd, port) ? session->kept[at].fd : -1;
+  return -1;
+}
+
+bool socket_has_bytes(int fd) {
+  char byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 static int fds_push_timeout(lua_State *L, Session *session) {

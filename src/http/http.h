@@ -41,6 +41,7 @@ typedef enum RequestFailure {
   FAILURE_PART,
   FAILURE_CODING,
   FAILURE_CUT_HEADERS,
+  FAILURE_UNASKED,
   FAILURE_HEADERS,
   FAILURE_DEADLINE,
   FAILURE_CANCELLED,
@@ -250,6 +251,8 @@ struct Request {
   Headers response_headers;
   Buffer body;
   size_t limit; /* of what the body may hold in memory */
+  bool plain;   /* without TLS */
+  bool noted;   /* its session remembers the connection: see session_note_kept */
   bool sent;    /* the request has a connection, and goes out */
   bool begun;   /* the first byte of the body, or the end of an empty one, was seen */
   bool to_sink; /* this body goes to the sink, not to memory */
@@ -308,6 +311,15 @@ Session *session_check(lua_State *L, int index);
 
 /* Remembers a socket that is too high for an fd_set (see fds.c). */
 void session_note_socket(Session *session, int fd);
+
+/* Remembers the connection without TLS that a request has just used. */
+void session_note_kept(Session *session, CURL *easy);
+
+/* The socket of a connection that is remembered, known by its own port; -1: none. */
+int session_kept_socket(const Session *session, int port);
+
+/* Do bytes wait to be read? */
+bool socket_has_bytes(int fd);
 
 /* This is a child made by fork, and the session its parent's: not to be touched. */
 bool session_is_inherited(const Session *session);

@@ -16,7 +16,16 @@ static int request_on_send(void *context, char *remote_ip, char *local_ip, int r
   (void)remote_ip;
   (void)local_ip;
   (void)remote_port;
-  (void)local_port;
+  long connects = 0;
+  int fd = request->plain ? session_kept_socket(request->session, local_port) : -1;
+  request->noted = fd >= 0;
+  /* An answer that nobody has asked for would be taken for this one's. (TLS sends bytes of its own.) */
+  if (fd >= 0 && socket_has_bytes(fd) &&
+      curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK &&
+      connects == 0) {
+    request->failure = FAILURE_UNASKED;
+    return CURL_PREREQFUNC_ABORT;
+  }
   request->sent = true;
   request->sent_at = clock_now();
   return CURL_PREREQFUNC_OK;
@@ -162,6 +171,7 @@ int request_start(lua_State *L, int session, const RequestOptions *options, int 
   lua_setiuservalue(L, self, REQUEST_SINK);
   if (uploads_once(options)) request->upload = options->body;
   request->setup = options->setup;
+  request->plain = curl_strnequal(options->url, "http://", 7);
   request->limit = options->limit;
   request->timeout = options->timeout;
   request->stall_timeout = options->stall_timeout;
@@ -216,7 +226,7 @@ static void request_clear_uservalues(lua_State *L) {
   lua_setiuservalue(L, 1, REQUEST_HEADERS);
 }
 
-/* request:response() -> { status, headers, body | to_sink, bytes, seconds, retry_after }
+/* request:response() -> { status, headers, body, framed | to_sink, bytes, seconds, retry_after }
  *                     | nil, message, name, class, status (of a response that broke off)
  * The first call frees the memory; the table stays. */
 static int request_response(lua_State *L) {

@@ -220,7 +220,7 @@ CURLcode response_push(lua_State *L, Request *request) {
   if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total);
   if (code != CURLE_OK) return code;
 
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   lua_pushinteger(L, (lua_Integer)status);
   lua_setfield(L, -2, "status");
   headers_push(L, &request->response_headers);
@@ -228,6 +228,8 @@ CURLcode response_push(lua_State *L, Request *request) {
   if (!request->to_sink) {
     lua_pushlstring(L, request->body.data, request->body.length);
     lua_setfield(L, -2, "body");
+    lua_pushboolean(L, response_is_framed(request));
+    lua_setfield(L, -2, "framed");
   }
   lua_pushinteger(L, (lua_Integer)request->received);
   lua_setfield(L, -2, "bytes");

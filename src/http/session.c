@@ -129,6 +129,8 @@ size_t session_new_setup(Session *session) {
 /* --- driving ---------------------------------------------------------------------------------- */
 
 static void running_finish(Session *session, Request *request, CURLcode result) {
+  if (request->plain && !request->noted && result == CURLE_OK)
+    session_note_kept(session, request->easy);
   running_remove(session, request);
   request->state = REQUEST_FINISHED;
   list_push(&session->finished, request);

@@ -12,6 +12,9 @@ HIDDEN_BEGIN
  * back, so that a few are enough. */
 #define SPARE_HANDLES 8
 
+/* Connections of plain HTTP that are watched between two requests. */
+#define KEPT_SOCKETS 16
+
 struct Session {
   CURLM *multi; /* NULL: closed */
   Process maker;
@@ -24,6 +27,10 @@ struct Session {
   size_t spare_count, setups;
   bool keeps_handles;
   Buffer high_sockets; /* sockets that an fd_set cannot hold: see fds.c */
+  struct {
+    int fd, port;
+  } kept[KEPT_SOCKETS]; /* of connections without TLS: see fds.c */
+  size_t kept_next;
 };
 
 /* The first time limit of a request that passes (see request_expiry), or infinity. */

@@ -121,9 +121,9 @@ bool sink_continue(Sink *sink, const BodyInfo *info) {
   if (!part_usable(&sink->part) || info->start != sink->received) return false;
   if (sink->total >= 0 && info->total >= 0 && info->total != sink->total) return false;
   if (sink->total >= 0 && info->end > sink->total) return false;
-  /* Without a validator nothing proves that it is still the same file. */
-  if (sink->validator == NULL) return false;
-  if (info->validator != NULL && strcmp(info->validator, sink->validator) != 0) return false;
+  /* Without its validator, which an answer to If-Range has, nothing proves that it is still the same file. */
+  if (sink->validator == NULL || info->validator == NULL) return false;
+  if (strcmp(info->validator, sink->validator) != 0) return false;
   if (sink->total < 0) sink->total = info->total;
   sink->end = info->end;
   return true;

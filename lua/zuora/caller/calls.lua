@@ -36,11 +36,21 @@ local XML = reader(function(response, parse)
   return nil, responses.error(response, { kind = "text", message = problem, retryable = false })
 end)
 
-local RAW = reader(function(response)
-  local value, problem = responses.read_any(response)
+local RAW = reader(function(response, method)
+  local value, problem = responses.read_any(response, method)
   if value == nil then return nil, problem end
   return { value = value, response = response }
 end)
+
+-- What is packed does not prove to be whole, unless it is JSON.
+function RAW:prepare(call)
+  local request = call.request
+  if call.tries > 0 or not call.parameters.accept:find("json", 1, true) then
+    request.headers["Accept-Encoding"] = "identity"
+  elseif next(request.headers) == nil then
+    request.headers = nil
+  end
+end
 
 --- Calls an operation whose answer is JSON.
 ---@param shape fun(body: any): any|nil, string|nil what the call returns of it, or what is wrong with it
@@ -56,7 +66,7 @@ function Calls:done(operation, parameters, options)
   if value == nil then return nil, err end
   local words = type(value) == "table" and value.response
   if type(words) == "table" then words = words.message end
-  return true, type(words) == "string" and error_value.clean(words) or nil
+  return true, type(words) == "string" and error_value.clean(self:masked(words)) or nil
 end
 
 --- Cancels a job, and gives what it is then. A response that says nothing of the job, and is a success by its
@@ -83,7 +93,7 @@ end
 ---@param operation table method, send, safe, unkeyed
 ---@return any|nil value, table|zuora.Error|nil answered
 function Calls:raw(operation, parameters, options)
-  local done, err = self:perform(operation, parameters, options, RAW)
+  local done, err = self:perform(operation, parameters, options, RAW, parameters.method)
   if not done then return nil, err end
   local response = done.response
   return done.value, { status = response.status, headers = response.headers, body = response.body }

@@ -38,6 +38,17 @@ local function base64(text)
   return table.concat(out)
 end
 
+-- Secrets, and each as it looks in base64 (in headers, and in URLs), whose end is the padding.
+local function in_all_forms(...)
+  local forms = { ... }
+  for i = 1, select("#", ...) do
+    local encoded = base64(forms[i]):gsub("=+$", "")
+    forms[#forms + 1] = encoded
+    forms[#forms + 1] = encoded:gsub("[+/]", { ["+"] = "-", ["/"] = "_" })
+  end
+  return forms
+end
+
 -- Credentials are an object with
 --   prepare(ends_at, retries) -> true | nil, err   makes sure, until then, that the headers below are there
 --   headers(base) -> table      for a base ("reporting", "aqua", …)
@@ -51,11 +62,13 @@ end
 ---@param bases table<string, string>
 function credentials.password(options, bases)
   local keys = { apiAccessKeyId = options.username, apiSecretAccessKey = options.password }
-  local encoded = base64(options.username .. ":" .. options.password)
-  local basic = { Authorization = "Basic " .. encoded }
+  local pair = options.username .. ":" .. options.password
+  local basic = { Authorization = "Basic " .. base64(pair) }
+  local secrets = in_all_forms(options.password, pair)
+  secrets[#secrets + 1] = options.username
   return {
     version = 1,
-    mask = function(_, text) return mask.text(text, { options.username, options.password, encoded }) end,
+    mask = function(_, text) return mask.text(text, secrets) end,
     prepare = function() return true end,
     headers = function(_, base) return bases[base]:find("/apps/api", 1, true) and basic or keys end,
     identity = function() return "user " .. options.username end,
@@ -108,10 +121,15 @@ end
 local OAuth = {}
 OAuth.__index = OAuth
 
+-- What the token endpoint says of the credentials. All else (a limit, an outage) says nothing about them.
+local REFUSED = { [400] = true, [401] = true, [403] = true }
+
 local function fetch_token(self, ends_at, retries)
   local body, err = self.fetch(ends_at - self.scheduler.clock.now(), retries)
   if not body then
-    if err.status then err.kind = "auth" end
+    local status = err.status or 0
+    if REFUSED[status] or err.code == "invalid_client" then err.kind = "auth" end
+    if status >= 500 then err.retryable = true end
     err.message = "no token: " .. err.message
     return nil, err
   end
@@ -172,7 +190,9 @@ function OAuth:headers() return { Authorization = "Bearer " .. self.token } end
 function OAuth:identity() return self.tenant end
 
 function OAuth:mask(text)
-  return mask.text(text, { self.form.client_id, self.form.client_secret, self.token })
+  local secrets = self.secrets
+  secrets[self.secret_count + 1] = self.token
+  return mask.text(text, secrets)
 end
 
 --- OAuth client credentials: a token is fetched, reused, renewed before its end and after a 401. However
@@ -181,7 +201,10 @@ end
 ---@param form { client_id: string, client_secret: string }
 ---@param fetch fun(seconds: number, retries: integer): table|nil, zuora.Error|nil calls the token endpoint
 function credentials.oauth(scheduler, form, fetch)
-  return setmetatable({ scheduler = scheduler, form = form, fetch = fetch, version = 0 }, OAuth)
+  local secrets = in_all_forms(form.client_secret, form.client_id .. ":" .. form.client_secret)
+  secrets[#secrets + 1] = form.client_id
+  return setmetatable({ scheduler = scheduler, form = form, fetch = fetch, version = 0, secrets = secrets,
+    secret_count = #secrets }, OAuth)
 end
 
 return credentials

@@ -83,11 +83,13 @@ local function count_records(filter, target)
   local records, problem, row, byte = filter:records()
   local broken = problem and problem:find("^the gzip data")
   if target.uncounted and not broken then return true end
-  -- A zip archive is kept as it is; of all else that cannot be read it is not known whether it is whole.
+  -- A zip archive is kept as it is, where one was asked for; of all else that cannot be read it is not known whether it
+  -- is whole.
   if broken then
     return nil, error_value.new { kind = "incomplete", message = target.label .. ": " .. problem }
   end
-  if problem and (target.export or target.expected and not problem:find("zip archive", 1, true)) then
+  local is_zip = target.zipped and problem and problem:find("zip archive", 1, true)
+  if problem and (target.export or target.expected and not is_zip) then
     return nil, error_value.new { kind = "text", row = row, byte = byte,
       message = ("%s: row %d, byte %d: %s"):format(target.label, row, byte, problem) }
   end
@@ -155,7 +157,8 @@ end
 ---@param options table per-call options, and those of rows; strict = false is for what is counted, and for what is
 --- written anew, as well
 ---@param target table label: "file 42", for messages; path; segments: the parameters of each; without a path: as rows;
---- export: UTF-8 and commas, whatever comes; expected: records that there must be; name(Content-Disposition of the
+--- export: UTF-8 and commas, whatever comes; expected: records that there must be; zipped: unless it is
+--- a zip archive; name(Content-Disposition of the
 --- response, its type, 1, 2 …): paths for it in the end, of which the first that is free is taken; refuse: media types
 --- that are no file; identity: which file it is; uncounted: what is in it cannot be counted, and may be lines of
 --- JSON; proven: it is refused unless rows can be read from it, or it is a zip archive

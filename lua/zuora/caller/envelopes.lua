@@ -176,10 +176,13 @@ local function cut_failure(text)
     code = text:match '"errorCode"%s*:%s*"?([A-Za-z0-9_.-]+)' or text:match '"code"%s*:%s*"?([A-Za-z0-9_.-]+)' }
 end
 
-local PAGES = { html = true, head = true, body = true, title = true }
+-- The root of a page, or of a failure in XML, whatever its name space.
+local PAGES = { html = true, head = true, body = true, title = true, fault = true, error = true, envelope = true,
+  zanresponse = true }
 
 local function is_page(text)
-  return text:find "^%s*<[!?]" ~= nil or PAGES[ascii.lower(text:match "^%s*<([A-Za-z]+)" or "")] == true
+  local root = text:match "^%s*<([%w:._-]+)" or ""
+  return text:find "^%s*<[!?]" ~= nil or PAGES[ascii.lower(root:match "[^:]*$")] == true
 end
 
 --- Is it no file, but a failure or a page? Types lie: the first bytes of it say so, as they came.

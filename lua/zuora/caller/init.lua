@@ -165,6 +165,29 @@ function Caller:mask(err)
   end
 end
 
+--- What a call or a wait returns, with no secret in its error: for errors that did not go through Caller:perform.
+---@return any ...
+function Caller:shown(value, err, ...)
+  if value == nil and error_value.is(err) then self:mask(err) end
+  return value, err, ...
+end
+
+-- So many words of servers are remembered to hold no secret.
+local WORDS = 100
+
+--- A word of a server's that is shown to people, such as a status, without the secrets.
+---@param word any
+---@return any
+function Caller:word(word)
+  local words = self.words
+  if words[word] or type(word) ~= "string" then return word end
+  local masked = self:masked(word)
+  if masked == word and #word <= 32 and words.count < WORDS then
+    words[word], words.count = true, words.count + 1
+  end
+  return masked
+end
+
 -- After a 401, once: is there another token?
 function Caller:may_renew(err, call)
   if err.status ~= 401 or call.renewed or not call.credentials_version then return false end
@@ -329,7 +352,7 @@ Caller.cancel = calls.cancel
 Caller.xml = calls.xml
 Caller.raw = calls.raw
 Caller.reporting = calls.reporting
-Caller.file = download.file
+function Caller:file(...) return self:shown(download.file(self, ...)) end
 
 -- Seconds that a poll gets at least: the one at the deadline, so that it can still be answered; and the
 -- only one, when the user wants to poll once.
@@ -349,13 +372,14 @@ end
 ---@param subject table see wait.settle
 ---@param options table wait.options and per-call options
 ---@return table|nil record, zuora.Error|nil err
-function Caller:wait(subject, options) return wait.settle(subject, options, self.waiting) end
+function Caller:wait(subject, options) return self:shown(wait.settle(subject, options, self.waiting)) end
 
 ---@param self table endpoints, bases, families ("rest" or "legacy", of those bases that were not given by
 --- themselves), default_headers (by base), scheduler, clock, semaphore, random, policy, rate, settings,
 --- entity_header(id); credentials are put in later, since OAuth makes a call by itself
 function caller.new(self)
   self.recent = wait.recent(self.clock.now)
+  self.words = { count = 0 }
   self.waiting = { now = self.clock.now, random = self.random,
     sleep = function(seconds) return self.scheduler:sleep(seconds) end }
   self.hosts = {}

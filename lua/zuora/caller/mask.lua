@@ -1,5 +1,7 @@
 --- Taking secrets out of what came from outside, in whatever spelling they came back.
 
+local ascii = require "zuora.support.ascii"
+
 local mask = {}
 
 -- The shortest secret that is looked for: below, it would be found in ordinary words.
@@ -57,6 +59,12 @@ local function plain(text)
   return table.concat(pieces), offsets
 end
 
+-- What the text spells, in lower case, since a secret may come back in capitals.
+local function seen_of(text)
+  local seen, offsets = plain(text)
+  return ascii.lower(seen), offsets
+end
+
 -- Puts stars in the place of a secret, wherever the text, or what it spells, holds it.
 local function hide(text, seen, offsets, secret)
   local pieces, rest, at = {}, 1, 1
@@ -76,16 +84,16 @@ function mask.text(text, secrets)
   local wanted = {}
   for _, secret in ipairs(secrets) do
     if #secret >= SHORTEST then
-      wanted[#wanted + 1] = secret
-      wanted[#wanted + 1] = plain(secret) -- what it spells, should it look like a spelling itself
+      wanted[#wanted + 1] = ascii.lower(secret)
+      wanted[#wanted + 1] = seen_of(secret) -- what it spells, should it look like a spelling itself
     end
   end
   table.sort(wanted, function(a, b) return #a > #b end) -- one may be part of another
-  local seen, offsets = plain(text)
+  local seen, offsets = seen_of(text)
   for _, secret in ipairs(wanted) do
     if seen:find(secret, 1, true) then
       text = hide(text, seen, offsets, secret)
-      seen, offsets = plain(text)
+      seen, offsets = seen_of(text)
     end
   end
   return text

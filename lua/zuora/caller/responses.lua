@@ -160,14 +160,30 @@ local function fails_plainly(body)
     or body.errorCode ~= nil and body.id == nil
 end
 
+-- Why it is not known whether this is all of the answer; nil: it is. JSON proves itself.
+local function unproven(response, is_json, method)
+  local coding = ascii.lower(response.headers["content-encoding"] or "identity")
+  if response.status == 206 then return "the answer is a part of what was asked for" end
+  if coding ~= "identity" and coding ~= "gzip" then
+    return ("the answer came in a coding that was not asked for: %s"):format(coding)
+  end
+  if is_json or method == "HEAD" then return nil end
+  if coding == "gzip" and response.body ~= "" then return "the answer is packed, and does not prove to be whole" end
+  if not response.framed then return "the answer does not say where it ends, and may not be whole" end
+  return nil
+end
+
 --- Whatever the response is, of a call that this module does not know: JSON as its value, anything else as
 -- text, or an error.
 ---@param response table
+---@param method string of the request
 ---@return any|nil value, zuora.Error|nil err
-function responses.read_any(response)
+function responses.read_any(response, method)
   local value, failure, problem = envelopes.read(response.body)
   if not succeeded(response) then return nil, refused(response, failure, value) end
   if failure and type(value) == "table" and fails_plainly(value) then return nil, failed(response, "api", failure) end
+  local doubt = unproven(response, type(value) == "table", method)
+  if doubt then return nil, responses.error(response, { kind = "incomplete", message = doubt, retryable = true }) end
   if response.body == "" then return "" end -- whatever its type
   local media_type = ascii.lower(response.headers["content-type"] or "")
   if not media_type:find("json", 1, true) then return responses.read_text(response) end
@@ -178,6 +194,9 @@ end
 
 -- The longest text of a refusal that is unpacked.
 local UNPACKED = 262144
+
+-- And of a packed file.
+local LOOKED_AT = 4096
 
 -- What libcurl does for all other calls: a file's coding is taken off on its way into the file, and what comes
 -- in its place stays as it came.
@@ -196,6 +215,7 @@ end
 function responses.read_file(response, first, lines)
   local failure, other
   if response.to_sink then
+    if first and first:find "^\31\139" then first = core.gunzip(first, LOOKED_AT) end
     failure, other = envelopes.in_file(first, lines)
     if not (failure or other) then return true end
     response.body = first

@@ -32,23 +32,37 @@ local function batch_is_sound(batch)
   if type(batch) ~= "table" then return false end
   if batch.fileId ~= nil and not check.is(batch.fileId, "id") then return false end
   if batch.segments == nil then return true end
-  if type(batch.segments) ~= "table" then return false end
-  for _, id in pairs(batch.segments) do
+  if type(batch.segments) ~= "table" or #batch.segments == 0 and next(batch.segments) then return false end
+  for _, id in ipairs(batch.segments) do
     if not check.is(id, "id") then return false end
   end
   return true
 end
 
+-- A zip archive cannot be counted: it is taken for the result only of a job whose format is that, or is not known.
+local zipped = setmetatable({}, { __mode = "k" })
+
+local function may_be_zip(format)
+  if format == "CSV" or format == "csv" then return false end -- as nearly all are
+  return type(format) ~= "string" or ascii.lower(format) == "zip"
+end
+
 --- Makes records of the batches in an answer, or says what is wrong with them.
 ---@param list any
 ---@param metatable table see batches.metatable
+---@param format any that of the job, where it says so
 ---@return string|nil problem
-function batches.read(list, metatable)
+function batches.read(list, metatable, format)
   if list == nil then return nil end
   if type(list) ~= "table" or #list == 0 and next(list) then return "no list" end
+  local caller, may_zip = metatable.caller, may_be_zip(format)
+  local words = caller.words
   for _, batch in pairs(list) do
     if not batch_is_sound(batch) then return "not as they should be" end
     setmetatable(batch, metatable)
+    if not words[batch.status] then batch.status = caller:word(batch.status) end
+    if batch.message then batch.message = caller:word(batch.message) end
+    if may_zip then zipped[batch] = true end
   end
   return nil
 end
@@ -96,10 +110,16 @@ local function download(context, path, options, batch)
       message = ("batch \"%s\" has no result, it is %s%s"):format(name, tostring(batch.status),
         message and ": " .. message or "") }
   end
+  local expected, problem
+  if options.verify ~= false then expected, problem = record.count(batch.recordCount) end
+  if problem then
+    return nil, error_value.new { kind = "incomplete", record = batch,
+      message = ("batch \"%s\" has a recordCount that is no number of records: %s"):format(name, problem) }
+  end
   local files = {}
   for i, id in ipairs(ids) do files[i] = { id = id } end
   return context.caller:file(operations.get, options, { label = "batch \"" .. name .. "\"", path = path,
-    segments = files, expected = options.verify ~= false and math.tointeger(tonumber(batch.recordCount)) or nil })
+    segments = files, expected = expected, zipped = zipped[batch] })
 end
 
 --- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}
@@ -110,7 +130,11 @@ end
 --- total|nil); and the per-call options
 ---@return zuora.Written|nil written
 ---@return zuora.Error|nil err kind `failed` for a batch without a result, `incomplete` when records are missing
-function Batch:download(path, options) return download(enter(self, "download", path, options)) end
+function Batch:download(path, options)
+  local context
+  context, path, options = enter(self, "download", path, options)
+  return context.caller:shown(download(context, path, options, self))
+end
 
 --- Fetches the result whole, all segments as one stream, and reads it as rows. GET /v1/files/{id}
 ---@param options zuora.BatchRowOptions|nil form, columns, types, null, strict (see zuora.rows), verify
@@ -118,7 +142,52 @@ function Batch:download(path, options) return download(enter(self, "download", p
 function Batch:rows(options)
   local context
   context, options = enter(self, "rows", options)
-  return download(context, nil, options, self)
+  return context.caller:shown(download(context, nil, options, self))
+end
+
+-- --- what was submitted -----------------------------------------------------------------------------
+
+-- The queries that a job was submitted with, by the job. (Of one that was only looked up nothing is known.)
+local submitted = setmetatable({}, { __mode = "k" })
+
+--- Remembers what a job was submitted with.
+---@param job zuora.Job
+---@param body table as submit.body gives it
+function batches.note(job, body) submitted[job] = body.queries end
+
+-- One batch for each query: what is wrong with them, or nil. A query without a name has one of Zuora's choice.
+local function queries_problem(list, queries)
+  local count = {}
+  for _, batch in ipairs(list) do count[name_of(batch)] = (count[name_of(batch)] or 0) + 1 end
+  for _, query in ipairs(queries) do
+    local found = query.name and (count[query.name] or 0) or 1
+    if found == 0 then return ("has no batch of the query \"%s\""):format(query.name) end
+    if found > 1 then return ("has %d batches of the query \"%s\""):format(found, query.name) end
+  end
+  if #list ~= #queries then return ("has %d batches, and %d queries were submitted"):format(#list, #queries) end
+end
+
+-- A file that stands for two batches.
+local function files_problem(list)
+  local owner = {}
+  for _, batch in ipairs(list) do
+    for _, id in ipairs(Batch.file_ids(batch)) do
+      if owner[id] then return ("has the file %s twice: in %s, and in %s"):format(id, owner[id], name_of(batch)) end
+      owner[id] = "batch " .. name_of(batch)
+    end
+  end
+end
+
+--- Holds the batches of a job against the queries that it was submitted with, and against one another.
+---@param job zuora.Job
+---@return true|nil sound, zuora.Error|nil err
+function batches.check(job)
+  local list, queries = job.batches or {}, submitted[job]
+  -- Before it has begun, a job may have none.
+  local has_all = #list > 0 or record.status(job.status) == "completed"
+  local problem = queries and has_all and queries_problem(list, queries) or files_problem(list)
+  if not problem then return true end
+  return nil, error_value.new { kind = "incomplete", record = job, message = ("job %s %s"):format(job.id, problem) }
 end
 
 -- --- all batches of a job ----------------------------------------------------------------------------
@@ -141,16 +210,21 @@ end
 ---@param options table
 ---@return table[]|nil written, zuora.Error|nil err
 function batches.download_all(context, job, dir, options)
+  local list = job.batches or {}
+  if #list > 0 then
+    local sound, problem = batches.check(job)
+    if not sound then return context.caller:shown(nil, problem) end
+  end
   local made, message = core.mkdir(dir)
   if not made then return nil, error_value.new { kind = "file", message = message } end
   local results, failures, tasks, failed = {}, {}, {}, nil
   for i, name in ipairs(file_names(job)) do
     tasks[i] = function()
-      local batch, own, tell = job.batches[i], options, options.on_progress
+      local batch, own, tell = list[i], options, options.on_progress
       if tell then
         own = check.rules(options, { on_progress = function(bytes, total) tell(bytes, total, batch.name) end })
       end
-      local written, err = download(context, dir .. "/" .. name, own, batch)
+      local written, err = context.caller:shown(download(context, dir .. "/" .. name, own, batch))
       if written then written.name = batch.name end
       results[i], failures[i] = written, err
     end

@@ -36,9 +36,9 @@ local enter = entrance.collection(Files, "client.files", {
 
 -- The name in the end: as the server calls the file, inside the directory that was given. What is there
 -- under that name may be another file: it stays, and this one gets a number.
-local function named_in(directory, file_id)
+local function named_in(caller, directory, file_id)
   return function(disposition, content_type, number)
-    local name = names.of_disposition(disposition)
+    local name = caller:masked(names.of_disposition(disposition))
     name = names.safe(name or file_id .. names.ending(content_type), file_id)
     if number == 1 then return directory .. "/" .. name end
     local stem, ending = name:match "^(.-)(%..*)$"
@@ -64,7 +64,7 @@ function Files:download(file_id, path, options)
     proven = options.verify }
   if is_directory(path) then
     local directory = path.directory:gsub("(.)/+$", "%1")
-    target.path, target.name = directory .. "/" .. file_id, named_in(directory, file_id)
+    target.path, target.name = directory .. "/" .. file_id, named_in(context.caller, directory, file_id)
   end
   return context.caller:file(operations.get, options, target)
 end

@@ -38,7 +38,7 @@ local function read(fields, wanted, context)
       return nil, ("the answer is about the %s %s, not %s"):format(name, tostring(echo), wanted[name])
     end
   end
-  local problem = batches.read(fields.batches, context.batch)
+  local problem = batches.read(fields.batches, context.batch, fields.format)
   if problem then return nil, ("the 'batches' of %s are %s"):format(about, problem) end
   return fields
 end
@@ -52,6 +52,14 @@ local function replace(job, fields)
     end
   end
   return record.replace(job, fields)
+end
+
+-- A job whose batches are those of its queries.
+local function checked(job, err)
+  if not job then return nil, err end
+  local sound, problem = batches.check(job)
+  if not sound then return record.context(job, Job, "job").caller:shown(nil, problem) end
+  return job
 end
 
 -- What there is to say of a failure: one failed query ends the whole job.
@@ -95,7 +103,7 @@ end
 local function check_fields(where, _, fields) check.options(where, fields, SUBMIT) end
 
 local METHODS = {
-  submit = { operations.submit, fields = "fields", options = submit.fields },
+  submit = { operations.submit, "fields:table", check = check_fields },
   get = { operations.get, "job_id" },
   last = { operations.last, options = PROJECT },
   recover = { operations.last, check = check_since,
@@ -110,6 +118,15 @@ local enter = entrance.collection(Jobs, "client.jobs", METHODS)
 local enter_job = entrance.record(Job, "job", { refresh = METHODS.get, wait = METHODS.wait, cancel = METHODS.cancel,
   download = METHODS.download, is_stateful = {}, batch = { "name:string" } })
 
+-- Submits a job, of which is known from then on what it was submitted with.
+local function submit_job(context, fields, options)
+  local body = submit.body(fields, function(...) context.caller:log(...) end)
+  local job, err = life:call(context, operations.submit, body, options)
+  if not job then return nil, err end
+  batches.note(job, body)
+  return checked(job)
+end
+
 -- --- client.jobs -------------------------------------------------------------------------------------
 
 --- Submits a job. POST /v1/batch-query
@@ -120,13 +137,13 @@ local enter_job = entrance.record(Job, "job", { refresh = METHODS.get, wait = ME
 --- job, which may leave queries out to run its last ones again. format: "csv" (default), "zip", "gzip"; version:
 --- chosen to fit; useQueryLabels = true: columns are called "Account.Name", and not "Account: Name"; name, dateTimeUtc,
 --- nullReplacement, notifyUrl, incrementalTime, offset (seconds), encrypted, useLastCompletedJobQueries, sourceData
+---@param options table|nil per-call options, which go before those in fields
 ---@return zuora.Job|nil job
 ---@return zuora.Error|nil err with idempotency_key: under it the same submit makes no second job for 24 hours
-function Jobs:submit(fields)
+function Jobs:submit(fields, options)
   local context
-  context, fields = enter(self, "submit", fields)
-  local body = submit.body(fields, function(...) context.caller:log(...) end)
-  return life:call(context, operations.submit, body, fields)
+  context, fields, options = enter(self, "submit", fields, options)
+  return submit_job(context, fields, check.rules(fields, options))
 end
 
 --- A job as it is now. GET /v1/batch-query/jobs/{job_id}
@@ -210,7 +227,7 @@ function Jobs:cancel(job_id, options) return life:cancel(enter(self, "cancel", j
 --- request_timeout (s, for one poll)
 ---@return zuora.Job|nil job
 ---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
-function Jobs:wait(job_id, options) return life:wait(enter(self, "wait", job_id, options)) end
+function Jobs:wait(job_id, options) return checked(life:wait(enter(self, "wait", job_id, options))) end
 
 -- The results of all batches; a job that is known by its id alone is asked for them.
 local function download(context, job_id, dir, options, job)
@@ -241,9 +258,8 @@ function Jobs:download(job_id, dir, options) return download(enter(self, "downlo
 function Jobs:fetch(fields, dir, options)
   local context
   context, fields, dir, options = enter(self, "fetch", fields, dir, options)
-  local body = submit.body(fields, function(...) context.caller:log(...) end)
   return life:fetch(context, options, function(request_options)
-    return life:call(context, operations.submit, body, check.rules(request_options, fields))
+    return submit_job(context, fields, check.rules(request_options, fields))
   end, function(job, request_options) return batches.download_all(context, job, dir, request_options) end)
 end
 
@@ -258,7 +274,7 @@ function Job:refresh(options) return life:get(enter_job(self, "refresh", options
 -- completed is not asked for again.
 ---@param options zuora.WaitOptions|nil
 ---@return zuora.Job|nil self, zuora.Error|nil err
-function Job:wait(options) return life:wait(enter_job(self, "wait", options)) end
+function Job:wait(options) return checked(life:wait(enter_job(self, "wait", options))) end
 
 --- Cancels the job, and takes over what Zuora says of it then. DELETE /v1/batch-query/jobs/{id}
 ---@param options zuora.CallOptions|nil

@@ -25,6 +25,16 @@ Lifecycle.__index = Lifecycle
 ---@param description table
 function lifecycle.new(description) return setmetatable(description, Lifecycle) end
 
+-- The fields of an answer, with no secret in the texts that say how it went: people read them.
+local function shown(self, caller, fields, problem)
+  if not fields then return nil, problem end
+  local words, name = caller.words, self.status
+  if not words[fields[name]] then fields[name] = caller:word(fields[name]) end
+  if fields.message then fields.message = caller:word(fields.message) end
+  if fields.errorMessage then fields.errorMessage = caller:word(fields.errorMessage) end
+  return fields
+end
+
 -- What the user gets for an answer: the record that it was asked for, up to date, or a new one.
 local function take(self, context, held, fields, err)
   if not fields then return nil, err end
@@ -42,7 +52,7 @@ end
 function Lifecycle:call(context, operation, parameters, options, held)
   local caller = context.caller
   return take(self, context, held, caller[self.api](caller, operation, parameters, options, function(answer)
-    return self.read(answer, parameters, context)
+    return shown(self, caller, self.read(answer, parameters, context))
   end))
 end
 
@@ -114,7 +124,7 @@ function Lifecycle:cancel(context, id, options, held)
   options = caller:shared(options)
   if not self.cancelled_in_words then
     return take(self, context, held, caller:cancel(operations, id, options, function(answer)
-      return self.read(answer, { id = id }, context)
+      return shown(self, caller, self.read(answer, { id = id }, context))
     end))
   end
   local done, words = caller:done(operations.cancel, { id = id }, options)

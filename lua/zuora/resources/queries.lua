@@ -27,12 +27,14 @@ local QueryJob = {}
 
 -- --- what the methods take ---------------------------------------------------------------------------
 
-local SUBMIT = { query = "string!", outputFormat = "CSV|TSV|DSV|JSON", compression = "NONE|GZIP|ZIP",
+local SUBMIT = check.rules(call.keyed_options, {
+  query = "string!", outputFormat = "CSV|TSV|DSV|JSON", compression = "NONE|GZIP|ZIP",
   output = "json_table", columnSeparator = "string", encryptionKey = "text", readDeleted = "boolean",
-  useIndexJoin = "boolean", sourceData = "LIVE", warehouseSize = "text" }
+  useIndexJoin = "boolean", sourceData = "LIVE", warehouseSize = "text" })
 local RESULT = check.rules(call.file_options, { verify = "boolean", outputFormat = SUBMIT.outputFormat })
 
-local function check_submit(where, fields)
+local function check_submit(where, _, fields)
+  check.options(where, fields, SUBMIT)
   if (fields.outputFormat == "DSV") ~= (fields.columnSeparator ~= nil) then
     check.fail(where, "columnSeparator", "goes with outputFormat = \"DSV\", which needs one")
   end
@@ -43,7 +45,7 @@ local function check_list(where, options)
 end
 
 local METHODS = {
-  submit = { operations.submit, fields = "fields", options = SUBMIT, check = check_submit },
+  submit = { operations.submit, "fields:table", check = check_submit },
   get = { operations.get, "job_id" },
   list = { operations.list, check = check_list,
     options = { status = "submitted|accepted|in_progress|completed|failed|cancelled", page_size = "positive" } },
@@ -57,7 +59,8 @@ METHODS.refresh = METHODS.get
 local enter = entrance.collection(Queries, "client.queries", METHODS)
 local enter_job = entrance.record(QueryJob, "query", METHODS)
 
--- What only the submit knows of a job, and needs to be known of its result: { format, separator, encrypted }
+-- What only the submit knows of a job, and needs to be known of its result: { format, compression, separator,
+-- encrypted }
 local submitted = setmetatable({}, { __mode = "k" })
 
 local DEFAULTS = { outputFormat = "CSV", compression = "NONE", output = { target = "S3" } }
@@ -99,14 +102,34 @@ local function link_operation(context, job)
     send = core.request }
 end
 
--- The format of the result: as the caller says, as the job says, as it was submitted, or as the link's name ends;
--- else what it is when nothing is said.
-local function format_of(job, options)
-  local own = type(job.outputFormat) == "string" and ascii.upper(job.outputFormat) or nil
+-- As the link's name ends, in upper case: "CSV", and before that "GZ".
+local function endings(job)
   local path = job.dataFile:match "^[^?#]*"
-  local ending = ascii.upper(path:match "%.([A-Za-z]+)%.[A-Za-z]+$" or path:match "%.([A-Za-z]+)$" or "")
-  local by_name = ({ CSV = "CSV", TSV = "TSV", DSV = "DSV", JSON = "JSON", JSONL = "JSON" })[ending]
-  return options.outputFormat or own or (submitted[job] or {}).format or by_name or DEFAULTS.outputFormat
+  local inner, last = path:match "%.([A-Za-z]+)%.([A-Za-z]+)$"
+  last = last or path:match "%.([A-Za-z]+)$" or ""
+  return ascii.upper(inner or last), ascii.upper(last)
+end
+
+local FORMATS = { CSV = true, TSV = true, DSV = true, JSON = true }
+local BY_NAME = { CSV = "CSV", TSV = "TSV", DSV = "DSV", JSON = "JSON", JSONL = "JSON" }
+
+-- The format of the result: as the caller says, as it was submitted, as the job says, or as the link's name ends; else
+-- what it is when nothing is said. Nil, and why: what the job says is not to be believed.
+local function format_of(job, options)
+  local own, asked = job.outputFormat, (submitted[job] or {}).format
+  own = type(own) == "string" and ascii.upper(own) or own
+  if options.outputFormat then return options.outputFormat end
+  if own ~= nil and (asked and own ~= asked or not FORMATS[own]) then
+    local contrary = asked and ", and was submitted for " .. asked or ""
+    return nil, ("says that its format is %s%s"):format(tostring(own), contrary)
+  end
+  return asked or own or BY_NAME[(endings(job))] or DEFAULTS.outputFormat
+end
+
+-- Only where it was asked for a result is a zip archive.
+local function may_be_zip(job)
+  local compression = (submitted[job] or job).compression
+  return compression == nil or compression == "ZIP" or select(2, endings(job)) == "ZIP"
 end
 
 -- Why this result cannot be read as rows; nil: it can.
@@ -142,14 +165,20 @@ end
 local function fetch(context, job, path, options)
   local operation = link_operation(context, job)
   if not operation then return nil, job_failure(job, "api", "has no usable link to its result") end
-  local format = format_of(job, options)
-  local problem = not path and rows_problem(job, format)
+  local format, problem = format_of(job, options)
+  if not format then return nil, job_failure(job, "incomplete", problem) end
+  problem = not path and rows_problem(job, format)
   if problem then return nil, job_failure(job, "text", "has a result that is not rows: it " .. problem) end
-  local countable = is_countable(job, format)
+  local countable, expected = is_countable(job, format), nil
+  if countable and options.verify ~= false then
+    expected, problem = record.count(job.outputRows)
+    if problem then
+      return nil, job_failure(job, "incomplete", "has an outputRows that is no number of records: " .. problem)
+    end
+  end
   return context.caller:file(operation, options, { label = "query job " .. job.id, path = path, refuse = REFUSED,
-    segments = { { url = operation.url } }, uncounted = not countable,
-    identity = hosts.authority(operation.url) .. " " .. job.id,
-    expected = countable and options.verify ~= false and math.tointeger(tonumber(job.outputRows)) or nil })
+    segments = { { url = operation.url } }, uncounted = not countable, zipped = may_be_zip(job),
+    identity = hosts.authority(operation.url) .. " " .. job.id, expected = expected })
 end
 
 -- The job's file, to a path or (without one) as rows. A link lives for hours, a record may be older: the
@@ -161,12 +190,12 @@ local function download(context, job_id, path, options, job)
     job, err = life:get(context, job_id, options, job)
     if not job then return nil, err end
     if life:verdict(job) ~= "completed" then
-      return nil, job_failure(job, "failed", "has no result, it is " .. job.queryStatus)
+      return context.caller:shown(nil, job_failure(job, "failed", "has no result, it is " .. job.queryStatus))
     end
     result, err, nothing, it = fetch(context, job, path, options)
     if result or not is_stale(err) then break end
   end
-  return result, err, nothing, it
+  return context.caller:shown(result, err, nothing, it)
 end
 
 local function download_rows(context, job_id, options, job) return download(context, job_id, nil, options, job) end
@@ -176,19 +205,20 @@ local function download_rows(context, job_id, options, job) return download(cont
 --- Submits a query. POST /query/jobs
 ---@param fields zuora.QuerySubmit query, and by their wire names outputFormat ("CSV"; TSV, DSV, JSON), compression
 --- ("NONE"; GZIP, ZIP), columnSeparator (for DSV), encryptionKey, readDeleted, useIndexJoin; and the per-call options
+---@param options zuora.CallOptions|nil per-call options, which go before those in fields
 ---@return zuora.QueryJob|nil job, zuora.Error|nil err
-function Queries:submit(fields)
+function Queries:submit(fields, options)
   local context
-  context, fields = enter(self, "submit", fields)
+  context, fields, options = enter(self, "submit", fields, options)
   local sent = {}
   for _, parameter in ipairs(operations.submit.parameters) do
     local name = parameter.name
     sent[name] = fields[name]
     if sent[name] == nil then sent[name] = DEFAULTS[name] end
   end
-  local job, err = life:call(context, operations.submit, sent, fields)
+  local job, err = life:call(context, operations.submit, sent, check.rules(fields, options))
   if not job then return nil, err end
-  submitted[job] = { format = sent.outputFormat, separator = sent.columnSeparator,
+  submitted[job] = { format = sent.outputFormat, compression = sent.compression, separator = sent.columnSeparator,
     encrypted = sent.encryptionKey ~= nil }
   return job
 end

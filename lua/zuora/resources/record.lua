@@ -49,6 +49,19 @@ function record.replace(self, newer, kept)
   return self
 end
 
+--- How many records there are, as Zuora says it. What is said, and is no count, proves nothing: it is not taken for
+--- silence.
+---@param value any
+---@return integer|nil count nil: it is not said
+---@return string|nil problem
+function record.count(value)
+  if value == nil then return nil end
+  local is_count = type(value) == "number" or type(value) == "string" and value:find "^%d+$"
+  local count = is_count and math.tointeger(tonumber(value))
+  if count and count >= 0 then return count end
+  return nil, type(value) == "table" and "a table" or ("%q"):format(tostring(value):sub(1, 40))
+end
+
 --- A status for comparison: lower case, no blanks, one spelling of "cancelled".
 ---@param status any
 ---@return string

@@ -4,6 +4,7 @@ local call = require "zuora.caller"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
 local entrance = require "zuora.resources.entrance"
+local error_value = require "zuora.error"
 local lifecycle = require "zuora.resources.lifecycle"
 local pages = require "zuora.resources.pages"
 local record = require "zuora.resources.record"
@@ -83,11 +84,19 @@ local life = lifecycle.new {
   },
 }
 
+local function is_list(value)
+  return type(value) == "table" and (#value > 0 or next(value) == nil)
+end
+
 local function data_of(context, run_id, options)
   local parameters = { id = run_id, offset = options.offset or 1, pageSize = options.page_size or 200 }
   return context.caller:reporting(operations.data, parameters, options, function(response)
-    if type(response) ~= "table" or type(response.page) ~= "table" then
+    if type(response) ~= "table" or not is_list(response.page) then
       return nil, ("the data of report run %s has no 'page'"):format(run_id)
+    end
+    local _, problem = record.count(response.total)
+    if problem then
+      return nil, ("the data of report run %s has a total that is no number of records: %s"):format(run_id, problem)
     end
     return response
   end)
@@ -101,11 +110,11 @@ local function pages_of(context, run_id, options)
     if over then return nil end
     local data, err = data_of(context, run_id, check.rules(options, { offset = offset }))
     if not data then error(err, 0) end
-    local count, total = #data.page, tonumber(data.total)
+    local count, total = #data.page, record.count(data.total)
     offset, received = offset + count, received + count
     over = count == 0 or received >= (total or math.huge)
     if count == 0 and total and received < total then
-      pages.fail_short("the data of report run " .. run_id, received, math.tointeger(total) or total)
+      pages.fail_short("the data of report run " .. run_id, received, total)
     end
     return count > 0 and data or nil
   end
@@ -120,7 +129,11 @@ local function export(context, run_id, path, options)
   if options.verify then
     local data, err = data_of(context, run_id, check.rules(options, { page_size = 1 }))
     if not data then return nil, err end
-    target.expected = math.tointeger(tonumber(data.total))
+    target.expected = record.count(data.total)
+    if not target.expected then
+      return nil, error_value.new { kind = "incomplete",
+        message = ("the data of report run %s does not say how many records there are"):format(run_id) }
+    end
   end
   return context.caller:file(operations.export, options, target)
 end
@@ -169,10 +182,6 @@ function ReportRuns:cancel(run_id, options)
   local context
   context, run_id, options = enter(self, "cancel", run_id, options)
   return context.caller:done(operations.cancel, { id = run_id }, options)
-end
-
-local function is_list(value)
-  return type(value) == "table" and (#value > 0 or next(value) == nil)
 end
 
 -- The list is undocumented but for "the id of each": it is the answer itself, or the one list in it whose
