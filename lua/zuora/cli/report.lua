@@ -160,7 +160,8 @@ end
 
 -- All pages before the first word, so that nothing is half there.
 function verbs.data(command, args)
-  local list, last, total, count = {}, nil, nil, nil
+  local list = {}
+  local last, total, count
   repeat
     local data, err = command:client().reportruns:data(args.run_id, { offset = 1 + #list })
     if not data then return nil, err end

@@ -137,7 +137,7 @@ end
 --- job, which may leave queries out to run its last ones again. format: "csv" (default), "zip", "gzip"; version:
 --- chosen to fit; useQueryLabels = true: columns are called "Account.Name", and not "Account: Name"; name, dateTimeUtc,
 --- nullReplacement, notifyUrl, incrementalTime, offset (seconds), encrypted, useLastCompletedJobQueries, sourceData
----@param options table|nil per-call options, which go before those in fields
+---@param options zuora.CreateOptions|nil which go before those in fields
 ---@return zuora.Job|nil job
 ---@return zuora.Error|nil err with idempotency_key: under it the same submit makes no second job for 24 hours
 function Jobs:submit(fields, options)

@@ -205,7 +205,7 @@ local function download_rows(context, job_id, options, job) return download(cont
 --- Submits a query. POST /query/jobs
 ---@param fields zuora.QuerySubmit query, and by their wire names outputFormat ("CSV"; TSV, DSV, JSON), compression
 --- ("NONE"; GZIP, ZIP), columnSeparator (for DSV), encryptionKey, readDeleted, useIndexJoin; and the per-call options
----@param options zuora.CallOptions|nil per-call options, which go before those in fields
+---@param options zuora.CreateOptions|nil which go before those in fields
 ---@return zuora.QueryJob|nil job, zuora.Error|nil err
 function Queries:submit(fields, options)
   local context
