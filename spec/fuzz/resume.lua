@@ -144,7 +144,7 @@ local function continued(way, cut, length, lines)
   check_retry_after(retry_after, response)
   local first, last, total = range_of(range)
   local may = first == received and total == received + #part and validator and (not known or known == total)
-    and (again == "" or again == validator)
+    and again == validator
   local whole = check_whole(sink, may and WHOLE:sub(1, total))
   if may and last == total - 1 and not whole then error(("%q after %d bytes is not taken"):format(range, received)) end
   if not whole then sink:discard() end

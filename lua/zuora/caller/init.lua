@@ -379,7 +379,7 @@ function Caller:wait(subject, options) return self:shown(wait.settle(subject, op
 --- entity_header(id); credentials are put in later, since OAuth makes a call by itself
 function caller.new(self)
   self.recent = wait.recent(self.clock.now)
-  self.words = { count = 0 }
+  self.words, self.submitted = { count = 0 }, {}
   self.waiting = { now = self.clock.now, random = self.random,
     sleep = function(seconds) return self.scheduler:sleep(seconds) end }
   self.hosts = {}

@@ -150,10 +150,19 @@ end
 -- The queries that a job was submitted with, by the job. (Of one that was only looked up nothing is known.)
 local submitted = setmetatable({}, { __mode = "k" })
 
+-- And those of a client's last jobs, by id: another record may stand for the same job.
+local LAST = 100
+
 --- Remembers what a job was submitted with.
 ---@param job zuora.Job
 ---@param body table as submit.body gives it
-function batches.note(job, body) submitted[job] = body.queries end
+---@param caller table
+function batches.note(job, body, caller)
+  local last = caller.submitted
+  submitted[job] = body.queries
+  last[#last + 1], last[job.id] = job.id, body.queries
+  if #last > LAST then last[table.remove(last, 1)] = nil end
+end
 
 -- One batch for each query: what is wrong with them, or nil. A query without a name has one of Zuora's choice.
 local function queries_problem(list, queries)
@@ -180,9 +189,10 @@ end
 
 --- Holds the batches of a job against the queries that it was submitted with, and against one another.
 ---@param job zuora.Job
+---@param caller table
 ---@return true|nil sound, zuora.Error|nil err
-function batches.check(job)
-  local list, queries = job.batches or {}, submitted[job]
+function batches.check(job, caller)
+  local list, queries = job.batches or {}, submitted[job] or caller.submitted[job.id]
   -- Before it has begun, a job may have none.
   local has_all = #list > 0 or record.status(job.status) == "completed"
   local problem = queries and has_all and queries_problem(list, queries) or files_problem(list)
@@ -212,7 +222,7 @@ end
 function batches.download_all(context, job, dir, options)
   local list = job.batches or {}
   if #list > 0 then
-    local sound, problem = batches.check(job)
+    local sound, problem = batches.check(job, context.caller)
     if not sound then return context.caller:shown(nil, problem) end
   end
   local made, message = core.mkdir(dir)

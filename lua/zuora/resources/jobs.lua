@@ -57,8 +57,9 @@ end
 -- A job whose batches are those of its queries.
 local function checked(job, err)
   if not job then return nil, err end
-  local sound, problem = batches.check(job)
-  if not sound then return record.context(job, Job, "job").caller:shown(nil, problem) end
+  local caller = record.context(job, Job, "job").caller
+  local sound, problem = batches.check(job, caller)
+  if not sound then return caller:shown(nil, problem) end
   return job
 end
 
@@ -123,7 +124,7 @@ local function submit_job(context, fields, options)
   local body = submit.body(fields, function(...) context.caller:log(...) end)
   local job, err = life:call(context, operations.submit, body, options)
   if not job then return nil, err end
-  batches.note(job, body)
+  batches.note(job, body, context.caller)
   return checked(job)
 end
 
