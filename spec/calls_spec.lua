@@ -9,6 +9,7 @@ describe("zuora.caller.calls", function()
     function fake.perform(_, _, _, _, handler, context)
       return handler:read({ status = 200, headers = { ["content-type"] = content_type }, body = body }, context)
     end
+    function fake.masked(_, text) return text end
     return setmetatable(fake, { __index = calls })
   end
 

@@ -121,14 +121,14 @@ end
 local OAuth = {}
 OAuth.__index = OAuth
 
--- What the token endpoint says of the credentials. All else (a limit, an outage) says nothing about them.
-local REFUSED = { [400] = true, [401] = true, [403] = true }
+-- Does the token endpoint speak of the credentials? A limit or an outage says nothing about them.
+local function is_refused(status) return status >= 400 and status < 500 and status ~= 408 and status ~= 429 end
 
 local function fetch_token(self, ends_at, retries)
   local body, err = self.fetch(ends_at - self.scheduler.clock.now(), retries)
   if not body then
     local status = err.status or 0
-    if REFUSED[status] or err.code == "invalid_client" then err.kind = "auth" end
+    if is_refused(status) or err.code == "invalid_client" then err.kind = "auth" end
     if status >= 500 then err.retryable = true end
     err.message = "no token: " .. err.message
     return nil, err

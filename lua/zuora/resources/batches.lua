@@ -158,9 +158,13 @@ local LAST = 100
 ---@param body table as submit.body gives it
 ---@param caller table
 function batches.note(job, body, caller)
-  local last = caller.submitted
-  submitted[job] = body.queries
-  last[#last + 1], last[job.id] = job.id, body.queries
+  local last, queries = caller.submitted, body.queries
+  -- (Those of the job before come besides.)
+  if queries and body.useLastCompletedJobQueries then
+    queries = table.move(queries, 1, #queries, 1, { and_others = true })
+  end
+  submitted[job] = queries
+  last[#last + 1], last[job.id] = job.id, queries
   if #last > LAST then last[table.remove(last, 1)] = nil end
 end
 
@@ -173,7 +177,9 @@ local function queries_problem(list, queries)
     if found == 0 then return ("has no batch of the query \"%s\""):format(query.name) end
     if found > 1 then return ("has %d batches of the query \"%s\""):format(found, query.name) end
   end
-  if #list ~= #queries then return ("has %d batches, and %d queries were submitted"):format(#list, #queries) end
+  if #list ~= #queries and not queries.and_others then
+    return ("has %d batches, and %d queries were submitted"):format(#list, #queries)
+  end
 end
 
 -- A file that stands for two batches.
