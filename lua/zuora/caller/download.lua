@@ -48,6 +48,11 @@ function Download:read(response)
   local size = response.status == 416 and (response.headers["content-range"] or ""):match "^bytes %*/(%d+)$"
   self.size = size and math.tointeger(tonumber(size))
   local done, err = responses.read_file(response, self.filter:first(), self.uncounted)
+  -- A proxy may make an empty success of an answer that it cannot read.
+  if done and self.headed and self.sink:position() == 0 then
+    done, err = nil, error_value.new { kind = "incomplete", retryable = true,
+      message = "the answer is empty, and has a header at least when it is whole" }
+  end
   if not done and response.to_sink then self.sink:restart() end -- what has come is no part of the file
   return done, err
 end
@@ -161,7 +166,7 @@ end
 --- a zip archive; name(Content-Disposition of the
 --- response, its type, 1, 2 …): paths for it in the end, of which the first that is free is taken; refuse: media types
 --- that are no file; identity: which file it is; uncounted: what is in it cannot be counted, and may be lines of
---- JSON; proven: it is refused unless rows can be read from it, or it is a zip archive
+--- JSON; headed: it has a header, whatever comes; proven: it is refused unless rows can be read from it, or it is a zip archive
 ---@return table|userdata|nil written `{ path, bytes, records }`, or the rows as rows.open gives them
 ---@return zuora.Error|nil err
 function download.file(self, operation, options, target)
@@ -174,7 +179,7 @@ function download.file(self, operation, options, target)
   local sink <close>, err = open_sink(self, operation, options, target, filter)
   if not sink then return nil, err end
   local handler = setmetatable({ sink = sink, filter = filter, uncounted = target.uncounted, resume = options.resume,
-    on_progress = options.on_progress }, Download)
+    on_progress = options.on_progress, headed = target.headed }, Download)
   local sound, records
   sound, err = bring(self, operation, options, target, handler)
   if not sound then return nil, err end

@@ -123,7 +123,7 @@ end
 -- The export, to a path or (without one) as rows. With `verify = true` its records are held against
 -- what report data says that there are.
 local function export(context, run_id, path, options)
-  local target = { label = "report run " .. run_id, path = path, export = path and not options.raw,
+  local target = { label = "report run " .. run_id, path = path, headed = true, export = path and not options.raw,
     segments = { { id = run_id, pivoted = options.pivoted or false } } }
   options = context.caller:shared(options)
   if options.verify then
