@@ -329,8 +329,8 @@ describe("client.reportruns", function()
     local run = completed()
     local path = "build/spec/empty-export.csv"
     local function empty(times)
-      sim:fault { on = "GET */export/*", kind = "status", status = 200, body = "", headers = { ["Content-Type"] = "text/csv" },
-        times = times }
+      sim:fault { on = "GET */export/*", kind = "status", status = 200, body = "", times = times,
+        headers = { ["Content-Type"] = "text/csv" } }
     end
     for _, raw in ipairs { false, true } do
       empty(1)
