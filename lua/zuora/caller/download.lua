@@ -166,7 +166,8 @@ end
 --- a zip archive; name(Content-Disposition of the
 --- response, its type, 1, 2 …): paths for it in the end, of which the first that is free is taken; refuse: media types
 --- that are no file; identity: which file it is; uncounted: what is in it cannot be counted, and may be lines of
---- JSON; headed: it has a header, whatever comes; proven: it is refused unless rows can be read from it, or it is a zip archive
+--- JSON; headed: it has a header, whatever comes; proven: it is refused unless rows can be read from it, or it is a
+--- zip archive
 ---@return table|userdata|nil written `{ path, bytes, records }`, or the rows as rows.open gives them
 ---@return zuora.Error|nil err
 function download.file(self, operation, options, target)
