@@ -243,6 +243,11 @@ describe("a plan that loads into " .. kind, function()
     assert.matches("belongs to the plan 'nightly'", select(2, here:run(other)).message)
     target.run(here.folder, "CREATE TABLE mine (Id TEXT)")
     assert.matches("was not made by a plan", tostring(run { { object = "Thing", name = "mine" } }.err))
+    for _, to in ipairs { "postgresql://me:secret@host/dw", "postgresql:///dw?password=secret" } do
+      local _, err = here:run(here:plan(nil, { load = { to = to } }))
+      assert.matches("list of processes", err.message)
+      assert.is_nil(err.message:find("secret", 1, true))
+    end
     assert.matches("is no target", select(2, here:run(here:plan(nil,
       { load = { to = "mysql:x" } }))).message)
   end)

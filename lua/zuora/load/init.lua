@@ -27,6 +27,12 @@ function load.open(spec, sleep, looks)
     error(error_value.new { kind = "plan",
       message = ("load.to: '%s' is no target: sqlite:PATH, or postgresql://… expected"):format(spec.to) }, 0)
   end
+  -- psql is given it as an argument.
+  if spec.to:find "//[^/@]*:[^/@]*@" or spec.to:find "[?&]password=" then
+    error(error_value.new { kind = "plan",
+      message = "load.to: a password in it would be seen in the list of processes: leave it to ~/.pgpass, or to a "
+        .. "service" }, 0)
+  end
   return require(SCHEMES[scheme]).open(scheme == "sqlite" and (rest:gsub("^//", "")) or spec.to, spec, sleep, looks)
 end
 
