@@ -28,6 +28,7 @@ local STATES = { planned = "asking", submitted = "waiting", completed = "fetchin
 
 local function words_of(result)
   if result.outcome == "up to date" then return "up to date" end
+  if result.outcome == "taken over" then return "taken over by another worker, since this one did not answer" end
   local words = ("%d records, %d bytes, %d reads"):format(result.records, result.bytes, result.reads)
   if result.refused then words = words .. "; refused: " .. table.concat(result.refused, ", ") end
   if result.warning then words = words .. "; warning: " .. result.warning end
@@ -67,29 +68,45 @@ local function code_of(results)
 end
 
 -- The line that goes on with a plan, as soon as there is something to go on with.
-local function repeats(command, args)
-  local words = { "extract", "run", args.plan }
-  for _, name in ipairs(args.item) do table.move({ "--item", name }, 1, 2, #words + 1, words) end
+local function repeats(command, args, verb)
+  local words = { "extract", verb, args.plan }
+  for _, name in ipairs(args.item or {}) do table.move({ "--item", name }, 1, 2, #words + 1, words) end
   if args.metrics then table.move({ "--metrics", args.metrics }, 1, 2, #words + 1, words) end
   command:repeats(args.plan, words)
 end
 
-function verbs_of.run(command, args)
-  if args.dry_run then return verbs_of.check(command, args) end
+-- What both a run and a worker are told.
+local function options_of(command, args, verb)
   local options = told(command)
   local told_step = options.on_step
-  options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
-  options.reconcile, options.wait, options.poll, options.metrics = args.reconcile, args.wait, args.poll, args.metrics
+  options.wait, options.poll, options.lease, options.metrics = args.wait, args.poll, args.lease, args.metrics
   function options.on_step(item, read)
-    repeats(command, args)
+    repeats(command, args, verb)
     told_step(item, read)
   end
-  local results, err = extract.run(command:client(), args.plan, options)
+  return options
+end
+
+local function ended(results, err)
   if not results then return nil, err end
   local code = code_of(results)
   if code == exits.ok then return true end
   return nil, { exit = code, message = code == exits.some and "not all of the plan is as it should be"
     or "not all items are done" }
+end
+
+function verbs_of.run(command, args)
+  if args.dry_run then return verbs_of.check(command, args) end
+  local options = options_of(command, args, "run")
+  options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
+  options.reconcile = args.reconcile
+  return ended(extract.run(command:client(), args.plan, options))
+end
+
+function verbs_of.work(command, args)
+  local options = options_of(command, args, "work")
+  options.forever = args.forever
+  return ended(extract.work(command:client(), args.plan, options))
 end
 
 -- --- looking ------------------------------------------------------------------------------------------
@@ -119,10 +136,11 @@ function verbs_of.status(command, args)
     local open = one.open[1]
     records[i] = { item = one.item, entity = one.entity, mark = one.mark, open = open and open.read,
       state = open and open.state, job = open and open.job, last = one.last and one.last.read,
-      records = one.last and one.last.records, error = open and open.error or one.error }
+      records = one.last and one.last.records, owner = one.owner, lease = one.lease,
+      error = open and open.error or one.error }
   end
-  return command:print_records(records, { "item", "entity", "mark", "open", "state", "job", "last", "records",
-    "error" })
+  return command:print_records(records, { "item", "entity", "mark", "open", "state", "job", "last", "records", "owner",
+    "lease", "error" })
 end
 
 function verbs_of.history(command, args)
@@ -183,17 +201,25 @@ local function how_to_read(one)
   one:flag "--reconcile":description "Go on, though rows deleted more than 30 days ago may be gone at Zuora."
 end
 
+local function how_to_wait(parser, one)
+  one:option "--wait":argname "SECONDS":convert(parser.seconds)
+    :description "How long to wait for a job (the plan's wait, 4h). What has not settled goes on in Zuora: exit code 6."
+  one:option "--poll":argname "SECONDS":convert(parser.seconds)
+    :description "The first pause between two looks at a job (1); it grows to 20."
+  one:option "--lease":argname "SECONDS":convert(parser.seconds)
+    :description "With a store on PostgreSQL: for how long an item stays a worker's that does not answer (60)."
+  one:option "--metrics":argname "FILE":description "Write figures for Prometheus into FILE."
+  return one
+end
+
 function extract_noun.define(noun, parser)
   local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs_of[name]) end
-  local run = plan_of(parser, verb("run", "bring all items of a plan up to date", "settings"))
-  run:option "--wait":argname "SECONDS":convert(parser.seconds)
-    :description "How long to wait for a job (the plan's wait, 4h). What has not settled goes on in Zuora: exit code 6."
-  run:option "--poll":argname "SECONDS":convert(parser.seconds)
-    :description "The first pause between two looks at a job (1); it grows to 20."
+  local run = how_to_wait(parser, plan_of(parser, verb("run", "bring all items of a plan up to date", "settings")))
   run:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
-  run:option "--metrics":argname "FILE":description "Write figures for Prometheus into FILE."
   run:flag "--dry-run":description "Say what would be asked for, and ask for nothing."
   how_to_read(run)
+  how_to_wait(parser, plan_of(parser, verb("work", "bring a plan up to date beside other machines", "settings")))
+    :flag "--forever":description "Go on with each step of the plan's grid."
   local check = plan_of(parser, verb("check", "say what the next run would ask for", "format settings"))
   check:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
   how_to_read(check)

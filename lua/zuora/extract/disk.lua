@@ -21,11 +21,20 @@ function disk.sync(path)
   if not ok then fail(problem) end
 end
 
+local function lfs()
+  local ok, found = pcall(require, "lfs")
+  if ok then return found end
+  error(error_value.new { kind = "plan",
+    message = "an extraction needs LuaFileSystem (Debian: lua-filesystem, LuaRocks: luafilesystem)" }, 0)
+end
+
 --- Puts a text in the place of a file.
 ---@param path string
 ---@param text string
-function disk.write(path, text)
-  local beside = path .. ".new"
+---@param beside string|nil where it grows; where there may be other writers, a path of one's own
+---@param once boolean|nil what is there stays
+function disk.write(path, text, beside, once)
+  beside = beside or path .. ".new"
   local file, problem = io.open(beside, "wb")
   if not file then fail(problem) end
   local ok, wrong = file:write(text)
@@ -35,19 +44,14 @@ function disk.write(path, text)
     fail(beside .. ": " .. tostring(wrong or wrong_too))
   end
   disk.sync(beside)
-  local renamed, reason = os.rename(beside, path)
-  if not renamed then
-    os.remove(beside)
-    fail(reason)
-  end
+  if once then lfs().link(beside, path) end
+  -- (Not all file systems have links.)
+  local is_there = once and disk.size(path)
+  local renamed, reason = is_there, nil
+  if not is_there then renamed, reason = os.rename(beside, path) end
+  if is_there or not renamed then os.remove(beside) end
+  if not renamed then fail(reason) end
   disk.sync(folder_of(path))
-end
-
-local function lfs()
-  local ok, found = pcall(require, "lfs")
-  if ok then return found end
-  error(error_value.new { kind = "plan",
-    message = "an extraction needs LuaFileSystem (Debian: lua-filesystem, LuaRocks: luafilesystem)" }, 0)
 end
 
 ---@return boolean

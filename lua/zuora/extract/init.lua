@@ -23,7 +23,7 @@ local function guarded(f, ...)
 end
 
 local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean", wait = "limit",
-  metrics = "line", poll = "seconds",
+  metrics = "line", poll = "seconds", lease = "seconds",
   entity_id = "entity_id", on_item = "function", on_step = "function" }
 
 --- Brings all items of a plan up to date.
@@ -41,6 +41,24 @@ function extract.run(client, source, options)
   end)
 end
 
+local WORK = { wait = "limit", poll = "seconds", lease = "seconds", metrics = "line", forever = "boolean",
+  entity_id = "entity_id", on_item = "function", on_step = "function" }
+
+--- Works on a plan whose store is a database of PostgreSQL, beside others that do the same, until nothing is left.
+---@param client zuora.Client
+---@param source string|zuora.Plan the path of a plan, or the plan
+---@param options zuora.WorkOptions|nil
+---@return zuora.ExtractResult[]|nil results one for each item and entity that this worker has worked on
+---@return zuora.Error|nil err
+function extract.work(client, source, options)
+  options = check.options("zuora.extract.work", options, WORK)
+  return guarded(function()
+    local read, err = plan.read(source)
+    if not read then return nil, err end
+    return run.all(client, read, options, true)
+  end)
+end
+
 -- A function over a plan that needs no client.
 local function of_plan(where, rules, f)
   return function(source, options)
@@ -55,7 +73,8 @@ end
 
 --- Where each item of a plan stands.
 ---@param source string|table
----@return table[]|nil items item, entity, mark, open, last, error
+---@return table[]|nil items item, entity, mark, open, last, error; owner and lease (seconds that are left) where
+--- several machines share the store
 ---@return zuora.Error|nil err
 extract.status = of_plan("status", {}, function(read) return tend.status(read) end)
 

@@ -1,6 +1,7 @@
 --- The journal: what has become of each read, the mark of each item, and a history. Every change of a read is a
 --- compare-and-set: it holds only as long as nobody else has changed it.
 
+local claims = require "zuora.extract.claims"
 local error_value = require "zuora.error"
 local mark_table = require "zuora.extract.mark_table"
 local reads = require "zuora.extract.reads"
@@ -24,6 +25,16 @@ local STATEMENTS = {
   [[CREATE TABLE IF NOT EXISTS zuora_event (at TEXT, plan TEXT, item TEXT, what TEXT, detail TEXT)]],
 }
 
+-- The same for PostgreSQL, where rows have no number by themselves; what is open is found without what is not.
+local SHARED = table.move(STATEMENTS, 1, 4, 1, {})
+SHARED[5] = [[CREATE TABLE IF NOT EXISTS zuora_event (rowid bigserial, at TEXT, plan TEXT, item TEXT, what TEXT,
+  detail TEXT)]]
+SHARED[6] = [[CREATE INDEX IF NOT EXISTS zuora_read_pieces ON zuora_read (plan, item, entity)
+  WHERE state NOT IN ('done', 'split', 'failed')]]
+SHARED[7] = [[CREATE INDEX IF NOT EXISTS zuora_read_chain ON zuora_read (plan, item, entity, length(chain), chain)
+  WHERE chain <> '']]
+SHARED[8] = claims.CREATE
+
 local OPEN = "state NOT IN ('done', 'split', 'failed')"
 local IS_READ = "plan = ? AND item = ? AND entity = ? AND kind = ? AND read_from = ? AND read_to = ? "
   .. "AND generation = ? AND piece = ?"
@@ -42,32 +53,48 @@ local function with_numbers(read)
   return read
 end
 
-local function now() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
+--- Seconds since the epoch: the database's, where several machines share it.
+---@return integer
+function Journal:clock() return self.claims and self.store:clock() or os.time() end
+
+local function now(self) return os.date("!%Y-%m-%dT%H:%M:%SZ", self:clock()) end
 
 --- Several changes as one.
 function Journal:transaction(f) return self.store:transaction(f) end
 
 -- --- reads --------------------------------------------------------------------------------------------
 
---- Writes down a read that is to be made, with the text that it will be asked for by.
----@param read table with query, totals and extra (JSON of what else has to be kept)
-function Journal:plan(read)
-  read.state, read.planned_at = "planned", tostring(os.time())
+local function insert(self, read)
+  read.state, read.planned_at = "planned", tostring(self:clock())
   self.store:run([[INSERT INTO zuora_read (plan, item, entity, kind, read_from, read_to, generation, piece, parent,
     attempt, state, query, totals, extra, owner, planned_at, updated_at, chain, path, error)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '')]], read.plan, read.item, read.entity,
     read.kind, read.read_from, read.read_to, read.generation, read.piece, read.parent, read.attempt, read.state,
-    read.query, read.totals or "", read.extra or "", self.owner, read.planned_at, now())
+    read.query, read.totals or "", read.extra or "", self.owner, read.planned_at, now(self))
   read.owner = self.owner
   return read
 end
+
+-- Does f for as long as the item is this run's.
+local function holding(self, of, f, ...)
+  if not self.claims then return f(self, ...) end
+  local more = table.pack(...)
+  return self:transaction(function()
+    self.claims:hold(of)
+    return f(self, table.unpack(more, 1, more.n))
+  end)
+end
+
+--- Writes down a read that is to be made, with the text that it will be asked for by.
+---@param read table with query, totals and extra (JSON of what else has to be kept)
+function Journal:plan(read) return holding(self, read, insert, read) end
 
 --- Takes a read to another state. Raises when it is no longer this run's.
 ---@param read table is changed, too
 ---@param state string
 ---@param changes table<string, string|number>|nil other columns
 function Journal:move(read, state, changes)
-  local sets, values = { "state = ?", "updated_at = ?" }, { state, now() }
+  local sets, values = { "state = ?", "updated_at = ?" }, { state, now(self) }
   for name, value in pairs(changes or {}) do
     sets[#sets + 1], values[#values + 1] = name .. " = ?", tostring(value)
   end
@@ -86,16 +113,20 @@ end
 
 --- Sets a read back to where its file is brought, whoever has done it.
 function Journal:reopen(read)
-  self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_READ, self.owner, key_of(read))
-  self:move(read, "completed")
+  holding(self, read, function()
+    self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_READ, self.owner, key_of(read))
+    self:move(read, "completed")
+  end)
 end
 
 --- The same as open_of; they are this run's now.
 ---@return table[]
 function Journal:open_reads(of)
-  self.store:run("UPDATE zuora_read SET owner = ? WHERE plan = ? AND item = ? AND entity = ? AND " .. OPEN, self.owner,
-    of.plan, of.item, of.entity)
-  return self:open_of(of)
+  return holding(self, of, function()
+    self.store:run("UPDATE zuora_read SET owner = ? WHERE plan = ? AND item = ? AND entity = ? AND " .. OPEN,
+      self.owner, of.plan, of.item, of.entity)
+    return self:open_of(of)
+  end)
 end
 
 --- The reads of an item that are not over, in the order in which they are to be made.
@@ -182,7 +213,7 @@ function Journal:reset(of, mark) return mark_table.reset(self.store, of, mark) e
 -- --- history ------------------------------------------------------------------------------------------
 
 function Journal:event(plan, item, what, detail)
-  self.store:run("INSERT INTO zuora_event (at, plan, item, what, detail) VALUES (?, ?, ?, ?, ?)", now(), plan, item,
+  self.store:run("INSERT INTO zuora_event (at, plan, item, what, detail) VALUES (?, ?, ?, ?, ?)", now(self), plan, item,
     what, detail or "")
 end
 
@@ -209,6 +240,7 @@ end
 ---@param plan string
 ---@param tenant string
 function Journal:belong_to(plan, tenant)
+  if self.claims then return claim(self, "tenant of " .. plan, tenant, "is this the right profile?") end
   claim(self, "plan", plan, "name another 'store'")
   claim(self, "tenant", tenant, "is this the right profile?")
 end
@@ -220,23 +252,45 @@ end
 
 Journal.__close = Journal.close
 
---- Opens a journal. Only one run at a time changes it.
----@param path string
----@param owner string|nil who changes it; nil: it is only looked at
----@return table journal raises an error of kind `busy` while another run has it
-function journal.open(path, owner)
-  local lock = owner and store.lock(path)
-  if owner and not lock then
-    error(error_value.new { kind = "busy", retryable = true, message = path .. ": another run holds it" }, 0)
+local VERSION_CURE = "it was made by another version of this module"
+
+-- One that several machines share. (Where there is none, and it is only looked at, it is as though it were empty.)
+local function open_shared(uri, owner, lease)
+  local held = claims.open(uri, owner or "", lease, OPEN)
+  if owner then
+    held:make(SHARED)
+  elseif not held:is_made() then
+    held.store:close()
+    return nil
   end
-  local self = setmetatable({ store = store.open(path, not owner), lock = lock, owner = owner or "" }, Journal)
+  return setmetatable({ store = held.store, claims = held, owner = held.owner }, Journal)
+end
+
+--- Opens a journal. Only one run at a time changes a file; in a database of PostgreSQL each item is claimed.
+---@param where string a path, or "postgresql://…"
+---@param owner string|nil who changes it; nil: it is only looked at
+---@param lease number|nil seconds that a claim holds without being renewed
+---@return table journal raises an error of kind `busy` while another run has it
+function journal.open(where, owner, lease)
+  local is_shared = claims.are_at(where)
+  local self = is_shared and open_shared(where, owner, lease)
+  if self then
+    claim(self, "version", VERSION, VERSION_CURE)
+    return self
+  end
+  local lock = owner and store.lock(where)
+  if owner and not lock then
+    error(error_value.new { kind = "busy", retryable = true, message = where .. ": another run holds it" }, 0)
+  end
+  self = setmetatable({ store = store.open(is_shared and ":memory:" or where, not owner), lock = lock,
+    owner = owner or "" }, Journal)
   self.store:run "PRAGMA busy_timeout = 10000"
   if owner then
     self.store:rows "PRAGMA journal_mode = WAL"
     self.store:run "PRAGMA synchronous = FULL"
   end
   for _, statement in ipairs(STATEMENTS) do self.store:run(statement) end
-  claim(self, "version", VERSION, "it was made by another version of this module")
+  claim(self, "version", VERSION, VERSION_CURE)
   return self
 end
 

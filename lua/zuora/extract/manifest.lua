@@ -22,11 +22,12 @@ local FOLDER = ".zuora.json"
 ---@param plan string
 ---@param tenant string
 ---@param claims boolean false: it is only looked at
-function manifest.belong_to(output, plan, tenant, claims)
+---@param beside string|nil see disk.write
+function manifest.belong_to(output, plan, tenant, claims, beside)
   local path = output .. "/" .. FOLDER
   local text = disk.read(path)
   if not text then
-    return claims and disk.write(path, json.encode { format = FORMAT, plan = plan, tenant = tenant } .. "\n")
+    return claims and disk.write(path, json.encode { format = FORMAT, plan = plan, tenant = tenant } .. "\n", beside)
   end
   local known = json.decode(text)
   if type(known) ~= "table" or known.format ~= FORMAT then
@@ -69,7 +70,9 @@ function manifest.write(journal, output, read, more)
     number = tonumber(read.chain), previous = previous_of(journal, output, read) }
   for name, value in pairs(more) do fields[name] = value end
   local path = manifest.path(read.path)
-  disk.write(output .. "/" .. path, json.encode(fields) .. "\n")
+  -- Of several workers one may come late: the first was right.
+  local claims = journal.claims
+  disk.write(output .. "/" .. path, json.encode(fields) .. "\n", claims and claims:scratch(output), claims ~= nil)
   return path
 end
 

@@ -38,10 +38,14 @@ function reads.name(read)
   return name
 end
 
---- Where its file lies, below the plan's output. Each attempt has its own: nothing is ever written over.
+--- Where its file lies, below the plan's output. Each attempt has its own: nothing is ever written over. So has each
+--- turn: whoever takes an item from a worker that may still be writing.
 ---@param read table
+---@param turn integer|nil
 ---@return string path "Account/window.….csv"
-function reads.path(read) return ("%s/%s-a%s.csv"):format(read.item, reads.name(read), read.attempt) end
+function reads.path(read, turn)
+  return ("%s/%s-a%s%s.csv"):format(read.item, reads.name(read), read.attempt, (turn or 0) > 0 and "-t" .. turn or "")
+end
 
 --- The bounds of a read for a query, in seconds.
 function reads.bounds(read) return times.of(read.read_from), times.of(read.read_to) end

@@ -1,5 +1,6 @@
 --- One run of a plan: every item is brought up to date, and what came of it is said.
 
+local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
@@ -11,6 +12,7 @@ local marks = require "zuora.extract.marks"
 local planner = require "zuora.extract.planner"
 local publish = require "zuora.extract.publish"
 local times = require "zuora.extract.times"
+local work = require "zuora.extract.work"
 local worker = require "zuora.extract.worker"
 
 local run = {}
@@ -78,10 +80,11 @@ local function lost_of(ctx, item)
 end
 
 --- An item with what has to be asked for before its queries can be written.
+---@param claim table|nil where several machines share the store
 ---@return table item a copy
-function run.prepare(ctx, given, entity)
-  local item = setmetatable({ of = { plan = ctx.plan.plan, item = given.name, entity = entity or "" }, refused = {} },
-    { __index = given })
+function run.prepare(ctx, given, entity, claim)
+  local item = setmetatable({ of = { plan = ctx.plan.plan, item = given.name, entity = entity or "" }, refused = {},
+    claim = claim or {} }, { __index = given })
   if item.object and item.kind ~= "data_query" then
     local object, err = ctx.client.describe:object(item.object,
       { entity_id = entity ~= "" and entity or ctx.options.entity_id })
@@ -142,12 +145,12 @@ local function warning_of(ctx, item)
   return "rows that leave its condition later stay where they were loaded"
 end
 
-local function run_item(ctx, given, entity)
+local function run_item(ctx, given, entity, claim)
   local result = { item = given.name, entity = entity ~= "" and entity or nil, outcome = "up to date", reads = 0,
     records = 0, bytes = 0, files = {} }
   local started = core.now()
   local ok, err = pcall(function()
-    local item = run.prepare(ctx, given, entity)
+    local item = run.prepare(ctx, given, entity, claim)
     result.warning = warning_of(ctx, item)
     if ctx.marks == ctx.journal then marks.recover(ctx, item) end
     bring_up_to_date(ctx, item, result)
@@ -160,7 +163,6 @@ local function run_item(ctx, given, entity)
     if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end
     result.outcome, result.err = err.kind == "timeout" and "still running" or "failed", err
   end
-  if ctx.on_item then ctx.on_item(result) end
   return result
 end
 
@@ -188,10 +190,7 @@ function run.work_of(plan, names)
   return list
 end
 
---- Writes down the hashes of all files that are there, as sha256sum -c reads them.
----@param book table the journal
----@param plan table
-function run.write_sums(book, plan)
+local function sums_of(book, plan)
   local lines = {}
   for _, read in ipairs(book:all(plan.plan)) do
     local is_proven = read.state == "published" or read.state == "loaded" or read.state == "done"
@@ -200,7 +199,25 @@ function run.write_sums(book, plan)
     end
   end
   table.sort(lines, function(a, b) return a:sub(67) < b:sub(67) end)
-  disk.write(plan.output .. "/SHA256SUMS", table.concat(lines))
+  return table.concat(lines)
+end
+
+-- Puts a text into a file of the plan's folder. Of several workers the last one has the newest: each looks afterwards
+-- whether there is something newer than its own.
+local function write_newest(book, plan, name, text_of)
+  local text = text_of()
+  repeat
+    local written = text
+    disk.write(plan.output .. "/" .. name, written, book.claims and book.claims:scratch(plan.output))
+    text = book.claims and text_of() or written
+  until text == written
+end
+
+--- Writes down the hashes of all files that are there, as sha256sum -c reads them.
+---@param book table the journal
+---@param plan table
+function run.write_sums(book, plan)
+  write_newest(book, plan, "SHA256SUMS", function() return sums_of(book, plan) end)
 end
 
 -- Figures for Prometheus' textfile collector.
@@ -222,21 +239,28 @@ local function write_metrics(ctx, results, path)
   disk.write(path, table.concat(lines, "\n") .. "\n")
 end
 
+-- A result as it stands in a file.
+local function plain(result)
+  local copy = {}
+  for name, value in pairs(result) do copy[name] = value end
+  copy.err, copy.error = nil, result.err and tostring(result.err) or nil
+  return copy
+end
+
 local function write_run(ctx, results)
-  local items = {}
-  for i, result in ipairs(results) do
-    local copy = {}
-    for name, value in pairs(result) do copy[name] = value end
-    copy.err, copy.error = nil, result.err and tostring(result.err) or nil
-    items[i] = copy
-  end
-  disk.write(ctx.output .. "/run.json", json.encode { plan = ctx.plan.plan, tenant = ctx.tenant,
-    read_to = times.iso(ctx.b), at = times.iso(os.time()), items = items } .. "\n")
+  local at = times.iso(ctx.journal:clock())
+  write_newest(ctx.journal, ctx.plan, "run.json", function()
+    local items = {}
+    for i, result in ipairs(ctx.journal.claims and work.results(ctx) or results) do items[i] = plain(result) end
+    return json.encode { plan = ctx.plan.plan, tenant = ctx.tenant, read_to = times.iso(ctx.b), at = at, items = items }
+      .. "\n"
+  end)
 end
 
 local Context = {}
 
 function Context:__close()
+  if self.journal.claims then pcall(self.journal.claims.leave, self.journal.claims) end
   self.journal:close()
   if self.target then self.target:close() end
 end
@@ -246,7 +270,9 @@ local function open_context(ctx, owner)
   local plan, client = ctx.plan, ctx.client
   if plan.load then ctx.target = load.open(plan.load, function(seconds) client:sleep(seconds) end, owner == nil) end
   ctx.marks = ctx.target or ctx.journal
-  manifest.belong_to(ctx.output, plan.plan, ctx.tenant, owner ~= nil)
+  local held = ctx.journal.claims
+  if held and ctx.target then ctx.target.suffix = held:suffix() end
+  manifest.belong_to(ctx.output, plan.plan, ctx.tenant, owner ~= nil, held and held:scratch(ctx.output))
   ctx.journal:belong_to(plan.plan, ctx.tenant)
   if ctx.target then ctx.target:belong_to(plan.plan, ctx.tenant) end
   ctx.now = run.server_time(client, ctx.options)
@@ -264,11 +290,12 @@ function run.context(client, plan, options, owner)
   if not done then error(err, 0) end
   if owner then
     disk.folder(plan.output)
-    disk.folder(plan.store:match "^(.*)/[^/]*$" or ".")
+    if not claims.are_at(plan.store) then disk.folder(plan.store:match "^(.*)/[^/]*$" or ".") end
   end
   local ctx = setmetatable({ client = client, plan = plan, options = options, output = plan.output,
     tenant = client:tenant(), wait = options.wait or plan.wait,
-    publish = plan.publish and publish.new(client, plan.publish), journal = journal.open(plan.store, owner),
+    publish = plan.publish and publish.new(client, plan.publish),
+    journal = journal.open(plan.store, owner, options.lease),
     brought = {}, -- paths of the files that this process has proven itself
     on_item = options.on_item, on_step = options.on_step }, Context)
   local ok, problem = pcall(open_context, ctx, owner)
@@ -277,21 +304,33 @@ function run.context(client, plan, options, owner)
   error(problem, 0)
 end
 
+local function finish(ctx, results)
+  run.write_sums(ctx.journal, ctx.plan)
+  write_run(ctx, results)
+  if ctx.options.metrics then write_metrics(ctx, results, ctx.options.metrics) end
+end
+
 --- Brings all items of a plan up to date.
 ---@param client zuora.Client
 ---@param plan table that was read
 ---@param options table
+---@param as_worker boolean|nil one of several: what others have done is left as it is
 ---@return table[] results
-function run.all(client, plan, options)
-  local work = run.work_of(plan, options.items)
-  local owner = core.random(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
-  local ctx <close> = run.context(client, plan, options, owner)
-  local results = assert(client:map(work, function(one)
-    return run_item(ctx, one[1], one[2])
+function run.all(client, plan, options, as_worker)
+  local list = run.work_of(plan, options.items)
+  if as_worker and not claims.are_at(plan.store) then
+    fail("plan", "several can work on a plan whose 'store' is \"postgresql://…\", not %s", plan.store)
+  end
+  local ctx <close> = run.context(client, plan, options, claims.owner())
+  if ctx.journal.claims then
+    return work.all(ctx, list, as_worker, { item = run_item, plain = plain, time = run.server_time, finish = finish })
+  end
+  local results = assert(client:map(list, function(one)
+    local result = run_item(ctx, one[1], one[2])
+    if ctx.on_item then ctx.on_item(result) end
+    return result
   end, { concurrency = plan.concurrency }))
-  run.write_sums(ctx.journal, plan)
-  write_run(ctx, results)
-  if options.metrics then write_metrics(ctx, results, options.metrics) end
+  finish(ctx, results)
   return results
 end
 

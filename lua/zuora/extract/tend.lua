@@ -1,5 +1,6 @@
 --- What is done with a plan between its runs: looking at it, setting it back, taking old files away.
 
+local claims = require "zuora.extract.claims"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
@@ -20,16 +21,18 @@ local OVER = { done = true, split = true, failed = true }
 
 --- Where each item stands.
 ---@return table[] items: item, entity, mark (ISO text), open (its reads that go on), last (the newest that is done),
---- error
+--- error; owner and lease (seconds) where a worker has it
 function tend.status(plan)
   local book <close> = journal.open(plan.store)
-  local list = {}
+  local list, held = {}, book.claims and book.claims:all(plan.plan) or {}
   for i, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]
     local mark = book:mark(of(plan, item, entity))
     local at = mark and times.of(mark.mark)
     local status = { item = item.name, entity = entity ~= "" and entity or nil, mark = at and times.iso(at) or nil,
       open = {} }
+    local claim = held[claims.key(item.name, entity)]
+    if claim and claim.owner ~= "" then status.owner, status.lease = claim.owner, math.floor(claim.lease) end
     for _, read in ipairs(book:all(plan.plan, item.name)) do
       if read.entity == entity and not OVER[read.state] then
         table.insert(status.open, { read = reads.name(read), state = read.state, attempt = read.attempt,
@@ -53,17 +56,28 @@ function tend.history(plan)
   return book:events(plan.plan)
 end
 
+-- Nobody else works on it meanwhile.
+local function claim(book, plan, name, entity)
+  local all = book.claims
+  if not all then return end
+  all:enlist(plan.plan, { { { name = name }, entity } })
+  if all:take { plan = plan.plan, keys = { claims.key(name, entity) } } then return end
+  error(error_value.new { kind = "busy", retryable = true, message = name .. ": a worker holds it" }, 0)
+end
+
 --- Sets an item back.
 ---@param from integer|nil seconds since the epoch; nil: to the beginning
 ---@return { item: string, from: string }[] what will be read again
 function tend.reset(plan, name, from)
-  local book <close> = journal.open(plan.store, "reset")
+  local book <close> = journal.open(plan.store, claims.owner())
   local target <close> = plan.load and load.open(plan.load) or nil
+  local _ <close> = book.claims and setmetatable({}, { __close = function() book.claims:leave() end }) or nil
   local found, list = false, {}
   for _, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]
     if item.name == name then
       found = true
+      claim(book, plan, name, entity)
       if #book:open_reads(of(plan, item, entity)) > 0 then
         fail("%s: a read of it is not done: run the plan first", name)
       end
@@ -73,6 +87,7 @@ function tend.reset(plan, name, from)
         list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
         book:event(plan.plan, name, "reset", list[#list].from)
       end
+      if book.claims then book.claims:release(of(plan, item, entity), "", "", "") end
     end
   end
   if not found then fail("the plan has no item '%s'", name) end
@@ -83,8 +98,8 @@ end
 ---@param keep integer seconds
 ---@return string[] paths
 function tend.prune(plan, keep)
-  local book <close> = journal.open(plan.store, "prune")
-  local gone, oldest = {}, times.iso(os.time() - keep)
+  local book <close> = journal.open(plan.store, claims.owner())
+  local gone, oldest = {}, times.iso(book:clock() - keep)
   for _, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]
     local _, newest = book:chain { plan = plan.plan, item = item.name, entity = entity }

@@ -37,12 +37,12 @@ end
 
 -- --- failures -----------------------------------------------------------------------------------------
 
-local function try_again(ctx, read, err, changes)
+local function try_again(ctx, item, read, err, changes)
   -- What there is of this attempt's file is no good to the next.
-  local path = ctx.output .. "/" .. reads.path(read)
+  local path = ctx.output .. "/" .. reads.path(read, item.claim.turn)
   for _, name in ipairs { path, path .. ".part", path .. ".part.state" } do os.remove(name) end
   changes = changes or {}
-  changes.attempt, changes.planned_at, changes.job_id = read.attempt + 1, os.time(), ""
+  changes.attempt, changes.planned_at, changes.job_id = read.attempt + 1, ctx.journal:clock(), ""
   changes.error = tostring(err)
   ctx.journal:move(read, "planned", changes)
 end
@@ -59,7 +59,7 @@ local function leave_out(ctx, item, read, field)
   ctx.journal:event(read.plan, read.item, "field refused", field)
   local piece = read.extra ~= "" and planner.piece(read) or nil
   local planned = planner.with_query(item, reads.new(read, read), piece)
-  try_again(ctx, read, "the field " .. field .. " was refused", { query = planned.query, totals = planned.totals,
+  try_again(ctx, item, read, "the field " .. field .. " was refused", { query = planned.query, totals = planned.totals,
     extra = planned.extra })
   return true
 end
@@ -89,7 +89,7 @@ local function recover(ctx, item, read, source, err)
   if (err.kind == "text" or err.kind == "incomplete") and not err.retryable then verdict = "again" end
   if verdict == "smaller" and split(ctx, item, read) then return true end
   if verdict == "again" and read.attempt - #item.refused < ATTEMPTS then
-    try_again(ctx, read, err)
+    try_again(ctx, item, read, err)
     ctx.journal:event(read.plan, read.item, "asked for anew", tostring(err))
     return true
   end
@@ -110,9 +110,9 @@ local function key_of(read)
 end
 
 function steps.planned(ctx, item, read, source)
-  if os.time() - tonumber(read.planned_at) > DAY - 3600 then
+  if ctx.journal:clock() - tonumber(read.planned_at) > DAY - 3600 then
     -- The key may be forgotten, and what was asked for under it be there twice.
-    ctx.journal:move(read, "planned", { attempt = read.attempt + 1, planned_at = os.time() })
+    ctx.journal:move(read, "planned", { attempt = read.attempt + 1, planned_at = ctx.journal:clock() })
   end
   local key = key_of(read)
   read.idempotency_key = key
@@ -165,9 +165,10 @@ local function number_of(ctx, read, piece, sum)
 end
 
 function steps.completed(ctx, item, read, source)
-  local path = reads.path(read)
+  local path = reads.path(read, item.claim.turn)
   local whole = ctx.output .. "/" .. path
   disk.folder(ctx.output .. "/" .. read.item)
+  item.claim.bringing = { read = read, path = path }
   local written, err = source.fetch(ctx.client, read, whole, options_of(ctx, read))
   if not written then return recover(ctx, item, read, source, err) end
   local piece = planner.piece(read)
@@ -184,7 +185,7 @@ function steps.completed(ctx, item, read, source)
     if last and written.records >= piece.limit then ctx.journal:plan(planner.page(item, read, last)) end
     ctx.journal:move(read, "fetched", changes)
   end)
-  ctx.brought[path] = true
+  ctx.brought[path], item.claim.bringing = true, nil
 end
 
 -- A state holds only with its file: one that is gone, or was changed since another process brought it, is brought anew.
@@ -265,6 +266,7 @@ function worker.advance(ctx, item, read)
   local before
   while steps[read.state] and read.state ~= before do
     before = read.state
+    if ctx.check then ctx.check(item.of) end
     if ctx.on_step then ctx.on_step(item, read) end
     steps[before](ctx, item, read, source)
   end

@@ -7,7 +7,7 @@ local merge = require "zuora.load.merge"
 local psql = require "zuora.load.psql"
 local reads = require "zuora.extract.reads"
 local rows = require "zuora.rows"
-local store = require "zuora.extract.store"
+local server = require "zuora.extract.server"
 local tables = require "zuora.load.tables"
 
 local postgresql = {}
@@ -108,8 +108,7 @@ end
 -- Whatever became of a COMMIT: what is loaded is written down in the target. The connection may be gone with it.
 local function was_loaded(self, read)
   local ok, there = pcall(function()
-    self.store:close()
-    self.store = store.connect(self.uri, self.schema)
+    self.store:reconnect()
     return is_loaded(self, read)
   end)
   return ok and there
@@ -167,7 +166,7 @@ function Target:load(item, list, output, deleted, advance)
   for i, read in ipairs(list) do
     paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
   end
-  local stage_path = ("%s/.stage.%s%s"):format(output, item.name, list[1].entity)
+  local stage_path = ("%s/.stage.%s%s%s"):format(output, item.name, list[1].entity, self.suffix or "")
   local ok, result = pcall(function()
     local header = write_stage(paths, stage_path)
     local load = tables.of_file(item, header, deleted, tonumber(list[1].generation) > 0)
@@ -197,12 +196,18 @@ Target.__close = Target.close
 ---@param looks boolean|nil nothing is made, and no change is kept
 function postgresql.open(uri, spec, sleep, looks)
   local schema = spec.schema or "public"
-  local self = setmetatable({ store = store.connect(uri, schema), psql = psql.open(uri, sleep), spec = spec,
-    schema = schema, uri = uri }, Target)
-  if looks then self.store:run "BEGIN" end -- and no COMMIT
-  self.store:run "SET client_min_messages = warning"
-  self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))
-  tables.make_own(self.store)
+  local self = setmetatable({ store = server.connect(uri, schema, { "SET client_min_messages = warning" }),
+    psql = psql.open(uri, sleep), spec = spec, schema = schema, uri = uri }, Target)
+  local function make()
+    self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))
+    tables.make_own(self.store)
+  end
+  if looks then
+    self.store:run "BEGIN" -- and no COMMIT
+    make()
+  else
+    self.store:make(make)
+  end
   return self
 end
 

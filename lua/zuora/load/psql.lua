@@ -28,8 +28,9 @@ end
 local function fail(self, words)
   local line = words:match "([^\n]*[Ee][Rr][Rr][Oo][Rr][^\n]*)" or words:match "[^\n]+" or "psql has failed"
   -- What the server has refused, it will refuse again, unless somebody had a lock; else it was not to be reached.
-  error(error_value.new { kind = "file",
-    retryable = words:find("lock timeout", 1, true) ~= nil or not words:find "ERROR: ",
+  local is_lost = not words:find "ERROR: "
+  error(error_value.new { kind = "file", is_lost = is_lost,
+    retryable = words:find("lock timeout", 1, true) ~= nil or is_lost,
     message = ("%s: %s"):format(self.name, error_value.clean(line, 300)) }, 0)
 end
 

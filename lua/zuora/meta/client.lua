@@ -24,6 +24,7 @@
 ---@field retryable boolean
 ---@field operation? string "reportruns.get"
 ---@field record? zuora.ReportRun|zuora.Job|zuora.QueryJob the last state seen, of a wait
+---@field is_lost? boolean of kind `file`: a database that could not be reached, or went away
 ---@field cause? zuora.Error of a timeout: why the last poll failed
 ---@field curl? string what the transport calls it: "COULDNT_CONNECT"
 ---@field row? integer of kind `text`: where in the file, from 1

@@ -5,7 +5,7 @@
 ---@class zuora.Plan
 ---@field plan string its name
 ---@field output string the folder of its files
----@field store? string the journal (OUTPUT/.zuora.db)
+---@field store? string the journal: a file (OUTPUT/.zuora.db), or "postgresql://…" for several machines
 ---@field every? string|integer the grid that windows end on (1h)
 ---@field settle? string|integer how long before the server's clock (2h)
 ---@field concurrency? integer items at a time (4)
@@ -42,6 +42,18 @@
 ---@field wait? number seconds for one job
 ---@field poll? number the first pause between two looks at a job, seconds
 ---@field metrics? string a file of figures for Prometheus
+---@field lease? number with a store on PostgreSQL: seconds that an item stays a worker's that does not answer (60)
+---@field entity_id? string
+---@field on_item? fun(result: zuora.ExtractResult)
+---@field on_step? fun(item: table, read: table)
+
+--- What each of several workers is told.
+---@class zuora.WorkOptions
+---@field forever? boolean go on with each step of the plan's grid
+---@field lease? number seconds that an item stays a worker's that does not answer (60)
+---@field wait? number seconds for one job
+---@field poll? number the first pause between two looks at a job, seconds
+---@field metrics? string a file of figures for Prometheus
 ---@field entity_id? string
 ---@field on_item? fun(result: zuora.ExtractResult)
 ---@field on_step? fun(item: table, read: table)
@@ -49,7 +61,7 @@
 ---@class zuora.ExtractResult
 ---@field item string
 ---@field entity? string
----@field outcome "done"|"up to date"|"still running"|"failed"
+---@field outcome "done"|"up to date"|"still running"|"failed"|"taken over" by another worker
 ---@field reads integer
 ---@field records integer
 ---@field bytes integer

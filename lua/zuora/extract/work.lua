@@ -1,0 +1,265 @@
+--- One worker of several: it takes items that are nobody's, brings them up to date, and gives them back. A claim that
+--- it has lost is another's: what it did there is stopped, and it goes on with others.
+
+local claims = require "zuora.extract.claims"
+local core = require "zuora.core"
+local error_value = require "zuora.error"
+local json = require "zuora.extract.json"
+local reads = require "zuora.extract.reads"
+local times = require "zuora.extract.times"
+
+local work = {}
+
+-- Seconds between tries while a database cannot be reached: two minutes, as long as one takes to come back.
+local PAUSES = { 0.2, 0.5, 1, 2, 4, 8, 16, 32, 64 }
+
+-- Seconds until Zuora's time is asked for again, where it did not answer.
+local LATER = 30
+
+local Worker = {}
+Worker.__index = Worker
+
+-- Does it until the database can be reached.
+local function insist(self, f, ...)
+  for _, pause in ipairs(PAUSES) do
+    local results = table.pack(pcall(f, ...))
+    if results[1] then return table.unpack(results, 2, results.n) end
+    if not (error_value.is(results[2]) and results[2].is_lost) then error(results[2], 0) end
+    self.client:sleep(pause)
+  end
+  return f(...)
+end
+
+-- --- leases -------------------------------------------------------------------------------------------
+
+-- Renews what is being worked on. What was lost meanwhile is cancelled; its own item the caller leaves by itself.
+local function renew(self, own)
+  local keys, at = {}, core.now()
+  for key in pairs(self.working) do keys[#keys + 1] = key end
+  if #keys > 0 then
+    local held = self.claims:renew(self.plan, keys)
+    for key, one in pairs(self.working) do
+      if not held[key] and not one.is_lost then
+        one.is_lost = true
+        if key ~= own and one.task then one.task:cancel() end
+      end
+    end
+  end
+  self.renewed_at = at
+end
+
+-- Before each step: who was stopped for a while asks whether the item is still its own.
+local function check(self, of)
+  local key = claims.key(of.item, of.entity)
+  if core.now() - self.renewed_at > self.claims.lease / 2 then renew(self, key) end
+  if self.working[key].is_lost then
+    error(error_value.new { kind = "busy", message = of.item .. " is no longer this run's" }, 0)
+  end
+end
+
+local function beat(self)
+  while true do
+    self.client:sleep(self.claims.lease / 4)
+    pcall(renew, self) -- what cannot be renewed now is lost later
+  end
+end
+
+-- --- an item ------------------------------------------------------------------------------------------
+
+local function remove(path)
+  for _, name in ipairs { path, path .. ".part", path .. ".part.state" } do os.remove(name) end
+end
+
+-- What the worker that had it before has left: it may be writing still, but to no file that anybody reads.
+local function sweep(self, of, claim)
+  local ctx = self.ctx
+  os.remove(self.claims:scratch(ctx.output, claim.former))
+  os.remove(("%s/.stage.%s%s%s"):format(ctx.output, of.item, of.entity, self.claims:suffix(claim.former)))
+  for _, read in ipairs(ctx.journal:open_of(of)) do
+    for turn = 0, claim.turn - 1 do
+      local path = reads.path(read, turn)
+      if path ~= read.path then remove(ctx.output .. "/" .. path) end
+    end
+  end
+  ctx.journal:event(of.plan, of.item, "taken over", claim.former)
+end
+
+-- What this worker has brought of an item that is not its own any more.
+local function leave_nothing(self, claim)
+  local bringing = claim.bringing
+  if not bringing then return end
+  local row = self.ctx.journal:find(bringing.read)
+  if row and row.path ~= bringing.path then remove(self.ctx.output .. "/" .. bringing.path) end
+end
+
+local function is_held(self, of)
+  local ok, err = pcall(insist, self, self.claims.hold, self.claims, of)
+  return ok or not (error_value.is(err) and err.kind == "busy")
+end
+
+-- Brings the item up to date; again and again, while a database cannot be reached.
+local function bring(self, one, of, claim)
+  if claim.former ~= "" then insist(self, sweep, self, of, claim) end
+  for i = 0, #PAUSES do
+    one.task = self.client:spawn(function() return self.tools.item(self.ctx, one.given, of.entity, claim) end)
+    local ok, result = pcall(one.task.join, one.task)
+    if one.is_lost then return nil end
+    if not ok then error(result, 0) end
+    if not (result.err and result.err.is_lost and PAUSES[i + 1]) then return result end
+    self.client:sleep(PAUSES[i + 1])
+  end
+end
+
+local function nothing_of(key, outcome)
+  local item, entity = key:match "^(.*)/([^/]*)$"
+  return { item = item, entity = entity ~= "" and entity or nil, outcome = outcome, reads = 0, records = 0, bytes = 0,
+    files = {}, seconds = 0 }
+end
+
+local function work_on(self, claim)
+  local key = claims.key(claim.item, claim.entity)
+  local of = { plan = self.plan, item = claim.item, entity = claim.entity }
+  local one, step = { given = self.given[key] }, times.stamp(self.ctx.b)
+  self.working[key] = one
+  local ok, result = pcall(bring, self, one, of, claim)
+  if ok and result and result.err then one.is_lost = one.is_lost or not is_held(self, of) end
+  if ok and not one.is_lost then
+    one.is_lost = not insist(self, self.claims.release, self.claims, of, step, result.outcome,
+      json.encode(self.tools.plain(result)))
+  end
+  self.working[key] = nil
+  if one.is_lost then
+    result = nothing_of(key, "taken over")
+    insist(self, leave_nothing, self, claim)
+  elseif not ok then
+    error(result, 0)
+  end
+  self.results[key], self.is_dirty = result, true
+  if self.ctx.on_item then self.ctx.on_item(result) end
+end
+
+-- --- what is to be done -------------------------------------------------------------------------------
+
+-- Is there something to be done for this worker? (A run does each item once, whatever others did.)
+local function is_open(self, key)
+  if self.working[key] then return false end
+  return self.is_worker or not self.results[key] or self.results[key].outcome == "taken over"
+end
+
+local function what(self)
+  local keys = {}
+  for _, key in ipairs(self.keys) do
+    if is_open(self, key) then keys[#keys + 1] = key end
+  end
+  return { plan = self.plan, keys = keys, since = self.since, step = self.is_worker and times.stamp(self.ctx.b) or nil }
+end
+
+-- Those that others have, and have had for longer than a lease: they are alive.
+local function give_up(self, keys)
+  for _, key in ipairs(keys) do
+    self.results[key] = nothing_of(key, "failed")
+    self.results[key].err = error_value.new { kind = "busy", retryable = true,
+      message = key .. ": another worker holds it" }
+    if self.ctx.on_item then self.ctx.on_item(self.results[key]) end
+  end
+end
+
+-- Looks for an item. Nothing: waits for a while, or says that there will be none.
+local function next_claim(self)
+  local now = core.now()
+  if now < self.idle_until then
+    self.client:sleep(self.idle_until - now)
+    return nil, false
+  end
+  local due = what(self)
+  local claim = #due.keys > 0 and insist(self, self.claims.take, self.claims, due)
+  if claim then
+    self.held_since = nil
+    return claim
+  end
+  if not self.is_forever then
+    if #due.keys == 0 or insist(self, self.claims.left, self.claims, due) == 0 then return nil, true end
+    self.held_since = self.held_since or now
+    if not self.is_worker and now - self.held_since > 1.5 * self.claims.lease then
+      give_up(self, due.keys)
+      return nil, true
+    end
+  end
+  self.idle_until = core.now() + math.max(0.02, math.min(5, self.claims.lease / 10))
+  return nil, false
+end
+
+-- With the next point of the grid all is planned anew.
+local function step_on(self)
+  if not self.is_forever or core.now() < self.step_ends then return end
+  self.step_ends = core.now() + LATER -- for the others, until it is known
+  local ok, now = pcall(self.tools.time, self.client, self.ctx.options)
+  local plan = self.ctx.plan
+  if not ok then return error_value.is(now) or error(now, 0) end
+  self.ctx.now, self.ctx.b = now, times.grid(now, plan.settle, plan.every)
+  self.step_ends = core.now() + plan.every - (now - plan.settle) % plan.every
+  self.since = insist(self, self.claims.now, self.claims)
+end
+
+-- Files that are about all items are written when there is nothing else to do.
+local function finish(self)
+  self.is_dirty = false
+  local list = {}
+  for _, key in ipairs(self.keys) do list[#list + 1] = self.results[key] end
+  insist(self, self.tools.finish, self.ctx, list)
+  return list
+end
+
+local function slot(self)
+  while true do
+    step_on(self)
+    local claim, is_over = next_claim(self)
+    if claim then
+      work_on(self, claim)
+    elseif is_over then
+      return true
+    elseif self.is_forever and self.is_dirty and not next(self.working) then
+      finish(self)
+    end
+  end
+end
+
+--- What came of each item when somebody worked on it last.
+---@param ctx table
+---@return table[] results
+function work.results(ctx)
+  local all, keys, list = ctx.journal.claims:all(ctx.plan.plan), {}, {}
+  for key, one in pairs(all) do
+    if one.result ~= "" then keys[#keys + 1] = key end
+  end
+  table.sort(keys)
+  for i, key in ipairs(keys) do list[i] = json.decode(all[key].result) end
+  return list
+end
+
+--- Works until nothing is left to be done, by this worker or by others.
+---@param ctx table of a run
+---@param list { [1]: table, [2]: string }[] items and entities
+---@param is_worker boolean|nil what is up to date is left as it is
+---@param tools { item: function, plain: function, time: function, finish: function }
+---@return table[] results
+function work.all(ctx, list, is_worker, tools)
+  local self = setmetatable({ ctx = ctx, client = ctx.client, claims = ctx.journal.claims, plan = ctx.plan.plan,
+    is_worker = is_worker, is_forever = ctx.options.forever, tools = tools, keys = {}, given = {}, working = {},
+    results = {}, renewed_at = core.now(), idle_until = 0, step_ends = 0 }, Worker)
+  for i, one in ipairs(list) do
+    self.keys[i] = claims.key(one[1].name, one[2])
+    self.given[self.keys[i]] = one[1]
+  end
+  self.claims:enlist(self.plan, list)
+  self.since = self.claims:now()
+  ctx.check = function(of) check(self, of) end
+  local heart = self.client:spawn(function() beat(self) end)
+  local _ <close> = setmetatable({}, { __close = function() heart:cancel() end })
+  local slots = {}
+  for i = 1, ctx.plan.concurrency do slots[i] = i end
+  assert(self.client:map(slots, function() return slot(self) end, { concurrency = #slots }))
+  return finish(self)
+end
+
+return work
