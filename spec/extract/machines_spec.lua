@@ -1,0 +1,67 @@
+-- Several workers of one plan: one that is stopped past its lease, in whatever state, one that is killed, clocks that are
+-- apart, a database that is restarted. At the end all is as though one had done it. TORTURE=all: each state by itself.
+
+local cluster = require "spec.load.cluster"
+local core = require "zuora.core"
+local machines = require "spec.extract.machines"
+
+local TORTURE = os.getenv "TORTURE"
+local STATES = { "planned", "submitted", "completed", "fetched", "published", "loaded" }
+
+describe("several machines", function()
+  if cluster.missing() then
+    pending("cannot be tried here: " .. cluster.missing())
+    return
+  end
+
+  local database
+  setup(function() database = cluster.start() end)
+  teardown(function() database:stop() end)
+
+  -- Two nights. Those that are hurt come first, and the others only when each of them was.
+  local function nights(name, settings, hurts, more)
+    local here <close> = machines.new(database, name, settings)
+    for night = 1, 2 do
+      local hurt, begun = {}, core.now()
+      for i, one in ipairs(hurts) do hurt[i] = here:start { signal = one[1], state = one[2], shift = 3600 * (i % 3 - 1) } end
+      for i, worker in ipairs(hurt) do
+        machines.wait(hurts[i][2], function() return worker.told(hurts[i][1]) or worker.child:poll() end)
+      end
+      local sound = { here:start { shift = 3600 }, here:start { shift = -3600 } }
+      if more == "restart" then
+        machines.wait("a take-over", function() return sound[1].told "step" end)
+        database:restart "immediate"
+      end
+      for _, worker in ipairs(sound) do assert.equal(0, here:ended(worker), worker.text()) end
+      here:assert_sound()
+      local files, woken = here:files(), 0
+      for i, worker in ipairs(hurt) do
+        if hurts[i][1] == "STOP" and worker.told "STOP" then
+          machines.wake(worker)
+          assert.equal(0, here:ended(worker), worker.text())
+          assert.is_true(worker.told "item\t%w+\ttaken over", worker.text())
+          woken = woken + 1
+        end
+      end
+      assert.is_true(woken > 0)
+      assert.equal(files, here:files())
+      here:assert_sound()
+      if TORTURE then print(("%s, night %d: %.1f s"):format(name, night, core.now() - begun)) end
+      here:pass_night()
+    end
+  end
+
+  local function all_at_once()
+    local list = { { "KILL", "completed" } }
+    for _, state in ipairs(STATES) do list[#list + 1] = { "STOP", state } end
+    return list
+  end
+
+  it("come to the same end when workers are stopped in each state and woken, and one is killed", function()
+    nights("stopped", nil, all_at_once(), "restart")
+  end)
+
+  it("come to the same end when keys mean nothing", function()
+    nights("ignored", { ignore_keys = true }, all_at_once())
+  end)
+end)
