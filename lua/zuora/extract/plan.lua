@@ -2,6 +2,7 @@
 --- checked whole before anything is sent.
 
 local ascii = require "zuora.support.ascii"
+local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 local names = require "zuora.support.names"
@@ -222,6 +223,9 @@ local function read_plan(given)
   read.entities = read.entities or {}
   if read.load then
     read.load = read_table("load", read.load, LOAD)
+    if claims.are_at(read.store) and read.load.schema == claims.SCHEMA then
+      fail("load.schema", "'%s' is the store's: another name expected", claims.SCHEMA)
+    end
     read.load.columns, read.load.deletes = read.load.columns or "evolve", read.load.deletes or "flag"
   end
   return read
