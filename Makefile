@@ -69,7 +69,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator bench-tap lint install clean
+.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator bench-tap bench-machines lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -314,6 +314,10 @@ bench-floors: $(BENCH_BUILT)
 # What a tap costs.
 bench-tap: all
 	$(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/tap.lua
+
+# What many workers ask of the database that they share.
+bench-machines: all
+	$(LUA) -e 'package.path = "./?.lua;" .. package.path' spec/bench/machines.lua
 
 # How fast the simulator is.
 bench-simulator: all

@@ -1,5 +1,6 @@
 -- What the README prints must work as printed.
 
+local cluster = require "spec.load.cluster"
 local program = require "spec.cli.program"
 local support = require "spec.support"
 local tables = require "spec.tables"
@@ -48,6 +49,32 @@ describe("the README", function()
     assert.matches("\n日本 GmbH|%-12.5\n$", result.out)
     assert.matches("zuora_extract_ended", support.read(directory .. "/zuora.prom"))
     assert.is_truthy(chapter:find("RestartForceExitStatus=6 75", 1, true))
+  end)
+
+  it("has workers of several machines that share a plan", function()
+    if cluster.missing() then
+      pending("cannot be tried here: " .. cluster.missing())
+      return
+    end
+    local sim <close> = support.simulator()
+    local database <close> = cluster.start()
+    database:run(("psql -q '%s' -c 'create database dw'"):format(database.uri))
+    local directory = support.scratch "readme-machines"
+    local chapter = readme:match "\n## On several machines\n(.-)\n## "
+    support.write(directory .. "/nightly.json", chapter:match "```json\n(.-)```")
+    local environment = program.environment_of(sim)
+    environment.LUA_PATH_5_4, environment.LUA_CPATH_5_4 = "../../../lua/?.lua;../../../lua/?/init.lua;;", "../../../build/?.so;;"
+    environment.PGHOST, environment.PGUSER = database.folder, "postgres"
+    local result = program.shell(([[
+      zuora() { lua5.4 ../../../lua/bin/zuora "$@"; }
+      cd %s; set -eo pipefail
+      %s]]):format(directory, chapter:match "```sh\n(.-)```"), environment)
+    assert.equal(0, result.code, result.err)
+    assert.matches('"item":"Account".*"mark":"20.*"records":3', result.out)
+    assert.equal(1, select(2, result.err:gsub("Account: 3 records", "")), result.err)
+    assert.equal("3\n", database:run(("psql -qAt '%s' -c 'select count(*) from zuora.\"Account\"'"):format(
+      database.uri:gsub("/postgres%?", "/dw?"))))
+    assert.is_truthy(chapter:find("zuora extract work /etc/zuora/nightly.json --forever", 1, true))
   end)
 
   it("has a pipe into a warehouse that runs, with a loader of ours", function()

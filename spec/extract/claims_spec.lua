@@ -112,7 +112,7 @@ describe("of several machines", function()
 
     it("keeps a lease by its own clock, whatever the worker's says", function()
       local time = os.time
-      os.time = function(...) return ... and time(...) or time() + 3600 end
+      rawset(os, "time", function(...) return ... and time(...) or time() + 3600 end)
       local ok, problem = pcall(function()
         local one, two = two_books "one"
         one.claims:take(due "A/")
@@ -120,7 +120,7 @@ describe("of several machines", function()
         local read = planned(one, "A")
         assert.is_true(math.abs(tonumber(read.planned_at) - time()) < 60)
       end)
-      os.time = time
+      rawset(os, "time", time)
       assert(ok, problem)
     end)
 
@@ -248,7 +248,7 @@ describe("of several machines", function()
       assert.is_false(pcall(work, plan, { on_step = function() error "killed" end }))
       assert.is_nil(assert(extract.status(plan))[1].owner)
       assert.equal(1, good(work(plan))[1].reads)
-      assert.matches("%-a1%.csv$", assert(extract.verify(plan.output)) and support.read(plan.output .. "/SHA256SUMS"):match "[^\n]*\n$":gsub("\n", ""))
+      assert.matches("%-a1%.csv\n$", support.read(plan.output .. "/SHA256SUMS"))
     end)
 
     it("says of a run that others hold an item, and is not for a file", function()

@@ -22,15 +22,16 @@ function cluster:run(command)
 end
 
 local function start(self)
-  self:run(("%s/pg_ctl -D %s/data -w -l %s/log -o \"-c listen_addresses='' -c fsync=off -k %s\" start"):format(self.bin,
-    self.folder, self.folder, self.folder))
+  self:run(("%s/pg_ctl -D %s/data -w -l %s/log -o \"-c listen_addresses='' -c fsync=%s -k %s\" start"):format(self.bin,
+    self.folder, self.folder, self.fsync, self.folder))
 end
 
-function cluster.start()
+---@param fsync "on"|nil
+function cluster.start(fsync)
   -- A socket's path is short: what is below the tree might not be.
   local folder = support.shell "mktemp -d /tmp/zuora-pg-XXXXXX":match "%S+"
   support.shell("chmod 777 " .. folder)
-  local self = setmetatable({ folder = folder, bin = bin() }, cluster)
+  local self = setmetatable({ folder = folder, bin = bin(), fsync = fsync or "off" }, cluster)
   self:run(("%s/initdb -D %s/data -A trust -U postgres -E UTF8 --locale=C --no-sync"):format(self.bin, folder))
   start(self)
   self.uri = ("postgresql:///postgres?host=%s&user=postgres"):format(folder)

@@ -91,6 +91,10 @@ prints one, zuora extract run PLAN brings all of it up to date, and can be kille
 With a cursor (of an object: UpdatedDate, else TransactionDate, else UpdatedOn) only what has
 changed is read, in windows that end on the grid of "every" (1h), "settle" (2h) ago; without one
 all of it is read each time. "publish" is run for each file: {path}, {name}, {item} stand for it.
+
+"store" is a file, which one run has at a time, or postgresql://... as libpq (~/.pgpass) knows it:
+there zuora extract work PLAN shares the items with as many machines as there are. Its tables are in
+the schema zuora_store, which it makes; it may be the target's database, and holds many plans.
 %s]]):format(table.concat(lines, "\n"))
 end
 

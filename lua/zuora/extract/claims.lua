@@ -25,9 +25,9 @@ local SECONDS = "CAST(? AS double precision) * interval '1 second'"
 
 local IS_ITEM = "plan = ? AND item = ? AND entity = ?"
 
--- Of the items that were named: those that were not visited in this step of the grid, and those that were not done
--- when they were visited before this worker began. (Without a step: all of them.)
-local DUE = [[plan = ? AND item || '/' || entity = ANY (CAST(? AS TEXT[])) AND (? = '' OR step < ?
+-- Of the items that were named, or of all others: those that were not visited in this step of the grid, and those that
+-- were not done when they were visited before this worker began. (Without a step: all of them.)
+local DUE = [[plan = ? AND item || '/' || entity %s (CAST(? AS TEXT[])) AND (? = '' OR step < ?
   OR outcome NOT IN ('done', 'up to date') AND visited_at < CAST(? AS timestamptz))]]
 
 -- (In a common table expression, so that the limit holds: a subquery could be run once for each row.)
@@ -66,16 +66,19 @@ function Claims:enlist(plan, list)
     CAST(? AS TEXT[])) ON CONFLICT DO NOTHING]], plan, array(items), array(entities))
 end
 
--- The values of DUE.
-local function due(what) return what.plan, array(what.keys), what.step or "", what.step or "", what.since or "now" end
+-- A statement with DUE in it, and the values of that.
+local function due(sql, what)
+  return sql:format(what.keys and "= ANY" or "<> ALL"), what.plan, array(what.keys or what.except), what.step or "",
+    what.step or "", what.since or "now"
+end
 
 --- Claims an item that is due and nobody's, with its open reads.
----@param what { plan: string, keys: string[], step: string|nil, since: string|nil }
+---@param what { plan: string, keys: string[]|nil, except: string[]|nil, step: string|nil, since: string|nil }
 ---@return { item: string, entity: string, turn: integer, former: string }|nil claim former: who has lost it, or ""
 function Claims:take(what)
   return self.store:transaction(function()
-    local plan, keys, step, same_step, since = due(what)
-    local row = self.store:row(TAKE, plan, keys, step, same_step, since, self.owner, self.lease)
+    local sql, plan, keys, step, same_step, since = due(TAKE, what)
+    local row = self.store:row(sql, plan, keys, step, same_step, since, self.owner, self.lease)
     if not row then return nil end
     self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_ITEM .. " AND " .. self.open, self.owner, plan,
       row.item, row.entity)
@@ -87,9 +90,9 @@ end
 --- How many items are due that others work on, or did.
 ---@return integer
 function Claims:left(what)
-  local plan, keys, step, same_step, since = due(what)
-  return math.tointeger(tonumber(self.store:row("SELECT CAST(count(*) AS TEXT) AS n FROM zuora_item WHERE " .. DUE
-    .. " AND owner <> ?", plan, keys, step, same_step, since, self.owner).n))
+  local sql, plan, keys, step, same_step, since = due("SELECT CAST(count(*) AS TEXT) AS n FROM zuora_item WHERE " .. DUE
+    .. " AND owner <> ?", what)
+  return math.tointeger(tonumber(self.store:row(sql, plan, keys, step, same_step, since, self.owner).n))
 end
 
 --- Renews what this worker works on. (What it was given without hearing of it is not renewed.)
@@ -127,6 +130,12 @@ function Claims:release(of, step, outcome, result)
   return self.store:run([[UPDATE zuora_item SET owner = '', lease_until = to_timestamp(0), step = ?, outcome = ?,
     visited_at = clock_timestamp(), result = ? WHERE ]] .. IS_ITEM .. " AND owner = ?", step, outcome, result, of.plan,
     of.item, of.entity, self.owner) == 1
+end
+
+--- Gives an item back, as it is.
+function Claims:give_back(of)
+  self.store:run("UPDATE zuora_item SET owner = '', lease_until = to_timestamp(0) WHERE " .. IS_ITEM
+    .. " AND owner = ?", of.plan, of.item, of.entity, self.owner)
 end
 
 --- Gives all of them back, as they are.

@@ -195,6 +195,12 @@ function Journal:in_chain(read, number)
     chain = ?]], read.plan, read.item, read.entity, number))
 end
 
+--- The files of a plan that are proven: path, sha256.
+function Journal:proven(plan)
+  return self.store:rows([[SELECT path, sha256 FROM zuora_read WHERE plan = ? AND path <> '' AND
+    state IN ('published', 'loaded', 'done')]], plan)
+end
+
 --- All reads of a plan, or of an item of it, by the time of their last change.
 function Journal:all(plan, item)
   local list = self.store:rows("SELECT * FROM zuora_read WHERE plan = ?" .. (item and " AND item = ?" or "")

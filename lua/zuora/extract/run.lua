@@ -84,7 +84,7 @@ end
 ---@return table item a copy
 function run.prepare(ctx, given, entity, claim)
   local item = setmetatable({ of = { plan = ctx.plan.plan, item = given.name, entity = entity or "" }, refused = {},
-    claim = claim or {} }, { __index = given })
+    claim = claim }, { __index = given })
   if item.object and item.kind ~= "data_query" then
     local object, err = ctx.client.describe:object(item.object,
       { entity_id = entity ~= "" and entity or ctx.options.entity_id })
@@ -192,9 +192,8 @@ end
 
 local function sums_of(book, plan)
   local lines = {}
-  for _, read in ipairs(book:all(plan.plan)) do
-    local is_proven = read.state == "published" or read.state == "loaded" or read.state == "done"
-    if is_proven and read.path ~= "" and disk.size(plan.output .. "/" .. read.path) then
+  for _, read in ipairs(book:proven(plan.plan)) do
+    if disk.size(plan.output .. "/" .. read.path) then
       lines[#lines + 1] = ("%s  %s\n"):format(read.sha256, read.path)
     end
   end

@@ -13,6 +13,9 @@ local work = {}
 -- Seconds between tries while a database cannot be reached: two minutes, as long as one takes to come back.
 local PAUSES = { 0.2, 0.5, 1, 2, 4, 8, 16, 32, 64 }
 
+-- Seconds between looks for what others may give back, or lose.
+local SHORTEST, LONGEST = 0.05, 10
+
 -- Seconds until Zuora's time is asked for again, where it did not answer.
 local LATER = 30
 
@@ -140,18 +143,36 @@ end
 
 -- --- what is to be done -------------------------------------------------------------------------------
 
--- Is there something to be done for this worker? (A run does each item once, whatever others did.)
-local function is_open(self, key)
-  if self.working[key] then return false end
-  return self.is_worker or not self.results[key] or self.results[key].outcome == "taken over"
-end
-
-local function what(self)
+-- A run does each item once, whatever others did.
+local function of_run(self)
   local keys = {}
   for _, key in ipairs(self.keys) do
-    if is_open(self, key) then keys[#keys + 1] = key end
+    local result = self.results[key]
+    if not self.working[key] and (not result or result.outcome == "taken over") then keys[#keys + 1] = key end
   end
-  return { plan = self.plan, keys = keys, since = self.since, step = self.is_worker and times.stamp(self.ctx.b) or nil }
+  return { plan = self.plan, keys = keys }
+end
+
+-- A worker does what nobody did in this step of the grid. (But for what is in the store and not in its plan: that is of
+-- an older plan of the same name, or a newer one.)
+local function of_worker(self)
+  local except = {}
+  for key in pairs(self.working) do except[#except + 1] = key end
+  for key in pairs(self.strange) do except[#except + 1] = key end
+  return { plan = self.plan, except = except, since = self.since, step = times.stamp(self.ctx.b) }
+end
+
+-- Claims an item of the plan.
+local function take(self, due)
+  if due.keys and #due.keys == 0 then return nil end
+  while true do
+    local claim = self.claims:take(due)
+    local key = claim and claims.key(claim.item, claim.entity)
+    if not claim or self.given[key] then return claim end
+    self.claims:give_back { plan = self.plan, item = claim.item, entity = claim.entity }
+    self.strange[key] = true
+    due.except[#due.except + 1] = key
+  end
 end
 
 -- Those that others have, and have had for longer than a lease: they are alive.
@@ -171,21 +192,22 @@ local function next_claim(self)
     self.client:sleep(self.idle_until - now)
     return nil, false
   end
-  local due = what(self)
-  local claim = #due.keys > 0 and insist(self, self.claims.take, self.claims, due)
+  local due = self.is_worker and of_worker(self) or of_run(self)
+  local claim = insist(self, take, self, due)
   if claim then
-    self.held_since = nil
+    self.held_since, self.pause = nil, SHORTEST
     return claim
   end
   if not self.is_forever then
-    if #due.keys == 0 or insist(self, self.claims.left, self.claims, due) == 0 then return nil, true end
+    if due.keys and #due.keys == 0 or insist(self, self.claims.left, self.claims, due) == 0 then return nil, true end
     self.held_since = self.held_since or now
     if not self.is_worker and now - self.held_since > 1.5 * self.claims.lease then
       give_up(self, due.keys)
       return nil, true
     end
   end
-  self.idle_until = core.now() + math.max(0.02, math.min(5, self.claims.lease / 10))
+  self.idle_until = core.now() + self.pause
+  self.pause = math.min(2 * self.pause, LONGEST, self.claims.lease / 4)
   return nil, false
 end
 
@@ -246,12 +268,13 @@ end
 function work.all(ctx, list, is_worker, tools)
   local self = setmetatable({ ctx = ctx, client = ctx.client, claims = ctx.journal.claims, plan = ctx.plan.plan,
     is_worker = is_worker, is_forever = ctx.options.forever, tools = tools, keys = {}, given = {}, working = {},
-    results = {}, renewed_at = core.now(), idle_until = 0, step_ends = 0 }, Worker)
+    results = {}, strange = {}, renewed_at = core.now(), idle_until = 0, pause = SHORTEST, step_ends = 0 }, Worker)
   for i, one in ipairs(list) do
     self.keys[i] = claims.key(one[1].name, one[2])
     self.given[self.keys[i]] = one[1]
   end
   self.claims:enlist(self.plan, list)
+  for key in pairs(self.claims:all(self.plan)) do self.strange[key] = not self.given[key] or nil end
   self.since = self.claims:now()
   ctx.check = function(of) check(self, of) end
   local heart = self.client:spawn(function() beat(self) end)

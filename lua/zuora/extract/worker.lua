@@ -264,6 +264,7 @@ function steps.loaded(ctx, item, read) finish(ctx, item, read) end
 function worker.advance(ctx, item, read)
   local source = SOURCES[item.kind]
   local before
+  item.claim = item.claim or {}
   while steps[read.state] and read.state ~= before do
     before = read.state
     if ctx.check then ctx.check(item.of) end
