@@ -27,17 +27,18 @@ describe("several machines", function()
       for i, worker in ipairs(hurt) do
         machines.wait(hurts[i][2], function() return worker.told(hurts[i][1]) or worker.child:poll() end)
       end
-      local sound = { here:start { shift = 3600 }, here:start { shift = -3600 } }
+      local sound = { here:start { shift = 3600 } }
       if more == "restart" then
-        machines.wait("a take-over", function() return sound[1].told "step" end)
+        machines.wait("a step", function() return sound[1].told "step" end)
         database:restart "immediate"
       end
+      sound[2] = here:start { shift = -3600 }
       for _, worker in ipairs(sound) do assert.equal(0, here:ended(worker), worker.text()) end
       here:assert_sound()
       local files, woken = here:files(), 0
       for i, worker in ipairs(hurt) do
         if hurts[i][1] == "STOP" and worker.told "STOP" then
-          machines.wake(worker)
+          machines.send(worker, "CONT")
           assert.equal(0, here:ended(worker), worker.text())
           assert.is_true(worker.told "item\t%w+\ttaken over", worker.text())
           woken = woken + 1
@@ -57,6 +58,41 @@ describe("several machines", function()
     return list
   end
 
+  -- Three workers, of whom one is stopped or killed at any moment, again and again.
+  local function storm(name, settings, blows)
+    local here <close> = machines.new(database, name, settings)
+    local workers, counts = {}, { STOP = 0, KILL = 0, restart = 0, night = 0 }
+    local function fill()
+      for i = 1, 3 do
+        if not workers[i] or workers[i].child:poll() then
+          workers[i] = here:start { shift = 3600 * (i - 2) }
+          if i == 1 and here.count > 3 then
+            here:pass_night()
+            counts.night = counts.night + 1
+          end
+        end
+      end
+    end
+    for _ = 1, blows do
+      fill()
+      machines.sleep(math.random() * here.lease)
+      local worker, chance = workers[math.random(3)], math.random(10)
+      local blow = chance == 10 and "restart" or chance > 7 and "KILL" or "STOP"
+      counts[blow] = counts[blow] + 1
+      if blow == "restart" then database:restart "immediate" else machines.send(worker, blow) end
+      if blow == "STOP" then
+        machines.sleep(math.random() * 2.5 * here.lease)
+        machines.send(worker, "CONT")
+      end
+    end
+    for _, worker in ipairs(workers) do here:ended(worker) end
+    local last = here:start()
+    assert.equal(0, here:ended(last), last.text())
+    here:assert_sound(true)
+    print(("%s: %d stopped, %d killed, %d restarts, %d nights"):format(name, counts.STOP, counts.KILL, counts.restart,
+      counts.night))
+  end
+
   it("come to the same end when workers are stopped in each state and woken, and one is killed", function()
     nights("stopped", nil, all_at_once(), "restart")
   end)
@@ -64,4 +100,16 @@ describe("several machines", function()
   it("come to the same end when keys mean nothing", function()
     nights("ignored", { ignore_keys = true }, all_at_once())
   end)
+
+  for name, settings in pairs(TORTURE and { whole = {}, keyless = { ignore_keys = true } } or {}) do
+    for _, state in ipairs(STATES) do
+      it(("come to the same end when one of three is stopped, %s (%s)"):format(state, name), function()
+        nights(state .. name, settings, { { "STOP", state } }, "restart")
+      end)
+    end
+
+    it("come to the same end when they are stopped and killed at any moment " .. name, function()
+      storm("storm" .. name, settings, 100)
+    end)
+  end
 end)
