@@ -2,6 +2,7 @@
 
 local claims = require "zuora.extract.claims"
 local cluster = require "spec.load.cluster"
+local core = require "zuora.core"
 local extract = require "zuora.extract"
 local journal = require "zuora.extract.journal"
 local reads = require "zuora.extract.reads"
@@ -299,6 +300,23 @@ describe("of several machines", function()
       good(work(plan, { on_step = function(_, read) states[#states + 1] = read.state end }))
       assert.same({ "fetched", "completed", "fetched", "published" }, states)
       assert.same({}, assert(extract.verify(plan.output)).problems)
+    end)
+
+    it("writes into a file of its own where the worker before it may be writing still", function()
+      local plan, path = plan_of()
+      assert.is_false(pcall(work, plan, { on_step = function(_, read)
+        path = plan.output .. "/" .. reads.path(read)
+        if read.state == "completed" then error "killed" end
+      end }))
+      local other <close> = journal.open(database.uri, "other", 0.1)
+      assert.is_table(other.claims:take { plan = name, keys = { "Thing/" } })
+      core.mkdir(plan.output .. "/Thing")
+      local late <close> = assert(core.file(path))
+      assert(late:write "a,b\n")
+      assert.matches("%-a1%-t1%.csv$", good(work(plan))[1].files[1])
+      assert.is_nil((late:publish()))
+      assert.same({}, assert(extract.verify(plan.output)).problems)
+      assert.same({ "taken over", "other" }, { assert(extract.history(plan))[1].what, extract.history(plan)[1].detail })
     end)
 
     it("goes on with each step of the grid", function()
