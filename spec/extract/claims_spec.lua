@@ -65,7 +65,7 @@ describe("of several machines", function()
       local first, second = one.claims:take(due("A/", "B/")), two.claims:take(due("A/", "B/"))
       assert.same({ "A", "B" }, { first.item, second.item })
       assert.is_nil(one.claims:take(due("A/", "B/")))
-      assert.equal(1, one.claims:left(due("A/", "B/")))
+      assert.equal(2, one.claims:left(due("A/", "B/")))
       assert.is_true(one.claims:release(of "A", "s", "done", "{}"))
       assert.is_false(one.claims:release(of "A", "s", "done", "{}"))
       local again = two.claims:take(due "A/")
@@ -299,6 +299,13 @@ describe("of several machines", function()
       plan.output = here.folder .. "/other"
       good(work(plan, { on_step = function(_, read) states[#states + 1] = read.state end }))
       assert.same({ "fetched", "completed", "fetched", "published" }, states)
+      assert.same({}, assert(extract.verify(plan.output)).problems)
+      -- Brought together, they are one chain.
+      here.sim:forward(3600)
+      plan.output = here.folder .. "/out"
+      good(work(plan))
+      assert.is_true(#assert(extract.verify(plan.output)).problems > 0)
+      support.shell(("rm %s/Thing/full*; cp %s/other/Thing/* %s/Thing"):format(plan.output, here.folder, plan.output))
       assert.same({}, assert(extract.verify(plan.output)).problems)
     end)
 

@@ -13,6 +13,9 @@ claims.SCHEMA = "zuora_store"
 --- Seconds.
 claims.LEASE = 60
 
+-- So many seconds as no worker runs for.
+local NEVER = 1e9
+
 claims.CREATE = [[CREATE TABLE IF NOT EXISTS zuora_item (plan TEXT, item TEXT, entity TEXT, owner TEXT DEFAULT '',
   lease_until timestamptz DEFAULT to_timestamp(0), turn integer DEFAULT 0, step TEXT DEFAULT '',
   outcome TEXT DEFAULT '', visited_at timestamptz DEFAULT to_timestamp(0), result TEXT DEFAULT '',
@@ -26,9 +29,10 @@ local SECONDS = "CAST(? AS double precision) * interval '1 second'"
 local IS_ITEM = "plan = ? AND item = ? AND entity = ?"
 
 -- Of the items that were named, or of all others: those that were not visited in this step of the grid, and those that
--- were not done when they were visited before this worker began. (Without a step: all of them.)
+-- were not done when they were visited, before this worker began or so many seconds ago. (Without a step: all of them.)
 local DUE = [[plan = ? AND item || '/' || entity %s (CAST(? AS TEXT[])) AND (? = '' OR step < ?
-  OR outcome NOT IN ('done', 'up to date') AND visited_at < CAST(? AS timestamptz))]]
+  OR outcome NOT IN ('done', 'up to date')
+    AND visited_at < GREATEST(CAST(? AS timestamptz), clock_timestamp() - ]] .. SECONDS .. [[))]]
 
 -- (In a common table expression, so that the limit holds: a subquery could be run once for each row.)
 local TAKE = [[WITH picked AS (SELECT plan, item, entity, owner AS former FROM zuora_item WHERE ]] .. DUE .. [[
@@ -66,33 +70,35 @@ function Claims:enlist(plan, list)
     CAST(? AS TEXT[])) ON CONFLICT DO NOTHING]], plan, array(items), array(entities))
 end
 
--- A statement with DUE in it, and the values of that.
-local function due(sql, what)
-  return sql:format(what.keys and "= ANY" or "<> ALL"), what.plan, array(what.keys or what.except), what.step or "",
-    what.step or "", what.since or "now"
+-- A statement with DUE in it; and the values of that.
+local function asked(sql, what) return (sql:format(what.keys and "= ANY" or "<> ALL")) end
+
+local function due(what)
+  return what.plan, array(what.keys or what.except), what.step or "",
+    what.step or "", what.since or "now", what.again or NEVER
 end
 
 --- Claims an item that is due and nobody's, with its open reads.
----@param what { plan: string, keys: string[]|nil, except: string[]|nil, step: string|nil, since: string|nil }
+---@param what table plan; keys, or except: which items; step, since, again: see above
 ---@return { item: string, entity: string, turn: integer, former: string }|nil claim former: who has lost it, or ""
 function Claims:take(what)
   return self.store:transaction(function()
-    local sql, plan, keys, step, same_step, since = due(TAKE, what)
-    local row = self.store:row(sql, plan, keys, step, same_step, since, self.owner, self.lease)
+    local values = table.pack(due(what))
+    values[#values + 1], values[#values + 2] = self.owner, self.lease
+    local row = self.store:row(asked(TAKE, what), table.unpack(values))
     if not row then return nil end
-    self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_ITEM .. " AND " .. self.open, self.owner, plan,
+    self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_ITEM .. " AND " .. self.open, self.owner, what.plan,
       row.item, row.entity)
     row.turn = math.tointeger(tonumber(row.turn))
     return row
   end)
 end
 
---- How many items are due that others work on, or did.
+--- How many items are due, whoever has them.
 ---@return integer
 function Claims:left(what)
-  local sql, plan, keys, step, same_step, since = due("SELECT CAST(count(*) AS TEXT) AS n FROM zuora_item WHERE " .. DUE
-    .. " AND owner <> ?", what)
-  return math.tointeger(tonumber(self.store:row(sql, plan, keys, step, same_step, since, self.owner).n))
+  return math.tointeger(tonumber(self.store:row(asked("SELECT CAST(count(*) AS TEXT) AS n FROM zuora_item WHERE "
+    .. DUE, what), due(what)).n))
 end
 
 --- Renews what this worker works on. (What it was given without hearing of it is not renewed.)

@@ -26,14 +26,18 @@ function digest.text(text) return hex(new():final(text)) end
 
 --- Of a file.
 ---@param path string
+---@param pulse fun()|nil called every now and then
 ---@return string|nil digits nil: it cannot be read
 ---@return string|nil problem
-function digest.file(path)
+function digest.file(path, pulse)
   local file, problem = io.open(path, "rb")
   if not file then return nil, problem end
   file:setvbuf "no"
   local hash = new()
-  for piece in function() return file:read(PIECE) end do hash:update(piece) end
+  for piece in function() return file:read(PIECE) end do
+    hash:update(piece)
+    if pulse then pulse() end
+  end
   file:close()
   return hex(hash:final())
 end

@@ -25,8 +25,10 @@ local STATEMENTS = {
   [[CREATE TABLE IF NOT EXISTS zuora_event (at TEXT, plan TEXT, item TEXT, what TEXT, detail TEXT)]],
 }
 
--- The same for PostgreSQL, where rows have no number by themselves; what is open is found without what is not.
+-- The same for PostgreSQL, where rows have no number by themselves; what is open is found without what is not, and a
+-- manifest may lie on another machine.
 local SHARED = table.move(STATEMENTS, 1, 4, 1, {})
+SHARED[2] = SHARED[2]:gsub("chain TEXT,", "chain TEXT, manifest TEXT,")
 SHARED[5] = [[CREATE TABLE IF NOT EXISTS zuora_event (rowid bigserial, at TEXT, plan TEXT, item TEXT, what TEXT,
   detail TEXT)]]
 SHARED[6] = [[CREATE INDEX IF NOT EXISTS zuora_read_pieces ON zuora_read (plan, item, entity)

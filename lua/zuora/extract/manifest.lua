@@ -46,13 +46,20 @@ end
 ---@return string
 function manifest.path(path) return (path:gsub("%.csv$", ".manifest.json")) end
 
+--- The hash of one.
+---@return string|nil
+function manifest.sum(output, path)
+  local text = disk.read(output .. "/" .. path)
+  return text and digest.text(text)
+end
+
 -- The manifest that came before, by the journal.
 local function previous_of(journal, output, read)
   local number = tonumber(read.chain)
   local before = number > 1 and journal:in_chain(read, number - 1)
   local path = before and manifest.path(before.path)
-  local text = path and disk.read(output .. "/" .. path)
-  return text and { file = path:match "[^/]*$", sha256 = digest.text(text) } or nil
+  local sum = path and (before.manifest or manifest.sum(output, path))
+  return sum and { file = path:match "[^/]*$", sha256 = sum } or nil
 end
 
 --- Writes the manifest of a read whose file is there. The same read gets the same manifest again.

@@ -16,8 +16,9 @@ local PAUSES = { 0.2, 0.5, 1, 2, 4, 8, 16, 32, 64 }
 -- Seconds between looks for what others may give back, or lose.
 local SHORTEST, LONGEST = 0.05, 10
 
--- Seconds until Zuora's time is asked for again, where it did not answer.
-local LATER = 30
+-- Seconds until Zuora's time is asked for again, where it did not answer; and until what failed is tried again, where
+-- there is no end.
+local LATER, AGAIN = 30, 300
 
 local Worker = {}
 Worker.__index = Worker
@@ -49,6 +50,11 @@ local function renew(self, own)
     end
   end
   self.renewed_at = at
+end
+
+-- In the midst of what lets no other task run: a long file.
+local function pulse(self)
+  if core.now() - self.renewed_at > self.claims.lease / 4 then pcall(renew, self) end
 end
 
 -- Before each step: who was stopped for a while asks whether the item is still its own.
@@ -159,7 +165,8 @@ local function of_worker(self)
   local except = {}
   for key in pairs(self.working) do except[#except + 1] = key end
   for key in pairs(self.strange) do except[#except + 1] = key end
-  return { plan = self.plan, except = except, since = self.since, step = times.stamp(self.ctx.b) }
+  return { plan = self.plan, except = except, since = self.since, step = times.stamp(self.ctx.b),
+    again = self.is_forever and AGAIN or nil }
 end
 
 -- Claims an item of the plan.
@@ -220,7 +227,6 @@ local function step_on(self)
   if not ok then return error_value.is(now) or error(now, 0) end
   self.ctx.now, self.ctx.b = now, times.grid(now, plan.settle, plan.every)
   self.step_ends = core.now() + plan.every - (now - plan.settle) % plan.every
-  self.since = insist(self, self.claims.now, self.claims)
 end
 
 -- Files that are about all items are written when there is nothing else to do.
@@ -277,6 +283,8 @@ function work.all(ctx, list, is_worker, tools)
   for key in pairs(self.claims:all(self.plan)) do self.strange[key] = not self.given[key] or nil end
   self.since = self.claims:now()
   ctx.check = function(of) check(self, of) end
+  ctx.pulse = function() pulse(self) end
+  if ctx.target then ctx.target.pulse = ctx.pulse end
   local heart = self.client:spawn(function() beat(self) end)
   local _ <close> = setmetatable({}, { __close = function() heart:cancel() end })
   local slots = {}

@@ -174,7 +174,7 @@ function steps.completed(ctx, item, read, source)
   local piece = planner.piece(read)
   local ok, last = pcall(prove, item, whole, written, piece)
   if not ok then return recover(ctx, item, read, source, last) end
-  local sum, problem = digest.file(whole)
+  local sum, problem = digest.file(whole, ctx.pulse)
   if not sum then fail("file", "%s", problem) end
   disk.sync(ctx.output .. "/" .. read.item)
   local changes = { path = path, bytes = written.bytes, records = written.records, sha256 = sum, error = "",
@@ -192,7 +192,7 @@ end
 local function is_there(ctx, read)
   local path = ctx.output .. "/" .. read.path
   local size = disk.size(path)
-  local is_same = size == tonumber(read.bytes) and (ctx.brought[read.path] or digest.file(path) == read.sha256)
+  local is_same = size == tonumber(read.bytes) and (ctx.brought[read.path] or digest.file(path, ctx.pulse) == read.sha256)
   if is_same then return true end
   ctx.journal:event(read.plan, read.item, size and "file changed" or "file gone", read.path)
   os.remove(path)
@@ -209,10 +209,11 @@ function steps.fetched(ctx, item, read)
     hash = planner.hash(item), columns = item.columns, replaces = planner.piece(read).replaces,
     cursor = item.cursor or nil, object = item.object, header = it.columns, types = item.types,
     refused = item.refused[1] and item.refused or nil, lost = item.lost and item.lost[1] and item.lost or nil })
+  local sum = ctx.journal.claims and manifest.sum(ctx.output, path) -- the next one names it, wherever it lies by then
   if ctx.publish then
     for _, file in ipairs { read.path, path } do ctx.publish(ctx.output .. "/" .. file, item) end
   end
-  ctx.journal:move(read, "published")
+  ctx.journal:move(read, "published", sum and { manifest = sum })
 end
 
 -- The mark goes to the end of a read when all of its pieces are done.

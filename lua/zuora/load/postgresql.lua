@@ -49,7 +49,7 @@ function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenan
 local function fail(words) error(error_value.new { kind = "file", message = tostring(words) }, 0) end
 
 -- Writes the rows of files as PostgreSQL's COPY reads them, and gives their header.
-local function write_stage(paths, path)
+local function write_stage(paths, path, pulse)
   os.remove(path) -- whoever still reads one that was left here reads on in it
   local out, problem = io.open(path, "wb")
   if not out then fail(problem) end
@@ -66,6 +66,7 @@ local function write_stage(paths, path)
     for piece in it do
       local done, wrong = open:write(piece)
       if not done then fail(path .. ": " .. wrong) end
+      if pulse then pulse() end
     end
   end
   return header
@@ -168,7 +169,7 @@ function Target:load(item, list, output, deleted, advance)
   end
   local stage_path = ("%s/.stage.%s%s%s"):format(output, item.name, list[1].entity, self.suffix or "")
   local ok, result = pcall(function()
-    local header = write_stage(paths, stage_path)
+    local header = write_stage(paths, stage_path, self.pulse)
     local load = tables.of_file(item, header, deleted, tonumber(list[1].generation) > 0)
     load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
     load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
