@@ -209,7 +209,8 @@ function steps.fetched(ctx, item, read)
     hash = planner.hash(item), columns = item.columns, replaces = planner.piece(read).replaces,
     cursor = item.cursor or nil, object = item.object, header = it.columns, types = item.types,
     refused = item.refused[1] and item.refused or nil, lost = item.lost and item.lost[1] and item.lost or nil })
-  local sum = ctx.journal.claims and manifest.sum(ctx.output, path) -- the next one names it, wherever it lies by then
+  -- The next one names it, wherever it lies by then.
+  local sum = ctx.journal.claims and manifest.sum(ctx.output, path)
   if ctx.publish then
     for _, file in ipairs { read.path, path } do ctx.publish(ctx.output .. "/" .. file, item) end
   end
