@@ -77,6 +77,11 @@ local function insert(self, read)
   return read
 end
 
+--- Raises when the item of a read is another worker's by now.
+function Journal:hold(read)
+  if self.claims then self.claims:hold(read) end
+end
+
 -- Does f for as long as the item is this run's.
 local function holding(self, of, f, ...)
   if not self.claims then return f(self, ...) end

@@ -192,8 +192,10 @@ end
 local function is_there(ctx, read)
   local path = ctx.output .. "/" .. read.path
   local size = disk.size(path)
-  local is_same = size == tonumber(read.bytes) and (ctx.brought[read.path] or digest.file(path, ctx.pulse) == read.sha256)
+  local is_same = size == tonumber(read.bytes)
+    and (ctx.brought[read.path] or digest.file(path, ctx.pulse) == read.sha256)
   if is_same then return true end
+  ctx.journal:hold(read)
   ctx.journal:event(read.plan, read.item, size and "file changed" or "file gone", read.path)
   os.remove(path)
   os.remove(manifest.path(path))
