@@ -112,6 +112,16 @@ function Command:holds(name, thing, words)
   return self.subject
 end
 
+--- A run or a job that is known by its id alone: what can be done with it, its resource does.
+---@param resource table client.jobs and the like
+---@param id string
+---@return table thing
+function Command.known(_, resource, id)
+  return setmetatable({ id = id }, { __index = function(_, verb)
+    return function(_, ...) return resource[verb](resource, id, ...) end
+  end })
+end
+
 --- Should this command end early, the same command goes on with what it has begun.
 ---@param name string what to call it
 ---@param words string[] the command

@@ -14,13 +14,8 @@ local function hold(command, args, thing)
   return command:holds("job " .. thing.id, thing, { "job", verb, thing.id })
 end
 
--- A job that is known by its id alone.
-local function job_of(client, job_id)
-  return {
-    id = job_id,
-    wait = function(_, options) return client.jobs:wait(job_id, options) end,
-    cancel = function(_, options) return client.jobs:cancel(job_id, options) end,
-  }
+local function held(command, args)
+  return hold(command, args, command:known(command:client().jobs, args.job_id))
 end
 
 -- A table shows the batches: they are what a job is about.
@@ -119,13 +114,13 @@ function verbs.submit(command, args)
 end
 
 function verbs.wait(command, args)
-  return finish(command, args, hold(command, args, job_of(command:client(), args.job_id)))
+  return finish(command, args, held(command, args))
 end
 
 function verbs.download(command, args)
   args.directory = args.directory or "."
   if args.no_wait then args.wait = 0 end
-  return finish(command, args, hold(command, args, job_of(command:client(), args.job_id)))
+  return finish(command, args, held(command, args))
 end
 
 function verbs.status(command, args)

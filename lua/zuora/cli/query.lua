@@ -10,15 +10,8 @@ local function hold(command, thing)
   return command:holds("query job " .. thing.id, thing, { "query", "download", thing.id })
 end
 
--- A query job that is known by its id alone.
-local function job_of(client, job_id)
-  return {
-    id = job_id,
-    wait = function(_, options) return client.queries:wait(job_id, options) end,
-    cancel = function(_, options) return client.queries:cancel(job_id, options) end,
-    rows = function(_, options) return client.queries:rows(job_id, options) end,
-    download = function(_, path, options) return client.queries:download(job_id, path, options) end,
-  }
+local function held(command, args)
+  return hold(command, command:known(command:client().queries, args.job_id))
 end
 
 local function fetch(command, args, subject)
@@ -49,7 +42,7 @@ function verbs.submit(command, args)
 end
 
 function verbs.wait(command, args)
-  local subject = hold(command, job_of(command:client(), args.job_id))
+  local subject = held(command, args)
   local job, err = command:wait(subject)
   if not job then return nil, err end
   subject.item:done(job.queryStatus)
@@ -57,7 +50,7 @@ function verbs.wait(command, args)
 end
 
 function verbs.download(command, args)
-  return fetch(command, args, hold(command, job_of(command:client(), args.job_id)))
+  return fetch(command, args, held(command, args))
 end
 
 function verbs.status(command, args)

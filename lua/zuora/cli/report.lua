@@ -54,19 +54,9 @@ function verbs.run(command, args)
   return fetch(command, args, command:holds("report run " .. run.id, run, resume_words(run.id)))
 end
 
--- A run that is known by its id alone.
-local function run_of(client, run_id)
-  return {
-    id = run_id,
-    wait = function(_, options) return client.reportruns:wait(run_id, options) end,
-    cancel = function(_, options) return client.reportruns:cancel(run_id, options) end,
-    rows = function(_, options) return client.reportruns:rows(run_id, options) end,
-    download = function(_, path, options) return client.reportruns:download(run_id, path, options) end,
-  }
-end
-
 local function held(command, args)
-  return command:holds("report run " .. args.run_id, run_of(command:client(), args.run_id), resume_words(args.run_id))
+  return command:holds("report run " .. args.run_id, command:known(command:client().reportruns, args.run_id),
+    resume_words(args.run_id))
 end
 
 function verbs.wait(command, args)
