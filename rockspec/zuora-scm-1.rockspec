@@ -50,6 +50,7 @@ build = {
         "src/base/escape.c",
         "src/base/options.c",
         "src/base/process.c",
+        "src/base/sigterm.c",
         "src/base/spawn.c",
         "src/base/system.c",
         "src/base/terminal.c",

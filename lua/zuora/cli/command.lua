@@ -278,11 +278,12 @@ end
 -- The line that goes on with what was left, unless Zuora itself has ended it.
 local function tell_rest(self, code)
   local subject, begun = self.subject, self.begun
-  if not subject and begun and code == exits.interrupted then
+  local is_cut = code == exits.interrupted or code == exits.terminated
+  if not subject and begun and is_cut then
     self.progress:line(("%s may have been started in Zuora all the same; see %s"):format(begun.name, begun.look), true)
   end
   if not subject or code == exits.ok or code == exits.failed then return end
-  if not (begun or subject.seen or subject.settled or subject.again or code == exits.interrupted) then return end
+  if not (begun or subject.seen or subject.settled or subject.again or is_cut) then return end
   local where = subject.again and "is not done" or subject.settled and "is done in Zuora" or "goes on in Zuora"
   self.progress:line(("%s %s; to go on with it: %s"):format(subject.name, where,
     resume_line(self, subject.words)), true)
@@ -296,10 +297,14 @@ local function cancel(self)
   return done ~= nil
 end
 
+-- Ctrl-C and SIGTERM are told from each other by their name and number alone.
+local function cut_by() return core.terminated() and "terminated" or "interrupted" end
+
 local function interrupted(self)
-  self.progress:line("zuora: interrupted", true)
-  if not cancel(self) then tell_rest(self, exits.interrupted) end
-  return exits.interrupted
+  local name = cut_by()
+  self.progress:line("zuora: " .. name, true)
+  if not cancel(self) then tell_rest(self, exits[name]) end
+  return exits[name]
 end
 
 local function failed(self, err)
@@ -359,8 +364,9 @@ function command.run(args, environment)
   local self = setmetatable({ args = args, environment = environment, progress = progress.new {
     mode = args.quiet and "quiet" or args.progress, stream = io.stderr, terminal = talk, now = core.now },
     taken = take_numbers() }, Command)
+  core.heed_sigterm()
   local ok, code = pcall(carry_out, self)
-  if not ok then code = tostring(code):find "interrupted!$" and exits.interrupted or exits.failure end
+  if not ok then code = tostring(code):find "interrupted!$" and exits[cut_by()] or exits.failure end
   self.progress:close()
   if self.made then pcall(self.made.close, self.made) end
   return code

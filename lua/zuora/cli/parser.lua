@@ -84,7 +84,7 @@ end
 function groups.polling(verb)
   verb:option "--poll":argname "SECONDS":convert(parser.seconds)
     :description "The first pause between two looks at it (1); it grows to 20."
-  verb:flag "--cancel-on-interrupt":description "Ctrl-C cancels it in Zuora, too."
+  verb:flag "--cancel-on-interrupt":description "Ctrl-C and SIGTERM cancel it in Zuora, too."
 end
 
 -- --- nouns and verbs ---------------------------------------------------------------------------------

@@ -46,15 +46,19 @@ local function open(settings)
   texts.usage((tostring(sim):gsub("^[^\n]-:%d+: ", "")))
 end
 
+local function serve(command, sim)
+  local done, err = command:print_text(exports(sim))
+  if not done then return nil, err end
+  command.progress:line(sim.url .. " until Ctrl-C")
+  while not sim.app.stopped do sim:step(TURN) end
+  return true
+end
+
 local function run(command, args)
   local sim <close> = open(settings_of(args))
-  io.write(exports(sim))
-  io.flush()
-  command.progress:line(sim.url .. " until Ctrl-C")
-  local ok, problem = pcall(function()
-    while not sim.app.stopped do sim:step(TURN) end
-  end)
-  if not ok and not tostring(problem):find "interrupted!$" then error(problem, 0) end
+  local ok, done, err = pcall(serve, command, sim)
+  if ok then return done, err end
+  if not tostring(done):find "interrupted!$" then error(done, 0) end
   return true
 end
 
