@@ -6,7 +6,8 @@ local support = require "spec.support"
 local function told(mode, f)
   local path = os.tmpname()
   local file, clock = assert(io.open(path, "wb")), { at = 100 }
-  local of = { is_terminal = false, is_dumb = false, utf8 = true, paint = function(_, _, text) return text end }
+  local of = { is_terminal = false, is_dumb = false, utf8 = true, paint = function(_, _, text) return text end,
+    size = function() return 80, 24 end }
   local p = progress.new { mode = mode, stream = file, terminal = of, now = function() return clock.at end }
   f(p, clock)
   p:close()
@@ -72,6 +73,15 @@ file\x1b[2J: 9000 bytes
       story(p, clock)
       p:line("how to go on", true)
     end))
+  end)
+
+  it("tells how slow it is, too", function()
+    assert.matches("slow  100 B  333 B/s", told("bar", function(p, clock)
+      local item = p:item "slow"
+      item:receiving(0)
+      clock.at = clock.at + 0.3
+      item:receiving(100)
+    end), 1, true)
   end)
 
   it("that nobody reads does not end the work", function()

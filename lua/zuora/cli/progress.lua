@@ -24,7 +24,7 @@ local BAR, LEAST_BAR, NAME, REST = 24, 10, 48, 28
 -- --- words -------------------------------------------------------------------------------------------
 
 local function bytes_text(bytes)
-  if bytes < 1000 then return ("%d B"):format(bytes) end
+  if bytes < 1000 then return ("%.0f B"):format(bytes) end -- (a rate is no whole number)
   for _, unit in ipairs { "kB", "MB", "GB" } do
     bytes = bytes / 1000
     if bytes < 999.95 then return ("%.1f %s"):format(bytes, unit) end
