@@ -230,7 +230,8 @@ function Command:deliver(subject, more)
   for name, value in pairs(more or {}) do options[name] = value end
   options.on_progress = function(bytes, total) item:receiving(bytes, total) end
   local path = args.output ~= "-" and args.output or nil
-  if path and not args.columns and (self:format() or "csv") == "csv" then
+  local is_replaced = path and target.replaces(path)
+  if is_replaced and not args.columns and (self:format() or "csv") == "csv" then
     options.raw = args.raw
     local written, err = subject.thing:download(path, options)
     if not written then return nil, err end
@@ -246,7 +247,7 @@ function Command:deliver(subject, more)
     return nil, err
   end
   local open <close> = rows
-  if path and target.replaces(path) then
+  if is_replaced then
     local done
     done, err = target.replace(path, open, self:format())
     if done then item:done(path) end

@@ -1,6 +1,7 @@
 --- zuora report: reports and their runs.
 
 local json = require "zuora.cli.json"
+local target = require "zuora.cli.target"
 local texts = require "zuora.cli.texts"
 
 local report = {}
@@ -11,7 +12,8 @@ local RUN, REPORT = { "id", "status", "reportId", "reportType", "startedOn" }, {
 local function resume_words(run_id) return { "report", "download", run_id } end
 
 local function check_raw(args)
-  if args.raw and (not args.output or args.format or args.json or args.columns) then
+  local is_file = args.output and args.output ~= "-" and target.replaces(args.output)
+  if args.raw and (not is_file or args.format or args.json or args.columns) then
     texts.usage "--raw is for -o FILE, without --format and --columns"
   end
 end
