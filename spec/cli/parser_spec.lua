@@ -29,6 +29,8 @@ describe("the words of a command", function()
       ["report rnu"] = "^zuora: unknown command 'rnu' Did you mean 'run'%?\nUsage: zuora report ",
       ["report run"] = "^zuora: missing argument 'NAME%-OR%-ID'\nUsage: zuora report run %[options%] NAME%-OR%-ID\n$",
       ["report run a --poll=-1"] = "^zuora: '%-1' is no number of 0 or more\n",
+      ["report run a --poll 1e999"] = "^zuora: '1e999' is no number of 0 or more\n",
+      ["tap -c x --cancel-on-interrupt"] = "^zuora: unknown option '%-%-cancel%-on%-interrupt'",
       ["report run a --wait 1 --no-wait"] = "can not be used together",
       ["report list --limit 0"] = "^zuora: '0' is no whole number above 0\n",
       ["report run a b"] = "^zuora: too many arguments\n",

@@ -93,8 +93,8 @@ end
 -- A stateful job that runs twice takes the changes away from the one that was to have them: whether a lost one was
 -- submitted is for people to see.
 local function submitted(command, fields)
-  local look = fields.partner and ("zuora job last --partner %s --project %s"):format(tostring(fields.partner),
-    tostring(fields.project)) or "Zuora's own list of jobs"
+  local look = fields.partner and ("zuora job last --partner %s --project %s"):format(
+    texts.quoted(tostring(fields.partner)), texts.quoted(tostring(fields.project))) or "Zuora's own list of jobs"
   command:begins("the job", look)
   local one, err = command:client().jobs:submit(fields)
   if one or not (err.unknown_outcome and fields.partner) then return one, err end

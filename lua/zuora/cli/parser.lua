@@ -13,7 +13,7 @@ local WIDTH = 90
 local function number_of(least)
   return function(text)
     local number = tonumber(text)
-    if number and number >= least then return number end
+    if number and number >= least and number < math.huge then return number end
     return nil, ("'%s' is no number of %g or more"):format(text, least)
   end
 end
@@ -81,9 +81,13 @@ function groups.waiting(verb)
   groups.polling(verb)
 end
 
-function groups.polling(verb)
+function groups.poll(verb)
   verb:option "--poll":argname "SECONDS":convert(parser.seconds)
     :description "The first pause between two looks at it (1); it grows to 20."
+end
+
+function groups.polling(verb)
+  groups.poll(verb)
   verb:flag "--cancel-on-interrupt":description "Ctrl-C and SIGTERM cancel it in Zuora, too."
 end
 

@@ -44,6 +44,7 @@ local function call_of(args)
     local name, value = texts.pair(word, "-F")
     body[name] = texts.json(value, "-F")
   end
+  if args.input and next(body) ~= nil then texts.usage "--input is a whole body: no -f or -F goes into it" end
   if args.input then
     call.body, call.content_type = texts.file(args.input), args.content_type
   elseif next(body) ~= nil then

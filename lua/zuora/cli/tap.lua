@@ -93,7 +93,7 @@ local tap_noun = {}
 
 function tap_noun.define(noun, parser)
   local verb = parser.verb(noun, nil, "write objects as messages that any of Singer's loaders takes",
-    "polling settings", run)
+    "poll settings", run)
   verb:epilog(CONFIGURATION)
   verb:option "-c --config":argname "FILE":count(1)
     :description "The configuration: see below."

@@ -22,11 +22,13 @@ end
 ---@param path string
 ---@return string
 function texts.file(path)
-  if path == "-" then return io.read "a" end
-  local file, problem = io.open(path, "rb")
-  local text = file and file:read "a"
-  if file then file:close() end
-  if not text then usage(problem or path .. " cannot be read") end
+  local file, problem = path == "-" and io.stdin, nil
+  if not file then file, problem = io.open(path, "rb") end
+  if not file then usage(problem) end
+  local text
+  text, problem = file:read "a"
+  if file ~= io.stdin then file:close() end
+  if not text then usage(("%s: %s"):format(path == "-" and "standard input" or path, problem)) end
   return text
 end
 
