@@ -71,6 +71,9 @@ describe("zuora report", function()
       assert.equal(2, result.code)
       assert.matches("with %-%-no%-wait there are none: it goes with report download\n$", result.err)
     end
+    for _, words in ipairs { "wait 4711", "last " .. REPORT } do
+      assert.matches("^zuora: %-%-columns is for rows", run(("report %s --columns A"):format(words)).err)
+    end
     assert.equal(2, run(("job submit -q A='select Id from Account' --no-wait -d %s/unused"):format(dir)).code)
     assert.same({}, sim:journal())
   end)

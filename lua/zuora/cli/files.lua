@@ -1,6 +1,7 @@
 --- zuora files: result files of AQuA jobs.
 
 local exits = require "zuora.cli.exits"
+local texts = require "zuora.cli.texts"
 
 local files = {}
 
@@ -62,9 +63,12 @@ local function download_all(command, args)
 end
 
 function verbs.download(command, args)
-  if args.directory then return download_all(command, args) end
-  if #args.file_id > 1 then error({ exit = exits.usage, message = "several files need a directory (-d)" }, 0) end
-  return download_one(command, args)
+  if not args.directory then
+    if #args.file_id > 1 then texts.usage "several files need a directory (-d)" end
+    return download_one(command, args)
+  end
+  if args.output or args.columns then texts.usage "-o and --columns are for the rows of one file: they do not go with -d" end
+  return download_all(command, args)
 end
 
 function verbs.status(command, args)

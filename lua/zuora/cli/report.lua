@@ -9,6 +9,11 @@ local report = {}
 -- What is shown of a run, and of a report, in a table.
 local RUN, REPORT = { "id", "status", "reportId", "reportType", "startedOn" }, { "id", "name", "type", "updatedOn" }
 
+-- Where rows are written with -o alone.
+local function check_columns(args)
+  if args.columns and not args.output then texts.usage "--columns is for rows: it goes with -o (- is standard output)" end
+end
+
 local function resume_words(run_id) return { "report", "download", run_id } end
 
 local function check_raw(args)
@@ -62,6 +67,7 @@ local function held(command, args)
 end
 
 function verbs.wait(command, args)
+  check_columns(args)
   local subject = held(command, args)
   local run, err = command:wait(subject)
   if not run then return nil, err end
@@ -89,6 +95,7 @@ function verbs.cancel(command, args)
 end
 
 function verbs.last(command, args)
+  check_columns(args)
   local client = command:client()
   local report_id, err = client.reports:id_of(args.report)
   if not report_id then return nil, err end
