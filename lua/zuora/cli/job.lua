@@ -118,7 +118,6 @@ function verbs.wait(command, args)
 end
 
 function verbs.download(command, args)
-  args.directory = args.directory or "."
   if args.no_wait then args.wait = 0 end
   return finish(command, args, held(command, args))
 end
@@ -151,9 +150,9 @@ function job.define(noun, parser)
     parser.argument(one, "JOB-ID", "job_id")
     return one
   end
-  local function with_directory(one, words)
-    one:option "-d --directory":argname "DIR"
-      :description("Write the result of each query into DIR, as Name.csv" .. words)
+  local function with_directory(one)
+    return one:option "-d --directory":argname "DIR"
+      :description "Write each query's result into DIR, as Name.csv."
   end
   local submit = verb("submit", "submit queries as a job, wait for it, fetch its results", "format waiting settings")
   submit:option "-q --query":argname "NAME=QUERY":count "*"
@@ -163,16 +162,15 @@ function job.define(noun, parser)
   submit:option "--project":argname "P"
   submit:option "--name":argname "NAME":target "job_name":description "A name for the job."
   submit:flag "--labels":description "Call columns Account.Name and not Account: Name."
-  with_directory(submit, ".")
-  with_directory(of_job("download", "wait for a job, and fetch its results", "format waiting settings"),
-    " (the directory that one is in).")
-  with_directory(of_job("wait", "wait for a job", "format time polling settings"), ".")
+  with_directory(submit)
+  with_directory(of_job("download", "wait for a job, and fetch its results", "format waiting settings")):default "."
+  with_directory(of_job("wait", "wait for a job", "format time polling settings"))
   of_job("status", "a job as it is now", "format settings")
   of_job("cancel", "cancel a job", "settings")
   local last = verb("last", "the last completed job of a partner and project", "format settings")
   last:option "--partner":argname "P":count(1)
   last:option "--project":argname "P":count(1)
-  with_directory(last, ".")
+  with_directory(last)
 end
 
 return job
