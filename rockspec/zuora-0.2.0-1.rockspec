@@ -125,6 +125,7 @@ build = {
     ["zuora.cli.request"] = "lua/zuora/cli/request.lua",
     ["zuora.cli.settings"] = "lua/zuora/cli/settings.lua",
     ["zuora.cli.simulate"] = "lua/zuora/cli/simulate.lua",
+    ["zuora.cli.stream"] = "lua/zuora/cli/stream.lua",
     ["zuora.cli.table"] = "lua/zuora/cli/table.lua",
     ["zuora.cli.tap"] = "lua/zuora/cli/tap.lua",
     ["zuora.cli.target"] = "lua/zuora/cli/target.lua",

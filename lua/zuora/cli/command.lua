@@ -6,6 +6,7 @@ local exits = require "zuora.cli.exits"
 local output = require "zuora.cli.output"
 local progress = require "zuora.cli.progress"
 local settings = require "zuora.cli.settings"
+local stream = require "zuora.cli.stream"
 local target = require "zuora.cli.target"
 local terminal = require "zuora.cli.terminal"
 local texts = require "zuora.cli.texts"
@@ -155,7 +156,7 @@ function Command:format() return self.args.json and "json" or self.args.format e
 -- To standard output; that nobody reads on is no failure.
 local function printed(done, message, is_pipe)
   if done or is_pipe then return true end
-  return nil, { exit = exits.failure, message = message }
+  return nil, { exit = exits.failure, message = "standard output: " .. message }
 end
 
 local function standard_output(self)
@@ -175,9 +176,6 @@ function Command:print_record(record) return printed(standard_output(self):recor
 ---@return true|nil done, table|nil err
 function Command:print_records(list, columns) return printed(standard_output(self):records(list, columns)) end
 
--- EPIPE: whoever reads has seen enough.
-local EPIPE = 32
-
 --- Prints lines of text.
 ---@param text string
 ---@return true|nil done, table|nil err
@@ -191,9 +189,7 @@ function Command:print_bytes(text)
   if terminal.new(io.stdout, 1, self.environment).is_terminal and text ~= "" then
     text = text:gsub("[^\n]+", terminal.safe):gsub("\n?$", "\n", 1)
   end
-  local done, message, number = io.stdout:write(text)
-  if done then done, message, number = io.stdout:flush() end
-  return printed(done, "standard output: " .. tostring(message), number == EPIPE)
+  return printed(stream.write(io.stdout, text))
 end
 
 --- Is what is printed a table?
@@ -217,8 +213,7 @@ local function write_through(self, item, rows, path)
   item:done(path)
   if path then return target.copy(spool, path) end
   self.progress:close()
-  local done, message, number = target.pour(spool, io.stdout)
-  return printed(done, "standard output: " .. tostring(message), number == EPIPE)
+  return printed(target.pour(spool, io.stdout))
 end
 
 --- Brings the rows of a result to where they are wanted.

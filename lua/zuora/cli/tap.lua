@@ -1,19 +1,15 @@
 --- zuora tap (zuora-tap): a Singer tap.
 
 local exits = require "zuora.cli.exits"
+local stream = require "zuora.cli.stream"
 local tap = require "zuora.tap"
-
--- EPIPE: whoever reads has seen enough.
-local EPIPE = 32
 
 -- What ends all when nothing more can be written.
 local Closed = {}
 
 local function write(text)
-  local done, message, number = io.stdout:write(text)
-  -- What comes next may take hours: a loader is to have what there is.
-  if done then done, message, number = io.stdout:flush() end
-  if not done then error(setmetatable({ message = message, is_pipe = number == EPIPE }, Closed), 0) end
+  local done, message, is_pipe = stream.write(io.stdout, text)
+  if not done then error(setmetatable({ message = message, is_pipe = is_pipe }, Closed), 0) end
 end
 
 -- The client of the tenant that a configuration means.
@@ -72,7 +68,7 @@ local function run(command, args)
   if not ok then
     if getmetatable(results) ~= Closed then error(results, 0) end
     if results.is_pipe then return true end
-    return nil, { exit = exits.failure, message = "standard output: " .. tostring(results.message) }
+    return nil, { exit = exits.failure, message = "standard output: " .. results.message }
   end
   if not results then return nil, problem end
   return code_of(results)
