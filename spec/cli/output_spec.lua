@@ -113,7 +113,7 @@ end)
 describe("standard output that is gone", function()
   local CODE = [[
     local output, terminal = require "zuora.cli.output", require "zuora.cli.terminal"
-    local o = output.new { stream = io.stdout, terminal = terminal.new(io.stdout, 1) }
+    local o = output.new { stream = io.stdout, terminal = terminal.new(1) }
     local n = 0
     local rows = setmetatable({ columns = { "A" } }, { __call = function()
       n = n + 1
@@ -155,7 +155,7 @@ describe("output on a terminal", function()
         return setmetatable({ columns = columns }, { __call = function() n = n + 1 return list[n] end })
       end
       local function o(format) return output.new { format = format, stream = io.stdout,
-        terminal = terminal.new(io.stdout, 1) } end
+        terminal = terminal.new(1) } end
     ]] .. code, columns, 24, "TERM=xterm NO_COLOR=1 LC_ALL=C")
     assert.equal(0, run:finish())
     return run.screen:text(), run

@@ -89,7 +89,7 @@ file\x1b[2J: 9000 bytes
     support.write(code, ("package.path=%q package.cpath=%q "):format(package.path, package.cpath) .. [[
       local terminal = require "zuora.cli.terminal"
       os.execute "sleep 0.05"
-      local p = require "zuora.cli.progress".new { terminal = terminal.new(io.stderr, 2), now = os.time }
+      local p = require "zuora.cli.progress".new { terminal = terminal.new(2), now = os.time }
       for i = 1, 100 do p:item("x" .. i):done() end
       print "done"]])
     support.shell(("trap '' PIPE; { lua5.4 %s 2>&1 >%s; } | true"):format(code, path))
@@ -107,7 +107,7 @@ local PROLOGUE = [[
 local core = require "zuora.core"
 local terminal, progress = require "zuora.cli.terminal", require "zuora.cli.progress"
 local session = core.session {}
-local p = progress.new { stream = io.stderr, terminal = terminal.new(io.stderr, 2), now = core.now, mode = MODE }
+local p = progress.new { stream = io.stderr, terminal = terminal.new(2), now = core.now, mode = MODE }
 local function pause(seconds, f)
   local ends_at = core.now() + seconds
   repeat session:step(0.02) if f then f() end p:tick() until core.now() > ends_at

@@ -17,6 +17,8 @@ local command = {}
 ---@class zuora.cli.Command
 ---@field args table its words, as argparse has them
 ---@field progress zuora.cli.Progress
+---@field terminal zuora.cli.Terminal what stands behind standard output
+---@field tmpdir string|nil where rows are kept until they are proven, once there is a client
 local Command = {}
 Command.__index = Command
 
@@ -64,7 +66,7 @@ function Command:client(given)
   end
   hooks(self, options)
   local client = zuora.new(options)
-  self.tmpdir = options.tmpdir
+  self.tmpdir = options.tmpdir or (self.environment "TMPDIR" or ""):match "^.+" or "/tmp"
   self.made = client
   if self.progress.mode == "bar" then
     client:spawn(function()
@@ -161,14 +163,17 @@ end
 
 local function standard_output(self)
   self.progress:close()
-  return output.new { format = self:format(), stream = io.stdout,
-    terminal = terminal.new(io.stdout, 1, self.environment) }
+  return output.new { format = self:format(), stream = io.stdout, terminal = self.terminal }
 end
 
---- Prints one record.
----@param record table
+--- Prints one record; without one, what came in its place is what there is to tell.
+---@param record table|nil
+---@param err table|nil
 ---@return true|nil done, table|nil err
-function Command:print_record(record) return printed(standard_output(self):record(record)) end
+function Command:print_record(record, err)
+  if not record then return nil, err end
+  return printed(standard_output(self):record(record))
+end
 
 --- Prints records.
 ---@param list table[]
@@ -186,7 +191,7 @@ function Command:print_text(text) return self:print_bytes(text:gsub("\n?$", "\n"
 ---@return true|nil done, table|nil err
 function Command:print_bytes(text)
   self.progress:close()
-  if terminal.new(io.stdout, 1, self.environment).is_terminal and text ~= "" then
+  if self.terminal.is_terminal and text ~= "" then
     text = text:gsub("[^\n]+", terminal.safe):gsub("\n?$", "\n", 1)
   end
   return printed(stream.write(io.stdout, text))
@@ -196,19 +201,12 @@ end
 ---@return boolean
 function Command:shows_table()
   local format = self:format()
-  return format == "table" or not format and terminal.new(io.stdout, 1, self.environment).is_terminal
-end
-
-local function told_of(written)
-  return ("%s  %s%d bytes"):format(written.path, written.records and written.records .. " records, " or "",
-    written.bytes)
+  return format == "table" or not format and self.terminal.is_terminal
 end
 
 -- Rows to what cannot be taken back, standard output or a pipe: not before all of them have been read.
 local function write_through(self, item, rows, path)
-  local of = not path and terminal.new(io.stdout, 1, self.environment) or nil
-  local tmpdir = self.tmpdir or self.environment "TMPDIR" or ""
-  local spool <close>, err = target.spool(tmpdir ~= "" and tmpdir or "/tmp", rows, self:format(), of)
+  local spool <close>, err = target.spool(self.tmpdir, rows, self:format(), not path and self.terminal or nil)
   if not spool then return nil, err end
   item:done(path)
   if path then return target.copy(spool, path) end
@@ -230,7 +228,7 @@ function Command:deliver(subject, more)
     options.raw = args.raw
     local written, err = subject.thing:download(path, options)
     if not written then return nil, err end
-    item:done(told_of(written))
+    item:written(written)
     return true
   end
   options.form, options.columns = "array", args.columns
@@ -249,6 +247,18 @@ function Command:deliver(subject, more)
     return done, err
   end
   return write_through(self, item, open, path)
+end
+
+--- Waits until it has settled, unless there is no waiting, and brings its rows to where they are wanted.
+---@param subject table
+---@param more table|nil as of deliver
+---@return true|nil done, zuora.Error|table|nil err
+function Command:fetch(subject, more)
+  if not self.args.no_wait then
+    local settled, err = self:wait(subject)
+    if not settled then return nil, err end
+  end
+  return self:deliver(subject, more)
 end
 
 -- --- the end -----------------------------------------------------------------------------------------
@@ -356,10 +366,9 @@ end
 ---@param environment fun(name: string): string|nil
 ---@return integer code
 function command.run(args, environment)
-  local talk = terminal.new(io.stderr, 2, environment)
-  local self = setmetatable({ args = args, environment = environment, progress = progress.new {
-    mode = args.quiet and "quiet" or args.progress, stream = io.stderr, terminal = talk, now = core.now },
-    taken = take_numbers() }, Command)
+  local self = setmetatable({ args = args, environment = environment, terminal = terminal.new(1, environment),
+    progress = progress.new { mode = args.quiet and "quiet" or args.progress, stream = io.stderr,
+      terminal = terminal.new(2, environment), now = core.now }, taken = take_numbers() }, Command)
   core.heed_sigterm()
   local ok, code = pcall(carry_out, self)
   if not ok then code = tostring(code):find "interrupted!$" and exits[cut_by()] or exits.failure end

@@ -44,7 +44,7 @@ local function download_all(command, args)
       item:failed(err.message)
       return nil, err
     end
-    item:done(written.path)
+    item:written(written)
     written.file = file_id
     return written
   end, { on_error = "collect" })
@@ -72,9 +72,7 @@ function verbs.download(command, args)
 end
 
 function verbs.status(command, args)
-  local status, err = command:client().files:status(args.file_id)
-  if not status then return nil, err end
-  return command:print_record(status)
+  return command:print_record(command:client().files:status(args.file_id))
 end
 
 function files.define(noun, parser)

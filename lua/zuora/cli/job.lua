@@ -27,20 +27,19 @@ end
 -- A line of progress for each batch, from its first byte on.
 local function batch_items(command)
   local items = {}
-  return function(bytes, total, name)
+  return function(name)
     items[name] = items[name] or command.progress:item(tostring(name))
-    items[name]:receiving(bytes, total)
-  end, items
+    return items[name]
+  end
 end
 
 -- What of several could not be had is told, each on a line; the rest is done.
-local function tell_failures(command, items, err)
+local function tell_failures(item_of, err)
   local list, done = {}, next(err.results) ~= nil
   for i, batch in ipairs(err.record.batches) do
     local problem = err.failures[i]
     if problem then
-      local item = items[batch.name] or command.progress:item(tostring(batch.name))
-      item:failed(problem.message)
+      item_of(batch.name):failed(problem.message)
       list[#list + 1] = problem
     end
   end
@@ -50,13 +49,12 @@ end
 
 -- From a settled job to its files.
 local function download(command, subject, one, dir)
-  local on_progress, items = batch_items(command)
-  local written, err = one:download(dir, { on_progress = on_progress })
-  for _, file in pairs(written or err.results or {}) do
-    local item = items[file.name] or command.progress:item(tostring(file.name))
-    item:done(("%s  %s%d bytes"):format(file.path, file.records and file.records .. " records, " or "", file.bytes))
-  end
-  if not written and err.failures then return tell_failures(command, items, err) end
+  local item_of = batch_items(command)
+  local written, err = one:download(dir, { on_progress = function(bytes, total, name)
+    item_of(name):receiving(bytes, total)
+  end })
+  for _, file in pairs(written or err.results or {}) do item_of(file.name):written(file) end
+  if not written and err.failures then return tell_failures(item_of, err) end
   if not written then return nil, err end
   subject.item:done(("%d files in %s"):format(#written, dir))
   return command:print_records(written, FILE)
@@ -123,9 +121,7 @@ function verbs.download(command, args)
 end
 
 function verbs.status(command, args)
-  local one, err = command:client().jobs:get(args.job_id)
-  if not one then return nil, err end
-  return command:print_record(one)
+  return command:print_record(command:client().jobs:get(args.job_id))
 end
 
 function verbs.cancel(command, args)

@@ -144,6 +144,12 @@ end
 ---@param words string|nil what came of it
 function Item:done(words) settle(self, "done", words, "green", self.of.terminal.utf8 and "✓" or "+") end
 
+--- It is done: it is in a file.
+---@param file { path: string, records: integer|nil, bytes: integer }
+function Item:written(file)
+  self:done(("%s  %s%d bytes"):format(file.path, file.records and file.records .. " records, " or "", file.bytes))
+end
+
 --- It has failed.
 ---@param words string|nil why
 function Item:failed(words) settle(self, "failed", words, "red", self.of.terminal.utf8 and "✗" or "x") end

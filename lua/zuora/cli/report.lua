@@ -25,11 +25,7 @@ end
 
 -- From a run to its rows.
 local function fetch(command, args, subject)
-  if not args.no_wait then
-    local settled, err = command:wait(subject)
-    if not settled then return nil, err end
-  end
-  return command:deliver(subject, { pivoted = args.pivoted, verify = args.verify })
+  return command:fetch(subject, { pivoted = args.pivoted, verify = args.verify })
 end
 
 local verbs = {}
@@ -82,9 +78,7 @@ function verbs.download(command, args)
 end
 
 function verbs.status(command, args)
-  local run, err = command:client().reportruns:get(args.run_id)
-  if not run then return nil, err end
-  return command:print_record(run)
+  return command:print_record(command:client().reportruns:get(args.run_id))
 end
 
 function verbs.cancel(command, args)

@@ -10,7 +10,7 @@ local COLOURS = { ok = "green", note = "yellow", fail = "red" }
 
 -- A line for each thing that was looked at, as it comes; the cure below it.
 local function printer(environment)
-  local out = terminal.new(io.stdout, 1, environment)
+  local out = terminal.new(1, environment)
   return { line = function(_, state, subject, text, cure)
     io.write(out:paint(COLOURS[state], ("%-4s"):format(state)), "  ", terminal.safe(subject), ": ", terminal.safe(text),
       "\n", cure and "      " .. terminal.safe(cure) .. "\n" or "")
