@@ -29,7 +29,7 @@ describe("the texts of a command", function()
 
   it("may be JSON", function()
     assert.same({ 1, { a = true } }, texts.json('[1,{"a":true}]', "-F"))
-    assert.equal("-F: that is no JSON", refused(texts.json, "{", "-F"))
+    assert.matches("^%-F: that is no JSON: .* at character 2$", refused(texts.json, "{", "-F"))
   end)
 
   it("are filters: groups by themselves, or in lists", function()

@@ -4,9 +4,10 @@ local zuora = require "zuora"
 
 local texts = {}
 
---- Raises what the user is told of a mistake in the command's words: exit code 2.
+--- Raises what the user is told of a mistake in the command's words, or in the configuration.
 ---@param message string
-function texts.usage(message) error({ exit = 2, message = message }, 0) end
+---@param code integer|nil the exit code (2)
+function texts.usage(message, code) error({ exit = code or 2, message = message }, 0) end
 
 local usage = texts.usage
 
@@ -45,8 +46,8 @@ end
 ---@param name string the option, for messages
 ---@return any
 function texts.json(word, name)
-  local ok, value = pcall(zuora.decode, texts.of(word))
-  if not ok or value == nil then usage(("%s: that is no JSON"):format(name)) end
+  local value, problem = zuora.decode(texts.of(word))
+  if value == nil then usage(("%s: that is no JSON: %s"):format(name, problem)) end
   return value
 end
 
