@@ -356,8 +356,8 @@ end
 -- stream: something that takes nothing is put there.
 local function take_numbers()
   local taken = {}
-  for i, stream in ipairs { io.stdin, io.stdout, io.stderr } do
-    if not core.mode(stream) then taken[i] = io.open("/dev/null", "rb") end
+  for i, file in ipairs { io.stdin, io.stdout, io.stderr } do
+    if not core.mode(file) then taken[i] = io.open("/dev/null", "rb") end
   end
   return taken
 end

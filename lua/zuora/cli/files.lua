@@ -67,7 +67,7 @@ function verbs.download(command, args)
     if #args.file_id > 1 then texts.usage "several files need a directory (-d)" end
     return download_one(command, args)
   end
-  if args.output or args.columns then texts.usage "-o and --columns are for the rows of one file: they do not go with -d" end
+  if args.output or args.columns then texts.usage "-o and --columns are for the rows of one file, without -d" end
   return download_all(command, args)
 end
 

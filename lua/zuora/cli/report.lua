@@ -11,10 +11,16 @@ local RUN, REPORT = { "id", "status", "reportId", "reportType", "startedOn" }, {
 
 -- Where rows are written with -o alone.
 local function check_columns(args)
-  if args.columns and not args.output then texts.usage "--columns is for rows: it goes with -o (- is standard output)" end
+  if args.columns and not args.output then texts.usage "--columns is for rows: it goes with -o (-: standard output)" end
 end
 
-local function resume_words(run_id) return { "report", "download", run_id } end
+local function hold(command, thing)
+  return command:holds("report run " .. thing.id, thing, { "report", "download", thing.id })
+end
+
+local function held(command, args)
+  return hold(command, command:known(command:client().reportruns, args.run_id))
+end
 
 local function check_raw(args)
   local is_file = args.output and args.output ~= "-" and target.replaces(args.output)
@@ -54,12 +60,7 @@ function verbs.run(command, args)
   run, err = client.reportruns:start(report_id, { view = args.view, filters = texts.filters(args.filter) })
   if not run then return nil, err end
   if args.no_wait then return command:print_record(run) end
-  return fetch(command, args, command:holds("report run " .. run.id, run, resume_words(run.id)))
-end
-
-local function held(command, args)
-  return command:holds("report run " .. args.run_id, command:known(command:client().reportruns, args.run_id),
-    resume_words(args.run_id))
+  return fetch(command, args, hold(command, run))
 end
 
 function verbs.wait(command, args)
@@ -102,7 +103,7 @@ function verbs.last(command, args)
   end
   if not args.output then return command:print_record(run) end
   args.wait = 0 -- a last run that is not done has no rows
-  return fetch(command, args, command:holds("report run " .. run.id, run, resume_words(run.id)))
+  return fetch(command, args, hold(command, run))
 end
 
 function verbs.list(command, args)
