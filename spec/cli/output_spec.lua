@@ -1,6 +1,7 @@
 local output = require "zuora.cli.output"
 local pseudo = require "spec.terminal"
 local support = require "spec.support"
+local tables = require "zuora.cli.table"
 local zuora = require "zuora"
 
 -- What is written to a stream that is no terminal.
@@ -107,6 +108,16 @@ describe("output", function()
     assert.equal("text", err.kind)
     assert.equal("A,B\n1,2\n", support.read(path))
     os.remove(path)
+  end)
+end)
+
+describe("a table", function()
+  it("takes time as its cells are long, blank or not", function()
+    support.assert_linear(function(cell)
+      local list = tables.new({ "A" }, function() end, { utf8 = true, paint = function(_, _, text) return text end })
+      list:row { cell }
+      list:close()
+    end, function(size) return "a" .. (" "):rep(size) .. "b" end, 64000)
   end)
 end)
 
