@@ -109,7 +109,6 @@ end
 
 local function check_functions(where, ...)
   local functions = table.pack(...)
-  if functions.n == 0 then check.fail(where, "f", "a function expected, got nothing") end
   for i = 1, functions.n do
     if type(functions[i]) ~= "function" then
       check.fail(where, "f", ("function expected as argument %d, got %s"):format(i, type(functions[i])))

@@ -50,7 +50,6 @@ local function hooks(self, options)
     options.on_request = function(info) self.progress:line(told_request(info), true) end
     options.on_response = function(info) self.progress:line(told_response(info), true) end
   end
-  return options
 end
 
 --- The client of this command, made when it is first needed.

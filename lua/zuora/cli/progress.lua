@@ -263,8 +263,6 @@ function Progress:close()
   self.closed, self.items = true, {}
 end
 
-Progress.__close = Progress.close
-
 ---@param options table mode: "bar", "plain", "json" or "quiet" (nil: bars on a terminal, else plain lines); stream
 --- (io.stderr); terminal: of that stream; now: a clock that nobody sets back, in seconds
 ---@return zuora.cli.Progress

@@ -52,12 +52,12 @@ function verbs.run(command, args)
       texts.usage(("--%s is for rows, and with --no-wait there are none: it goes with report download"):format(name))
     end
   end
-  local client = command:client()
+  local filters, client = texts.filters(args.filter), command:client()
   local report_id, err = client.reports:id_of(args.report)
   if not report_id then return nil, err end
   command:begins("a run of " .. args.report, "zuora report list")
   local run
-  run, err = client.reportruns:start(report_id, { view = args.view, filters = texts.filters(args.filter) })
+  run, err = client.reportruns:start(report_id, { view = args.view, filters = filters })
   if not run then return nil, err end
   if args.no_wait then return command:print_record(run) end
   return fetch(command, args, hold(command, run))

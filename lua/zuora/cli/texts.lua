@@ -52,10 +52,10 @@ function texts.json(word, name)
 end
 
 --- The filters of a report: groups, each by itself or in lists, as one list.
----@param words string[]|nil
+---@param words string[]
 ---@return table[]|nil
 function texts.filters(words)
-  if not words or #words == 0 then return nil end
+  if #words == 0 then return nil end
   local groups = {}
   for _, word in ipairs(words) do
     local value = texts.json(word, "--filter")
