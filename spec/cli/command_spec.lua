@@ -27,6 +27,7 @@ describe("a command", function()
       local result = shell_on(sim, "$zuora request GET /v1/describe > /dev/full")
       assert.equal(1, result.code)
       assert.matches("^zuora: standard output: No space left on device\n", result.err)
+      assert.equal(1, shell_on(sim, "$zuora doctor > /dev/full").code)
       result = program.shell "$zuora version > /dev/full"
       assert.equal(1, result.code)
       assert.equal("zuora: standard output: No space left on device\n", result.err)

@@ -112,6 +112,7 @@ describe("zuora job", function()
       ["-q A=@" .. dir .. "/none"] = "build/spec/cli%-job/none: No such file or directory",
       ["--partner acme -q A='select Id from Account'"] = "project: partner and project go together",
       [""] = "queries: missing: only a stateful job",
+      ["--input - <<< [1]"] = "%-%-input: an object with a job's fields is needed",
       ["--input @x"] = "@x: No such file or directory",
     } do
       local result = run("job submit " .. words)

@@ -32,6 +32,8 @@ describe("the words of a command", function()
       ["report run a --poll 1e999"] = "^zuora: '1e999' is no number of 0 or more\n",
       ["tap -c x --cancel-on-interrupt"] = "^zuora: unknown option '%-%-cancel%-on%-interrupt'",
       ["report run a --wait 1 --no-wait"] = "can not be used together",
+      ["report run a -o ''"] = "^zuora: '' is no path\n",
+      ["tap -c ''"] = "^zuora: '' is no path\n",
       ["report list --limit 0"] = "^zuora: '0' is no whole number above 0\n",
       ["report run a b"] = "^zuora: too many arguments\n",
       [ [[$'a\e[2Jb']] ] = "^zuora: there is no command 'a%?%[2Jb'",

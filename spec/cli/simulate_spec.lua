@@ -48,7 +48,7 @@ describe("zuora simulate", function()
       ["--objects " .. dir .. "/none"] = "/none cannot be read", ["--settings /none"] = "/none: No such file",
       ["--settings " .. dir .. "/wrong.json"] = "zuora: the simulator has no setting 'nonsense'\n",
       ["--port " .. taken.url:match "%d+$"] = "zuora: address already in use\n",
-      ["--port x"] = "'x' is no whole number above 0" } do
+      ["--port 65536"] = "'65536' is no port: 1 to 65535" } do
       local result = program.run("simulate " .. words)
       assert.equal(2, result.code, words)
       assert.matches(problem, result.err, 1, true)

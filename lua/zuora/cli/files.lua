@@ -79,7 +79,7 @@ function files.define(noun, parser)
   local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs[name]) end
   local download = verb("download", "fetch result files, or the rows of one", "rows settings")
   parser.argument(download, "FILE-ID", "file_id", "+")
-  download:option "-d --directory":argname "DIR"
+  download:option "-d --directory":argname "DIR":convert(parser.path)
     :description "Write them into DIR, under the names that Zuora gives them."
   download:flag "--no-verify":description "Keep what is not as rows should be, too."
   parser.argument(verb("status", "can the file be had?", "format settings"), "FILE-ID", "file_id")

@@ -74,7 +74,7 @@ local verbs = {}
 -- What is submitted: --input's fields, with what the flags say besides.
 local function fields_of(args)
   local fields = args.input and texts.json("@" .. args.input, "--input") or {}
-  if type(fields) ~= "table" then texts.usage "--input: an object with a job's fields is needed" end
+  if type(fields) ~= "table" or #fields > 0 then texts.usage "--input: an object with a job's fields is needed" end
   for _, name in ipairs { "partner", "project" } do fields[name] = args[name] or fields[name] end
   fields.name = args.job_name or fields.name
   if args.labels then fields.useQueryLabels = true end
@@ -147,13 +147,14 @@ function job.define(noun, parser)
     return one
   end
   local function with_directory(one)
-    return one:option "-d --directory":argname "DIR"
+    return one:option "-d --directory":argname "DIR":convert(parser.path)
       :description "Write each query's result into DIR, as Name.csv."
   end
   local submit = verb("submit", "submit queries as a job, wait for it, fetch its results", "format waiting settings")
   submit:option "-q --query":argname "NAME=QUERY":count "*"
     :description "A query and the name of its result; NAME=@FILE: the query is in FILE."
-  submit:option "--input":argname "FILE":description "A job's fields as JSON, by Zuora's names (-: standard input)."
+  submit:option "--input":argname "FILE":convert(parser.path)
+    :description "A job's fields as JSON, by Zuora's names (-: standard input)."
   submit:option "--partner":argname "P":description "With --project: a stateful job, of what has changed."
   submit:option "--project":argname "P"
   submit:option "--name":argname "NAME":target "job_name":description "A name for the job."

@@ -28,6 +28,12 @@ function parser.count(text)
   return number
 end
 
+--- A file or a directory.
+function parser.path(text)
+  if text == "" then return nil, "'' is no path" end
+  return text
+end
+
 local function list_of(text)
   local list = {}
   for name in (text .. ","):gmatch "([^,]*)," do list[#list + 1] = name end
@@ -66,7 +72,7 @@ end
 
 function groups.rows(verb)
   groups.format(verb)
-  verb:option "-o --output":argname "FILE"
+  verb:option "-o --output":argname "FILE":convert(parser.path)
     :description "Write the rows into FILE, which is replaced when all of them are proven to be there."
   verb:option "--columns":argname "A,B":convert(list_of):description "Only these columns, in this order."
 end

@@ -10,7 +10,7 @@ local TURN = 0.2
 
 -- Files of a directory as { [name] = { csv = path } }.
 local function tables_of(directory)
-  local found, tables = io.popen("ls -- " .. texts.quoted(directory)), {}
+  local found, tables = io.popen(("ls -- %s 2> /dev/null"):format(texts.quoted(directory))), {}
   for name in found:lines() do
     local stem = name:match "^(.+)%.csv$"
     if stem then tables[stem] = { csv = directory .. "/" .. name } end
@@ -62,15 +62,24 @@ local function run(command, args)
   return true
 end
 
+-- (A larger number would be taken for another, less 65536.)
+local function port(text)
+  local number = math.tointeger(tonumber(text))
+  if number and number >= 1 and number <= 65535 then return number end
+  return nil, ("'%s' is no port: 1 to 65535"):format(text)
+end
+
 function simulate.define(noun, parser)
   parser.verb(noun, nil, "a local Zuora, to try things out", "", run)
-  noun:option "--port":argname "N":convert(parser.count):description "The port of 127.0.0.1 (any free one)."
-  noun:option "--objects":argname "DIR":description "Objects: a file Name.csv for each."
-  noun:option "--reports":argname "DIR":description "Results of reports: a file ID.csv for each."
+  noun:option "--port":argname "N":convert(port):description "The port of 127.0.0.1 (any free one)."
+  noun:option "--objects":argname "DIR":convert(parser.path):description "Objects: a file Name.csv for each."
+  noun:option "--reports":argname "DIR":convert(parser.path)
+    :description "Results of reports: a file ID.csv for each."
   noun:option "--looks":argname "N":convert(parser.seconds):description "How often each status is seen (1)."
   noun:option "--seconds":argname "S":convert(parser.seconds):description "How long each status lasts, instead."
   noun:flag "--tls":description "By https; the certificate to trust is in ZUORA_CA_FILE."
-  noun:option "--settings":argname "FILE":description "More settings, as JSON: see zuora.simulator."
+  noun:option "--settings":argname "FILE":convert(parser.path)
+    :description "More settings, as JSON: see zuora.simulator."
 end
 
 return simulate

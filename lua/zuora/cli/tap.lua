@@ -91,13 +91,14 @@ function tap_noun.define(noun, parser)
   local verb = parser.verb(noun, nil, "write objects as messages that any of Singer's loaders takes",
     "poll settings", run)
   verb:epilog(CONFIGURATION)
-  verb:option "-c --config":argname "FILE":count(1)
+  verb:option "-c --config":argname "FILE":convert(parser.path):count(1)
     :description "The configuration: see below."
   verb:flag "-d --discover":description "Print which streams there are, and end."
   verb:mutex(
-    verb:option "--catalog":argname "FILE":description "Which streams there are, and what of them is selected.",
-    verb:option "-p --properties":argname "FILE":description "The same, by its older name.")
-  verb:option "-s --state":argname "FILE":description "Where the run before has ended."
+    verb:option "--catalog":argname "FILE":convert(parser.path)
+      :description "Which streams there are, and what of them is selected.",
+    verb:option "-p --properties":argname "FILE":convert(parser.path):description "The same, by its older name.")
+  verb:option "-s --state":argname "FILE":convert(parser.path):description "Where the run before has ended."
   verb:option "--decimals":choices { "number", "string" }
     :description "Decimals as they stand (number), or as texts for loaders that read floats (string)."
   verb:option "--wait":argname "SECONDS":convert(parser.seconds)
