@@ -5,8 +5,8 @@ local core = require "zuora.core"
 local exits = require "zuora.cli.exits"
 local output = require "zuora.cli.output"
 local progress = require "zuora.cli.progress"
+local put = require "zuora.cli.put"
 local settings = require "zuora.cli.settings"
-local stream = require "zuora.cli.stream"
 local target = require "zuora.cli.target"
 local terminal = require "zuora.cli.terminal"
 local texts = require "zuora.cli.texts"
@@ -193,7 +193,7 @@ function Command:print_bytes(text)
   if self.terminal.is_terminal and text ~= "" then
     text = text:gsub("[^\n]+", terminal.safe):gsub("\n?$", "\n", 1)
   end
-  return printed(stream.write(io.stdout, text))
+  return printed(put(io.stdout, text))
 end
 
 --- Is what is printed a table?

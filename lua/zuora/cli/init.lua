@@ -25,7 +25,7 @@ local NOUNS = {
 local function complain(text) io.stderr:write("zuora: ", text, "\n") end
 
 local function say(text)
-  local done, message, is_pipe = require "zuora.cli.stream".write(io.stdout, (text:gsub("\n?$", "\n", 1)))
+  local done, message, is_pipe = require "zuora.cli.put"(io.stdout, (text:gsub("\n?$", "\n", 1)))
   if done or is_pipe then return 0 end
   complain("standard output: " .. message)
   return 1

@@ -4,7 +4,7 @@
 -- text.
 
 local json = require "zuora.cli.json"
-local stream = require "zuora.cli.stream"
+local put = require "zuora.cli.put"
 local tables = require "zuora.cli.table"
 local terminal = require "zuora.cli.terminal"
 
@@ -26,7 +26,7 @@ local function flush(self)
   if #self.pending == 0 then return end
   local text = table.concat(self.pending)
   self.pending, self.size = {}, 0
-  local done, message, is_pipe = stream.write(self.stream, text)
+  local done, message, is_pipe = put(self.stream, text)
   if not done then error(setmetatable({ message = message, is_pipe = is_pipe }, Gone), 0) end
 end
 

@@ -1,14 +1,14 @@
 --- zuora tap (zuora-tap): a Singer tap.
 
 local exits = require "zuora.cli.exits"
-local stream = require "zuora.cli.stream"
+local put = require "zuora.cli.put"
 local tap = require "zuora.tap"
 
 -- What ends all when nothing more can be written.
 local Closed = {}
 
 local function write(text)
-  local done, message, is_pipe = stream.write(io.stdout, text)
+  local done, message, is_pipe = put(io.stdout, text)
   if not done then error(setmetatable({ message = message, is_pipe = is_pipe }, Closed), 0) end
 end
 

@@ -4,7 +4,7 @@
 local core = require "zuora.core"
 local exits = require "zuora.cli.exits"
 local output = require "zuora.cli.output"
-local stream = require "zuora.cli.stream"
+local put = require "zuora.cli.put"
 
 local target = {}
 
@@ -90,13 +90,13 @@ function target.spool(directory, rows, format, terminal)
 end
 
 --- Writes a spool to a stream.
----@return true|nil done, string|nil message, boolean|nil is_pipe as of stream.write
+---@return true|nil done, string|nil message, boolean|nil is_pipe as of put
 function target.pour(spool, to)
   while true do
     local text, message = spool:read(BLOCK)
     if message then return nil, message end
     if not text then return true end
-    local done, problem, is_pipe = stream.write(to, text)
+    local done, problem, is_pipe = put(to, text)
     if not done then return nil, problem, is_pipe end
   end
 end

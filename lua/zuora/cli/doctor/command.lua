@@ -2,8 +2,8 @@
 
 local exits = require "zuora.cli.exits"
 local profiles = require "zuora.cli.profiles"
+local put = require "zuora.cli.put"
 local settings = require "zuora.cli.settings"
-local stream = require "zuora.cli.stream"
 local terminal = require "zuora.cli.terminal"
 
 local noun = {}
@@ -14,7 +14,7 @@ local COLOURS = { ok = "green", note = "yellow", fail = "red" }
 local function printer(environment)
   local out = terminal.new(1, environment)
   return { line = function(self, state, subject, text, cure)
-    local done, message, is_pipe = stream.write(io.stdout, ("%s  %s: %s\n%s"):format(
+    local done, message, is_pipe = put(io.stdout, ("%s  %s: %s\n%s"):format(
       out:paint(COLOURS[state], ("%-4s"):format(state)), terminal.safe(subject), terminal.safe(text),
       cure and "      " .. terminal.safe(cure) .. "\n" or ""))
     if not done and not is_pipe then self.problem = "standard output: " .. message end

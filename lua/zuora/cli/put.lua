@@ -1,7 +1,5 @@
 --- Text on its way out: written at once, and told what became of it.
 
-local stream = {}
-
 local EPIPE = 32
 
 ---@param to file*
@@ -9,11 +7,9 @@ local EPIPE = 32
 ---@return true|nil done
 ---@return string|nil message why not
 ---@return boolean|nil is_pipe because whoever read has seen enough: nothing to complain about
-function stream.write(to, text)
+return function(to, text)
   local done, message, number = to:write(text)
   if done then done, message, number = to:flush() end
   if done then return true end
   return nil, tostring(message), number == EPIPE
 end
-
-return stream
