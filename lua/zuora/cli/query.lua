@@ -14,14 +14,6 @@ local function held(command, args)
   return hold(command, command:known(command:client().queries, args.job_id))
 end
 
-local function fetch(command, args, subject)
-  if not args.no_wait then
-    local settled, err = command:wait(subject)
-    if not settled then return nil, err end
-  end
-  return command:deliver(subject)
-end
-
 local function submitted(command, args)
   command:begins("the query", "zuora query list")
   return command:client().queries:submit { query = texts.of(args.query), readDeleted = args.deleted }
@@ -32,13 +24,11 @@ local verbs = {}
 function verbs.run(command, args)
   local job, err = submitted(command, args)
   if not job then return nil, err end
-  return fetch(command, args, hold(command, job))
+  return command:fetch(hold(command, job))
 end
 
 function verbs.submit(command, args)
-  local job, err = submitted(command, args)
-  if not job then return nil, err end
-  return command:print_record(job)
+  return command:print_record(submitted(command, args))
 end
 
 function verbs.wait(command, args)
@@ -50,13 +40,11 @@ function verbs.wait(command, args)
 end
 
 function verbs.download(command, args)
-  return fetch(command, args, held(command, args))
+  return command:fetch(held(command, args))
 end
 
 function verbs.status(command, args)
-  local job, err = command:client().queries:get(args.job_id)
-  if not job then return nil, err end
-  return command:print_record(job)
+  return command:print_record(command:client().queries:get(args.job_id))
 end
 
 function verbs.cancel(command, args)
