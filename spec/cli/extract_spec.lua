@@ -1,3 +1,4 @@
+local cluster = require "spec.load.cluster"
 local core = require "zuora.core"
 local journal = require "zuora.extract.journal"
 local program = require "spec.cli.program"
@@ -69,6 +70,33 @@ describe("zuora extract", function()
       assert.equal(2, result.code, words .. result.err)
       assert.equal("", result.out)
     end
+  end)
+
+  it("is one of several workers, and gives back what it has when it is told to end", function()
+    if cluster.missing() then
+      pending("cannot be tried here: " .. cluster.missing())
+      return
+    end
+    local database <close> = cluster.start()
+    write_plan({ { object = "Account" }, { report = "Accounts by balance", view = "Detail" } }, { store = database.uri })
+    local err = select(2, good(("extract work %s --poll 0.01 --metrics %s/zuora.prom"):format(plan, dir)))
+    assert.matches("Account: 3 records, %d+ bytes, 1 reads\n", err)
+    assert.matches('zuora_extract_records{plan="nightly",item="Account",entity=""} 3\n', support.read(dir .. "/zuora.prom"))
+    assert.equal("", select(2, good("extract work " .. plan)))
+    assert.matches("up to date", select(2, good("extract run " .. plan)))
+    local slow <close> = support.simulator { looks = 1000000 }
+    write_plan({ { object = "Account" } }, { plan = "slow", output = dir .. "/slow", store = database.uri })
+    local function status() return lines_of(good("extract status " .. plan))[1] end
+    local result = program.interrupted(("extract work %s --forever --poll 0.01"):format(plan), program.environment_of(slow),
+      function()
+        local now = status()
+        return now.state == "submitted" and now.owner ~= nil
+      end, "TERM")
+    assert.equal(143, result.code, result.err)
+    assert.equal("submitted", status().state)
+    assert.is_nil(status().owner)
+    write_plan { { object = "Account" } }
+    assert.equal(2, run("extract work " .. plan).code)
   end)
 
   it("refuses a plan that is wrong before anything is sent: 2", function()

@@ -3,6 +3,7 @@
 
 local cluster = require "spec.load.cluster"
 local core = require "zuora.core"
+local extract = require "zuora.extract"
 local machines = require "spec.extract.machines"
 
 local TORTURE = os.getenv "TORTURE"
@@ -89,8 +90,11 @@ describe("several machines", function()
     local last = here:start()
     assert.equal(0, here:ended(last), last.text())
     here:assert_sound(true)
-    print(("%s: %d stopped, %d killed, %d restarts, %d nights"):format(name, counts.STOP, counts.KILL, counts.restart,
-      counts.night))
+    local taken = 0
+    for _, event in ipairs(assert(extract.history(here.plan))) do taken = taken + (event.what == "taken over" and 1 or 0) end
+    assert.is_true(taken > blows / 10, taken)
+    print(("%s: %d stopped, %d killed, %d restarts, %d nights, %d items taken over"):format(name, counts.STOP, counts.KILL,
+      counts.restart, counts.night, taken))
   end
 
   it("come to the same end when workers are stopped in each state and woken, and one is killed", function()
