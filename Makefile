@@ -8,7 +8,7 @@
 # make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
 # make bench      how fast it is, beside libcurl and others; WORK=W3: only the works whose names begin so
 # make lint       luacheck, the compilers' warnings, clang-format where it is installed
-# make doc        the manual page, by help2man, and the tables of the README
+# make doc        the manual page, by help2man; the tables of README.md and REFERENCE.md, and the plots, by gnuplot
 # make install    DESTDIR= PREFIX=/usr/local; make uninstall with the same takes it back
 #
 # LUA, LUA_INCDIR, CURL_CFLAGS, CURL_LIBS, ISAL, CC, CFLAGS and LDFLAGS can be set from outside.
@@ -16,10 +16,10 @@
 # What a Debian-like system needs; elsewhere `make deps` prints what to install.
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev libisal-dev \
   lua-cjson lua-argparse lua-expat lua-socket lua-sec lua-zlib openssl
-DEBIAN_PACKAGES_FOR_EXTRACTION = lua-dbi-sqlite3 lua-luaossl lua-filesystem
+DEBIAN_PACKAGES_FOR_EXTRACTION = lua-dbi-sqlite3 lua-luaossl lua-filesystem sqlite3
 DEBIAN_PACKAGES_FOR_DOC = help2man
 DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv \
-  lua-cqueues lua-copas locales clang cppcheck valgrind $(DEBIAN_PACKAGES_FOR_EXTRACTION) lua-dbi-postgresql sqlite3 \
+  lua-cqueues lua-copas locales clang cppcheck valgrind $(DEBIAN_PACKAGES_FOR_EXTRACTION) lua-dbi-postgresql \
   postgresql postgresql-client python3-jsonschema
 DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3 \
   musl-tools
@@ -340,8 +340,8 @@ lint:
 	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES) \
 	  $(wildcard spec/*.h spec/*/*.h); fi
 
-# The manual page is what the program says of itself; where help2man is not there, there is none. The tables of the
-# README are from where the truth is.
+# The manual page is what the program says of itself; where help2man is not there, there is none. The tables of README.md
+# and REFERENCE.md are from where the truth is, and the plots are of the README's figures; without gnuplot they stay.
 MANUAL = $(BUILD)/zuora.1
 .PHONY: doc
 doc: $(MANUAL)
