@@ -306,6 +306,8 @@ local function broken(self, message, trace)
   if message:find "interrupted!$" then return interrupted(self) end
   local misuse = misuse_of(message)
   if misuse then return failed(self, { exit = exits.usage, message = misuse }) end
+  local missing = message:match "module '[^']*' not found"
+  if missing then return failed(self, { exit = exits.usage, message = missing .. "; zuora doctor says more" }) end
   if self.args.debug then io.stderr:write(trace, "\n") end
   return failed(self, { exit = exits.failure, message = "a mistake of this program: " .. message })
 end
