@@ -348,7 +348,7 @@ doc: $(MANUAL)
 	$(LUA) -e 'package.path = "./?.lua;" .. package.path; require "spec.tables".write()'
 
 $(MANUAL): $(CORE) $(LUA_FILES) lua/bin/zuora
-	if command -v help2man >/dev/null; then \
+	@if command -v help2man >/dev/null; then \
 	  help2man --no-info --name="reports and queries of Zuora, from a shell" --help-option="help manual" \
 	    --version-option=version --output=$@ "$(LUA) lua/bin/zuora"; \
 	else echo "no help2man: no manual page" >&2; rm -f $@; fi
@@ -362,16 +362,17 @@ MAN_DIR  = $(DESTDIR)$(PREFIX)/share/man/man1
 
 PROGRAMS = zuora zuora-tap
 install: all $(MANUAL)
-	install -d "$(BIN_DIR)"
-	for name in $(PROGRAMS); do \
+	@install -d "$(BIN_DIR)"
+	@for name in $(PROGRAMS); do \
 	  sed "1s|.*|#!/usr/bin/env $(LUA)|" lua/bin/$$name > $(BUILD)/$$name.bin && \
 	  install -m 755 $(BUILD)/$$name.bin "$(BIN_DIR)/$$name" || exit 1; done
-	if [ -f $(MANUAL) ]; then install -d "$(MAN_DIR)" && install -m 644 $(MANUAL) "$(MAN_DIR)/zuora.1"; fi
-	install -d "$(LIB_DIR)/zuora"
-	install -m 755 $(CORE) "$(LIB_DIR)/zuora/core.so"
-	for file in $(LUA_FILES); do \
+	@if [ -f $(MANUAL) ]; then install -d "$(MAN_DIR)" && install -m 644 $(MANUAL) "$(MAN_DIR)/zuora.1"; fi
+	@install -d "$(LIB_DIR)/zuora"
+	@install -m 755 $(CORE) "$(LIB_DIR)/zuora/core.so"
+	@for file in $(LUA_FILES); do \
 	  target="$(LUA_DIR)/$${file#lua/}"; \
 	  install -d "$$(dirname "$$target")" && install -m 644 "$$file" "$$target" || exit 1; done
+	@echo "installed: $(PROGRAMS) in $(BIN_DIR), modules in $(LIB_DIR) and $(LUA_DIR)"
 
 uninstall:
 	rm -f $(PROGRAMS:%="$(BIN_DIR)/%") "$(MAN_DIR)/zuora.1"

@@ -68,9 +68,10 @@ describe("the README", function()
       zuora-tap() { lua5.4 ../../../lua/bin/zuora-tap --poll 0.01 "$@"; }
       target-postgres() { lua5.4 ../../../spec/tap/target.lua "$@"; }
       cd %s; set -eo pipefail
-      %s]]):format(directory, readme:match "\n## Into any warehouse\n.-```sh\n(.-)```"), environment)
+      %s
+      %s]]):format(directory, readme:match "\n## Into any warehouse\n.-```sh\n(.-)```.-```sh\n(.-)```"), environment)
     assert.equal(0, result.code, result.err)
-    assert.same({ "catalog.json", "config.json", "state.json", "states", "target.json" }, support.listing(directory))
+    assert.same({ "catalog.json", "config.json", "messages", "state.json", "states", "target.json" }, support.listing(directory))
     assert.matches('^{"bookmarks":{"Account":{"UpdatedDate":"20[^"]*:00:00Z"}}}\n$', support.read(directory .. "/state.json"))
     assert.matches("INFO Account: up to date", result.err)
     assert.equal('{"Account":1,"AccountingPeriod":1}\n{"Account":0,"AccountingPeriod":1}\n', support.read(directory .. "/target.json"))
