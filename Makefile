@@ -7,7 +7,7 @@
 # make fuzz SECONDS=60   made-up inputs for each target of spec/fuzz
 # make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
 # make bench      how fast it is, beside libcurl and others; WORK=W3: only the works whose names begin so
-# make lint       luacheck, the compilers' warnings, clang-format where it is installed
+# make lint       luacheck, the compilers' warnings; clang-format and the Lua language server where they are installed
 # make doc        the manual page, by help2man; the tables of README.md and REFERENCE.md, and the plots, by gnuplot
 # make install    DESTDIR= PREFIX=/usr/local; make uninstall with the same takes it back
 #
@@ -339,6 +339,9 @@ lint:
 	  $$cc $(ALL_CFLAGS) -Werror -fsyntax-only $$file || exit 1; done; done
 	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES) \
 	  $(wildcard spec/*.h spec/*/*.h); fi
+	if command -v lua-language-server >/dev/null; then for folder in lua spec/examples; do \
+	  lua-language-server --check="$(CURDIR)/$$folder" --configpath="$(CURDIR)/.luarc.json" --checklevel=Warning \
+	    --logpath="$(CURDIR)/$(BUILD)/types" || exit 1; done; fi
 
 # The manual page is what the program says of itself; where help2man is not there, there is none. The tables of README.md
 # and REFERENCE.md are from where the truth is, and the plots are of the README's figures; without gnuplot they stay.

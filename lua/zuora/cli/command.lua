@@ -16,6 +16,7 @@ local command = {}
 ---@class zuora.cli.Command
 ---@field args table its words, as argparse has them
 ---@field progress zuora.cli.Progress
+---@field environment fun(name: string): string|nil
 local Command = {}
 Command.__index = Command
 

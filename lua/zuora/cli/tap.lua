@@ -69,6 +69,7 @@ local function run(command, args)
   local ok, results, problem = pcall(tap.run, client, catalogue, { state = state, plan = config.plan,
     start = config.start, decimals = args.decimals or config.decimals, poll = args.poll, wait = args.wait,
     tmpdir = (command.environment "TMPDIR" or ""):match "^.+", write = write, log = log })
+  ---@cast results any
   if not ok then
     if getmetatable(results) ~= Closed then error(results, 0) end
     if results.is_pipe then return true end

@@ -18,6 +18,7 @@ local sync = require "zuora.tap.sync"
 local tap = {}
 
 -- What is raised below as an error value is the world's doing.
+---@param f function
 local function guarded(f, ...)
   local results = table.pack(pcall(f, ...))
   if results[1] then return table.unpack(results, 2, results.n) end
@@ -64,7 +65,7 @@ end
 ---@return { streams: table[] }|nil catalogue, zuora.Error|nil err
 function tap.discover(client, options)
   options = check.options("zuora.tap.discover", options, { select = "list", log = "function" })
-  local log = options.log or nothing
+  local log = options.log or nothing ---@type fun(line: string)
   return guarded(catalogue.discover, client, options.select, function(words) log("WARNING " .. words) end)
 end
 
@@ -89,7 +90,7 @@ function tap.run(client, of, options)
   options = check.options("zuora.tap.run", options, RUN)
   return guarded(function()
     local streams, from = catalogue.selected(of), state.read(options.state)
-    local log = options.log or nothing
+    local log = options.log or nothing ---@type fun(line: string)
     if #streams == 0 then
       log "WARNING no stream of the catalogue is selected"
       options.write(messages.state(from.value))
