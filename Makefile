@@ -69,7 +69,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator bench-tap lint install clean
+.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator bench-tap lint lint-types install uninstall clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -339,9 +339,12 @@ lint:
 	  $$cc $(ALL_CFLAGS) -Werror -fsyntax-only $$file || exit 1; done; done
 	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES) \
 	  $(wildcard spec/*.h spec/*/*.h); fi
-	if command -v lua-language-server >/dev/null; then for folder in lua spec/examples; do \
+	if command -v lua-language-server >/dev/null; then $(MAKE) --no-print-directory lint-types; fi
+
+lint-types:
+	for folder in lua spec/examples; do \
 	  lua-language-server --check="$(CURDIR)/$$folder" --configpath="$(CURDIR)/.luarc.json" --checklevel=Warning \
-	    --logpath="$(CURDIR)/$(BUILD)/types" || exit 1; done; fi
+	    --logpath="$(CURDIR)/$(BUILD)/types" || exit 1; done
 
 # The manual page is what the program says of itself; where help2man is not there, there is none. The tables of README.md
 # and REFERENCE.md are from where the truth is, and the plots are of the README's figures; without gnuplot they stay.
