@@ -142,6 +142,17 @@ describe("the README", function()
     end
   end)
 
+  it("stands beside promises of security that name a spec each, which is there", function()
+    local count = 0
+    for list in support.read ".github/SECURITY.md":gmatch "%(([%l_/]+[%l_/, \n]*)%)[.;,\n]" do
+      for name in list:gmatch "[%l_/]+" do
+        count = count + 1
+        assert.is_string(support.read("spec/" .. name .. "_spec.lua"), name)
+      end
+    end
+    assert.is_true(count > 30, count)
+  end)
+
   it("shows how to fit a client into other loops", function()
     assert.is_true(count >= 6)
     for _, name in ipairs { "luv", "cqueues", "copas" } do
