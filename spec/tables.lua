@@ -34,20 +34,37 @@ end
 
 -- --- from the annotations -----------------------------------------------------------------------------
 
+-- How a type may begin: a callback, what has brackets, anything else without blanks.
+local TYPES = { "^(fun%b()%S*)%s*(.*)$", "^(%b{}%S*)%s*(.*)$", "^(table%b<>%S*)%s*(.*)$", "^(%S+)%s*(.*)$" }
+
+-- Choices are texts, which may hold blanks.
+local function choices(rest)
+  local _, last = rest:find '^"[^"]*"'
+  local upto = last
+  while last do
+    upto = last
+    _, last = rest:find('^|"[^"]*"', last + 1)
+  end
+  if upto then return rest:sub(1, upto), rest:sub(upto + 1):match "^%s*(.*)$" end
+end
+
 -- Of what follows the name of a field: its type, its words, and the default, which stands in brackets at their end.
 local function split(rest)
-  local kind, words = rest:match "^(fun%b()%S*)%s*(.*)$"
-  if not kind then kind, words = rest:match "^(%b{})%s*(.*)$" end
-  if not kind then kind, words = rest:match "^(table%b<>)%s*(.*)$" end
-  if not kind then kind, words = rest:match "^(%S+)%s*(.*)$" end
-  local default = words:match '%(([%d.]+ ?%a*)%)$' or words:match "%((true)%)$" or words:match "%((false)%)$"
-    or words:match '%(("%l+")%)$'
+  local kind, words = choices(rest)
+  for i = 1, kind and 0 or #TYPES do
+    kind, words = rest:match(TYPES[i])
+    if kind then break end
+  end
+  local default = words:match "%(([%d.]+ ?%a*)%)$" or words:match "%((true)%)$" or words:match "%((false)%)$"
+    or words:match '%(("%a+")%)$'
   if default then words = words:gsub(" *%b()$", "") end
   return kind, words, default or ""
 end
 
 -- What is written of a type for people: a callback is one, whatever it is told.
-local function shown(kind) return (kind:gsub("^fun%b().*", "function"):gsub("zuora%.", "")) end
+local function shown(kind)
+  return (kind:gsub("^fun%b().*", "function"):gsub("zuora%.", ""):gsub('"|"', '" "'))
+end
 
 local function fields(text, class)
   local list = {}
@@ -71,9 +88,10 @@ local function options()
 end
 
 local function errors()
-  local rows = {}
-  for i, field in ipairs(fields(read "lua/zuora/meta/client.lua", "zuora.Error")) do
-    rows[i] = { code(field[1]), field[1] == "kind" and "text" or shown(field[2]):gsub('"|"', '" "'), field[3] }
+  local text, rows = read "lua/zuora/meta/client.lua", {}
+  local kinds = text:match "@alias zuora.ErrorKind ([^\n]*)"
+  for i, field in ipairs(fields(text, "zuora.Error")) do
+    rows[i] = { code(field[1]), code(shown(field[1] == "kind" and kinds or field[2])), field[3] }
   end
   return table_of("| field | | |", rows)
 end
@@ -86,7 +104,7 @@ local function call_options()
     rows[#rows + 1] = { "**" .. class .. "**", "", "", parents and "and those of " .. shown(parents) or "" }
     for _, field in ipairs(list) do
       local name, kind, words, default = table.unpack(field)
-      rows[#rows + 1] = { code(name), shown(kind):gsub('"|"', '" "'), default, words }
+      rows[#rows + 1] = { code(name), code(shown(kind)), default, words }
     end
   end
   return table_of("| option | type | default | |", rows)
