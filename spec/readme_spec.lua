@@ -35,7 +35,7 @@ describe("the README", function()
     assert.matches("A00000003,日本 GmbH,%-12.50\n$", support.read(directory .. "/accounts.csv"))
     assert.matches("2 EUR\n +1 JPY\n", result.out)
     assert.matches("Accounts by balance", result.out)
-    assert.matches('}\n"target":"/query/jobs"\n"target":"/query/jobs"\n$', result.out)
+    assert.matches('}\n("target":"/v1/describe/AccountingPeriod"\n)%1$', result.out)
   end)
 
   it("has a nightly job that runs", function()
