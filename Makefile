@@ -25,7 +25,8 @@ DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-1
   musl-tools
 DEBIAN_PACKAGES_FOR_BENCH = curl golang python3-pycurl python3-requests nodejs
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, argparse, \
-  help2man, LuaSocket, busted, luacheck, LuaRocks
+  LuaSocket, LuaExpat, luaossl, LuaFileSystem, LuaDBI for SQLite; for the specs help2man, busted, luacheck, LuaRocks
+NEEDED_MODULES = cjson argparse socket lxp openssl.digest lfs dbd.sqlite3
 
 PREFIX  ?= /usr/local
 BUILD   ?= build
@@ -100,7 +101,7 @@ deps:
 	    case " $$missing " in *nginx*) \
 	      $(SUDO) systemctl disable -q --now nginx 2>/dev/null || true;; esac; \
 	  fi; \
-	elif ! $(LUA) -e 'require "cjson"; require "socket"' 2>/dev/null; then \
+	elif ! $(LUA) $(NEEDED_MODULES:%=-l %) -e '' 2>/dev/null; then \
 	  echo "please install: $(OTHER_PACKAGES)" >&2; exit 1; \
 	fi
 
