@@ -70,7 +70,7 @@ LUA_FILES = $(shell find lua -name '*.lua')
 export LUA_PATH_5_4  = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 export LUA_CPATH_5_4 = $(CURDIR)/$(BUILD)/?.so;;
 
-.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator bench-tap lint lint-types install uninstall clean
+.PHONY: all deps demo test test-big check check-deps check-cppcheck smoke torture fuzz soak bench bench-floors bench-simulator bench-tap lint install clean
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
@@ -342,6 +342,7 @@ lint:
 	  $(wildcard spec/*.h spec/*/*.h); fi
 	if command -v lua-language-server >/dev/null; then $(MAKE) --no-print-directory lint-types; fi
 
+.PHONY: lint-types uninstall
 lint-types:
 	for folder in lua spec/examples; do \
 	  lua-language-server --check="$(CURDIR)/$$folder" --configpath="$(CURDIR)/.luarc.json" --checklevel=Warning \

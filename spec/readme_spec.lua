@@ -1,9 +1,9 @@
 -- What the README prints must work as printed.
 
-local figures = require "spec.figures"
 local program = require "spec.cli.program"
 local support = require "spec.support"
 local tables = require "spec.tables"
+local figures = require "spec.figures"
 
 describe("the README", function()
   local readme = support.read "README.md"
