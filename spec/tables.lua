@@ -238,11 +238,29 @@ end
 
 local function peers() return table_of(figures.peers(read "README.md")) end
 
+-- --- from the text itself ------------------------------------------------------------------------------
+
+-- Links to its chapters, in lines that are not too long.
+local function chapters(text)
+  local lines = {}
+  for title in text:gmatch "\n## ([^\n]+)" do
+    local link = ("[%s](#%s)"):format(title, (title:lower():gsub("[^%w%s_-]", ""):gsub(" ", "-")))
+    local last = lines[#lines]
+    if last and #last + #link < 116 then
+      lines[#lines] = last .. " · " .. link
+    else
+      if last then lines[#lines] = last .. " ·" end
+      lines[#lines + 1] = link
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
 -- --- filling ------------------------------------------------------------------------------------------
 
 local PRINTED = { options = options, errors = errors, ["options of calls"] = call_options, functions = functions,
   operations = operations, ["exit codes"] = exit_codes, variables = variables, commands = commands,
-  ["words of a plan"] = plan_words, peers = peers }
+  ["words of a plan"] = plan_words, peers = peers, chapters = chapters }
 
 --- A text with its tables as they should be.
 ---@param text string
@@ -251,7 +269,7 @@ function tables.fill(text)
   local names = {}
   local filled = text:gsub("(<!%-%- make doc: ([^\n]-) %-%->\n).-(<!%-%- end of make doc %-%->)", function(opening, name, closing)
     names[name] = true
-    return opening .. assert(PRINTED[name], name)() .. "\n" .. closing
+    return opening .. assert(PRINTED[name], name)(text) .. "\n" .. closing
   end)
   return filled, names
 end
