@@ -23,7 +23,7 @@ DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luar
   postgresql postgresql-client python3-jsonschema
 DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3 \
   musl-tools
-DEBIAN_PACKAGES_FOR_BENCH = curl golang python3-pycurl python3-requests nodejs
+DEBIAN_PACKAGES_FOR_BENCH = curl golang python3-pycurl python3-requests nodejs gnuplot-nox
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, argparse, \
   LuaSocket, LuaExpat, luaossl, LuaFileSystem, LuaDBI for SQLite; for the specs help2man, busted, luacheck, LuaRocks
 NEEDED_MODULES = cjson argparse socket lxp openssl.digest lfs dbd.sqlite3
