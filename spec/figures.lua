@@ -36,20 +36,24 @@ end
 
 -- --- as a table ---------------------------------------------------------------------------------------
 
-local PEERS = { "Go", "Node", "curl", "pycurl", "requests", "Python", "LuaSocket", "libcurl + cjson" }
+local PEERS = { "Go", "Node", "curl", "pycurl", "requests", "Python", "LuaSocket", "Lua-cURLv3", "libcurl + cjson" }
 
---- The works that others did, too: a row for each.
+--- The works that others did, too: a row for each, a column for each that was there.
 ---@return string head, string[][] rows
 function figures.peers(readme)
-  local rows = {}
-  for _, work in ipairs((figures.read(readme))) do
+  local works, there, names, rows = figures.read(readme), {}, {}, {}
+  for _, work in ipairs(works) do
+    for name in pairs(work.others) do there[name] = true end
+  end
+  for _, name in ipairs(PEERS) do names[#names + 1] = there[name] and name or nil end
+  for _, work in ipairs(works) do
     if next(work.others) then
       local row = { work.title .. ", " .. work.unit, ("%.4g"):format(work.ours) }
-      for _, name in ipairs(PEERS) do row[#row + 1] = work.others[name] and ("%.4g"):format(work.others[name]) or "" end
+      for _, name in ipairs(names) do row[#row + 1] = work.others[name] and ("%.4g"):format(work.others[name]) or "" end
       rows[#rows + 1] = row
     end
   end
-  return "| CPU time | zuora | " .. table.concat(PEERS, " | ") .. " |", rows
+  return "| CPU time | zuora | " .. table.concat(names, " | ") .. " |", rows
 end
 
 -- --- as plots -----------------------------------------------------------------------------------------
