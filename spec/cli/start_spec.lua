@@ -35,7 +35,7 @@ describe("the start", function()
           print(table.concat(names, " "))
           exit(code)
         end' lua/bin/zuora report list]], program.environment_of(sim))
-    assert.equal("command exits json output parser profiles progress report settings table target terminal texts\n", result.out)
+    assert.equal("command exits json output parser profiles progress put report settings table target terminal texts\n", result.out)
     assert.equal("zuora " .. require "zuora.version" .. "\n", program.run("version").out)
   end)
 
