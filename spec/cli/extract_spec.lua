@@ -107,8 +107,8 @@ describe("zuora extract", function()
       return err:find("Account: waiting", 1, true) ~= nil
     end)
     assert.equal(130, result.code)
-    assert.matches("zuora: interrupted\n[^\n]*plan%.json is not done; to go on with it: zuora extract run [^\n]*plan%.json %-%-keep%-mark\n$",
-      result.err)
+    assert.matches("zuora: interrupted\n[^\n]*plan%.json is not done; to go on with it: zuora extract run "
+      .. "[^\n]*plan%.json %-%-keep%-mark\n$", result.err)
     slow:forward(300)
     local _, on_slow = program.on(slow)
     assert.matches("Account: 3 records", select(2, on_slow(("extract run %s --poll 0.01"):format(plan))))
