@@ -8,7 +8,6 @@ local store = require "zuora.extract.store"
 local server = {}
 
 local Server = {}
-Server.__index = Server
 
 -- "zuora": who makes tables at the same moment waits for the other.
 local MAKING = "SELECT pg_advisory_xact_lock(2054517105)"
@@ -16,7 +15,7 @@ local MAKING = "SELECT pg_advisory_xact_lock(2054517105)"
 local function connect(self)
   local inner = store.connect(self.uri, self.schema)
   for _, statement in ipairs(self.setup) do inner:run(statement) end
-  self.inner, self.name, self.prefix = inner, inner.name, inner.prefix
+  self.inner, self.name, self.prefix, self.methods = inner, inner.name, inner.prefix, getmetatable(inner).__index
 end
 
 local function is_lost(inner)
@@ -49,9 +48,12 @@ local function through(self, method, ...)
   error(results[2], 0)
 end
 
-function Server:run(...) return through(self, "run", ...) end
-function Server:rows(...) return through(self, "rows", ...) end
-function Server:row(...) return through(self, "row", ...) end
+-- What a store can do it does by the connection that there is.
+function Server:__index(name)
+  local methods = rawget(self, "methods")
+  if Server[name] or not (methods and methods[name]) then return Server[name] end
+  return function(_, ...) return through(self, name, ...) end
+end
 
 --- Runs f in a transaction, or in the one that there is.
 function Server:transaction(f)
@@ -98,7 +100,7 @@ Server.__close = forget
 ---@param uri string "postgresql://…"
 ---@param schema string that our tables are in
 ---@param setup string[] statements that each connection begins with
----@return table server the same as zuora.extract.store's, but for `many`
+---@return table server it can do what zuora.extract.store's can
 function server.connect(uri, schema, setup)
   local self = setmetatable({ uri = uri, schema = schema, setup = setup }, Server)
   connect(self)
