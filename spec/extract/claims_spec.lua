@@ -3,6 +3,7 @@
 local claims = require "zuora.extract.claims"
 local cluster = require "spec.load.cluster"
 local core = require "zuora.core"
+local disk = require "zuora.extract.disk"
 local extract = require "zuora.extract"
 local journal = require "zuora.extract.journal"
 local reads = require "zuora.extract.reads"
@@ -189,6 +190,18 @@ describe("of several machines", function()
       local run = "LUA_PATH_5_4='./lua/?.lua;./lua/?/init.lua;;' LUA_CPATH_5_4='./build/?.so;;' lua5.4 " .. path .. " 2>&1"
       assert.equal("0\n0\n0\n", (support.shell(("(%s & %s & %s & wait)"):format(run, run, run))))
     end)
+  end)
+
+  it("has a file that is written once, whoever comes late", function()
+    local folder = support.scratch "claims-once"
+    support.shell("rm -rf " .. folder)
+    core.mkdir(folder)
+    disk.write(folder .. "/m", "first", folder .. "/.one.new", true)
+    disk.write(folder .. "/m", "late", folder .. "/.two.new", true)
+    assert.equal("first", support.read(folder .. "/m"))
+    assert.same({ "m" }, support.listing(folder))
+    disk.write(folder .. "/m", "newer", folder .. "/.two.new")
+    assert.equal("newer", support.read(folder .. "/m"))
   end)
 
   describe("a worker", function()

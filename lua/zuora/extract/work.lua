@@ -79,11 +79,16 @@ local function remove(path)
   for _, name in ipairs { path, path .. ".part", path .. ".part.state" } do os.remove(name) end
 end
 
+-- Where a worker's rows are on their way into PostgreSQL.
+local function stage_of(self, claim, owner)
+  return ("%s/.stage.%s%s%s"):format(self.ctx.output, claim.item, claim.entity, self.claims:suffix(owner))
+end
+
 -- What the worker that had it before has left: it may be writing still, but to no file that anybody reads.
 local function sweep(self, of, claim)
   local ctx = self.ctx
   os.remove(self.claims:scratch(ctx.output, claim.former))
-  os.remove(("%s/.stage.%s%s%s"):format(ctx.output, of.item, of.entity, self.claims:suffix(claim.former)))
+  os.remove(stage_of(self, claim, claim.former))
   for _, read in ipairs(ctx.journal:open_of(of)) do
     for turn = 0, claim.turn - 1 do
       local path = reads.path(read, turn)
@@ -96,6 +101,7 @@ end
 -- What this worker has brought of an item that is not its own any more.
 local function leave_nothing(self, claim)
   local bringing = claim.bringing
+  os.remove(stage_of(self, claim))
   if not bringing then return end
   local row = self.ctx.journal:find(bringing.read)
   if row and row.path ~= bringing.path then remove(self.ctx.output .. "/" .. bringing.path) end
