@@ -39,7 +39,7 @@ end
 local function given(list) return list[1] and list or nil end
 
 -- A line of progress for each item.
-local function told(command)
+local function told(command, words)
   local items = {}
   local function line(name, entity)
     local key = name .. (entity and entity ~= "" and " " .. entity or "")
@@ -50,7 +50,7 @@ local function told(command)
     on_step = function(_, read) line(read.item, read.entity):waiting(STATES[read.state] or read.state, 0) end,
     on_item = function(result)
       local item = line(result.item, result.entity)
-      if result.err then item:failed(tostring(result.err)) else item:done(words_of(result)) end
+      if result.err then item:failed(tostring(result.err)) else item:done(words(result)) end
     end,
   }
 end
@@ -76,7 +76,7 @@ end
 
 function verbs_of.run(command, args)
   if args.dry_run then return verbs_of.check(command, args) end
-  local options = told(command)
+  local options = told(command, words_of)
   local told_step = options.on_step
   options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
   options.reconcile, options.wait, options.poll, options.metrics = args.reconcile, args.wait, args.poll, args.metrics
@@ -90,6 +90,49 @@ function verbs_of.run(command, args)
   if code == exits.ok then return true end
   return nil, { exit = code, message = code == exits.some and "not all of the plan is as it should be"
     or "not all items are done" }
+end
+
+-- --- audit --------------------------------------------------------------------------------------------
+
+local function audit_words(result)
+  if result.outcome == "not audited" then return "not audited: " .. result.reason end
+  return ("%s: %d rows in %d months, as of %s; %d have changed since"):format(result.outcome, result.rows,
+    result.months, result.mark, result.changed)
+end
+
+-- Count and sums as one text.
+local function figures(of)
+  local words = {}
+  for name, value in pairs(of) do
+    if name ~= "count" then words[#words + 1] = name .. " " .. value end
+  end
+  table.sort(words)
+  table.insert(words, 1, of.count .. " rows")
+  return table.concat(words, ", ")
+end
+
+function verbs_of.audit(command, args)
+  local options = told(command, audit_words)
+  options.items, options.check, options.wait, options.poll = given(args.item), args.check, args.wait, args.poll
+  local results, err = extract.audit(command:client(), args.plan, options)
+  if not results then return nil, err end
+  local records, errors, is_wrong = {}, {}, false
+  for _, result in ipairs(results) do
+    for _, one in ipairs(result.differences) do
+      records[#records + 1] = { item = result.item, entity = result.entity, month = one.month,
+        expected = figures(one.expected), found = figures(one.found), outcome = result.outcome }
+    end
+    if result.err then errors[#errors + 1] = result.err end
+    is_wrong = is_wrong or result.outcome == "wrong"
+  end
+  local done, problem = command:print_records(records, { "item", "entity", "month", "expected", "found", "outcome" })
+  if not done then return nil, problem end
+  if #errors > 0 then
+    return nil, { exit = exits.of_several(errors, #errors < #results), message = "not all items were audited" }
+  end
+  if #records == 0 then return true end
+  if is_wrong then return nil, { exit = exits.incomplete, message = "the target is not as it should be" } end
+  return nil, { exit = exits.some, message = "the target was not as it should be, and is now" }
 end
 
 -- --- looking ------------------------------------------------------------------------------------------
@@ -197,6 +240,13 @@ function extract_noun.define(noun, parser)
   local check = plan_of(parser, verb("check", "say what the next run would ask for", "format settings"))
   check:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
   how_to_read(check)
+  local audit = plan_of(parser, verb("audit", "compare what is loaded with Zuora, and mend it", "format settings"))
+  audit:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
+  audit:flag "--check":description "Say what differs (exit code 5), and mend nothing. What was mended: exit code 7."
+  audit:option "--wait":argname "SECONDS":convert(parser.seconds)
+    :description "How long to wait for a job (the plan's wait, 4h)."
+  audit:option "--poll":argname "SECONDS":convert(parser.seconds)
+    :description "The first pause between two looks at a job (1); it grows to 20."
   plan_of(parser, verb("status", "where each item of a plan stands", "format"))
   plan_of(parser, verb("history", "what has happened to a plan", "format"))
   parser.argument(verb("verify", "prove what lies in a plan's folder, without Zuora", ""), "FOLDER", "folder")

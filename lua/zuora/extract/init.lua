@@ -4,6 +4,7 @@
 --     local extract = require "zuora.extract"
 --     local results = assert(extract.run(client, "nightly.json"))
 
+local audit = require "zuora.extract.audit"
 local check = require "zuora.support.check"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
@@ -38,6 +39,25 @@ function extract.run(client, source, options)
     local read, err = plan.read(source)
     if not read then return nil, err end
     return run.all(client, read, options)
+  end)
+end
+
+local AUDIT = { items = "list", check = "boolean", wait = "limit", poll = "seconds", entity_id = "entity_id",
+  on_item = "function", on_step = "function" }
+
+--- Compares what a plan has loaded with what Zuora has: count and sums, by the months in which rows were made, but for
+--- what has changed since the item was read last. What differs is read again, and right afterwards.
+---@param client zuora.Client
+---@param source string|zuora.Plan the path of a plan, or the plan
+---@param options zuora.AuditOptions|nil
+---@return zuora.AuditResult[]|nil results one for each item and entity
+---@return zuora.Error|nil err kind `plan`: nothing was sent; `busy`: a run holds the plan
+function extract.audit(client, source, options)
+  options = check.options("zuora.extract.audit", options, AUDIT)
+  return guarded(function()
+    local read, err = plan.read(source)
+    if not read then return nil, err end
+    return audit.all(client, read, options)
   end)
 end
 

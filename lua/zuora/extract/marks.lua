@@ -13,6 +13,7 @@ local marks = {}
 ---@param read table the whole, not a piece of it
 ---@param with { hash: string, columns: string, tenant: string, looked_back: string|nil }
 function marks.advance(book, of, read, with)
+  if read.kind == "audit" then return end -- it looks back
   local known = book:mark(of)
   local after = { mark = read.read_to, hash = with.hash, columns = with.columns, tenant = with.tenant,
     looked_back = known and known.looked_back }

@@ -135,6 +135,13 @@ end
 local function piece_of(read) return read.extra ~= "" and json.decode(read.extra) or {} end
 planner.piece = piece_of
 
+-- What a piece of it is asked by, besides its own bounds.
+local function inherited(read, fields)
+  local piece = piece_of(read)
+  fields.audit, fields.by = piece.audit, piece.by
+  return fields
+end
+
 --- The page that begins behind an Id.
 ---@param item table
 ---@param read table the one that it is a part of, or the page before it
@@ -142,7 +149,7 @@ planner.piece = piece_of
 ---@return table read
 function planner.page(item, read, after)
   return planner.with_query(item, child_of(read, { piece = "id:" .. (after or "") }),
-    { closed = piece_of(read).closed, after = after, limit = item.split or PAGE })
+    inherited(read, { closed = piece_of(read).closed, after = after, limit = item.split or PAGE }))
 end
 
 --- The text of a page whose end is known: read again later, it must not end before.
@@ -151,7 +158,8 @@ end
 ---@return string query, string extra
 function planner.closed_page(item, read, piece, up_to)
   piece.up_to = up_to
-  local bounds = { from = read.read_from, to = read.read_to, closed = piece.closed, after = piece.after, up_to = up_to }
+  local bounds = inherited(read, { from = read.read_from, to = read.read_to, closed = piece.closed,
+    after = piece.after, up_to = up_to })
   return query.text(item, bounds), json.encode(piece)
 end
 
@@ -163,8 +171,9 @@ function planner.halves(item, read)
   if not item.cursor or not from or to - from < 2 then return nil end
   local middle, closed = times.stamp(from + (to - from) // 2), piece_of(read).closed
   return {
-    planner.with_query(item, child_of(read, { read_to = middle, piece = "half" }), { closed = true }),
-    planner.with_query(item, child_of(read, { read_from = middle, piece = "half" }), { closed = closed }),
+    planner.with_query(item, child_of(read, { read_to = middle, piece = "half" }), inherited(read, { closed = true })),
+    planner.with_query(item, child_of(read, { read_from = middle, piece = "half" }),
+      inherited(read, { closed = closed })),
   }
 end
 

@@ -114,23 +114,29 @@ function run.plan_read(ctx, item, read, is_first, after)
   end
 end
 
+--- Brings the open reads of an item on, and adds to its result what came of them.
+---@return boolean some false: there was none
+function run.advance_open(ctx, item, result)
+  local open = ctx.journal:open_reads(item.of)
+  for _, read in ipairs(open) do
+    worker.advance(ctx, item, read)
+    if read.state == "done" then
+      result.reads = result.reads + 1
+      result.records = result.records + (tonumber(read.records) or 0)
+      result.bytes = result.bytes + (tonumber(read.bytes) or 0)
+      result.files[#result.files + 1] = read.path
+    end
+  end
+  return #open > 0
+end
+
 -- All open reads of an item, and those that follow, until there is nothing left to ask for.
 local function bring_up_to_date(ctx, item, result)
   while true do
-    local open = ctx.journal:open_reads(item.of)
-    if #open == 0 then
+    if not run.advance_open(ctx, item, result) then
       local read = planner.next(ctx, item)
       if not read then return end
       run.plan_read(ctx, item, read, read.read_from == "")
-    end
-    for _, read in ipairs(open) do
-      worker.advance(ctx, item, read)
-      if read.state == "done" then
-        result.reads = result.reads + 1
-        result.records = result.records + (tonumber(read.records) or 0)
-        result.bytes = result.bytes + (tonumber(read.bytes) or 0)
-        result.files[#result.files + 1] = read.path
-      end
     end
   end
 end
@@ -277,6 +283,11 @@ function run.context(client, plan, options, owner)
   error(problem, 0)
 end
 
+--- A name for whoever changes a journal.
+function run.owner()
+  return (core.random(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
+
 --- Brings all items of a plan up to date.
 ---@param client zuora.Client
 ---@param plan table that was read
@@ -284,8 +295,7 @@ end
 ---@return table[] results
 function run.all(client, plan, options)
   local work = run.work_of(plan, options.items)
-  local owner = core.random(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
-  local ctx <close> = run.context(client, plan, options, owner)
+  local ctx <close> = run.context(client, plan, options, run.owner())
   local results = assert(client:map(work, function(one)
     return run_item(ctx, one[1], one[2])
   end, { concurrency = plan.concurrency }))

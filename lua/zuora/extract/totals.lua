@@ -37,6 +37,14 @@ local function told_of(told, object, name, field)
   return told[ascii.lower(long)] or told[ascii.lower(short)]
 end
 
+--- What Zuora says that a function comes to.
+---@param told table<string, string> by the headers, in lower case
+---@param object string
+---@param name "count"|"sum"
+---@param field string
+---@return string|nil
+totals.told = told_of
+
 local function fail(words, ...)
   return nil, error_value.new { kind = "incomplete", message = words:format(...) }
 end

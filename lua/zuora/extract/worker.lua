@@ -8,6 +8,7 @@ local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local marks = require "zuora.extract.marks"
+local months = require "zuora.extract.months"
 local planner = require "zuora.extract.planner"
 local reads = require "zuora.extract.reads"
 local rows = require "zuora.rows"
@@ -237,7 +238,7 @@ end
 function steps.published(ctx, item, read)
   if not ctx.target then return finish(ctx, item, read) end
   local is_last = read.parent == "" or ctx.journal:pieces_left(read) == 1
-  local replaces = (item.mode or item.cursor and "merge" or "replace") == "replace"
+  local replaces = read.kind == "audit" or (item.mode or item.cursor and "merge" or "replace") == "replace"
   -- What replaces all is loaded when all of it is there.
   local list = replaces and read.parent ~= "" and (is_last and ctx.journal:pieces_of(read) or {}) or { read }
   for _, piece in ipairs(list) do
@@ -247,7 +248,7 @@ function steps.published(ctx, item, read)
     local root = root_of(ctx, read)
     local added = ctx.target:load(item, list, ctx.output, DELETED, is_last and function(book)
       advance(ctx, item, root, book)
-    end or nil)
+    end or nil, read.kind == "audit" and months.of_read(root, planner.piece(root)) or nil)
     for _, name in ipairs(added) do ctx.journal:event(read.plan, read.item, "column added", name) end
   end
   ctx.journal:move(read, "loaded")

@@ -2,6 +2,7 @@
 --- is said here. They are for one transaction, in this order; one with a `check` gives the number that it must give.
 
 local dialects = require "zuora.load.dialects"
+local times = require "zuora.extract.times"
 
 local merge = {}
 
@@ -56,22 +57,103 @@ local function removal(load)
   }
 end
 
-local function merge_steps(load)
+-- Puts the rows of the stage in the place of those with their keys, where a condition holds, and beside the others.
+local function upsert(load, condition)
   local staged, kept = key_of(load)
-  local steps = {
-    { sql = ("SELECT COUNT(*) FROM (SELECT 1 FROM %s AS s GROUP BY %s HAVING COUNT(*) > 1) AS twice"):format(load.stage,
-      staged), check = "0", problem = "twice" },
-  }
-  if load.deletes == "remove" and load.deleted then
-    for _, step in ipairs(removal(load)) do steps[#steps + 1] = step end
-  end
-  steps[#steps + 1] = { sql = ("UPDATE %s AS t SET %s, %s = %s, %s = %s FROM %s AS s WHERE %s = %s AND %s"):format(
+  local update = { sql = ("UPDATE %s AS t SET %s, %s = %s, %s = %s FROM %s AS s WHERE %s = %s AND %s"):format(
     load.table, each(load.columns, function(column)
       return quoted(column.name) .. " = " .. cast_of(load, column)
     end), quoted(merge.OWN.deleted), deleted_of(load), quoted(merge.OWN.read), literal(load.read), load.stage, kept,
-    staged, is_newer(load)) }
-  steps[#steps + 1] = { sql = insert_of(load, (" WHERE NOT EXISTS (SELECT 1 FROM %s AS t WHERE %s = %s)"):format(
-    load.table, kept, staged)) }
+    staged, condition) }
+  return update, { sql = insert_of(load, (" WHERE NOT EXISTS (SELECT 1 FROM %s AS t WHERE %s = %s)"):format(load.table,
+    kept, staged)) }
+end
+
+local function once(load)
+  return { sql = ("SELECT COUNT(*) FROM (SELECT 1 FROM %s AS s GROUP BY %s HAVING COUNT(*) > 1) AS twice"):format(
+    load.stage, (key_of(load))), check = "0", problem = "twice" }
+end
+
+local function merge_steps(load)
+  local steps = { once(load) }
+  if load.deletes == "remove" and load.deleted then
+    for _, step in ipairs(removal(load)) do steps[#steps + 1] = step end
+  end
+  steps[#steps + 1], steps[#steps + 2] = upsert(load, is_newer(load))
+  return steps
+end
+
+-- --- audits -------------------------------------------------------------------------------------------
+
+--- A row of the table that is not deleted.
+---@param load table dialect
+---@param alias string of the table
+---@return string condition
+function merge.lives(load, alias)
+  return ("NOT COALESCE(%s.%s, %s)"):format(alias, quoted(merge.OWN.deleted), load.dialect.truth "'false'")
+end
+
+--- Those of an entity, in a table of several.
+---@param load table entity
+---@param alias string
+---@return string condition
+function merge.is_own(load, alias)
+  if load.entity == "" then return "1 = 1" end
+  return ("SUBSTR(%s.%s, 1, %d) = %s"):format(alias, quoted(merge.OWN.read), #load.entity + 1,
+    literal(load.entity .. "-"))
+end
+
+--- A row that has not changed since the mark, or in a time that has not come yet.
+---@param cursor string
+---@param bucket { mark: string, latest: string }
+---@return string condition
+function merge.is_settled(cursor, bucket)
+  return ("(%s < %s OR %s > %s)"):format(cursor, literal(times.plain(bucket.mark)), cursor,
+    literal(times.plain(bucket.latest)))
+end
+
+-- A row of the bucket that a read of kind audit has brought.
+local function is_inside(load, alias)
+  local bucket, list = load.bucket, { merge.is_own(load, alias) }
+  if load.made then
+    local month = load.dialect.month(alias .. "." .. quoted(load.made.name))
+    if bucket.from then list[#list + 1] = ("%s >= %s"):format(month, literal(bucket.from)) end
+    if bucket.to then
+      list[#list + 1] = bucket.from and ("%s < %s"):format(month, literal(bucket.to))
+        or ("(%s IS NULL OR %s < %s)"):format(month, month, literal(bucket.to))
+    end
+  end
+  return table.concat(list, " AND ")
+end
+
+-- What an audit has brought is how it is: rows of the bucket that are there twice, or that are not in the file and have
+-- not changed since the mark, are not right. (What has changed since comes again by the next window.)
+local function audit_steps(load)
+  local steps, inside = { once(load) }, is_inside(load, "t")
+  local staged, kept = key_of(load)
+  local function add(words, ...) steps[#steps + 1] = { sql = words:format(...) } end
+  local cursor = "t." .. quoted(load.cursor.name)
+  local is_settled = ("COALESCE(%s, 1 = 1)"):format(merge.is_settled(cursor, load.bucket))
+  local gone = ("%s AND %s AND %s AND (%s IS NULL OR %s IN (SELECT %s FROM %s AS t WHERE %s EXCEPT SELECT %s "
+    .. "FROM %s AS s))"):format(inside, merge.lives(load, "t"), is_settled, kept, kept, kept, load.table, inside,
+    staged, load.stage)
+  add("DELETE FROM %s AS t WHERE %s AND EXISTS (SELECT 1 FROM %s AS u WHERE u.%s = %s AND (u.%s > t.%s "
+    .. "OR NOT COALESCE(%s, 1 = 0)))", load.table, inside, load.table, quoted(load.key.name), kept, load.dialect.row,
+    load.dialect.row, is_inside(load, "u"))
+  if load.deletes == "remove" then
+    if load.deleted then steps[#steps + 1] = removal(load)[1] end
+    if load.deleted then add("DELETE FROM %s AS s WHERE %s", load.stage, deleted_of(load)) end
+    add("DELETE FROM %szuora_deleted WHERE item = %s AND id IN (SELECT CAST(%s AS TEXT) FROM %s AS s)", load.prefix,
+      literal(load.item), staged, load.stage)
+    add("INSERT INTO %szuora_deleted (item, id, at) SELECT %s, CAST(%s AS TEXT), COALESCE(CAST(%s AS TEXT), '') "
+      .. "FROM %s AS t WHERE %s AND %s IS NOT NULL ON CONFLICT (item, id) DO UPDATE SET at = EXCLUDED.at", load.prefix,
+      literal(load.item), kept, cursor, load.table, gone, kept)
+    add("DELETE FROM %s AS t WHERE %s", load.table, gone)
+  else
+    add("UPDATE %s AS t SET %s = %s, %s = %s WHERE %s", load.table, quoted(merge.OWN.deleted),
+      load.dialect.truth "'true'", quoted(merge.OWN.read), literal(load.read), gone)
+  end
+  steps[#steps + 1], steps[#steps + 2] = upsert(load, ("(%s OR %s)"):format(is_settled, is_newer(load)))
   return steps
 end
 
@@ -101,7 +183,9 @@ end
 function merge.statements(load)
   local steps = { { sql = "SELECT COUNT(*) FROM " .. load.stage, check = tostring(load.records), problem = "count" } }
   local more
-  if load.mode == "merge" then
+  if load.bucket then
+    more = audit_steps(load)
+  elseif load.mode == "merge" then
     more = merge_steps(load)
   elseif load.mode == "replace" then
     more = replacement(load)

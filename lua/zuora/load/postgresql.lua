@@ -1,5 +1,6 @@
 --- Loads files into PostgreSQL, by psql: one script, and in it one transaction.
 
+local counts = require "zuora.load.counts"
 local dialects = require "zuora.load.dialects"
 local error_value = require "zuora.error"
 local mark_table = require "zuora.extract.mark_table"
@@ -78,7 +79,7 @@ local function columns_there(self, name)
   for _, column in ipairs(self.store:rows([[SELECT column_name AS name FROM information_schema.columns
     WHERE table_name = ? AND table_schema = ?]], name, self.schema)) do
     there = there or {}
-    there[column.name:lower()] = true
+    there[column.name:lower()] = column.name
   end
   return there
 end
@@ -137,14 +138,20 @@ local function explain(load, err)
   return err
 end
 
-local function script_of(self, load, list, stage_path, header, advance)
-  local lines = { "BEGIN;", "SET LOCAL lock_timeout = '30s';", "SET LOCAL TimeZone = 'UTC';", "\\encoding UTF8" }
-  local function add(line) lines[#lines + 1] = line end
-  for _, read in ipairs(list) do add(loads_line(self, read)) end
+local BEGIN = { "BEGIN;", "SET LOCAL lock_timeout = '30s';", "SET LOCAL TimeZone = 'UTC';", "\\encoding UTF8" }
+
+local function stage_lines(stage_path, header)
   local columns = {}
   for i, name in ipairs(header) do columns[i] = quoted(name) .. " text" end
-  add(("CREATE TEMP TABLE %s (%s) ON COMMIT DROP;"):format(STAGE, table.concat(columns, ", ")))
-  add(("\\copy %s from %s"):format(STAGE, literal(stage_path)))
+  return ("CREATE TEMP TABLE %s (%s) ON COMMIT DROP;"):format(STAGE, table.concat(columns, ", ")),
+    ("\\copy %s from %s"):format(STAGE, literal(stage_path))
+end
+
+local function script_of(self, load, list, stage_path, header, advance)
+  local lines = { table.unpack(BEGIN) }
+  local function add(line) lines[#lines + 1] = line end
+  for _, read in ipairs(list) do add(loads_line(self, read)) end
+  lines[#lines + 1], lines[#lines + 2] = stage_lines(stage_path, header)
   -- Two entities may come with the same table at once.
   add(("SELECT pg_advisory_xact_lock(hashtext(%s));"):format(literal("zuora " .. load.table)))
   local made, added = table_lines(self, load)
@@ -161,7 +168,7 @@ local function script_of(self, load, list, stage_path, header, advance)
 end
 
 --- Brings the files of reads into their table; see zuora.load.sqlite.
-function Target:load(item, list, output, deleted, advance)
+function Target:load(item, list, output, deleted, advance, bucket)
   if is_loaded(self, list[1]) then return {} end
   local paths, records = {}, 0
   for i, read in ipairs(list) do
@@ -170,7 +177,7 @@ function Target:load(item, list, output, deleted, advance)
   local stage_path = ("%s/.stage.%s%s"):format(output, item.name, list[1].entity)
   local ok, result = pcall(function()
     local header = write_stage(paths, stage_path)
-    local load = tables.of_file(item, header, deleted, tonumber(list[1].generation) > 0)
+    local load = tables.of_file(item, header, deleted, tonumber(list[1].generation) > 0, bucket)
     load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
     load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
     load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
@@ -180,6 +187,29 @@ function Target:load(item, list, output, deleted, advance)
       error(error_value.is(err) and explain(load, err) or err, 0)
     end
     return added
+  end)
+  os.remove(stage_path)
+  if not ok then error(result, 0) end
+  return result
+end
+
+function Target:columns(name) return columns_there(self, name) end
+
+--- See zuora.load.sqlite.
+function Target:counts(of, path)
+  local stage_path = path .. ".stage"
+  local ok, result = pcall(function()
+    local header = write_stage({ path }, stage_path)
+    local lines = { table.unpack(BEGIN) }
+    lines[#lines + 1], lines[#lines + 2] = stage_lines(stage_path, header)
+    lines[#lines + 1] = counts.query(self, of, STAGE, header) .. ";"
+    lines[#lines + 1] = "ROLLBACK;\n"
+    local list = {}
+    for line in self.psql:script(table.concat(lines, "\n")):gmatch "[^\n]+" do
+      local bucket, cells = line:match "^([^|]*)|(.*)$"
+      list[#list + 1] = { bucket = bucket, cells = cells }
+    end
+    return counts.read(self, of, list)
   end)
   os.remove(stage_path)
   if not ok then error(result, 0) end
@@ -198,7 +228,7 @@ Target.__close = Target.close
 function postgresql.open(uri, spec, sleep, looks)
   local schema = spec.schema or "public"
   local self = setmetatable({ store = store.connect(uri, schema), psql = psql.open(uri, sleep), spec = spec,
-    schema = schema, uri = uri }, Target)
+    schema = schema, uri = uri, dialect = dialects.postgresql }, Target)
   if looks then self.store:run "BEGIN" end -- and no COMMIT
   self.store:run "SET client_min_messages = warning"
   self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))

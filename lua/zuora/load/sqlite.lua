@@ -1,5 +1,6 @@
 --- Loads files into SQLite, by LuaDBI.
 
+local counts = require "zuora.load.counts"
 local dialects = require "zuora.load.dialects"
 local error_value = require "zuora.error"
 local mark_table = require "zuora.extract.mark_table"
@@ -59,7 +60,7 @@ local function columns_there(self, name)
   local there
   for _, column in ipairs(self.store:rows("SELECT name FROM pragma_table_info(?)", name)) do
     there = there or {}
-    there[column.name:lower()] = true
+    there[column.name:lower()] = column.name
   end
   return there
 end
@@ -113,15 +114,16 @@ end
 ---@param output string where their files are
 ---@param deleted string the column that says of a row that it is deleted
 ---@param advance fun(book: table)|nil moves the mark
+---@param bucket table|nil what a read of kind audit is about
 ---@return string[] added the columns that are new
-function Target:load(item, list, output, deleted, advance)
+function Target:load(item, list, output, deleted, advance, bucket)
   local paths, records = {}, 0
   for i, read in ipairs(list) do
     paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
   end
   return self.store:transaction(function()
     if not note_loads(self, list) then return {} end
-    local load = tables.of_file(item, stage(self, paths), deleted, tonumber(list[1].generation) > 0)
+    local load = tables.of_file(item, stage(self, paths), deleted, tonumber(list[1].generation) > 0, bucket)
     load.dialect, load.stage, load.prefix = dialects.sqlite, STAGE, ""
     load.item, load.table, load.deletes = item.name, dialects.quoted(item.name), self.spec.deletes
     load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
@@ -135,6 +137,22 @@ function Target:load(item, list, output, deleted, advance)
   end)
 end
 
+--- What the columns of a table are called, by their names in lower case; nil: there is none.
+---@return table<string, string>|nil
+function Target:columns(name) return columns_there(self, name) end
+
+--- Counts what is in a table; see zuora.load.counts.
+---@param of table
+---@param path string a file of the keys that do not count
+---@return table<string, table<string, string>> by the buckets' keys
+function Target:counts(of, path)
+  return self.store:transaction(function()
+    local found = counts.read(self, of, self.store:rows(counts.query(self, of, STAGE, stage(self, { path }))))
+    self.store:run("DROP TABLE " .. STAGE)
+    return found
+  end)
+end
+
 function Target:close() self.store:close() end
 
 Target.__close = Target.close
@@ -145,7 +163,7 @@ Target.__close = Target.close
 ---@param _ any
 ---@param looks boolean|nil nothing is made, and no change is kept
 function sqlite.open(path, spec, _, looks)
-  local self = setmetatable({ store = store.open(path, looks), spec = spec }, Target)
+  local self = setmetatable({ store = store.open(path, looks), spec = spec, dialect = dialects.sqlite }, Target)
   self.store:run "PRAGMA busy_timeout = 30000"
   self.store:run "PRAGMA synchronous = FULL"
   if looks then self.store:run "BEGIN" end -- and no COMMIT

@@ -48,8 +48,9 @@ end
 ---@param header string[]
 ---@param deleted string the column that says of a row that it is deleted
 ---@param is_again boolean may its rows have been loaded before, by another read?
----@return table load columns, key, cursor, deleted, mode
-function tables.of_file(item, header, deleted, is_again)
+---@param bucket table|nil of an audit
+---@return table load columns, key, cursor, deleted, mode, bucket, made (the column that says when a row was made)
+function tables.of_file(item, header, deleted, is_again, bucket)
   local load = { columns = {}, mode = item.mode or item.cursor and "merge" or "replace" }
   local by_name = {}
   for _, staged in ipairs(header) do
@@ -62,6 +63,7 @@ function tables.of_file(item, header, deleted, is_again)
     end
   end
   load.key, load.cursor = by_name[item.key:lower()], item.cursor and by_name[item.cursor:lower()] or nil
+  load.bucket, load.made = bucket, bucket and bucket.by and by_name[bucket.by:lower()]
   if load.mode == "merge" and not load.key then
     fail("%s: its file has no column %s, by which rows are merged: name another 'key', or 'mode': \"replace\"",
       item.name, item.key)

@@ -46,6 +46,33 @@
 ---@field on_item? fun(result: zuora.ExtractResult)
 ---@field on_step? fun(item: table, read: table)
 
+---@class zuora.AuditOptions
+---@field items? string[] names; one that cannot be audited is an error then
+---@field check? boolean say what differs, and mend nothing
+---@field wait? number seconds for one job
+---@field poll? number the first pause between two looks at a job, seconds
+---@field entity_id? string
+---@field on_item? fun(result: zuora.AuditResult)
+---@field on_step? fun(item: table, read: table)
+
+--- What one item of one entity has come to.
+---@class zuora.AuditResult
+---@field item string
+---@field entity? string
+---@field outcome "right"|"mended"|"wrong"|"not audited"|"still running"|"failed"
+---@field reason? string why it was not audited
+---@field mark? string what was compared are rows that have not changed since then
+---@field months? integer how many parts were compared
+---@field rows? integer that Zuora has in them
+---@field changed? integer that were left out, since they have changed or were deleted since
+---@field differences { month: string, expected: table<string, string>, found: table<string, string> }[] "count",
+--- "sum(Field)": what Zuora has, and what was in the target
+---@field reads integer of what differed
+---@field records integer
+---@field bytes integer
+---@field files string[] below the plan's output
+---@field err? zuora.Error
+
 ---@class zuora.ExtractResult
 ---@field item string
 ---@field entity? string

@@ -64,5 +64,9 @@ end
 ---@return string|nil
 function aqua.refused_field(err) return err.message:match "There is no field named ([%w_.]+)" end
 
+--- Is it said that the object's deleted rows cannot be had?
+---@param err zuora.Error
+---@return boolean
+function aqua.without_deleted(err) return (err.code or (err.record or {}).errorCode) == "90017" end
 
 return aqua
