@@ -67,8 +67,8 @@ local function code_of(results)
 end
 
 -- The line that goes on with a plan, as soon as there is something to go on with.
-local function repeats(command, args)
-  local words = { "extract", "run", args.plan }
+local function repeats(command, args, verb)
+  local words = { "extract", verb, args.plan }
   for _, name in ipairs(args.item) do table.move({ "--item", name }, 1, 2, #words + 1, words) end
   if args.metrics then table.move({ "--metrics", args.metrics }, 1, 2, #words + 1, words) end
   command:repeats(args.plan, words)
@@ -81,7 +81,7 @@ function verbs_of.run(command, args)
   options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
   options.reconcile, options.wait, options.poll, options.metrics = args.reconcile, args.wait, args.poll, args.metrics
   function options.on_step(item, read)
-    repeats(command, args)
+    repeats(command, args, "run")
     told_step(item, read)
   end
   local results, err = extract.run(command:client(), args.plan, options)
@@ -113,7 +113,12 @@ end
 
 function verbs_of.audit(command, args)
   local options = told(command, audit_words)
+  local told_step = options.on_step
   options.items, options.check, options.wait, options.poll = given(args.item), args.check, args.wait, args.poll
+  function options.on_step(item, read)
+    repeats(command, args, "audit")
+    told_step(item, read)
+  end
   local results, err = extract.audit(command:client(), args.plan, options)
   if not results then return nil, err end
   local records, errors, is_wrong = {}, {}, false
