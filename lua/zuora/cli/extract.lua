@@ -135,6 +135,7 @@ function verbs_of.audit(command, args)
   if #errors > 0 then
     return nil, { exit = exits.of_several(errors, #errors < #results), message = "not all items were audited" }
   end
+  command.subject = nil -- there is nothing to go on with
   if #records == 0 then return true end
   if is_wrong then return nil, { exit = exits.incomplete, message = "the target is not as it should be" } end
   return nil, { exit = exits.some, message = "the target was not as it should be, and is now" }

@@ -35,7 +35,8 @@ local function subject_of(ctx, item)
   local there = ctx.target:columns(item.name)
   if not there then return nil, "the target has no table of it" end
   local of = { item = item.name, object = item.object, entity = item.of.entity, mark = mark.mark,
-    latest = months.latest(ctx.now), sums = {}, made = there.createddate }
+    latest = months.latest(ctx.now), sums = {} }
+  if query.has(item.columns or item.parsed.select, item.object, "CreatedDate") then of.made = there.createddate end
   for _, name in ipairs { "key", "cursor" } do
     of[name] = there[ascii.lower(item[name])]
     if not of[name] then return nil, ("its table has no column %s"):format(item[name]) end
@@ -137,6 +138,9 @@ local function compare_some(ctx, item, buckets, of, list)
 end
 
 local function compare(ctx, item, buckets, of)
+  if ctx.on_step then
+    ctx.on_step(item, { item = item.name, entity = of.entity, kind = "audit", state = "comparing" })
+  end
   local list, rows, changed = {}, 0, 0
   for i = 1, #buckets, MONTHS do
     local some = table.move(buckets, i, math.min(i + MONTHS - 1, #buckets), 1, {})

@@ -80,8 +80,12 @@ function query.parse(text)
       ({ group = "group by", order = "order by" })[parts.tail.text] or parts.tail and parts.tail.text }
 end
 
--- Does the list have this field, by itself or by the object's name before it?
-local function has(columns, object, field)
+--- Does a list of columns have this field, by itself or by the object's name before it?
+---@param columns string[]
+---@param object string
+---@param field string
+---@return boolean
+function query.has(columns, object, field)
   local own, long = ascii.lower(field), ascii.lower(object .. "." .. field)
   for _, column in ipairs(columns) do
     local name = ascii.lower(column)
@@ -117,7 +121,7 @@ local function columns_of(item)
   local columns = {}
   for i, column in ipairs(item.columns or item.parsed.select) do columns[i] = column end
   for _, field in ipairs { item.key, item.cursor or nil } do
-    if item.cursor and not has(columns, item.object, field) then columns[#columns + 1] = field end
+    if item.cursor and not query.has(columns, item.object, field) then columns[#columns + 1] = field end
   end
   return columns
 end

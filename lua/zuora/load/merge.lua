@@ -115,8 +115,8 @@ end
 -- A row of the bucket that a read of kind audit has brought.
 local function is_inside(load, alias)
   local bucket, list = load.bucket, { merge.is_own(load, alias) }
-  if load.made then
-    local month = load.dialect.month(alias .. "." .. quoted(load.made.name))
+  if bucket.by then
+    local month = load.dialect.month(alias .. "." .. quoted(bucket.by))
     if bucket.from then list[#list + 1] = ("%s >= %s"):format(month, literal(bucket.from)) end
     if bucket.to then
       list[#list + 1] = bucket.from and ("%s < %s"):format(month, literal(bucket.to))
@@ -137,9 +137,9 @@ local function audit_steps(load)
   local gone = ("%s AND %s AND %s AND (%s IS NULL OR %s IN (SELECT %s FROM %s AS t WHERE %s EXCEPT SELECT %s "
     .. "FROM %s AS s))"):format(inside, merge.lives(load, "t"), is_settled, kept, kept, kept, load.table, inside,
     staged, load.stage)
-  add("DELETE FROM %s AS t WHERE %s AND EXISTS (SELECT 1 FROM %s AS u WHERE u.%s = %s AND (u.%s > t.%s "
-    .. "OR NOT COALESCE(%s, 1 = 0)))", load.table, inside, load.table, quoted(load.key.name), kept, load.dialect.row,
-    load.dialect.row, is_inside(load, "u"))
+  add("DELETE FROM %s AS t WHERE %s AND EXISTS (SELECT 1 FROM %s AS u WHERE u.%s = %s AND %s AND (u.%s > t.%s "
+    .. "OR NOT COALESCE(%s, 1 = 0)))", load.table, inside, load.table, quoted(load.key.name), kept,
+    merge.is_own(load, "u"), load.dialect.row, load.dialect.row, is_inside(load, "u"))
   if load.deletes == "remove" then
     if load.deleted then steps[#steps + 1] = removal(load)[1] end
     if load.deleted then add("DELETE FROM %s AS s WHERE %s", load.stage, deleted_of(load)) end

@@ -49,7 +49,7 @@ end
 ---@param deleted string the column that says of a row that it is deleted
 ---@param is_again boolean may its rows have been loaded before, by another read?
 ---@param bucket table|nil of an audit
----@return table load columns, key, cursor, deleted, mode, bucket, made (the column that says when a row was made)
+---@return table load columns, key, cursor, deleted, mode, bucket
 function tables.of_file(item, header, deleted, is_again, bucket)
   local load = { columns = {}, mode = item.mode or item.cursor and "merge" or "replace" }
   local by_name = {}
@@ -63,7 +63,7 @@ function tables.of_file(item, header, deleted, is_again, bucket)
     end
   end
   load.key, load.cursor = by_name[item.key:lower()], item.cursor and by_name[item.cursor:lower()] or nil
-  load.bucket, load.made = bucket, bucket and bucket.by and by_name[bucket.by:lower()]
+  load.bucket = bucket
   if load.mode == "merge" and not load.key then
     fail("%s: its file has no column %s, by which rows are merged: name another 'key', or 'mode': \"replace\"",
       item.name, item.key)

@@ -53,7 +53,7 @@
 ---@field poll? number the first pause between two looks at a job, seconds
 ---@field entity_id? string
 ---@field on_item? fun(result: zuora.AuditResult)
----@field on_step? fun(item: table, read: table)
+---@field on_step? fun(item: table, read: table) of a read; `read.state` is "comparing" while there is none
 
 --- What one item of one entity has come to.
 ---@class zuora.AuditResult
@@ -67,7 +67,7 @@
 ---@field changed? integer that were left out, since they have changed or were deleted since
 ---@field differences { month: string, expected: table<string, string>, found: table<string, string> }[] "count",
 --- "sum(Field)": what Zuora has, and what was in the target
----@field reads integer of what differed
+---@field reads integer that were made, those too that a run had begun
 ---@field records integer
 ---@field bytes integer
 ---@field files string[] below the plan's output
