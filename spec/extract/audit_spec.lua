@@ -204,14 +204,14 @@ describe("an audit of " .. kind, function()
     local of = plan()
     run(of)
     local now = audit(of).mark:gsub("Z$", "+0000")
-    sql(([[INSERT INTO "Thing" ("Id", "Name", "CreatedDate", "UpdatedDate") VALUES ('id90000', 'made', '%s', '%s')]])
-      :format(now, now))
+    sql(([[INSERT INTO "Thing" ("Id", "Name", "CreatedDate", "UpdatedDate") SELECT 'id90000', 'made', "CreatedDate", '%s'
+      FROM "Thing" WHERE "Id" = 'id00041']]):format(now))
     assert.equal("right", audit(of).outcome)
     sql(([[UPDATE "Thing" SET "Name" = 'newer', "UpdatedDate" = '%s' WHERE "Id" = 'id00041']]):format(now))
     local result = assert(audited.audit(here, of))[1] -- Zuora says that this one has not changed
     assert.same({ "wrong", month_of "id00041", 1 }, { result.outcome, result.differences[1].month, #result.differences })
     assert.same({ "made", "newer" }, (function(list) return { list[1].name, list[2].name } end)(rows [[SELECT "Name" AS name
-      FROM "Thing" WHERE "Id" IN ('id00041', 'id90000') ORDER BY 1]]))
+      FROM "Thing" WHERE "Id" IN ('id00041', 'id90000') AND (_zuora_deleted IS NULL OR NOT _zuora_deleted) ORDER BY 1]]))
     here.sim:update("Thing", { { "id00041", "newer", "1", "" }, { "id90000", "made", "1", "" } })
     here.sim:forward(HOUR)
     run(of)
