@@ -13,11 +13,16 @@ local marks = {}
 ---@param read table the whole, not a piece of it
 ---@param with { hash: string, columns: string, tenant: string, looked_back: string|nil }
 function marks.advance(book, of, read, with)
+  if read.kind == "reconcile" then return end
   local known = book:mark(of)
   local after = { mark = read.read_to, hash = with.hash, columns = with.columns, tenant = with.tenant,
     looked_back = known and known.looked_back }
   if read.kind == "lookback" then
-    after.mark, after.looked_back = known.mark, with.looked_back
+    -- (Of one whose windows were taken away the manifests are silent; it ended where they did.)
+    after.mark, after.looked_back = known and known.mark or read.read_to, with.looked_back
+  elseif read.kind:find "^backfill" then
+    if not known then return end
+    after.mark = known.mark
   elseif known and known.mark > read.read_to then
     after.mark = known.mark -- what was read once more
   end

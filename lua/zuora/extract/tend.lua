@@ -16,11 +16,9 @@ local function fail(words, ...) error(error_value.new { kind = "plan", message =
 
 local function of(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
 
-local OVER = { done = true, split = true, failed = true }
-
 --- Where each item stands.
----@return table[] items: item, entity, mark (ISO text), open (its reads that go on), last (the newest that is done),
---- error
+---@return table[] items: item, entity, mark (ISO text), open (its reads that go on, in their order), last (the newest
+--- that is done), error
 function tend.status(plan)
   local book <close> = journal.open(plan.store)
   local list = {}
@@ -30,11 +28,12 @@ function tend.status(plan)
     local at = mark and times.of(mark.mark)
     local status = { item = item.name, entity = entity ~= "" and entity or nil, mark = at and times.iso(at) or nil,
       open = {} }
+    for k, read in ipairs(book:open_of(of(plan, item, entity))) do
+      status.open[k] = { read = reads.name(read), state = read.state, attempt = read.attempt, job = read.job_id,
+        error = read.error ~= "" and read.error or nil }
+    end
     for _, read in ipairs(book:all(plan.plan, item.name)) do
-      if read.entity == entity and not OVER[read.state] then
-        table.insert(status.open, { read = reads.name(read), state = read.state, attempt = read.attempt,
-          job = read.job_id, error = read.error ~= "" and read.error or nil })
-      elseif read.entity == entity and read.state == "done" then
+      if read.entity == entity and read.state == "done" then
         status.last, status.error = { read = reads.name(read), records = tonumber(read.records),
           at = read.updated_at }, nil
       elseif read.entity == entity and read.state == "failed" then
@@ -53,12 +52,31 @@ function tend.history(plan)
   return book:events(plan.plan)
 end
 
+-- Folder, store and target must be this plan's, and of one tenant; whether it is the right one only a run can ask.
+local function check_owners(plan, book, target)
+  local places = { { "the folder " .. plan.output, manifest.belongs(plan.output) },
+    { "the store " .. plan.store, book:belongs() } }
+  if target then places[3] = { "the target " .. target.store.name, target:belongs() } end
+  local first
+  for _, place in ipairs(places) do
+    local name, owner = place[1], place[2]
+    if owner.plan and owner.plan ~= plan.plan then
+      fail("%s belongs to the plan '%s', not '%s'", name, owner.plan, plan.plan)
+    end
+    if first and owner.tenant and owner.tenant ~= first[2].tenant then
+      fail("%s belongs to the tenant '%s', and %s to '%s'", name, owner.tenant, first[1], first[2].tenant)
+    end
+    first = first or owner.tenant and place or nil
+  end
+end
+
 --- Sets an item back.
 ---@param from integer|nil seconds since the epoch; nil: to the beginning
 ---@return { item: string, from: string }[] what will be read again
 function tend.reset(plan, name, from)
   local book <close> = journal.open(plan.store, "reset")
   local target <close> = plan.load and load.open(plan.load) or nil
+  check_owners(plan, book, target)
   local found, list = false, {}
   for _, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]
@@ -84,6 +102,7 @@ end
 ---@return string[] paths
 function tend.prune(plan, keep)
   local book <close> = journal.open(plan.store, "prune")
+  check_owners(plan, book)
   local gone, oldest = {}, times.iso(os.time() - keep)
   for _, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]

@@ -25,6 +25,7 @@ dialects.sqlite = {
     return type and ("CAST(NULLIF(%s, '') AS %s)"):format(column, type) or ("NULLIF(%s, '')"):format(column)
   end,
   truth = function(column) return ("(%s = 'true')"):format(column) end,
+  absent = function(key, staged, stage) return ("%s NOT IN (SELECT %s FROM %s AS s)"):format(key, staged, stage) end,
   boolean = "INTEGER",
   add_column = "ADD COLUMN",
 }
@@ -36,6 +37,9 @@ dialects.postgresql = {
     return ("NULLIF(%s, '')%s"):format(column, type and "::" .. type or "")
   end,
   truth = function(column) return ("(%s = 'true')"):format(column) end,
+  absent = function(key, staged, stage)
+    return ("NOT EXISTS (SELECT 1 FROM %s AS s WHERE %s = %s)"):format(stage, staged, key)
+  end,
   boolean = "boolean",
   add_column = "ADD COLUMN IF NOT EXISTS",
 }

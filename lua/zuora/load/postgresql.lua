@@ -43,6 +43,8 @@ function Target:mark(of) return mark_table.get(self.store, of) end
 function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
 function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
 function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
+function Target:lacking(list) return tables.lacking(self.store, list) end
+function Target:belongs() return tables.belongs(self.store) end
 
 -- --- staging ------------------------------------------------------------------------------------------
 
@@ -78,7 +80,7 @@ local function columns_there(self, name)
   for _, column in ipairs(self.store:rows([[SELECT column_name AS name FROM information_schema.columns
     WHERE table_name = ? AND table_schema = ?]], name, self.schema)) do
     there = there or {}
-    there[column.name:lower()] = true
+    there[column.name:lower()] = column.name
   end
   return there
 end
@@ -98,19 +100,21 @@ local function loads_line(self, read)
     os.date "!%Y-%m-%dT%H:%M:%SZ")
 end
 
-local function is_loaded(self, read)
-  local wheres, values = {}, {}
-  for i, name in ipairs(reads.KEY) do wheres[i], values[i] = name .. " = ?", read[name] end
-  return self.store:row(("SELECT 1 AS there FROM %szuora_loads WHERE %s"):format(self.store.prefix,
-    table.concat(wheres, " AND ")), table.unpack(values)) ~= nil
+-- A connection of our own: it waits for locks no longer than psql does.
+local function connected(uri, schema)
+  local one = store.connect(uri, schema)
+  one:run "SET client_min_messages = warning"
+  one:run(("SET lock_timeout = %d"):format(tables.LOCK_SECONDS * 1000 // 1))
+  return one
 end
 
 -- Whatever became of a COMMIT: what is loaded is written down in the target. The connection may be gone with it.
 local function was_loaded(self, read)
   local ok, there = pcall(function()
+    local anew = connected(self.uri, self.schema)
     self.store:close()
-    self.store = store.connect(self.uri, self.schema)
-    return is_loaded(self, read)
+    self.store = anew
+    return #tables.lacking(self.store, { read }) == 0
   end)
   return ok and there
 end
@@ -131,6 +135,8 @@ local function explain(load, err)
   elseif problem == "twice" then
     err.kind, err.message = "incomplete", ("%s: the %s '%s' is there twice in one file"):format(load.item,
       load.key.name, err.message:match "zuora: twice (.*)$")
+  elseif problem == "keyless" then
+    err.kind, err.message = "incomplete", ("%s: a row of the file has no %s"):format(load.item, load.key.name)
   elseif problem == "mark" then
     err.kind, err.message = "busy", ("the mark of %s was set by another run"):format(load.item)
   end
@@ -138,7 +144,9 @@ local function explain(load, err)
 end
 
 local function script_of(self, load, list, stage_path, header, advance)
-  local lines = { "BEGIN;", "SET LOCAL lock_timeout = '30s';", "SET LOCAL TimeZone = 'UTC';", "\\encoding UTF8" }
+  local lines = { "BEGIN;", ("SET LOCAL lock_timeout = %d;"):format(tables.LOCK_SECONDS * 1000 // 1),
+    "SET LOCAL TimeZone = 'UTC';", "SET LOCAL DateStyle = 'ISO, YMD';", "SET LOCAL standard_conforming_strings = on;",
+    "\\encoding UTF8" }
   local function add(line) lines[#lines + 1] = line end
   for _, read in ipairs(list) do add(loads_line(self, read)) end
   local columns = {}
@@ -162,7 +170,8 @@ end
 
 --- Brings the files of reads into their table; see zuora.load.sqlite.
 function Target:load(item, list, output, deleted, advance)
-  if is_loaded(self, list[1]) then return {} end
+  local lacking = tables.lacking(self.store, list)
+  if #lacking == 0 then return {} end
   local paths, records = {}, 0
   for i, read in ipairs(list) do
     paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
@@ -170,13 +179,13 @@ function Target:load(item, list, output, deleted, advance)
   local stage_path = ("%s/.stage.%s%s"):format(output, item.name, list[1].entity)
   local ok, result = pcall(function()
     local header = write_stage(paths, stage_path)
-    local load = tables.of_file(item, header, deleted, tonumber(list[1].generation) > 0)
+    local load = tables.of_file(item, header, deleted, list[1])
     load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
     load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
     load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
-    local script, added = script_of(self, load, list, stage_path, header, advance)
+    local script, added = script_of(self, load, lacking, stage_path, header, advance)
     local done, err = pcall(self.psql.script, self.psql, script)
-    if not done and not was_loaded(self, list[1]) then
+    if not done and not was_loaded(self, lacking[1]) then
       error(error_value.is(err) and explain(load, err) or err, 0)
     end
     return added
@@ -197,10 +206,9 @@ Target.__close = Target.close
 ---@param looks boolean|nil nothing is made, and no change is kept
 function postgresql.open(uri, spec, sleep, looks)
   local schema = spec.schema or "public"
-  local self = setmetatable({ store = store.connect(uri, schema), psql = psql.open(uri, sleep), spec = spec,
+  local self = setmetatable({ store = connected(uri, schema), psql = psql.open(uri, sleep), spec = spec,
     schema = schema, uri = uri }, Target)
   if looks then self.store:run "BEGIN" end -- and no COMMIT
-  self.store:run "SET client_min_messages = warning"
   self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))
   tables.make_own(self.store)
   return self
