@@ -87,6 +87,10 @@ describe("zuora.extract.plan", function()
     refused("items[1].name: missing", nil, { query = "select Id from Account" })
     refused("items[1].view: missing", nil, { report = "x" })
     refused("items[1].name: a name of letters", nil, { object = "Account", name = "a/b" })
+    refused("items[1]: its name 'xxxx", nil, { report = ("x"):rep(61), view = "Detail" })
+    refused("items[1]: 'zuora_Stage' is a name of ours", nil, { object = "Account", name = "zuora_Stage" })
+    refused("items[1].totals: cannot go with limit", nil, { query = "select Id from a limit 5", name = "q",
+      totals = { "count" } })
   end)
 
   it("refuses queries that cannot be read in windows", function()

@@ -203,10 +203,10 @@ describe("a target of " .. kind, function()
     here = world.new { rows = world.rows(3) }
     good(THING)
     here.sim:forward(HOUR)
-    here.sim:update("Thing", { { "id00002", "x", "1", "" } })
-    killed_at(THING, "planned")
     here.sim:delete("Thing", { "id00001" })
-    here.sim:forward(40 * DAY)
+    here.sim:forward(10 * DAY)
+    killed_at(THING, "planned")
+    here.sim:forward(25 * DAY) -- the window ends where deletions are known yet, and begins where they are not
     assert.matches("%-%-reconcile", run(THING).err.message)
     good(THING, nil, { reconcile = true })
     assert.equal("id00002 id00003", ids())
@@ -262,7 +262,182 @@ describe("a target of " .. kind, function()
     assert.equal(3, #rows 'SELECT * FROM "Thing" WHERE "Name" LIKE \'name %\'')
   end)
 
+  it("is not given an increment in the place of the whole", function()
+    here = world.new { rows = world.rows(5) }
+    local items = { { object = "Thing", mode = "replace" } }
+    good(items)
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00001", "later", "1", "" } })
+    here.sim:delete("Thing", { "id00002" })
+    assert.equal(4, good(items).records)
+    assert.equal("id00001 id00003 id00004 id00005", ids())
+    assert.equal("up to date", good(items).outcome)
+  end)
+
+  it("gets all when it is another than a moment ago, or an older copy", function()
+    here = world.new {}
+    local items = { { object = "Thing" }, { object = "Thing", cursor = false, name = "Whole" } }
+    local function all() for _, result in ipairs(assert(here:run(plan(items)))) do assert.is_nil(result.err) end end
+    all()
+    target.forget(here.folder)
+    all()
+    assert.equal(20, #rows 'SELECT * FROM "Thing"')
+    assert.equal(20, #rows 'SELECT * FROM "Whole"')
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id90000", "new", "1", "" } })
+    local before = rows "SELECT mark FROM zuora_mark WHERE item = 'Thing'"[1].mark
+    all()
+    change 'DELETE FROM "Thing" WHERE "Id" = \'id90000\''
+    change "DELETE FROM zuora_loads WHERE kind = 'window'"
+    change(("UPDATE zuora_mark SET mark = '%s' WHERE item = 'Thing'"):format(before))
+    all()
+    assert.equal(21, #rows 'SELECT * FROM "Thing"')
+  end)
+
+  local PAGED = { { object = "Thing", split = "id:6" } }
+
+  it("gets the pieces that it lacks before the mark moves: it may have been restored between them", function()
+    here = world.new {}
+    killed_at(PAGED, "published", "id:id00012")
+    assert.equal(12, #rows 'SELECT * FROM "Thing"')
+    target.forget(here.folder)
+    good(PAGED)
+    assert.equal(20, #rows 'SELECT * FROM "Thing"')
+    assert.equal(4, #rows "SELECT * FROM zuora_loads")
+    here.sim:forward(HOUR)
+    assert.equal(0, good(PAGED).records)
+  end)
+
+  it("gets all pieces when the plan says otherwise in the middle of them", function()
+    for _, modes in ipairs { { "merge", "replace" }, { "replace", "merge" } } do
+      here = world.new {}
+      PAGED[1].mode = modes[1]
+      killed_at(PAGED, "published", "id:id00012")
+      PAGED[1].mode = modes[2]
+      good(PAGED)
+      assert.equal(20, #rows 'SELECT * FROM "Thing"', table.concat(modes, " "))
+      if modes[1] == "merge" then
+        here:close()
+        target.forget(here.folder)
+      end
+    end
+    PAGED[1].mode = nil
+  end)
+
+  it("does not take a text for known that was edited while a read was open", function()
+    here = world.new { rows = world.rows(3) }
+    local function items(...) return { { object = "Thing", fields = { "Id", "UpdatedDate", ... } } } end
+    killed_at(items(), "planned")
+    assert.matches("%-%-backfill Amount", run(items "Amount").err.message)
+    assert.equal(3, #rows 'SELECT * FROM "Thing"') -- that one is done
+    good(items "Amount", nil, { backfill = { "Amount" }, items = { "Thing" } })
+    assert.equal("1.01 2.02 3.03", amounts())
+  end)
+
+  it("refuses a row without a key, which would be there once more each night, and goes on when it has one", function()
+    local nameless = world.rows(3)
+    nameless[2][2] = ""
+    here = world.new { rows = nameless }
+    local items = { { query = "select Amount from Thing", name = "Thing", cursor = "UpdatedDate", key = "Name" } }
+    local err = run(items).err
+    assert.equal("incomplete", err.kind)
+    assert.matches("has no Name", err.message)
+    assert.equal(0, #rows "SELECT * FROM zuora_loads")
+    assert.matches("failed before", run(items).err.message)
+    here.sim:update("Thing", { { "id00002", "named", "1", "" } })
+    here.sim:forward(HOUR)
+    good(items)
+    assert.equal(3, #rows 'SELECT * FROM "Thing"')
+  end)
+
+  it("leaves no rows of the time before there were entities", function()
+    here = world.new { rows = world.rows(3) }
+    local items = { { object = "Thing", cursor = false } }
+    good(items)
+    here.sim:forward(HOUR)
+    local more = { entities = { "11e643f4-a3ee-1234-a3ee-0123456789ab" }, load = { to = target.to(here.folder) } }
+    assert.is_nil(assert(here:run(here:plan(items, more)))[1].err)
+    assert.equal(3, #rows 'SELECT * FROM "Thing"')
+  end)
+
+  it("gets a row that is touched before every run, though rows are only added", function()
+    here = world.new { rows = world.rows(3) }
+    local items = { { object = "Thing", mode = "append" } }
+    good(items)
+    for i = 1, 2 do
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id00002", "touched " .. i, "1", "" } })
+      good(items)
+      assert.equal("touched " .. i, rows 'SELECT "Name" FROM "Thing" WHERE "Id" = \'id00002\''[1].Name)
+    end
+    assert.equal(3, #rows 'SELECT * FROM "Thing"')
+  end)
+
+  it("has tables with any name that a report may have", function()
+    local name = "it's; drop $zuora$ ?%s 日本"
+    here = world.new { simulator = { reports = { r1 = { name = name, columns = { "A", 'b"c' },
+      rows = { { "1", "x" }, { "2", "y" } } } } } }
+    local items = { { report = name, view = "Detail" } }
+    for _ = 1, 2 do
+      good(items)
+      here.sim:forward(HOUR)
+    end
+    assert.equal(2, #rows(('SELECT * FROM "%s"'):format(require "zuora.support.names".safe(name, ""))))
+  end)
+
+  it("takes a quoted nothing for nothing, in any type, and numbers exactly", function()
+    here = world.new {}
+    good()
+    local item = { name = "Odd", object = "Odd", key = "Id", cursor = "UpdatedDate",
+      types = { Amount = "decimal", Count = "integer", UpdatedDate = "datetime", On = "date", Is = "boolean" } }
+    local path = here.folder .. "/odd.csv"
+    support.write(path, 'Odd.Id,Odd.Amount,Odd.Count,Odd.On,Odd.Is,Odd.UpdatedDate\n1,"","","","",""\n'
+      .. '2,0.10000000000000000001,7,2026-11-28,true,2026-11-28T10:00:00+0000\n')
+    local one <close> = require "zuora.load".open { to = target.to(here.folder), columns = "evolve", deletes = "flag" }
+    one:load(item, { { plan = "p", item = "Odd", entity = "", kind = "full", read_from = "", read_to = "b", generation = 0,
+      piece = "", path = "odd.csv", records = 2, sha256 = "x" } }, here.folder, "_zuora_deleted")
+    local found = rows 'SELECT "Id", CAST("Amount" AS TEXT) AS amount, "Count" AS count, "On" FROM "Odd" ORDER BY "Id"'
+    assert.same({ "1" }, { found[1].Id, found[1].amount, found[1].count, found[1].On })
+    assert.equal("0.10000000000000000001", found[2].amount)
+  end)
+
+  it("is looked at before anything is asked for", function()
+    here = world.new {}
+    good { { object = "Thing", fields = { "Id", "UpdatedDate" } } }
+    local jobs = here:jobs()
+    change "CREATE TABLE mine (Id TEXT)"
+    assert.matches("was not made by a plan", run { { object = "Thing", name = "mine" } }.err.message)
+    local err = run({ { object = "Thing", fields = { "Id", "Name", "UpdatedDate" } } }, { columns = "freeze" },
+      { keep_mark = true }).err
+    assert.matches("%(Name%), and the plan says", err.message)
+    assert.equal(jobs, here:jobs())
+  end)
+
   if kind ~= "PostgreSQL" then return end
+
+  it("knows what is newer whatever the style of dates of the database", function()
+    here = world.new { rows = world.rows(3) }
+    change "ALTER DATABASE postgres SET datestyle = 'SQL, DMY'"
+    good(THING, { deletes = "remove" })
+    here.sim:forward(HOUR)
+    here.sim:delete("Thing", { "id00001" })
+    good(THING, { deletes = "remove" })
+    local day = os.date("!*t").day
+    here.sim:forward((day > 4 and 32 - day or 5) * DAY) -- the day of the month is a smaller number then
+    here.sim:update("Thing", { { "id00001", "back", "1", "" } })
+    local ok, problem = pcall(good, THING, { deletes = "remove" })
+    change "ALTER DATABASE postgres RESET datestyle"
+    assert(ok, problem)
+    assert.equal("id00001 id00002 id00003", ids())
+  end)
+
+  it("takes a mark with whatever is in the text of a query", function()
+    local asked = "select Name, '$zuora$' $x$, Id, UpdatedDate from Thing"
+    here = world.new { simulator = { answers = { [asked] = { columns = { "Name", "x", "Id", "UpdatedDate" },
+      rows = { { "n", "$zuora$", "1", "2026-01-01T00:00:00+0000" } } } } } }
+    good { { query = "select Name, '$zuora$' $x$ from Thing", name = "Odd", cursor = "UpdatedDate" } }
+    assert.equal(1, #rows 'SELECT * FROM "Odd"')
+  end)
 
   it("that is stopped in the middle of a run leaves all items for the next", function()
     here = world.new {}

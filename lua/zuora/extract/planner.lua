@@ -42,7 +42,7 @@ local function without(item, fields)
     end
     return left
   end
-  local other = setmetatable({}, { __index = item })
+  local other = setmetatable({ columns = item.columns and kept(item.columns) }, { __index = item })
   if item.parsed then
     other.parsed = setmetatable({ select = kept(item.parsed.select) }, { __index = item.parsed })
   elseif type(item.fields) == "table" then
@@ -77,11 +77,13 @@ function planner.asked(item, kind)
     totals = item.totals[1] and { "count" } or {} }, { __index = item })
 end
 
---- Gives a read the texts that it is asked for by. `piece`: closed (above, by its end), after, up_to, limit; hash: what
---- the mark will be good for.
+local function good_for(item) return { hash = planner.hash(item), columns = planner.columns(item) } end
+
+--- Gives a read the texts that it is asked for by. `piece`: closed (above, by its end), after, up_to, limit; hash and
+--- columns: what the mark will be good for.
 ---@return table read
 function planner.with_query(item, read, piece)
-  piece = piece or { hash = planner.hash(item) }
+  piece = piece or good_for(item)
   item = planner.asked(item, read.kind)
   local bounds = { from = read.read_from, to = read.read_to }
   for name, value in pairs(piece) do bounds[name] = value end
@@ -186,7 +188,7 @@ local function backfill_of(ctx, item, mark)
     if not name then fail("%s: it has no column '%s' to be backfilled", item.name, field) end
     local read = unless_made(ctx, item, { kind = "backfill-" .. name, read_to = mark.mark })
     local rest = table.move(given, i + 1, #given, 1, {})
-    if read then return planner.with_query(item, read, { hash = planner.hash(without(item, rest)) }) end
+    if read then return planner.with_query(item, read, good_for(without(item, rest))) end
   end
   return nil
 end

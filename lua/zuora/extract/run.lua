@@ -94,7 +94,8 @@ function run.prepare(ctx, given, entity)
     end
   end
   if item.kind == "report" or item.kind == "data_query" then item.cursor = false end
-  item.is_append = APPENDED[item.cursor or ""] or item.mode == "append"
+  item.is_append = APPENDED[item.cursor or ""]
+  if ctx.target then ctx.target:check(item) end
   return item
 end
 

@@ -70,6 +70,29 @@ local function check_owners(plan, book, target)
   end
 end
 
+-- Reads that go on are given up: what is not proven is taken away.
+local function give_up(plan, book, item, entity)
+  for _, read in ipairs(book:open_reads(of(plan, item, entity))) do
+    local is_proven = read.state == "published" or read.state == "loaded"
+    local path = plan.output .. "/" .. reads.path(read)
+    for _, name in ipairs { path, manifest.path(path), path .. ".part", path .. ".part.state" } do
+      if not is_proven then os.remove(name) end
+    end
+    book:move(read, "failed", { error = "it was set back", chain = is_proven and read.chain or "" })
+  end
+end
+
+-- What has not been read yet cannot be read again from there.
+local function check_reached(book, one, mark, from)
+  local reached = mark.mark
+  for _, read in ipairs(mark.pending == "1" and book:all(one.plan, one.item) or {}) do
+    if read.entity == one.entity and read.state == "done" and read.read_to > reached then reached = read.read_to end
+  end
+  if times.stamp(from) > reached then
+    fail("%s: it has not been read up to %s: nothing may be left out", one.item, times.iso(from))
+  end
+end
+
 --- Sets an item back.
 ---@param from integer|nil seconds since the epoch; nil: to the beginning
 ---@return { item: string, from: string }[] what will be read again
@@ -82,11 +105,12 @@ function tend.reset(plan, name, from)
     local item, entity = one[1], one[2]
     if item.name == name then
       found = true
-      if #book:open_reads(of(plan, item, entity)) > 0 then
-        fail("%s: a read of it is not done: run the plan first", name)
-      end
-      local known = book:reset(of(plan, item, entity), from and times.stamp(from) or "")
-      if target then known = target:reset(of(plan, item, entity), from and times.stamp(from) or "") end
+      local this = of(plan, item, entity)
+      local mark = (target or book):mark(this)
+      if from and mark then check_reached(book, this, mark, from) end
+      give_up(plan, book, item, entity)
+      local known = book:reset(this, from and times.stamp(from) or "")
+      if target then known = target:reset(this, from and times.stamp(from) or "") end
       if known then
         list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
         book:event(plan.plan, name, "reset", list[#list].from)
@@ -111,8 +135,8 @@ function tend.prune(plan, keep)
     while newest and number < tonumber(newest.chain) do
       local read = book:in_chain({ plan = plan.plan, item = item.name, entity = entity }, number)
       -- From the oldest on: what is between two that stay would be missed.
-      if not read or read.updated_at > oldest or read.state ~= "done" then break end
-      for _, path in ipairs { read.path, manifest.path(read.path) } do
+      if read and (read.updated_at > oldest or read.state ~= "done") then break end
+      for _, path in ipairs(read and { read.path, manifest.path(read.path) } or {}) do -- (some have other numbers now)
         if disk.size(plan.output .. "/" .. path) then
           os.remove(plan.output .. "/" .. path)
           gone[#gone + 1] = path

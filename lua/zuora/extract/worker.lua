@@ -238,8 +238,9 @@ end
 
 -- The mark goes to the end of a read when all of its pieces are done.
 local function advance(ctx, item, root, book)
-  marks.advance(book, item.of, root, { hash = planner.piece(root).hash or planner.hash(item),
-    columns = json.encode(planner.columns(item)), tenant = ctx.tenant,
+  local good_for = planner.piece(root) -- whatever the plan says by now
+  marks.advance(book, item.of, root, { hash = good_for.hash or planner.hash(item),
+    columns = json.encode(good_for.columns or planner.columns(item)), tenant = ctx.tenant,
     looked_back = item.lookback and planner.lookback_due(ctx, item) })
 end
 

@@ -30,11 +30,18 @@ local function filled(sql, ...)
   end))
 end
 
+-- A block of statements, whatever is in it.
+local function block(body)
+  local tag = "$zuora$"
+  while body:find(tag, 1, true) do tag = "$z" .. tag:sub(2) end
+  return ("DO %s %s %s;"):format(tag, body, tag)
+end
+
 -- Writes statements down, in the place of running them; what each must change is checked where it runs.
 local function recorder(self)
   return { prefix = self.store.prefix, lines = {}, run = function(book, sql, ...)
-    table.insert(book.lines, ("DO $zuora$ DECLARE n bigint; BEGIN %s; GET DIAGNOSTICS n = ROW_COUNT; IF n <> 1 THEN "
-      .. "RAISE EXCEPTION 'zuora: mark'; END IF; END $zuora$;"):format(filled(sql, ...)))
+    table.insert(book.lines, block(("DECLARE n bigint; BEGIN %s; GET DIAGNOSTICS n = ROW_COUNT; IF n <> 1 THEN "
+      .. "RAISE EXCEPTION 'zuora: mark'; END IF; END"):format(filled(sql, ...))))
     return 1
   end }
 end
@@ -85,6 +92,12 @@ local function columns_there(self, name)
   return there
 end
 
+--- Raises where the table of an item is not one that it could be loaded into.
+function Target:check(item)
+  local there = columns_there(self, item.name)
+  if there then tables.check(item, there, self.spec.columns) end
+end
+
 local function table_lines(self, load)
   local there = columns_there(self, load.item)
   if not there then return { tables.create(load) .. ";", load.key and tables.index(load) .. ";" or nil }, {} end
@@ -123,8 +136,8 @@ local function step_line(load, step)
   if not step.check then return step.sql .. ";" end
   local culprit = step.problem ~= "twice" and "''"
     or ("(SELECT %s FROM %s GROUP BY 1 HAVING count(*) > 1 LIMIT 1)"):format(quoted(load.key.staged), STAGE)
-  return ("DO $zuora$ BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s %%', %s; END IF; END $zuora$;"):format(
-    step.sql, step.check, step.problem, culprit)
+  return block(("BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s %%', %s; END IF; END"):format(step.sql, step.check,
+    step.problem, culprit))
 end
 
 -- What a check of ours has found, in words of ours.

@@ -66,6 +66,12 @@ local function columns_there(self, name)
   return there
 end
 
+--- Raises where the table of an item is not one that it could be loaded into.
+function Target:check(item)
+  local there = columns_there(self, item.name)
+  if there then tables.check(item, there, self.spec.columns) end
+end
+
 local function prepare_table(self, load)
   local there = columns_there(self, load.item)
   if not there then

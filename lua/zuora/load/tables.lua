@@ -129,17 +129,40 @@ function tables.index(load)
     dialects.quoted(load.key.name))
 end
 
+local function check_own(name, there)
+  for _, own in pairs(merge.OWN) do
+    if not there[own] then
+      fail("the table %s was not made by a plan: it has no column %s. Give the item another 'name'", name, own)
+    end
+  end
+end
+
+local function check_frozen(item, names)
+  if #names == 0 then return end
+  fail("%s: the file has columns that the table has not (%s), and the plan says \"columns\": \"freeze\"", item,
+    table.concat(names, ", "))
+end
+
+--- Can an item be loaded into the table that is there? Said before it is asked for, as far as it can be known.
+---@param item table
+---@param there table<string, string>
+---@param policy "evolve"|"freeze"
+function tables.check(item, there, policy)
+  check_own(dialects.quoted(item.name), there)
+  local missing = {}
+  for _, name in ipairs(type(item.fields) == "table" and item.columns or {}) do
+    if not there[columns.plain(name, item.object):lower()] then missing[#missing + 1] = name end
+  end
+  if policy == "freeze" then check_frozen(item.name, missing) end
+end
+
 --- The statements that add the columns which the file has and the table has not.
 ---@param load table
 ---@param there table<string, string> the names of columns, by the same in lower case
 ---@param policy "evolve"|"freeze"
 ---@return string[] statements, string[] names
 function tables.additions(load, there, policy)
-  for _, name in pairs(merge.OWN) do
-    if not there[name] then
-      fail("the table %s was not made by a plan: it has no column %s. Give the item another 'name'", load.table, name)
-    end
-  end
+  check_own(load.table, there)
   load.names = there
   local statements, names = {}, {}
   for _, column in ipairs(load.columns) do
@@ -149,10 +172,7 @@ function tables.additions(load, there, policy)
         dialects.quoted(column.name), load.dialect.type_of(column.kind))
     end
   end
-  if policy == "freeze" and #names > 0 then
-    fail("%s: the file has columns that the table has not (%s), and the plan says \"columns\": \"freeze\"", load.item,
-      table.concat(names, ", "))
-  end
+  if policy == "freeze" then check_frozen(load.item, names) end
   return statements, names
 end
 
