@@ -175,4 +175,27 @@ describe("an extraction", function()
     assert.matches("^Thing.Id,Thing.UpdatedDate,Thing.Amount\n", support.read(here.folder .. "/out/" .. result.files[1]))
     assert_sound(here)
   end)
+
+  it("makes no more pages of another text, or by another key", function()
+    local here <close> = world.new {}
+    local function items(key, ...) return { { object = "Thing", split = "id:6", key = key, fields = { "Id", "Name", "Amount",
+      "UpdatedDate", ... } } } end
+    killed_at(here, here:plan(items "Id"), "submitted", "id:id00006")
+    for _ = 1, 2 do
+      local err = assert(here:run(here:plan(items "Name")))[1].err
+      assert.equal("plan", err.kind)
+      assert.matches("changed in the middle of a read", err.message)
+    end
+    assert.equal(2, here:jobs())
+    good(here, items "Id")
+    here:assert_same "Thing"
+    assert_sound(here)
+    -- Or it is set back, and read anew.
+    local other <close> = world.new { name = "extract-anew" }
+    killed_at(other, other:plan(items "Id"), "submitted", "id:id00006")
+    assert.is_table(assert(other:run(other:plan(items "Name")))[1].err)
+    assert.equal("the beginning", assert(extract.reset(other:plan(items "Name"), { item = "Thing" }))[1].from)
+    assert.is_nil(assert(other:run(other:plan(items "Name")))[1].err)
+    assert_sound(other)
+  end)
 end)

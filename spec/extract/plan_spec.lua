@@ -76,6 +76,7 @@ describe("zuora.extract.plan", function()
     refused("entities: a list of ids", { entities = { "x y" } })
     refused("publish: a program and its arguments", { publish = "rclone" })
     refused("items[1]: an object expected", { items = { "Account" } })
+    refused("items[1].lookback.every: at least a second", nil, { object = "Account", lookback = { days = 1, every = "0s" } })
     refused("items[1].lookback.days: missing", nil, { object = "Account", lookback = { every = "7d" } })
   end)
 

@@ -187,7 +187,10 @@ local function read_item(place, given)
   if ascii.lower(item.name):find "^zuora_" then fail(place, "'%s' is a name of ours: give it another", item.name) end
   item.fields = kind == "object" and (item.fields or "*") or nil
   item.key = item.key or "Id"
-  if item.lookback then item.lookback = read_table(place .. ".lookback", item.lookback, LOOKBACK) end
+  if item.lookback then
+    item.lookback = read_table(place .. ".lookback", item.lookback, LOOKBACK)
+    if item.lookback.every < 1 then fail(place .. ".lookback.every", "at least a second expected") end
+  end
   check_totals(place, item.totals or {})
   if kind == "query" then
     if item.cursor == nil then item.cursor = false end

@@ -15,6 +15,9 @@ local DAY = 24 * 3600
 -- For so long Zuora keeps what was deleted.
 local DELETED_LIFE = 30 * DAY
 
+--- What is said of reads that were given up by a reset.
+planner.SET_BACK = "it was set back"
+
 -- Rows of a page where the plan names none.
 local PAGE = 250000
 
@@ -153,6 +156,7 @@ local function unless_made(ctx, item, fields, is_missing)
   end
   if not same then return reads.new(item.of, fields) end
   local failed = same.state == "failed" and same or same.state == "split" and ctx.journal:failed_piece(same)
+  if failed and failed.error == planner.SET_BACK then failed, is_missing = nil, true end
   local is_again = ctx.options.again and not item.was_again
   if is_again or not failed and (is_missing or not is_made(ctx, same)) then
     item.was_again = item.was_again or is_again
@@ -249,6 +253,14 @@ end
 -- What a piece was planned with.
 local function piece_of(read) return read.extra ~= "" and json.decode(read.extra) or {} end
 planner.piece = piece_of
+
+--- More pieces of a read are of the text that it was planned with, or of none.
+function planner.check_text(item, read)
+  local hash = piece_of(read).hash
+  if not hash or read.kind:find "^backfill" or hash == planner.hash(item) then return end
+  fail("%s: its query, cursor or key was changed in the middle of a read: 'reset %s' reads it again from the "
+    .. "beginning, or let the plan be as it was until that is done", item.name, item.name)
+end
 
 --- The page that begins behind an Id.
 ---@param item table

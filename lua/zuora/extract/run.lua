@@ -203,13 +203,16 @@ function run.work_of(plan, names)
   return list
 end
 
+local PROVEN = { published = true, loaded = true, done = true, failed = true }
+
 --- Writes down the hashes of all files that are there, as sha256sum -c reads them.
 ---@param book table the journal
 ---@param plan table
 function run.write_sums(book, plan)
   local lines = {}
   for _, read in ipairs(book:all(plan.plan)) do
-    local is_proven = read.state == "published" or read.state == "loaded" or read.state == "done"
+    -- (What could not be loaded has failed, and is whole all the same.)
+    local is_proven = PROVEN[read.state] and (read.state ~= "failed" or read.chain ~= "")
     if is_proven and read.path ~= "" and disk.size(plan.output .. "/" .. read.path) then
       lines[#lines + 1] = ("%s  %s\n"):format(read.sha256, read.path)
     end

@@ -70,16 +70,18 @@ local function check_owners(plan, book, target)
   end
 end
 
--- Reads that go on are given up: what is not proven is taken away.
+-- Reads that go on are given up: what is not proven is taken away. False: there are none.
 local function give_up(plan, book, item, entity)
-  for _, read in ipairs(book:open_reads(of(plan, item, entity))) do
+  local open = book:open_reads(of(plan, item, entity))
+  for _, read in ipairs(open) do
     local is_proven = read.state == "published" or read.state == "loaded"
     local path = plan.output .. "/" .. reads.path(read)
     for _, name in ipairs { path, manifest.path(path), path .. ".part", path .. ".part.state" } do
       if not is_proven then os.remove(name) end
     end
-    book:move(read, "failed", { error = "it was set back", chain = is_proven and read.chain or "" })
+    book:move(read, "failed", { error = planner.SET_BACK, chain = is_proven and read.chain or "" })
   end
+  return #open > 0
 end
 
 -- What has not been read yet cannot be read again from there.
@@ -108,9 +110,9 @@ function tend.reset(plan, name, from)
       local this = of(plan, item, entity)
       local mark = (target or book):mark(this)
       if from and mark then check_reached(book, this, mark, from) end
-      give_up(plan, book, item, entity)
-      local known = book:reset(this, from and times.stamp(from) or "")
-      if target then known = target:reset(this, from and times.stamp(from) or "") end
+      local known = give_up(plan, book, item, entity)
+      known = book:reset(this, from and times.stamp(from) or "") or known
+      if target then known = target:reset(this, from and times.stamp(from) or "") or known end
       if known then
         list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
         book:event(plan.plan, name, "reset", list[#list].from)

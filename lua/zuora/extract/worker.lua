@@ -69,6 +69,7 @@ end
 
 -- The read is too large at once: its pieces are planned in its place.
 local function split(ctx, item, read)
+  planner.check_text(item, read)
   local pieces = planner.halves(item, read)
   if not pieces and planner.has_pages(item) and read.piece:sub(1, 3) ~= "id:" then
     pieces = { planner.page(item, read) }
@@ -179,12 +180,13 @@ local function number_of(ctx, read, piece)
 end
 
 function steps.completed(ctx, item, read, source)
+  local piece = planner.piece(read)
+  if piece.limit and not piece.up_to then planner.check_text(item, read) end
   local path = reads.path(read)
   local whole = ctx.output .. "/" .. path
   disk.folder(ctx.output .. "/" .. read.item)
   local written, err = source.fetch(ctx.client, read, whole, options_of(ctx, read))
   if not written then return recover(ctx, item, read, source, err) end
-  local piece = planner.piece(read)
   local ok, last = pcall(prove, planner.asked(item, read.kind), whole, written, read, piece)
   if not ok then return recover(ctx, item, read, source, last) end
   local sum, problem = digest.file(whole)
