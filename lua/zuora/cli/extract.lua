@@ -82,6 +82,7 @@ function verbs_of.run(command, args)
   local options = told(command, words_of)
   local told_step = options.on_step
   options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
+  options.backfill = given(args.backfill)
   options.reconcile, options.wait, options.poll, options.metrics = args.reconcile, args.wait, args.poll, args.metrics
   function options.on_step(item, read)
     repeats(command, args, "run")
@@ -148,7 +149,7 @@ end
 
 function verbs_of.check(command, args)
   local list, err = extract.preview(command:client(), args.plan, { again = args.again, keep_mark = args.keep_mark,
-    reconcile = args.reconcile, items = given(args.item) })
+    reconcile = args.reconcile, backfill = given(args.backfill), items = given(args.item) })
   if not list then return nil, err end
   local records, failed = {}, {}
   for i, one in ipairs(list) do
@@ -170,11 +171,11 @@ function verbs_of.status(command, args)
   for i, one in ipairs(list) do
     local open = one.open[1]
     records[i] = { item = one.item, entity = one.entity, mark = one.mark, open = open and open.read,
-      state = open and open.state, job = open and open.job, last = one.last and one.last.read,
+      open_reads = #one.open, state = open and open.state, job = open and open.job, last = one.last and one.last.read,
       records = one.last and one.last.records, error = open and open.error or one.error }
   end
-  return command:print_records(records, { "item", "entity", "mark", "open", "state", "job", "last", "records",
-    "error" })
+  return command:print_records(records, { "item", "entity", "mark", "open", "open_reads", "state", "job", "last",
+    "records", "error" })
 end
 
 function verbs_of.history(command, args)
@@ -232,7 +233,10 @@ end
 local function how_to_read(one)
   one:flag "--again":description "Read once more what has been read."
   one:flag "--keep-mark":description "Go on from where it was with a query that was changed."
-  one:flag "--reconcile":description "Go on, though rows deleted more than 30 days ago may be gone at Zuora."
+  one:flag "--reconcile"
+    :description "Read the keys of all rows, too: what a target has more was deleted (there is a file of them)."
+  one:option "--backfill":argname "FIELD":count "*"
+    :description "Read this column of --item for all rows, too; may be given several times."
 end
 
 function extract_noun.define(noun, parser)

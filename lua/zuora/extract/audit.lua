@@ -156,7 +156,9 @@ local function read_again(ctx, item, of, bucket, result)
   local generation = counts.next_generation(ctx.target, item.of, "audit", bucket.to)
   local before = ctx.journal:ending_at(item.of, "audit", bucket.to)[1]
   if before then generation = math.max(generation, before.generation + 1) end
-  ctx.journal:plan(planner.with_query(item, months.read(item.of, bucket, of.mark, of.latest, generation)))
+  local read, piece = months.read(item.of, bucket, of.mark, of.latest, generation)
+  piece.hash = planner.hash(item)
+  ctx.journal:plan(planner.with_query(item, read, piece))
   while run.advance_open(ctx, item, result) do end
 end
 

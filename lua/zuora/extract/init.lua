@@ -17,7 +17,7 @@ local guarded = require "zuora.error".guarded
 local extract = {}
 
 local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean", wait = "limit",
-  metrics = "line", poll = "seconds",
+  backfill = "list", metrics = "line", poll = "seconds",
   entity_id = "entity_id", on_item = "function", on_step = "function" }
 
 --- Brings all items of a plan up to date.
@@ -98,12 +98,12 @@ function extract.verify(folder)
 end
 
 local PREVIEW = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean",
-  entity_id = "entity_id" }
+  backfill = "list", entity_id = "entity_id" }
 
 --- What the next run would ask for. Nothing that starts anything is sent.
 ---@param client zuora.Client
 ---@param source string|table
----@param options table|nil items, again, keep_mark, reconcile: as for run
+---@param options table|nil items, again, keep_mark, reconcile, backfill: as for run
 ---@return table[]|nil reads item, kind, from, to, query, state; or up_to_date, or err
 ---@return zuora.Error|nil err
 function extract.preview(client, source, options)

@@ -139,7 +139,8 @@ function query.text(item, read)
   return text
 end
 
---- The text of its totals, in the same order: the first is always a count.
+--- The text of its totals, in the same order: the first is always a count. Of a page that has no end yet it is all, and
+--- counts what is beyond its begin.
 ---@param item table
 ---@param read table
 ---@return string|nil
@@ -147,7 +148,7 @@ function query.totals(item, read)
   if #item.totals == 0 and not read.audit then return nil end
   local list = { ("count(%s)"):format(item.key) }
   for _, total in ipairs(item.totals) do
-    if total ~= "count" then list[#list + 1] = total end
+    if total ~= "count" and not read.limit then list[#list + 1] = total end
   end
   return ("select %s from %s%s"):format(table.concat(list, ", "), item.object, conditions_of(item, read))
 end

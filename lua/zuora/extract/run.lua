@@ -94,7 +94,8 @@ function run.prepare(ctx, given, entity)
     end
   end
   if item.kind == "report" or item.kind == "data_query" then item.cursor = false end
-  item.is_append = APPENDED[item.cursor or ""] or item.mode == "append"
+  item.is_append = APPENDED[item.cursor or ""]
+  if ctx.target then ctx.target:check(item) end
   return item
 end
 
@@ -148,6 +149,18 @@ local function warning_of(ctx, item)
   return "rows that leave its condition later stay where they were loaded"
 end
 
+-- Columns that earlier reads did not have.
+local function news_of(item, mark, result)
+  if not mark or item.fields ~= "*" or result.reads == 0 or not item.cursor then return nil end
+  local refused, new = table.concat(item.refused, "\n") .. "\n", {}
+  for _, name in ipairs(planner.new_columns(item, mark)) do
+    if not refused:find(name .. "\n", 1, true) then new[#new + 1] = name end
+  end
+  if #new == 0 then return nil end
+  return ("rows that were read before have no %s: '--item %s --backfill %s' reads what is new of them"):format(
+    table.concat(new, ", "), item.name, table.concat(new, " --backfill "))
+end
+
 local function run_item(ctx, given, entity)
   local result = { item = given.name, entity = entity ~= "" and entity or nil, outcome = "up to date", reads = 0,
     records = 0, bytes = 0, files = {} }
@@ -155,8 +168,10 @@ local function run_item(ctx, given, entity)
   local ok, err = pcall(function()
     local item = run.prepare(ctx, given, entity)
     result.warning = warning_of(ctx, item)
+    local known = ctx.marks:mark(item.of)
     if ctx.marks == ctx.journal then marks.recover(ctx, item) end
     bring_up_to_date(ctx, item, result)
+    result.warning = result.warning or news_of(item, known, result)
     result.refused = item.refused[1] and item.refused or nil
     result.lost = item.lost and item.lost[1] and item.lost or nil
   end)
@@ -194,13 +209,16 @@ function run.work_of(plan, names)
   return list
 end
 
+local PROVEN = { published = true, loaded = true, done = true, failed = true }
+
 --- Writes down the hashes of all files that are there, as sha256sum -c reads them.
 ---@param book table the journal
 ---@param plan table
 function run.write_sums(book, plan)
   local lines = {}
   for _, read in ipairs(book:all(plan.plan)) do
-    local is_proven = read.state == "published" or read.state == "loaded" or read.state == "done"
+    -- (What could not be loaded has failed, and is whole all the same.)
+    local is_proven = PROVEN[read.state] and (read.state ~= "failed" or read.chain ~= "")
     if is_proven and read.path ~= "" and disk.size(plan.output .. "/" .. read.path) then
       lines[#lines + 1] = ("%s  %s\n"):format(read.sha256, read.path)
     end
@@ -266,6 +284,7 @@ end
 ---@param owner string|nil who changes the journal; nil: nothing is made, and no change is kept
 ---@return table ctx to be closed
 function run.context(client, plan, options, owner)
+  if options.backfill and not options.items then fail("plan", "--backfill needs --item: whose column is it?") end
   local done, err = client:authenticate()
   if not done then error(err, 0) end
   if owner then
@@ -275,6 +294,7 @@ function run.context(client, plan, options, owner)
   local ctx = setmetatable({ client = client, plan = plan, options = options, output = plan.output,
     tenant = client:tenant(), wait = options.wait or plan.wait,
     publish = plan.publish and publish.new(client, plan.publish), journal = journal.open(plan.store, owner),
+    keeps_deletes = true, libcurl = core.libraries:match "libcurl/(%S+)",
     brought = {}, -- paths of the files that this process has proven itself
     on_item = options.on_item, on_step = options.on_step }, Context)
   local ok, problem = pcall(open_context, ctx, owner)

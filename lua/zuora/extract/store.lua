@@ -10,8 +10,13 @@ local store = {}
 local Store = {}
 Store.__index = Store
 
+-- What others have locked, and a server that is not there any more, is for the next run.
 local function fail(self, words)
-  error(error_value.new { kind = "file", message = ("%s: %s"):format(self.name, tostring(words)) }, 0)
+  words = tostring(words)
+  local is_later = words:find("database is locked", 1, true) or words:find("lock timeout", 1, true)
+    or self.is_server and words:find("connection", 1, true)
+  error(error_value.new { kind = "file", retryable = is_later and true, message = ("%s: %s"):format(self.name, words) },
+    0)
 end
 
 local function bound(...)
@@ -130,6 +135,7 @@ function store.connect(uri, schema)
   -- A password in it is nobody's business.
   local name = uri:gsub("(//[^/@:]*):[^/@]*@", "%1:***@"):gsub("(password=)[^&]*", "%1***")
   return setmetatable({ database = connect("PostgreSQL", "postgresql", uri, name), name = name, begin = "BEGIN",
+    is_server = true,
     prefix = '"' .. schema:gsub('"', '""') .. '".' }, Store)
 end
 

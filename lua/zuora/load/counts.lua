@@ -41,7 +41,7 @@ function counts.query(target, of, stage, header)
   return ("SELECT %s AS bucket, %s AS cells FROM %s%s AS t LEFT JOIN %s AS s ON %s = t.%s WHERE %s IS NULL "
     .. "AND %s AND %s AND %s GROUP BY 1"):format(bucket_of(target, of), table.concat(cells, " || ';' || "),
     target.store.prefix, quoted(of.item), stage, staged, quoted(of.key), staged, merge.lives(load, "t"),
-    merge.is_own(load, "t"), merge.is_settled("t." .. quoted(of.cursor), of))
+    merge.own_rows(load, "t"), merge.is_settled("t." .. quoted(of.cursor), of))
 end
 
 --- What came of it.

@@ -45,6 +45,7 @@ dialects.sqlite = {
     return type and ("CAST(NULLIF(%s, '') AS %s)"):format(column, type) or ("NULLIF(%s, '')"):format(column)
   end,
   truth = function(column) return ("(%s = 'true')"):format(column) end,
+  absent = function(key, staged, stage) return ("%s NOT IN (SELECT %s FROM %s AS s)"):format(key, staged, stage) end,
   boolean = "INTEGER",
   add_column = "ADD COLUMN",
   row = "rowid", -- tells two rows with the same cells apart
@@ -60,6 +61,9 @@ dialects.postgresql = {
     return ("NULLIF(%s, '')%s"):format(column, type and "::" .. type or "")
   end,
   truth = function(column) return ("(%s = 'true')"):format(column) end,
+  absent = function(key, staged, stage)
+    return ("NOT EXISTS (SELECT 1 FROM %s AS s WHERE %s = %s)"):format(stage, staged, key)
+  end,
   boolean = "boolean",
   add_column = "ADD COLUMN IF NOT EXISTS",
   row = "ctid",

@@ -38,7 +38,8 @@
 ---@field items? string[] names; all others are left as they are
 ---@field again? boolean read once more what has been read
 ---@field keep_mark? boolean go on from where it was with a query that was changed
----@field reconcile? boolean go on though deletions may be gone at Zuora
+---@field reconcile? boolean read the keys of all rows of items with `deleted`, too: what the target has more is gone
+---@field backfill? string[] columns of `items` that are new: read for all rows, with the key and the cursor
 ---@field wait? number seconds for one job
 ---@field poll? number the first pause between two looks at a job, seconds
 ---@field metrics? string a file of figures for Prometheus

@@ -7,13 +7,17 @@ local aqua = {}
 -- What asking again cannot help.
 local FINAL = { ["90005"] = true, ["90009"] = true, ["90017"] = true }
 
+-- Reads of what there is.
+local LIVING = { reconcile = true, backfill = true }
+
 --- The column that says of a row whether it has been deleted.
 aqua.DELETED = "_zuora_deleted"
 
 ---@return string|nil id, zuora.Error|nil err
 function aqua.submit(client, item, read, options)
   local queries = { { name = "rows", query = read.query,
-    deleted = item.deleted and { column = aqua.DELETED, format = "Boolean", forceExport = true } or nil } }
+    deleted = item.deleted and not LIVING[read.kind:match "^%l+"]
+      and { column = aqua.DELETED, format = "Boolean", forceExport = true } or nil } }
   if read.totals ~= "" then queries[2] = { name = "totals", query = read.totals } end
   local job, err = client.jobs:submit { queries = queries, useQueryLabels = true, dateTimeUtc = true,
     idempotency_key = read.idempotency_key, entity_id = options.entity_id }
@@ -26,7 +30,8 @@ end
 function aqua.wait(client, read, options) return client.jobs:wait(read.job_id, options) end
 
 --- Brings the file.
----@return { bytes: integer, records: integer, record_count: integer, totals: table<string, string>|nil }|nil
+---@return { bytes: integer, records: integer, record_count: integer|nil, totals: table<string, string>|nil,
+--- files: string[]|nil, request_ids: string[]|nil }|nil
 ---@return zuora.Error|nil err
 function aqua.fetch(client, read, path, options)
   local job, err = client.jobs:wait(read.job_id, options)
@@ -34,12 +39,13 @@ function aqua.fetch(client, read, path, options)
   local batch = job:batch "rows"
   local written, problem = batch:download(path, { resume = true, entity_id = options.entity_id })
   if not written then return nil, problem end
-  written.record_count = math.tointeger(tonumber(batch.recordCount))
+  written.files = batch:file_ids()
+  written.record_count = batch.recordCount ~= nil and written.records or nil -- the download has held them together
   if read.totals == "" then return written end
   local rows <close>, wrong = job:batch("totals"):rows { entity_id = options.entity_id }
   if not rows then return nil, wrong end
   written.totals = {}
-  for name, value in pairs(rows()) do written.totals[ascii.lower(name)] = value end
+  for name, value in pairs(rows() or {}) do written.totals[ascii.lower(name)] = value end
   return written
 end
 
