@@ -415,6 +415,31 @@ describe("a target of " .. kind, function()
     assert.equal(jobs, here:jobs())
   end)
 
+  if kind == "SQLite" then
+    it("is as it was where a COMMIT has to wait too long for somebody who reads", function()
+      here = world.new {}
+      local items = { { object = "Thing" }, { object = "Thing", name = "Other" } }
+      good(items)
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id00001", "later", "1", "" } })
+      local reader <close> = target.open(here.folder)
+      local usual = tables.LOCK_SECONDS
+      tables.LOCK_SECONDS = 0.2
+      local ok, results = pcall(here.run, here, plan(items), { on_step = function(_, read)
+        if read.state ~= "published" or reader.reads then return end
+        reader.reads = true
+        reader:run "BEGIN"
+        reader:rows "SELECT * FROM zuora_mark"
+      end })
+      tables.LOCK_SECONDS = usual
+      assert(ok, results)
+      for _, result in ipairs(results) do assert.equal(75, exits.of(result.err), tostring(result.err)) end
+      reader:run "COMMIT"
+      for _, result in ipairs(assert(here:run(plan(items)))) do assert.is_nil(result.err) end
+      assert.equal("later", rows 'SELECT "Name" FROM "Other" WHERE "Id" = \'id00001\''[1].Name)
+    end)
+  end
+
   if kind ~= "PostgreSQL" then return end
 
   it("knows what is newer whatever the style of dates of the database", function()

@@ -76,7 +76,8 @@ local function give_up(plan, book, item, entity)
   for _, read in ipairs(open) do
     local is_proven = read.state == "published" or read.state == "loaded"
     local path = plan.output .. "/" .. reads.path(read)
-    for _, name in ipairs { path, manifest.path(path), path .. ".part", path .. ".part.state" } do
+    local proof = manifest.path(path)
+    for _, name in ipairs { path, path .. ".part", path .. ".part.state", proof, proof .. ".new" } do
       if not is_proven then os.remove(name) end
     end
     book:move(read, "failed", { error = planner.SET_BACK, chain = is_proven and read.chain or "" })
