@@ -215,4 +215,12 @@ describe("an extraction", function()
     assert.matches("has n[o ][^b]*batch", results[1].err.message)
     assert_sound(here)
   end)
+
+  it("goes on with another text for good, though there is nothing to be read when that is said", function()
+    local here <close> = world.new {}
+    local function items(where) return { { object = "Thing", where = where } } end
+    good(here, items "Amount > 2")
+    assert.equal("up to date", good(here, items "Amount > 3", { keep_mark = true })[1].outcome)
+    assert.equal("up to date", good(here, items "Amount > 3")[1].outcome)
+  end)
 end)

@@ -100,6 +100,7 @@ end
 ---@param from integer|nil seconds since the epoch; nil: to the beginning
 ---@return { item: string, from: string }[] what will be read again
 function tend.reset(plan, name, from)
+  disk.folder(plan.store:match "^(.*)/[^/]*$" or ".") -- the mark may be in the target alone
   local book <close> = journal.open(plan.store, "reset")
   local target <close> = plan.load and load.open(plan.load) or nil
   check_owners(plan, book, target)
