@@ -15,7 +15,7 @@ local SEED = tonumber(os.getenv "SEED")
 local STATES = { "planned", "submitted", "completed", "fetched", "published", "loaded" }
 
 describe("a history of a target", function()
-  local here, history, saved, wide, kind
+  local here, history, saved, wide, was_wide, kind
   after_each(function()
     if here then here:close() end
     here = nil
@@ -95,7 +95,8 @@ describe("a history of a target", function()
 
   function acts.save()
     note "save"
-    saved = support.read(here.folder .. "/dw.db") or saved
+    local text = support.read(here.folder .. "/dw.db")
+    if text then saved, was_wide = text, wide end
   end
 
   function acts.restore()
@@ -103,6 +104,7 @@ describe("a history of a target", function()
     note "restore"
     support.shell(("rm -f %s/dw.db*"):format(here.folder))
     support.write(here.folder .. "/dw.db", saved)
+    wide = was_wide -- its marks are good for the text of that time
   end
 
   function acts.lose_target()

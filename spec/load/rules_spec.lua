@@ -186,6 +186,18 @@ describe("a target of " .. kind, function()
     assert.equal("id00002 id00003 id00004 id00005", ids())
   end)
 
+  it("compares the rows of an entity with the keys of that alone", function()
+    here = world.new { rows = world.rows(4) }
+    local more = { entities = { "11e643f4-a3ee-1234-a3ee-0123456789ab" }, load = { to = target.to(here.folder) } }
+    assert.is_nil(assert(here:run(here:plan(THING, more)))[1].err)
+    change "UPDATE \"Thing\" SET _zuora_read = 'full.begin.x.g0' WHERE \"Id\" = 'id00001'"
+    change "UPDATE \"Thing\" SET _zuora_read = '22e643f4-a3ee-1234-a3ee-0123456789ab-full.x' WHERE \"Id\" = 'id00002'"
+    here.sim:delete("Thing", { "id00001", "id00002", "id00003" })
+    here.sim:forward(40 * DAY)
+    assert.is_nil(assert(here:run(here:plan(THING, more), { reconcile = true }))[1].err)
+    assert.equal("id00001 id00002 id00004", ids())
+  end)
+
   it("reads the keys into a file where there is no target", function()
     here = world.new { rows = world.rows(3) }
     assert.is_nil(assert(here:run(here:plan(THING)))[1].err)

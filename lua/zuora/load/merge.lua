@@ -83,18 +83,17 @@ local function merge_steps(load)
   return steps
 end
 
--- The rows that a read is about: those of its entity, where there are several (and those from the time when there were
--- none).
+-- The rows that a read is about: those of its entity, where there are several.
 local function own_rows(load)
   if load.entity == "" then return "1 = 1" end
-  local name = quoted(merge.OWN.read)
-  return ("(substr(%s, 1, %d) = %s OR substr(%s, 1, 5) = 'full.' OR substr(%s, 1, 6) = 'reset.')"):format(name,
-    #load.entity + 1, literal(load.entity .. "-"), name, name)
+  return ("substr(%s, 1, %d) = %s"):format(quoted(merge.OWN.read), #load.entity + 1, literal(load.entity .. "-"))
 end
 
--- What is read whole replaces what was there.
+-- What is read whole replaces what was there (and what is from the time before there were entities).
 local function replacement(load)
-  return { { sql = ("DELETE FROM %s WHERE %s"):format(load.table, own_rows(load)) }, { sql = insert_of(load) } }
+  local name = quoted(merge.OWN.read)
+  return { { sql = ("DELETE FROM %s WHERE %s OR substr(%s, 1, 5) = 'full.' OR substr(%s, 1, 6) = 'reset.'"):format(
+    load.table, own_rows(load), name, name) }, { sql = insert_of(load) } }
 end
 
 -- What is not among the keys of all rows, and was there before they were read, is gone.
