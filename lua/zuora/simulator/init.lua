@@ -20,6 +20,11 @@ local simulator = {}
 ---@field client_secret string
 ---@field username string
 ---@field password string
+---@field app any of one in this process
+---@field private session any of a child: what talks to it
+---@field private child any
+---@field private server any
+---@field private tls any
 ---@field ca_file string|nil of a simulator with TLS: what a client has to trust
 local Simulator = {}
 Simulator.__index = Simulator
