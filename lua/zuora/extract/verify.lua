@@ -56,7 +56,8 @@ local function check_chain(chain, problem)
       problem(before.path, "was changed after " .. one.path .. " was written")
     end
     -- (The first one may begin where a target's mark was, which the folder knows nothing of.)
-    if fields.kind == "window" and fields.piece == "" and next(ends) and not ends[fields.from] and not is_pruned then
+    if fields.kind == "window" and not next(ends) then ends[fields.from] = true end
+    if fields.kind == "window" and fields.piece == "" and not ends[fields.from] and not is_pruned then
       problem(one.path, "nothing was read up to where its window begins")
     end
     local to = fields.parent ~= "" and fields.parent:match "^.-%.[^.]*%.([^.]*)%.g%d+$" or fields.to
