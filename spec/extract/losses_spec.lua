@@ -198,4 +198,29 @@ describe("an extraction", function()
     assert.is_nil(assert(other:run(other:plan(items "Name")))[1].err)
     assert_sound(other)
   end)
+
+  it("takes no other batch for its own", function()
+    local here <close> = world.new {}
+    local plan = here:plan { { object = "Thing", totals = { "count" } } }
+    killed_at(here, plan, "completed")
+    local client <close> = support.quick_client(here.sim) -- which has not submitted it
+    local results = assert(extract.run(client, plan, { poll = 0.002, on_step = function(_, read)
+      here.sim:heal()
+      if read.state ~= "completed" then return end
+      here.sim:fault { on = "GET /v1/batch-query/*", kind = "status", status = 200, times = "always",
+        headers = { ["Content-Type"] = "application/json" }, body = ('{"id":"%s","status":"completed","batches":[{"name":'
+          .. '"other","status":"completed","fileId":"%s","recordCount":1}]}'):format(read.job_id, ("a"):rep(32)) }
+    end }))
+    assert.equal("incomplete", (results[1].err or {}).kind, tostring(results[1].err))
+    assert.matches("has n[o ][^b]*batch", results[1].err.message)
+    assert_sound(here)
+  end)
+
+  it("goes on with another text for good, though there is nothing to be read when that is said", function()
+    local here <close> = world.new {}
+    local function items(where) return { { object = "Thing", where = where } } end
+    good(here, items "Amount > 2")
+    assert.equal("up to date", good(here, items "Amount > 3", { keep_mark = true })[1].outcome)
+    assert.equal("up to date", good(here, items "Amount > 3")[1].outcome)
+  end)
 end)

@@ -186,6 +186,18 @@ describe("a target of " .. kind, function()
     assert.equal("id00002 id00003 id00004 id00005", ids())
   end)
 
+  it("compares the rows of an entity with the keys of that alone", function()
+    here = world.new { rows = world.rows(4) }
+    local more = { entities = { "11e643f4-a3ee-1234-a3ee-0123456789ab" }, load = { to = target.to(here.folder) } }
+    assert.is_nil(assert(here:run(here:plan(THING, more)))[1].err)
+    change "UPDATE \"Thing\" SET _zuora_read = 'full.begin.x.g0' WHERE \"Id\" = 'id00001'"
+    change "UPDATE \"Thing\" SET _zuora_read = '22e643f4-a3ee-1234-a3ee-0123456789ab-full.x' WHERE \"Id\" = 'id00002'"
+    here.sim:delete("Thing", { "id00001", "id00002", "id00003" })
+    here.sim:forward(40 * DAY)
+    assert.is_nil(assert(here:run(here:plan(THING, more), { reconcile = true }))[1].err)
+    assert.equal("id00001 id00002 id00004", ids())
+  end)
+
   it("reads the keys into a file where there is no target", function()
     here = world.new { rows = world.rows(3) }
     assert.is_nil(assert(here:run(here:plan(THING)))[1].err)
@@ -414,6 +426,31 @@ describe("a target of " .. kind, function()
     assert.matches("%(Name%), and the plan says", err.message)
     assert.equal(jobs, here:jobs())
   end)
+
+  if kind == "SQLite" then
+    it("is as it was where a COMMIT has to wait too long for somebody who reads", function()
+      here = world.new {}
+      local items = { { object = "Thing" }, { object = "Thing", name = "Other" } }
+      good(items)
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id00001", "later", "1", "" } })
+      local reader <close> = target.open(here.folder)
+      local usual = tables.LOCK_SECONDS
+      tables.LOCK_SECONDS = 0.2
+      local ok, results = pcall(here.run, here, plan(items), { on_step = function(_, read)
+        if read.state ~= "published" or reader.reads then return end
+        reader.reads = true
+        reader:run "BEGIN"
+        reader:rows "SELECT * FROM zuora_mark"
+      end })
+      tables.LOCK_SECONDS = usual
+      assert(ok, results)
+      for _, result in ipairs(results) do assert.equal(75, exits.of(result.err), tostring(result.err)) end
+      reader:run "COMMIT"
+      for _, result in ipairs(assert(here:run(plan(items)))) do assert.is_nil(result.err) end
+      assert.equal("later", rows 'SELECT "Name" FROM "Other" WHERE "Id" = \'id00001\''[1].Name)
+    end)
+  end
 
   if kind ~= "PostgreSQL" then return end
 

@@ -115,7 +115,7 @@ local function check_hash(ctx, item, mark)
     if mark.hash == planner.hash(without(item, table.move(given, i, #given, 1, {}))) then return end
   end
   local new = planner.new_columns(item, mark)
-  local is_wider = new[1] and mark.hash == planner.hash(without(item, new))
+  local is_wider = new[1] and item.cursor and item.mode ~= "replace" and mark.hash == planner.hash(without(item, new))
   fail("%s: its query, cursor or key is not what it was when it was read last: 'reset %s' reads it again from the "
     .. "beginning, '--keep-mark' goes on from there%s", item.name, item.name,
     is_wider and (", '--item %s --backfill %s' reads what is new of all rows, too"):format(item.name,

@@ -149,6 +149,15 @@ local function warning_of(ctx, item)
   return "rows that leave its condition later stay where they were loaded"
 end
 
+-- A mark that goes on with another text is good for that from now on, though there was nothing to be read.
+local function keep_mark(ctx, item)
+  local mark = ctx.options.keep_mark and ctx.marks:mark(item.of)
+  if not mark or mark.hash == planner.hash(item) then return end
+  ctx.marks:set_mark(item.of, mark.mark, { mark = mark.mark, hash = planner.hash(item), tenant = ctx.tenant,
+    columns = json.encode(planner.columns(item)), looked_back = mark.looked_back })
+  if ctx.target then ctx.journal:copy_mark(item.of, ctx.target:mark(item.of)) end
+end
+
 -- Columns that earlier reads did not have.
 local function news_of(item, mark, result)
   if not mark or item.fields ~= "*" or result.reads == 0 or not item.cursor then return nil end
@@ -171,6 +180,7 @@ local function run_item(ctx, given, entity)
     local known = ctx.marks:mark(item.of)
     if ctx.marks == ctx.journal then marks.recover(ctx, item) end
     bring_up_to_date(ctx, item, result)
+    keep_mark(ctx, item)
     result.warning = result.warning or news_of(item, known, result)
     result.refused = item.refused[1] and item.refused or nil
     result.lost = item.lost and item.lost[1] and item.lost or nil

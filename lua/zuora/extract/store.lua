@@ -81,12 +81,16 @@ function Store:row(sql, ...) return self:rows(sql, ...)[1] end
 ---@return any ... what f gives
 function Store:transaction(f)
   self:run(self.begin)
-  local results = table.pack(pcall(f))
+  -- (A COMMIT may have to wait too long for somebody who reads: then nothing has been done.)
+  local results = table.pack(pcall(function()
+    local given = table.pack(f())
+    self:run "COMMIT"
+    return table.unpack(given, 1, given.n)
+  end))
   if not results[1] then
     pcall(self.run, self, "ROLLBACK")
     error(results[2], 0)
   end
-  self:run "COMMIT"
   return table.unpack(results, 2, results.n)
 end
 

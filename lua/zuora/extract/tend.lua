@@ -76,7 +76,8 @@ local function give_up(plan, book, item, entity)
   for _, read in ipairs(open) do
     local is_proven = read.state == "published" or read.state == "loaded"
     local path = plan.output .. "/" .. reads.path(read)
-    for _, name in ipairs { path, manifest.path(path), path .. ".part", path .. ".part.state" } do
+    local proof = manifest.path(path)
+    for _, name in ipairs { path, path .. ".part", path .. ".part.state", proof, proof .. ".new" } do
       if not is_proven then os.remove(name) end
     end
     book:move(read, "failed", { error = planner.SET_BACK, chain = is_proven and read.chain or "" })
@@ -99,6 +100,7 @@ end
 ---@param from integer|nil seconds since the epoch; nil: to the beginning
 ---@return { item: string, from: string }[] what will be read again
 function tend.reset(plan, name, from)
+  disk.folder(plan.store:match "^(.*)/[^/]*$" or ".") -- the mark may be in the target alone
   local book <close> = journal.open(plan.store, "reset")
   local target <close> = plan.load and load.open(plan.load) or nil
   check_owners(plan, book, target)

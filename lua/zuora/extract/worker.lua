@@ -41,7 +41,8 @@ end
 -- What there is of an attempt's file is no good to the next, and not to be taken for a whole one.
 local function discard(ctx, read)
   local path = ctx.output .. "/" .. reads.path(read)
-  for _, name in ipairs { path, path .. ".part", path .. ".part.state" } do os.remove(name) end
+  local proof = manifest.path(path)
+  for _, name in ipairs { path, path .. ".part", path .. ".part.state", proof, proof .. ".new" } do os.remove(name) end
 end
 
 local function try_again(ctx, read, err, changes)

@@ -99,16 +99,14 @@ function merge.lives(load, alias)
   return ("NOT COALESCE(%s.%s, %s)"):format(alias, quoted(merge.OWN.deleted), load.dialect.truth "'false'")
 end
 
---- The rows that a read is about: those of its entity, where there are several (and those from the time when there were
---- none).
+--- The rows that a read is about: those of its entity, where there are several.
 ---@param load table entity
 ---@param alias string|nil of the table
 ---@return string condition
 function merge.own_rows(load, alias)
   if load.entity == "" then return "1 = 1" end
   local name = (alias and alias .. "." or "") .. quoted(merge.OWN.read)
-  return ("(substr(%s, 1, %d) = %s OR substr(%s, 1, 5) = 'full.' OR substr(%s, 1, 6) = 'reset.')"):format(name,
-    #load.entity + 1, literal(load.entity .. "-"), name, name)
+  return ("substr(%s, 1, %d) = %s"):format(name, #load.entity + 1, literal(load.entity .. "-"))
 end
 
 --- A row that has not changed since the mark, or in a time that has not come yet.
@@ -165,9 +163,11 @@ local function audit_steps(load)
   return steps
 end
 
--- What is read whole replaces what was there.
+-- What is read whole replaces what was there (and what is from the time before there were entities).
 local function replacement(load)
-  return { { sql = ("DELETE FROM %s WHERE %s"):format(load.table, merge.own_rows(load)) }, { sql = insert_of(load) } }
+  local name = quoted(merge.OWN.read)
+  return { { sql = ("DELETE FROM %s WHERE %s OR substr(%s, 1, 5) = 'full.' OR substr(%s, 1, 6) = 'reset.'"):format(
+    load.table, merge.own_rows(load), name, name) }, { sql = insert_of(load) } }
 end
 
 -- What is not among the keys of all rows, and was there before they were read, is gone.

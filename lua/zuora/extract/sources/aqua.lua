@@ -1,6 +1,7 @@
 --- Where objects and queries come from: AQuA, one job for each read, so that one refused query ends no other.
 
 local ascii = require "zuora.support.ascii"
+local error_value = require "zuora.error"
 
 local aqua = {}
 
@@ -36,13 +37,17 @@ function aqua.wait(client, read, options) return client.jobs:wait(read.job_id, o
 function aqua.fetch(client, read, path, options)
   local job, err = client.jobs:wait(read.job_id, options)
   if not job then return nil, err end
-  local batch = job:batch "rows"
+  local batch, sums = job:batch "rows", read.totals ~= "" and job:batch "totals"
+  if not batch or sums == nil then
+    return nil, error_value.new { kind = "incomplete", record = job,
+      message = ("job %s has not the batches that it was submitted with"):format(read.job_id) }
+  end
   local written, problem = batch:download(path, { resume = true, entity_id = options.entity_id })
   if not written then return nil, problem end
   written.files = batch:file_ids()
   written.record_count = batch.recordCount ~= nil and written.records or nil -- the download has held them together
-  if read.totals == "" then return written end
-  local rows <close>, wrong = job:batch("totals"):rows { entity_id = options.entity_id }
+  if not sums then return written end
+  local rows <close>, wrong = sums:rows { entity_id = options.entity_id }
   if not rows then return nil, wrong end
   written.totals = {}
   for name, value in pairs(rows() or {}) do written.totals[ascii.lower(name)] = value end
