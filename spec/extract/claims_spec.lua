@@ -339,6 +339,27 @@ describe("of several machines", function()
       assert.same({ "taken over", "other" }, { assert(extract.history(plan))[1].what, extract.history(plan)[1].detail })
     end)
 
+    it("audits what others have loaded, and leaves the item as it was", function()
+      local plan = plan_of { load = { to = database.uri, schema = "dw_" .. name } }
+      good(work(plan))
+      local target <close> = server.connect(database.uri, plan.load.schema, {})
+      target:run(('DELETE FROM %s"Thing" WHERE "Id" = ?'):format(target.prefix), "id00004")
+      local seen
+      local function audit()
+        return good(extract.audit(here.client, plan, { poll = 0.002, on_step = function()
+          seen = seen or assert(extract.status(plan))[1].owner
+        end }))[1]
+      end
+      local result = audit()
+      assert.same({ "mended", "19", "20" }, { result.outcome, result.differences[1].found.count,
+        result.differences[1].expected.count })
+      assert.is_string(seen)
+      assert.equal("right", audit().outcome)
+      assert.equal(20, #target:rows(('SELECT * FROM %s"Thing"'):format(target.prefix)))
+      assert.same({}, good(work(plan)))
+      assert.same({}, assert(extract.verify(plan.output)).problems)
+    end)
+
     it("goes on with each step of the grid", function()
       local plan, steps = plan_of { every = 1 }, {}
       local ok, problem = pcall(work, plan, { forever = true, on_item = function(result)

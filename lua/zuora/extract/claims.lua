@@ -139,9 +139,10 @@ function Claims:release(of, step, outcome, result)
 end
 
 --- Gives an item back, as it is.
+---@return boolean was_held
 function Claims:give_back(of)
-  self.store:run("UPDATE zuora_item SET owner = '', lease_until = to_timestamp(0) WHERE " .. IS_ITEM
-    .. " AND owner = ?", of.plan, of.item, of.entity, self.owner)
+  return self.store:run("UPDATE zuora_item SET owner = '', lease_until = to_timestamp(0) WHERE " .. IS_ITEM
+    .. " AND owner = ?", of.plan, of.item, of.entity, self.owner) == 1
 end
 
 --- Gives all of them back, as they are.

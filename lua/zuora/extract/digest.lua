@@ -34,11 +34,14 @@ function digest.file(path, pulse)
   if not file then return nil, problem end
   file:setvbuf "no"
   local hash = new()
-  for piece in function() return file:read(PIECE) end do
+  local piece, wrong = file:read(PIECE)
+  while piece do
     hash:update(piece)
     if pulse then pulse() end
+    piece, wrong = file:read(PIECE)
   end
   file:close()
+  if wrong then return nil, path .. ": " .. wrong end
   return hex(hash:final())
 end
 

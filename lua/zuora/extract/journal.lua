@@ -204,8 +204,9 @@ end
 
 --- The files of a plan that are proven: path, sha256.
 function Journal:proven(plan)
+  -- (What could not be loaded has failed, and is whole all the same.)
   return self.store:rows([[SELECT path, sha256 FROM zuora_read WHERE plan = ? AND path <> '' AND
-    state IN ('published', 'loaded', 'done')]], plan)
+    (state IN ('published', 'loaded', 'done') OR state = 'failed' AND chain <> '')]], plan)
 end
 
 --- All reads of a plan, or of an item of it, by the time of their last change.
@@ -256,6 +257,14 @@ function Journal:belong_to(plan, tenant)
   if self.claims then return claim(self, "tenant of " .. plan, tenant, "is this the right profile?") end
   claim(self, "plan", plan, "name another 'store'")
   claim(self, "tenant", tenant, "is this the right profile?")
+end
+
+--- Whose store it is, as far as that is known.
+---@return { plan: string|nil, tenant: string|nil }
+function Journal:belongs()
+  local owner = {}
+  for _, row in ipairs(self.store:rows "SELECT * FROM zuora_store") do owner[row.name] = row.value end
+  return owner
 end
 
 function Journal:close()

@@ -97,7 +97,8 @@ function run.prepare(ctx, given, entity, claim)
     end
   end
   if item.kind == "report" or item.kind == "data_query" then item.cursor = false end
-  item.is_append = APPENDED[item.cursor or ""] or item.mode == "append"
+  item.is_append = APPENDED[item.cursor or ""]
+  if ctx.target then ctx.target:check(item) end
   return item
 end
 
@@ -117,23 +118,29 @@ function run.plan_read(ctx, item, read, is_first, after)
   end
 end
 
+--- Brings the open reads of an item on, and adds to its result what came of them.
+---@return boolean some false: there was none
+function run.advance_open(ctx, item, result)
+  local open = ctx.journal:open_reads(item.of)
+  for _, read in ipairs(open) do
+    worker.advance(ctx, item, read)
+    if read.state == "done" then
+      result.reads = result.reads + 1
+      result.records = result.records + (tonumber(read.records) or 0)
+      result.bytes = result.bytes + (tonumber(read.bytes) or 0)
+      result.files[#result.files + 1] = read.path
+    end
+  end
+  return #open > 0
+end
+
 -- All open reads of an item, and those that follow, until there is nothing left to ask for.
 local function bring_up_to_date(ctx, item, result)
   while true do
-    local open = ctx.journal:open_reads(item.of)
-    if #open == 0 then
+    if not run.advance_open(ctx, item, result) then
       local read = planner.next(ctx, item)
       if not read then return end
       run.plan_read(ctx, item, read, read.read_from == "")
-    end
-    for _, read in ipairs(open) do
-      worker.advance(ctx, item, read)
-      if read.state == "done" then
-        result.reads = result.reads + 1
-        result.records = result.records + (tonumber(read.records) or 0)
-        result.bytes = result.bytes + (tonumber(read.bytes) or 0)
-        result.files[#result.files + 1] = read.path
-      end
     end
   end
 end
@@ -145,6 +152,28 @@ local function warning_of(ctx, item)
   return "rows that leave its condition later stay where they were loaded"
 end
 
+-- A mark that goes on with another text is good for that from now on, though there was nothing to be read.
+local function keep_mark(ctx, item)
+  local mark = ctx.options.keep_mark and ctx.marks:mark(item.of)
+  if not mark or mark.hash == planner.hash(item) then return end
+  ctx.journal:hold(item.of)
+  ctx.marks:set_mark(item.of, mark.mark, { mark = mark.mark, hash = planner.hash(item), tenant = ctx.tenant,
+    columns = json.encode(planner.columns(item)), looked_back = mark.looked_back })
+  if ctx.target then ctx.journal:copy_mark(item.of, ctx.target:mark(item.of)) end
+end
+
+-- Columns that earlier reads did not have.
+local function news_of(item, mark, result)
+  if not mark or item.fields ~= "*" or result.reads == 0 or not item.cursor then return nil end
+  local refused, new = table.concat(item.refused, "\n") .. "\n", {}
+  for _, name in ipairs(planner.new_columns(item, mark)) do
+    if not refused:find(name .. "\n", 1, true) then new[#new + 1] = name end
+  end
+  if #new == 0 then return nil end
+  return ("rows that were read before have no %s: '--item %s --backfill %s' reads what is new of them"):format(
+    table.concat(new, ", "), item.name, table.concat(new, " --backfill "))
+end
+
 local function run_item(ctx, given, entity, claim)
   local result = { item = given.name, entity = entity ~= "" and entity or nil, outcome = "up to date", reads = 0,
     records = 0, bytes = 0, files = {} }
@@ -152,8 +181,11 @@ local function run_item(ctx, given, entity, claim)
   local ok, err = pcall(function()
     local item = run.prepare(ctx, given, entity, claim)
     result.warning = warning_of(ctx, item)
+    local known = ctx.marks:mark(item.of)
     if ctx.marks == ctx.journal then marks.recover(ctx, item) end
     bring_up_to_date(ctx, item, result)
+    keep_mark(ctx, item)
+    result.warning = result.warning or news_of(item, known, result)
     result.refused = item.refused[1] and item.refused or nil
     result.lost = item.lost and item.lost[1] and item.lost or nil
   end)
@@ -238,8 +270,8 @@ local function write_metrics(ctx, results, path)
   disk.write(path, table.concat(lines, "\n") .. "\n")
 end
 
--- A result as it stands in a file.
-local function plain(result)
+--- A result as it stands in a file.
+function run.plain(result)
   local copy = {}
   for name, value in pairs(result) do copy[name] = value end
   copy.err, copy.error = nil, result.err and tostring(result.err) or nil
@@ -250,7 +282,7 @@ local function write_run(ctx, results)
   local at = times.iso(ctx.journal:clock())
   write_newest(ctx.journal, ctx.plan, "run.json", function()
     local items = {}
-    for i, result in ipairs(ctx.journal.claims and work.results(ctx) or results) do items[i] = plain(result) end
+    for i, result in ipairs(ctx.journal.claims and work.results(ctx) or results) do items[i] = run.plain(result) end
     return json.encode { plan = ctx.plan.plan, tenant = ctx.tenant, read_to = times.iso(ctx.b), at = at, items = items }
       .. "\n"
   end)
@@ -285,6 +317,7 @@ end
 ---@param owner string|nil who changes the journal; nil: nothing is made, and no change is kept
 ---@return table ctx to be closed
 function run.context(client, plan, options, owner)
+  if options.backfill and not options.items then fail("plan", "--backfill needs --item: whose column is it?") end
   local done, err = client:authenticate()
   if not done then error(err, 0) end
   if owner then
@@ -295,6 +328,7 @@ function run.context(client, plan, options, owner)
     tenant = client:tenant(), wait = options.wait or plan.wait,
     publish = plan.publish and publish.new(client, plan.publish),
     journal = journal.open(plan.store, owner, options.lease),
+    keeps_deletes = true, libcurl = core.libraries:match "libcurl/(%S+)",
     brought = {}, -- paths of the files that this process has proven itself
     on_item = options.on_item, on_step = options.on_step }, Context)
   local ok, problem = pcall(open_context, ctx, owner)
@@ -322,7 +356,8 @@ function run.all(client, plan, options, as_worker)
   end
   local ctx <close> = run.context(client, plan, options, claims.owner())
   if ctx.journal.claims then
-    return work.all(ctx, list, as_worker, { item = run_item, plain = plain, time = run.server_time, finish = finish })
+    return work.all(ctx, list, as_worker, { item = run_item, plain = run.plain, time = run.server_time,
+      finish = finish })
   end
   local results = assert(client:map(list, function(one)
     local result = run_item(ctx, one[1], one[2])

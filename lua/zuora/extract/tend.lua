@@ -17,11 +17,9 @@ local function fail(words, ...) error(error_value.new { kind = "plan", message =
 
 local function of(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
 
-local OVER = { done = true, split = true, failed = true }
-
 --- Where each item stands.
----@return table[] items: item, entity, mark (ISO text), open (its reads that go on), last (the newest that is done),
---- error; owner and lease (seconds) where a worker has it
+---@return table[] items: item, entity, mark (ISO text), open (its reads that go on, in their order), last (the newest
+--- that is done), error; owner and lease (seconds) where a worker has it
 function tend.status(plan)
   local book <close> = journal.open(plan.store)
   local list, held = {}, book.claims and book.claims:all(plan.plan) or {}
@@ -33,11 +31,12 @@ function tend.status(plan)
       open = {} }
     local claim = held[claims.key(item.name, entity)]
     if claim and claim.owner ~= "" then status.owner, status.lease = claim.owner, math.floor(claim.lease) end
+    for k, read in ipairs(book:open_of(of(plan, item, entity))) do
+      status.open[k] = { read = reads.name(read), state = read.state, attempt = read.attempt, job = read.job_id,
+        error = read.error ~= "" and read.error or nil }
+    end
     for _, read in ipairs(book:all(plan.plan, item.name)) do
-      if read.entity == entity and not OVER[read.state] then
-        table.insert(status.open, { read = reads.name(read), state = read.state, attempt = read.attempt,
-          job = read.job_id, error = read.error ~= "" and read.error or nil })
-      elseif read.entity == entity and read.state == "done" then
+      if read.entity == entity and read.state == "done" then
         status.last, status.error = { read = reads.name(read), records = tonumber(read.records),
           at = read.updated_at }, nil
       elseif read.entity == entity and read.state == "failed" then
@@ -56,12 +55,59 @@ function tend.history(plan)
   return book:events(plan.plan)
 end
 
--- Nobody else works on it meanwhile.
+-- Folder, store and target must be this plan's, and of one tenant; whether it is the right one only a run can ask.
+local function check_owners(plan, book, target)
+  local places = { { "the folder " .. plan.output, manifest.belongs(plan.output) },
+    { "the store " .. plan.store, book:belongs() } }
+  if target then places[3] = { "the target " .. target.store.name, target:belongs() } end
+  local first
+  for _, place in ipairs(places) do
+    local name, owner = place[1], place[2]
+    if owner.plan and owner.plan ~= plan.plan then
+      fail("%s belongs to the plan '%s', not '%s'", name, owner.plan, plan.plan)
+    end
+    if first and owner.tenant and owner.tenant ~= first[2].tenant then
+      fail("%s belongs to the tenant '%s', and %s to '%s'", name, owner.tenant, first[1], first[2].tenant)
+    end
+    first = first or owner.tenant and place or nil
+  end
+end
+
+-- Reads that go on are given up: what is not proven is taken away. False: there are none.
+local function give_up(plan, book, item, entity, turns)
+  local open = book:open_reads(of(plan, item, entity))
+  for _, read in ipairs(open) do
+    local is_proven = read.state == "published" or read.state == "loaded"
+    for turn = 0, is_proven and -1 or turns do
+      local path = plan.output .. "/" .. reads.path(read, turn)
+      local proof = manifest.path(path)
+      for _, name in ipairs { path, path .. ".part", path .. ".part.state", proof, proof .. ".new" } do
+        os.remove(name)
+      end
+    end
+    book:move(read, "failed", { error = planner.SET_BACK, chain = is_proven and read.chain or "" })
+  end
+  return #open > 0
+end
+
+-- What has not been read yet cannot be read again from there.
+local function check_reached(book, one, mark, from)
+  local reached = mark.mark
+  for _, read in ipairs(mark.pending == "1" and book:all(one.plan, one.item) or {}) do
+    if read.entity == one.entity and read.state == "done" and read.read_to > reached then reached = read.read_to end
+  end
+  if times.stamp(from) > reached then
+    fail("%s: it has not been read up to %s: nothing may be left out", one.item, times.iso(from))
+  end
+end
+
+-- Nobody else works on it meanwhile. Gives the turns in which files of it were written.
 local function claim(book, plan, name, entity)
   local all = book.claims
-  if not all then return end
+  if not all then return 0 end
   all:enlist(plan.plan, { { { name = name }, entity } })
-  if all:take { plan = plan.plan, keys = { claims.key(name, entity) } } then return end
+  local claimed = all:take { plan = plan.plan, keys = { claims.key(name, entity) } }
+  if claimed then return claimed.turn end
   error(error_value.new { kind = "busy", retryable = true, message = name .. ": a worker holds it" }, 0)
 end
 
@@ -69,25 +115,29 @@ end
 ---@param from integer|nil seconds since the epoch; nil: to the beginning
 ---@return { item: string, from: string }[] what will be read again
 function tend.reset(plan, name, from)
+  -- The mark may be in the target alone.
+  if not claims.are_at(plan.store) then disk.folder(plan.store:match "^(.*)/[^/]*$" or ".") end
   local book <close> = journal.open(plan.store, claims.owner())
   local target <close> = plan.load and load.open(plan.load) or nil
   local _ <close> = book.claims and setmetatable({}, { __close = function() book.claims:leave() end }) or nil
+  check_owners(plan, book, target)
   local found, list = false, {}
   for _, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]
     if item.name == name then
       found = true
-      claim(book, plan, name, entity)
-      if #book:open_reads(of(plan, item, entity)) > 0 then
-        fail("%s: a read of it is not done: run the plan first", name)
-      end
-      local known = book:reset(of(plan, item, entity), from and times.stamp(from) or "")
-      if target then known = target:reset(of(plan, item, entity), from and times.stamp(from) or "") end
+      local turns = claim(book, plan, name, entity)
+      local this = of(plan, item, entity)
+      local mark = (target or book):mark(this)
+      if from and mark then check_reached(book, this, mark, from) end
+      local known = give_up(plan, book, item, entity, turns)
+      known = book:reset(this, from and times.stamp(from) or "") or known
+      if target then known = target:reset(this, from and times.stamp(from) or "") or known end
       if known then
         list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
         book:event(plan.plan, name, "reset", list[#list].from)
       end
-      if book.claims then book.claims:release(of(plan, item, entity), "", "", "") end
+      if book.claims then book.claims:release(this, "", "", "") end
     end
   end
   if not found then fail("the plan has no item '%s'", name) end
@@ -99,6 +149,7 @@ end
 ---@return string[] paths
 function tend.prune(plan, keep)
   local book <close> = journal.open(plan.store, claims.owner())
+  check_owners(plan, book)
   local gone, oldest = {}, times.iso(book:clock() - keep)
   for _, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]
@@ -107,8 +158,8 @@ function tend.prune(plan, keep)
     while newest and number < tonumber(newest.chain) do
       local read = book:in_chain({ plan = plan.plan, item = item.name, entity = entity }, number)
       -- From the oldest on: what is between two that stay would be missed.
-      if not read or read.updated_at > oldest or read.state ~= "done" then break end
-      for _, path in ipairs { read.path, manifest.path(read.path) } do
+      if read and (read.updated_at > oldest or read.state ~= "done") then break end
+      for _, path in ipairs(read and { read.path, manifest.path(read.path) } or {}) do -- (some have other numbers now)
         if disk.size(plan.output .. "/" .. path) then
           os.remove(plan.output .. "/" .. path)
           gone[#gone + 1] = path

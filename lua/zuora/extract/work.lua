@@ -125,10 +125,18 @@ local function bring(self, one, of, claim)
   end
 end
 
-local function nothing_of(key, outcome)
+local function nothing_of(self, key, outcome)
   local item, entity = key:match "^(.*)/([^/]*)$"
-  return { item = item, entity = entity ~= "" and entity or nil, outcome = outcome, reads = 0, records = 0, bytes = 0,
-    files = {}, seconds = 0 }
+  local result = { item = item, entity = entity ~= "" and entity or nil, outcome = outcome, reads = 0, records = 0,
+    bytes = 0, files = {}, seconds = 0 }
+  for name, value in pairs(self.tools.nothing or {}) do result[name] = value end
+  return result
+end
+
+-- An audit leaves an item as it was.
+local function give_back(self, of, step, result)
+  if self.tools.is_audit then return self.claims:give_back(of) end
+  return self.claims:release(of, step, result.outcome, json.encode(self.tools.plain(result)))
 end
 
 local function work_on(self, claim)
@@ -139,12 +147,11 @@ local function work_on(self, claim)
   local ok, result = pcall(bring, self, one, of, claim)
   if ok and result and result.err then one.is_lost = one.is_lost or not is_held(self, of) end
   if ok and not one.is_lost then
-    one.is_lost = not insist(self, self.claims.release, self.claims, of, step, result.outcome,
-      json.encode(self.tools.plain(result)))
+    one.is_lost = not insist(self, give_back, self, of, step, result)
   end
   self.working[key] = nil
   if one.is_lost then
-    result = nothing_of(key, "taken over")
+    result = nothing_of(self, key, "taken over")
     insist(self, leave_nothing, self, claim)
   elseif not ok then
     error(result, 0)
@@ -191,7 +198,7 @@ end
 -- Those that others have, and have had for longer than a lease: they are alive.
 local function give_up(self, keys)
   for _, key in ipairs(keys) do
-    self.results[key] = nothing_of(key, "failed")
+    self.results[key] = nothing_of(self, key, "failed")
     self.results[key].err = error_value.new { kind = "busy", retryable = true,
       message = key .. ": another worker holds it" }
     if self.ctx.on_item then self.ctx.on_item(self.results[key]) end
@@ -275,7 +282,7 @@ end
 ---@param ctx table of a run
 ---@param list { [1]: table, [2]: string }[] items and entities
 ---@param is_worker boolean|nil what is up to date is left as it is
----@param tools { item: function, plain: function, time: function, finish: function }
+---@param tools table item, plain, time, finish: what to do; is_audit; nothing: what a result of nothing has besides
 ---@return table[] results
 function work.all(ctx, list, is_worker, tools)
   local self = setmetatable({ ctx = ctx, client = ctx.client, claims = ctx.journal.claims, plan = ctx.plan.plan,
