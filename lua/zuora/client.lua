@@ -42,13 +42,12 @@ local ROOMS = {
 function Client:__index(name)
   local open = ROOMS[name]
   if not open then return Client[name] end
-  local room = open(callers[self], self)
-  rawset(self, name, room)
-  return room
+  self[name] = open(callers[self], self)
+  return self[name]
 end
 
 function Client:__pairs()
-  for name in pairs(ROOMS) do local _ = self[name] end
+  for name in pairs(ROOMS) do assert(self[name]) end
   return next, self
 end
 
