@@ -88,8 +88,9 @@ void request_expire(Request *request) {
 
 /* --- starting --------------------------------------------------------------------------------- */
 
-static CURLcode easy_set_callbacks(CURL *easy, Session *session) {
+static CURLcode easy_set_callbacks(CURL *easy, Session *session, bool sees_lines) {
   CURLcode code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, response_on_body);
+  SET(CURLOPT_HEADER, sees_lines ? 1L : 0L);
   SET(CURLOPT_HEADERFUNCTION, response_on_header);
   SET(CURLOPT_READFUNCTION, request_on_read);
   SET(CURLOPT_PREREQFUNCTION, request_on_send);
@@ -137,12 +138,16 @@ static void request_free(Request *request) {
 /* A new easy handle has no option of another request left; one that is used again has none that differs. */
 static CURLcode request_set_up(Request *request, const RequestOptions *options) {
   CURLcode code = CURLE_OK;
-  if (options->setup != 0) request->easy = session_take_handle(request->session, options->setup);
+  if (options->setup != 0) {
+    request->easy = session_take_handle(request->session, options->setup);
+    request->sees_lines = session_checks_lines(request->session);
+  }
   if (request->easy == NULL) {
     request->easy = curl_easy_init();
     if (request->easy == NULL) return CURLE_OUT_OF_MEMORY;
     code = request_options_apply(request->easy, options, request->sink != NULL);
-    if (code == CURLE_OK) code = easy_set_callbacks(request->easy, request->session);
+    if (code == CURLE_OK)
+      code = easy_set_callbacks(request->easy, request->session, request->sees_lines);
   }
   return code == CURLE_OK ? request_set_own(request, options->url) : code;
 }
