@@ -232,7 +232,8 @@ enum {
   REQUEST_SINK,
   REQUEST_RESPONSE,
   REQUEST_HEADERS, /* a list that is shared */
-  REQUEST_USERVALUES = 5
+  REQUEST_OWNER,   /* see request:owner */
+  REQUEST_USERVALUES = 6
 };
 
 /* What a file may bring in one turn: libcurl reads up to a hundred of its buffers while there is something to

@@ -229,6 +229,8 @@ static void request_clear_uservalues(lua_State *L) {
   lua_setiuservalue(L, 1, REQUEST_SINK);
   lua_pushnil(L);
   lua_setiuservalue(L, 1, REQUEST_HEADERS);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, REQUEST_OWNER);
 }
 
 /* request:response() -> { status, headers, body, framed | to_sink, bytes, seconds, retry_after }
@@ -272,6 +274,18 @@ static int request_finished(lua_State *L) {
   return 1;
 }
 
+/* request:owner(value) remembers who waits for it; request:owner() -> that value */
+static int request_owner(lua_State *L) {
+  (void)request_peek(L);
+  if (lua_gettop(L) == 1) {
+    lua_getiuservalue(L, 1, REQUEST_OWNER);
+    return 1;
+  }
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, REQUEST_OWNER);
+  return 0;
+}
+
 void request_close(Request *request) {
   if (request->failure == FAILURE_NONE) request->failure = FAILURE_CLOSED;
   request_free(request);
@@ -303,8 +317,13 @@ static int request_tostring(lua_State *L) {
 void request_open(lua_State *L) {
   header_list_open(L);
   static const luaL_Reg methods[] = {
-      {"response", request_response}, {"finished", request_finished}, {"header", request_header},
-      {"cancel", request_cancel},     {"close", request_cancel},      {NULL, NULL},
+      {"response", request_response},
+      {"finished", request_finished},
+      {"header", request_header},
+      {"cancel", request_cancel},
+      {"close", request_cancel},
+      {"owner", request_owner},
+      {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__tostring", request_tostring}, {NULL, NULL}};
   class_new(L, REQUEST_CLASS, methods, meta);
