@@ -27,7 +27,7 @@ function Semaphore:slot()
   local scheduler = self.scheduler
   local task, is_main = scheduler:in_task()
   local holder = task or scheduler:context()
-  local slot = { semaphore = self, task = task, holder = holder, key = holder, is_used = false, since = nil,
+  local slot = { semaphore = self, task = task or false, holder = holder, key = holder, is_used = false, since = nil,
     position = nil, request = nil }
   if task or is_main then return setmetatable(slot, Slot) end
   slot.key = slot

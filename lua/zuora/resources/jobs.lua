@@ -31,7 +31,7 @@ local function about(wanted) return wanted.id and "job " .. wanted.id or "the jo
 -- was asked for. (A stateless job echoes neither partner nor project.)
 local function read(fields, wanted, context)
   if type(fields) ~= "table" then return nil, "the answer describes no job" end
-  if not check.is(fields.id, "id") then return nil, "the answer about " .. about(wanted) .. " has no 'id'" end
+  if not core.is_id(fields.id) then return nil, "the answer about " .. about(wanted) .. " has no 'id'" end
   if wanted.id and fields.id ~= wanted.id then
     return nil, ("the answer is about job %s, not %s"):format(fields.id, wanted.id)
   end

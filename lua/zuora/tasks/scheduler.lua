@@ -44,7 +44,7 @@ function Scheduler:unpark(task)
 end
 
 --- Ends the pause of a task, if it is in one.
----@param task zuora.Task|nil nil: code outside of tasks, which looks by itself
+---@param task zuora.Task|false|nil none: code outside of tasks, which looks by itself
 function Scheduler:wake(task)
   if task and task.status == "parked" then self:make_ready(task) end
 end
@@ -107,9 +107,9 @@ end
 
 -- Waits a little: in a task until woken, else one turn. `target.waiters` is where to be woken from, `at` the time
 -- when it ends at the latest; without a target a timer or a request will do it. `task`: what in_task gives here, where
--- that is known. For a task that was cancelled this is the end.
+-- that is known (false: none). For a task that was cancelled this is the end.
 function Scheduler:park(target, at, task)
-  task = task or self:in_task()
+  if task == nil then task = self:in_task() end
   if not task then
     if target and (self:active() or self:is_stuck()) then
       error("this wait could never end: " .. (self:active()
@@ -136,9 +136,9 @@ end
 
 --- Waits until the request has finished.
 ---@param on_wait function|nil called every now and then meanwhile
----@param task zuora.Task|nil see park
+---@param task zuora.Task|false|nil see park
 function Scheduler:await(request, on_wait, task)
-  task = task or self:in_task()
+  if task == nil then task = self:in_task() end
   request:owner(task)
   while not request:finished() do
     if task then self.awaiting[task] = request end
