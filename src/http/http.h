@@ -324,8 +324,8 @@ void session_note_kept(Session *session, CURL *easy);
 /* The socket of a connection that is remembered, known by its own port; -1: none. */
 int session_kept_socket(const Session *session, int port);
 
-/* Do bytes wait to be read? */
-bool socket_has_bytes(int fd);
+/* Do bytes wait there to be read, and is it still the connection with that port of its own? */
+bool socket_has_bytes(int fd, int port);
 
 /* This is a child made by fork, and the session its parent's: not to be touched. */
 bool session_is_inherited(const Session *session);

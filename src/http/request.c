@@ -17,12 +17,13 @@ static int request_on_send(void *context, char *remote_ip, char *local_ip, int r
   (void)local_ip;
   (void)remote_port;
   long connects = 0;
-  int fd = request->plain ? session_kept_socket(request->session, local_port) : -1;
-  request->noted = fd >= 0;
+  bool kept = request->plain &&
+              curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK &&
+              connects == 0;
+  int fd = kept ? session_kept_socket(request->session, local_port) : -1;
+  request->noted = fd >= 0; /* a new connection is noted anew: its port may have been another's */
   /* An answer that nobody has asked for would be taken for this one's. (TLS sends bytes of its own.) */
-  if (fd >= 0 && socket_has_bytes(fd) &&
-      curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK &&
-      connects == 0) {
+  if (fd >= 0 && socket_has_bytes(fd, local_port)) {
     request->failure = FAILURE_UNASKED;
     return CURL_PREREQFUNC_ABORT;
   }
