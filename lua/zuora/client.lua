@@ -7,10 +7,17 @@ local call = require "zuora.caller"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
 local credentials = require "zuora.caller.credentials"
+local describe = require "zuora.resources.describe"
 local error_value = require "zuora.error"
+local files = require "zuora.resources.files"
 local hosts = require "zuora.caller.hosts"
+local jobs = require "zuora.resources.jobs"
+local queries = require "zuora.resources.queries"
 local mask = require "zuora.caller.mask"
 local rate = require "zuora.caller.rate"
+local raw = require "zuora.resources.request"
+local reportruns = require "zuora.resources.reportruns"
+local reports = require "zuora.resources.reports"
 local retry = require "zuora.caller.retry"
 local schedulers = require "zuora.tasks.scheduler"
 local semaphore = require "zuora.caller.semaphore"
@@ -22,34 +29,12 @@ client.VERSION = require "zuora.version"
 
 ---@class zuora.Client
 local Client = {}
+Client.__index = Client
 Client.__name = "zuora.Client"
 Client.__metatable = false
 
 -- client -> its caller, which never refers to the client, so that both go together.
 local callers = setmetatable({}, { __mode = "k" })
-
--- What a client has besides its methods. Each is read from its file when it is first asked for: measured, 2.5 ms of the
--- 17 that a first call took.
-local ROOMS = {
-  reports = function(caller, self) return require "zuora.resources.reports".new(caller, self.reportruns) end,
-  reportruns = function(caller) return require "zuora.resources.reportruns".new(caller) end,
-  jobs = function(caller) return require "zuora.resources.jobs".new(caller) end,
-  files = function(caller) return require "zuora.resources.files".new(caller) end,
-  queries = function(caller) return require "zuora.resources.queries".new(caller) end,
-  describe = function(caller) return require "zuora.resources.describe".new(caller) end,
-}
-
-function Client:__index(name)
-  local open = ROOMS[name]
-  if not open then return Client[name] end
-  self[name] = open(callers[self], self)
-  return self[name]
-end
-
-function Client:__pairs()
-  for name in pairs(ROOMS) do assert(self[name]) end
-  return next, self
-end
 
 local function credentials_of(options, method, caller)
   if method == "password" then return credentials.password(options, caller.bases) end
@@ -94,7 +79,15 @@ function client.new(options, seams)
   }
   caller.credentials = credentials_of(options, read.credentials, caller)
 
-  local self = setmetatable({}, Client)
+  local runs = reportruns.new(caller)
+  local self = setmetatable({
+    reports = reports.new(caller, runs),
+    reportruns = runs,
+    jobs = jobs.new(caller),
+    files = files.new(caller),
+    queries = queries.new(caller),
+    describe = describe.new(caller),
+  }, Client)
   callers[self] = caller
   return self
 end
@@ -201,7 +194,7 @@ end
 ---@return any|nil value of JSON its value, else the text
 ---@return zuora.Answer|zuora.Error|nil answer its bytes as they came, too; or err
 function Client:request(call_of)
-  return require "zuora.resources.request".request(open_caller(self, "request"), call_of)
+  return raw.request(open_caller(self, "request"), call_of)
 end
 
 --- Makes sure that there is a token, as the first call does by itself: are the credentials taken? With a token that was

@@ -4,6 +4,7 @@ local admission = require "zuora.caller.admission"
 local calls = require "zuora.caller.calls"
 local check = require "zuora.support.check"
 local core = require "zuora.core"
+local download = require "zuora.caller.download"
 local error_value = require "zuora.error"
 local hosts = require "zuora.caller.hosts"
 local mask = require "zuora.caller.mask"
@@ -344,14 +345,14 @@ function Caller:perform(operation, parameters, options, handler, context)
   until false
 end
 
--- Calls by what their answers are; `file` is a download, whose code is read when there is one.
+-- Calls by what their answers are; `file` is a download.
 Caller.json = calls.json
 Caller.done = calls.done
 Caller.cancel = calls.cancel
 Caller.xml = calls.xml
 Caller.raw = calls.raw
 Caller.reporting = calls.reporting
-function Caller:file(...) return self:shown(require "zuora.caller.download".file(self, ...)) end
+function Caller:file(...) return self:shown(download.file(self, ...)) end
 
 -- Seconds that a poll gets at least: the one at the deadline, so that it can still be answered; and the
 -- only one, when the user wants to poll once.
