@@ -20,7 +20,8 @@ exits.table = {
   { code = 7, name = "some", meaning = "some items failed, the others are done" },
   { code = 8, name = "held", meaning = "another run holds the plan", kinds = "busy" },
   { code = 75, name = "later", meaning = "the network, a limit or an outage: try later", kinds = "transport" },
-  { code = 130, name = "interrupted", meaning = "interrupted" },
+  { code = 130, name = "interrupted", meaning = "interrupted (Ctrl-C)" },
+  { code = 143, name = "terminated", meaning = "terminated (SIGTERM)" },
 }
 
 local code_of_kind = {}
@@ -59,7 +60,8 @@ local ORDER = { exits.incomplete, exits.auth, exits.failed }
 ---@param done boolean are there others, and they are done?
 ---@return integer
 function exits.of_several(errors, done)
-  local seen, count, only = {}, 0, nil
+  local seen, count = {}, 0
+  local only ---@type integer
   for _, err in ipairs(errors) do
     local code = exits.of(err)
     if not seen[code] then count, only = count + 1, code end

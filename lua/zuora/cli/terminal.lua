@@ -1,4 +1,4 @@
---- What stands behind a stream: a terminal or not, how large its window is, whether it takes colours; and text made
+--- What stands behind a descriptor: a terminal or not, how large its window is, whether it takes colours; and text made
 --- fit for one.
 
 local core = require "zuora.core"
@@ -12,6 +12,8 @@ local USUAL_COLUMNS, USUAL_ROWS = 80, 24
 ---@field is_terminal boolean
 ---@field is_dumb boolean a terminal whose cursor cannot be moved
 ---@field colour boolean
+---@field fd integer
+---@field environment fun(name: string): string|nil
 ---@field utf8 boolean whether its locale says that it shows UTF-8
 local Terminal = {}
 Terminal.__index = Terminal
@@ -55,14 +57,13 @@ local function shows_utf8(get)
   return false
 end
 
----@param stream file* kept as `stream`
----@param fd integer its descriptor
+---@param fd integer
 ---@param environment nil|table<string, string>|fun(name: string): string|nil (os.getenv)
 ---@return zuora.cli.Terminal
-function terminal.new(stream, fd, environment)
+function terminal.new(fd, environment)
   local get = environment or os.getenv
   if type(get) == "table" then get = function(name) return environment[name] end end
-  local self = setmetatable({ stream = stream, fd = fd, environment = get }, Terminal)
+  local self = setmetatable({ fd = fd, environment = get }, Terminal)
   self.is_terminal = core.terminal(fd) ~= nil
   self.is_dumb = get "TERM" == "dumb"
   self.colour = has_colour(self, get)

@@ -9,21 +9,14 @@
 local catalogue = require "zuora.tap.catalogue"
 local check = require "zuora.support.check"
 local config = require "zuora.tap.config"
-local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local messages = require "zuora.tap.messages"
 local state = require "zuora.tap.state"
 local sync = require "zuora.tap.sync"
 
-local tap = {}
+local guarded = require "zuora.error".guarded
 
--- What is raised below as an error value is the world's doing.
-local function guarded(f, ...)
-  local results = table.pack(pcall(f, ...))
-  if results[1] then return table.unpack(results, 2, results.n) end
-  if error_value.is(results[2]) then return nil, results[2] end
-  error(results[2], 0)
-end
+local tap = {}
 
 local function nothing() end
 
@@ -64,7 +57,7 @@ end
 ---@return { streams: table[] }|nil catalogue, zuora.Error|nil err
 function tap.discover(client, options)
   options = check.options("zuora.tap.discover", options, { select = "list", log = "function" })
-  local log = options.log or nothing
+  local log = options.log or nothing ---@type fun(line: string)
   return guarded(catalogue.discover, client, options.select, function(words) log("WARNING " .. words) end)
 end
 
@@ -89,7 +82,7 @@ function tap.run(client, of, options)
   options = check.options("zuora.tap.run", options, RUN)
   return guarded(function()
     local streams, from = catalogue.selected(of), state.read(options.state)
-    local log = options.log or nothing
+    local log = options.log or nothing ---@type fun(line: string)
     if #streams == 0 then
       log "WARNING no stream of the catalogue is selected"
       options.write(messages.state(from.value))
