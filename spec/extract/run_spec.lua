@@ -102,6 +102,22 @@ describe("zuora.extract.run", function()
     assert.same({}, extract.verify(here.folder .. "/out").problems)
   end)
 
+  it("asks for nothing before it is on the disk that it will", function()
+    local here <close> = world.new {}
+    local disk = require "zuora.extract.disk"
+    local sync = disk.sync
+    disk.sync = function(path)
+      if path:find "%-wal$" then error(require "zuora.error".new { kind = "file", message = "no power" }, 0) end
+      return sync(path)
+    end
+    local _, err = run(here)
+    disk.sync = sync
+    assert.equal("no power", err.message)
+    assert.equal(0, here:jobs())
+    good(here)
+    assert.equal(1, here:jobs())
+  end)
+
   it("refuses the store of another tenant, and of another plan", function()
     local here <close> = world.new {}
     good(here)

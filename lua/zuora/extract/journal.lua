@@ -47,6 +47,10 @@ local function now() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
 --- Several changes as one.
 function Journal:transaction(f) return self.store:transaction(f) end
 
+--- Makes sure that what was written down is there after a loss of power, too: before anything is done outside.
+---@param pause fun()|nil lets others come here, too, for whom the same is good
+function Journal:sync(pause) self.store:sync(pause) end
+
 -- --- reads --------------------------------------------------------------------------------------------
 
 --- Writes down a read that is to be made, with the text that it will be asked for by.
@@ -214,8 +218,9 @@ function Journal:belong_to(plan, tenant)
 end
 
 function Journal:close()
-  self.store:close()
-  if self.lock then self.lock:close() end
+  local _ <close> = self.lock
+  local book <close> = self.store
+  book:sync()
 end
 
 Journal.__close = Journal.close
@@ -232,8 +237,8 @@ function journal.open(path, owner)
   local self = setmetatable({ store = store.open(path, not owner), lock = lock, owner = owner or "" }, Journal)
   self.store:run "PRAGMA busy_timeout = 10000"
   if owner then
-    self.store:rows "PRAGMA journal_mode = WAL"
     self.store:run "PRAGMA synchronous = FULL"
+    self.store:sync_by_hand()
   end
   for _, statement in ipairs(STATEMENTS) do self.store:run(statement) end
   claim(self, "version", VERSION, "it was made by another version of this module")

@@ -40,7 +40,7 @@ end
 local function try_again(ctx, read, err, changes)
   -- What there is of this attempt's file is no good to the next.
   local path = ctx.output .. "/" .. reads.path(read)
-  for _, name in ipairs { path, path .. ".part", path .. ".part.state" } do os.remove(name) end
+  for _, name in ipairs { path, path .. ".part", path .. ".part.state", manifest.path(path) } do os.remove(name) end
   changes = changes or {}
   changes.attempt, changes.planned_at, changes.job_id = read.attempt + 1, os.time(), ""
   changes.error = tostring(err)
@@ -104,6 +104,10 @@ end
 
 local steps = {}
 
+-- Before anything is done outside, and while a job goes on. The rest may be done again after a loss of power: it comes
+-- to the same files.
+local function sync(ctx) ctx.journal:sync(function() ctx.client:sleep(0) end) end
+
 -- The same read has the same key, whoever computes it: within a day the same job comes of it.
 local function key_of(read)
   return digest.text(table.concat({ reads.identity(read), tostring(read.attempt), read.query, read.totals }, "\31"))
@@ -116,12 +120,14 @@ function steps.planned(ctx, item, read, source)
   end
   local key = key_of(read)
   read.idempotency_key = key
+  sync(ctx)
   local id, err = source.submit(ctx.client, item, read, options_of(ctx, read))
   if not id then return recover(ctx, item, read, source, err) end
   ctx.journal:move(read, "submitted", { job_id = id, idempotency_key = key })
 end
 
 function steps.submitted(ctx, item, read, source)
+  sync(ctx)
   local done, err = source.wait(ctx.client, read, options_of(ctx, read, { timeout = ctx.wait, min = ctx.options.poll }))
   if not done then return recover(ctx, item, read, source, err) end
   ctx.journal:move(read, "completed")
@@ -209,6 +215,7 @@ function steps.fetched(ctx, item, read)
     cursor = item.cursor or nil, object = item.object, header = it.columns, types = item.types,
     refused = item.refused[1] and item.refused or nil, lost = item.lost and item.lost[1] and item.lost or nil })
   if ctx.publish then
+    sync(ctx)
     for _, file in ipairs { read.path, path } do ctx.publish(ctx.output .. "/" .. file, item) end
   end
   ctx.journal:move(read, "published")
@@ -244,6 +251,7 @@ function steps.published(ctx, item, read)
     if not is_there(ctx, piece) then return end
   end
   if #list > 0 then
+    sync(ctx)
     local root = root_of(ctx, read)
     local added = ctx.target:load(item, list, ctx.output, DELETED, is_last and function(book)
       advance(ctx, item, root, book)
