@@ -188,9 +188,12 @@ describe("a plan that loads into " .. kind, function()
     assert.is_false(ok)
     local book <close> = store.open(here.folder .. "/out/.zuora.db")
     book:run "UPDATE zuora_read SET state = 'published'"
+    local stage = here.folder .. "/out/.stage.Thing"
+    if target == kinds.PostgreSQL then support.write(stage, "left there") end
     assert.equal("done", good().outcome)
     assert_loaded()
     assert.equal(1, #rows "SELECT * FROM zuora_loads")
+    assert.is_nil(support.read(stage))
   end)
 
   it("replaces what is read whole, in one transaction", function()

@@ -162,12 +162,15 @@ end
 
 --- Brings the files of reads into their table; see zuora.load.sqlite.
 function Target:load(item, list, output, deleted, advance)
-  if is_loaded(self, list[1]) then return {} end
+  local stage_path = ("%s/.stage.%s%s"):format(output, item.name, list[1].entity)
+  if is_loaded(self, list[1]) then
+    os.remove(stage_path) -- of a run that ended behind its COMMIT
+    return {}
+  end
   local paths, records = {}, 0
   for i, read in ipairs(list) do
     paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
   end
-  local stage_path = ("%s/.stage.%s%s"):format(output, item.name, list[1].entity)
   local ok, result = pcall(function()
     local header = write_stage(paths, stage_path)
     local load = tables.of_file(item, header, deleted, tonumber(list[1].generation) > 0)
