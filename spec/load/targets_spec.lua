@@ -175,6 +175,23 @@ describe("a plan that loads into " .. kind, function()
     assert_loaded()
   end)
 
+  it("loads what was not loaded when the store is gone", function()
+    here = world.new {}
+    local items = { { object = "Thing", deleted = true }, { object = "Thing", name = "Whole", cursor = false } }
+    good(items)
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00002", "changed", "1", "" } })
+    local ok = pcall(here.run, here, plan(items), { on_step = function(_, read)
+      if read.item == "Whole" and read.state == "published" then error "killed" end
+    end })
+    assert.is_false(ok)
+    support.shell(("rm %s/out/.zuora.db*"):format(here.folder))
+    good(items)
+    assert_loaded()
+    assert.equal("changed", rows 'SELECT "Name" AS name FROM "Whole" WHERE "Id" = \'id00002\''[1].name)
+    assert.same({}, extract.verify(here.folder .. "/out").problems)
+  end)
+
   it("loads what was loaded, and not written down, once", function()
     here = world.new {}
     local stopped

@@ -56,6 +56,14 @@ function Journal:sync(pause) self.store:sync(pause) end
 --- Writes down a read that is to be made, with the text that it will be asked for by.
 ---@param read table with query, totals and extra (JSON of what else has to be kept)
 function Journal:plan(read)
+  local before = self:find(read)
+  if before and before.planned_at == "" then -- it was found in the folder, see marks.recover
+    read.state, read.attempt = before.state, before.attempt
+    self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_READ, self.owner, key_of(read))
+    self:move(read, "planned", { planned_at = os.time(), query = read.query, totals = read.totals or "",
+      extra = read.extra or "" })
+    return read
+  end
   read.state, read.planned_at = "planned", tostring(os.time())
   self.store:run([[INSERT INTO zuora_read (plan, item, entity, kind, read_from, read_to, generation, piece, parent,
     attempt, state, query, totals, extra, owner, planned_at, updated_at, chain, path, error)

@@ -1,6 +1,7 @@
 --- Marks: up to where an item has been read. One moves when a read is done with all of its pieces; where the store was
 --- lost, it is found again in the manifests.
 
+local disk = require "zuora.extract.disk"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local reads = require "zuora.extract.reads"
@@ -24,13 +25,27 @@ function marks.advance(book, of, read, with)
   book:set_mark(of, known and known.mark, after)
 end
 
---- Takes over what the manifests of an item's folder say, where the journal knows nothing of it.
+-- What a killed run has left there, and no manifest knows: nobody will go on with it.
+local function clear(folder, entity)
+  local own = "^" .. (entity ~= "" and entity:gsub("%-", "%%-") .. "%-" or "") .. "[a-z]+%.[^.]+%.[0-9TZ]+%.g[0-9]+"
+  for _, name in ipairs(disk.names(folder)) do
+    local file = name:match "^(.*%.csv)" or name:match "^(.*)%.manifest%.json%.new$"
+    if file and name:find(own) and not disk.size(folder .. "/" .. manifest.path(file)) then
+      os.remove(folder .. "/" .. name)
+    end
+  end
+end
+
+--- Takes over what the manifests of an item's folder say, where the journal knows nothing of it: a file that is read
+--- again keeps its number. The marks too, where no target has them.
 ---@param ctx table
 ---@param item table
 function marks.recover(ctx, item)
   local of = item.of
   if ctx.journal:mark(of) or #ctx.journal:all(of.plan, of.item) > 0 then return end
-  local found = manifest.all(ctx.output .. "/" .. of.item, of.entity)
+  local folder = ctx.output .. "/" .. of.item
+  clear(folder, of.entity)
+  local found = manifest.all(folder, of.entity)
   if #found == 0 then return end
   ctx.journal:transaction(function()
     for _, fields in ipairs(found) do
@@ -39,9 +54,10 @@ function marks.recover(ctx, item)
       read.query, read.attempt = fields.query, fields.attempt
       ctx.journal:plan(read)
       ctx.journal:move(read, "done", { path = of.item .. "/" .. fields.file, bytes = fields.bytes,
-        records = fields.records, sha256 = fields.sha256, job_id = fields.job or "", chain = fields.number })
+        records = fields.records, sha256 = fields.sha256, job_id = fields.job or "", chain = fields.number,
+        planned_at = "" })
       -- Of pieces nobody knows whether they are all there.
-      if read.piece == "" then
+      if read.piece == "" and not ctx.target then
         marks.advance(ctx.journal, of, read, { hash = fields.hash, columns = json.encode(fields.columns or {}),
           tenant = fields.tenant })
       end

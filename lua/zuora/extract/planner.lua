@@ -53,12 +53,19 @@ local function check_mark(ctx, item, mark)
   end
 end
 
+-- What was found in the folder when the store was lost may not have been loaded.
+local function is_made(ctx, read, mark)
+  return not ctx.target or read.planned_at ~= "" or mark and mark.mark >= read.read_to
+end
+
 -- One that is not there, or a generation more of it, when that is wished for.
-local function unless_made(ctx, item, fields)
+local function unless_made(ctx, item, mark, fields)
   local before = ctx.journal:ending_at(item.of, fields.kind, fields.read_to)
   local same
   for _, read in ipairs(before) do
-    if read.read_from == (fields.read_from or "") and read.generation >= (fields.generation or 0) then
+    if read.read_from == (fields.read_from or "") and read.generation >= (fields.generation or 0)
+      and is_made(ctx, read, mark)
+    then
       same = same or read
     end
   end
@@ -85,7 +92,7 @@ local function lookback_of(ctx, item, mark)
   local lookback = item.lookback
   if not lookback then return nil end
   if (mark.looked_back or "") >= planner.lookback_due(ctx, item) then return nil end
-  return unless_made(ctx, item, { kind = "lookback", read_to = mark.mark,
+  return unless_made(ctx, item, mark, { kind = "lookback", read_to = mark.mark,
     read_from = times.stamp(times.of(mark.mark) - lookback.days * DAY) })
 end
 
@@ -98,14 +105,14 @@ function planner.next(ctx, item)
   if mark then check_mark(ctx, item, mark) end
   if not item.cursor then
     local kind = mark and mark.pending == "1" and "reset" or "full"
-    local read = unless_made(ctx, item, { kind = kind, read_to = to, generation = kind == "reset" and
+    local read = unless_made(ctx, item, mark, { kind = kind, read_to = to, generation = kind == "reset" and
       tonumber(mark.resets) or 0 })
     return read and planner.with_query(item, read)
   end
   local from = mark and mark.mark or ""
   if from == "" or from < to then
     local kind = mark and mark.pending == "1" and "reset" or from == "" and "full" or "window"
-    local read = unless_made(ctx, item, { kind = kind, read_from = from, read_to = to,
+    local read = unless_made(ctx, item, mark, { kind = kind, read_from = from, read_to = to,
       generation = kind == "reset" and tonumber(mark.resets) or 0 })
     return read and planner.with_query(item, read)
   end

@@ -149,7 +149,7 @@ local function run_item(ctx, given, entity)
   local ok, err = pcall(function()
     local item = run.prepare(ctx, given, entity)
     result.warning = warning_of(ctx, item)
-    if ctx.marks == ctx.journal then marks.recover(ctx, item) end
+    marks.recover(ctx, item)
     bring_up_to_date(ctx, item, result)
     result.refused = item.refused[1] and item.refused or nil
     result.lost = item.lost and item.lost[1] and item.lost or nil
