@@ -222,6 +222,12 @@ describe("a plan that loads into " .. kind, function()
     good(items)
     assert_loaded()
     assert.equal(19, #rows 'SELECT * FROM "Thing"')
+    local catalogue = kind == "SQLite" and "sqlite_master WHERE name = 'zuora_key_Thing'"
+      or "pg_indexes WHERE indexname = 'zuora_key_Thing'"
+    assert.equal("1", tostring(rows("SELECT count(*) AS n FROM " .. catalogue)[1].n))
+    local read = assert(rows 'SELECT DISTINCT _zuora_read AS read FROM "Thing"')
+    assert.equal(1, #read)
+    assert.matches("^full%.", read[1].read)
   end)
 
   it("loads the pieces of a first load", function()

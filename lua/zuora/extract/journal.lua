@@ -184,6 +184,13 @@ function Journal:all(plan, item)
   return list
 end
 
+--- Tells of each file of a plan that is proven, in the order of their paths. (There may be very many.)
+---@param f fun(path: string, sha256: string)
+function Journal:each_file(plan, f)
+  self.store:each(function(row) f(row.path, row.sha256) end, [[SELECT path, sha256 FROM zuora_read WHERE plan = ? AND
+    state IN ('published', 'loaded', 'done') AND path <> '' ORDER BY path]], plan)
+end
+
 -- --- marks --------------------------------------------------------------------------------------------
 
 function Journal:mark(of) return mark_table.get(self.store, of) end

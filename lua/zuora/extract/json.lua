@@ -29,7 +29,9 @@ local function write(value, indent, out)
   for i, key in ipairs(keys) do
     out[#out + 1] = (i > 1 and ",\n" or "\n") .. inner
     if not list then out[#out + 1] = plain(key) .. ": " end
-    write(value[key], inner, out)
+    local piece = list and {} or out -- a long list is not held in small pieces
+    write(value[key], inner, piece)
+    if list then out[#out + 1] = table.concat(piece) end
   end
   out[#out + 1] = "\n" .. indent .. (list and "]" or "}")
 end

@@ -193,13 +193,9 @@ end
 ---@param plan table
 function run.write_sums(book, plan)
   local lines = {}
-  for _, read in ipairs(book:all(plan.plan)) do
-    local is_proven = read.state == "published" or read.state == "loaded" or read.state == "done"
-    if is_proven and read.path ~= "" and disk.size(plan.output .. "/" .. read.path) then
-      lines[#lines + 1] = ("%s  %s\n"):format(read.sha256, read.path)
-    end
-  end
-  table.sort(lines, function(a, b) return a:sub(67) < b:sub(67) end)
+  book:each_file(plan.plan, function(path, sum)
+    if disk.size(plan.output .. "/" .. path) then lines[#lines + 1] = ("%s  %s\n"):format(sum, path) end
+  end)
   disk.write(plan.output .. "/SHA256SUMS", table.concat(lines))
 end
 

@@ -59,16 +59,25 @@ function Store:run(sql, ...)
   return count
 end
 
+--- Hands the rows of a query to a function, one after another. Each is good until the next.
+---@param f fun(row: table<string, string>)
+---@param sql string
+---@param ... string|number
+function Store:each(f, sql, ...)
+  local statement = executed(self, sql, ...)
+  for row in statement:rows(true) do f(row) end
+  release(self, sql, statement)
+end
+
 --- All rows of a query, by the names of their columns.
 ---@return table<string, string>[]
 function Store:rows(sql, ...)
-  local statement, list = executed(self, sql, ...), {}
-  for row in statement:rows(true) do
+  local list = {}
+  self:each(function(row)
     local copy = {}
     for name, value in pairs(row) do copy[name] = value end
     list[#list + 1] = copy
-  end
-  release(self, sql, statement)
+  end, sql, ...)
   return list
 end
 

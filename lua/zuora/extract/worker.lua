@@ -239,6 +239,7 @@ local function finish(ctx, item, read)
       advance(ctx, item, root_of(ctx, read), ctx.journal)
     end
   end)
+  if read.parent == "" then ctx.brought[read.path] = nil end -- pieces may be loaded together
 end
 
 function steps.published(ctx, item, read)

@@ -38,6 +38,22 @@ local function insert_of(load, where)
     literal(load.read), load.stage, where or "")
 end
 
+--- The statement that brings a row of a file into the table as it is, without a stage.
+---@param load table
+---@param header string[] its cells, in order
+---@return string sql with "?1" for the first of them
+function merge.direct(load, header)
+  local places, values = {}, {}
+  for i, name in ipairs(header) do places[name] = "?" .. i end
+  for i, column in ipairs(load.columns) do
+    values[i] = load.dialect.cast(places[column.staged], column.kind)
+  end
+  return ("INSERT INTO %s (%s, %s, %s) VALUES (%s, %s, %s)"):format(load.table,
+    each(load.columns, function(column) return quoted(column.name) end), quoted(merge.OWN.deleted),
+    quoted(merge.OWN.read), table.concat(values, ", "),
+    load.dialect.truth(load.deleted and places[load.deleted] or "'false'"), literal(load.read))
+end
+
 local function key_of(load) return cast_of(load, load.key), "t." .. quoted(load.key.name) end
 
 -- Rows that are removed are remembered, so that an older file does not bring them back.
@@ -65,11 +81,13 @@ local function merge_steps(load)
   if load.deletes == "remove" and load.deleted then
     for _, step in ipairs(removal(load)) do steps[#steps + 1] = step end
   end
-  steps[#steps + 1] = { sql = ("UPDATE %s AS t SET %s, %s = %s, %s = %s FROM %s AS s WHERE %s = %s AND %s"):format(
-    load.table, each(load.columns, function(column)
-      return quoted(column.name) .. " = " .. cast_of(load, column)
-    end), quoted(merge.OWN.deleted), deleted_of(load), quoted(merge.OWN.read), literal(load.read), load.stage, kept,
-    staged, is_newer(load)) }
+  local sets = {} -- without the key, which is the same: its index stays as it is
+  for _, column in ipairs(load.columns) do
+    if column ~= load.key then sets[#sets + 1] = ("%s = %s, "):format(quoted(column.name), cast_of(load, column)) end
+  end
+  steps[#steps + 1] = { sql = ("UPDATE %s AS t SET %s%s = %s, %s = %s FROM %s AS s WHERE %s = %s AND %s"):format(
+    load.table, table.concat(sets), quoted(merge.OWN.deleted), deleted_of(load), quoted(merge.OWN.read),
+    literal(load.read), load.stage, kept, staged, is_newer(load)) }
   steps[#steps + 1] = { sql = insert_of(load, (" WHERE NOT EXISTS (SELECT 1 FROM %s AS t WHERE %s = %s)"):format(
     load.table, kept, staged)) }
   return steps

@@ -84,9 +84,12 @@ function tables.create(load)
   return ("CREATE TABLE IF NOT EXISTS %s (%s)"):format(load.table, table.concat(list, ", "))
 end
 
+--- The name of the index below.
+function tables.index_name(load) return dialects.quoted("zuora_key_" .. load.item) end
+
 --- The index that rows are found by when they are merged.
 function tables.index(load)
-  return ("CREATE INDEX IF NOT EXISTS %s ON %s (%s)"):format(dialects.quoted("zuora_key_" .. load.item), load.table,
+  return ("CREATE INDEX IF NOT EXISTS %s ON %s (%s)"):format(tables.index_name(load), load.table,
     dialects.quoted(load.key.name))
 end
 
