@@ -230,6 +230,19 @@ describe("a plan that loads into " .. kind, function()
     assert.matches("^full%.", read[1].read)
   end)
 
+  it("takes a number for a key", function()
+    here = world.new { rows = { { "id1", "a", "1.50", "2026-01-01T00:00:00+0000" },
+      { "id2", "b", "2", "2026-01-01T00:00:00+0000" } } }
+    local items = { { object = "Thing", key = "Amount", deleted = true } }
+    good(items)
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id2", "c", "2", "" } })
+    good(items)
+    local found = rows 'SELECT "Name" AS name, _zuora_deleted AS gone FROM "Thing" ORDER BY "Id"'
+    assert.same({ "a", "c" }, { found[1].name, found[2].name })
+    assert.is_true(found[1].gone == found[2].gone and found[1].gone ~= nil)
+  end)
+
   it("loads the pieces of a first load", function()
     here = world.new {}
     good { { object = "Thing", split = "id:6" } }

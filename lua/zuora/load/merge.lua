@@ -17,7 +17,10 @@ local function each(columns, form)
 end
 
 -- A column of the stage as its type.
-local function cast_of(load, column) return load.dialect.cast("s." .. quoted(column.staged), column.kind) end
+local function cast_of(load, column)
+  local staged = "s." .. quoted(column.staged)
+  return column.is_cast and staged or load.dialect.cast(staged, column.kind)
+end
 
 local function deleted_of(load)
   return load.deleted and load.dialect.truth("s." .. quoted(load.deleted)) or load.dialect.truth "'false'"
@@ -127,6 +130,19 @@ function merge.statements(load)
     more = addition(load)
   end
   return table.move(more, 1, #more, #steps + 1, steps)
+end
+
+--- The checks of a load whose rows are in their table, and were not staged.
+---@param load table
+---@return { sql: string, check: string, problem: string }[]
+function merge.checks(load)
+  load.stage = load.table
+  for _, column in ipairs(load.columns) do column.staged, column.is_cast = column.name, true end
+  local list = {}
+  for _, step in ipairs(merge.statements(load)) do
+    if step.check then list[#list + 1] = step end
+  end
+  return list
 end
 
 return merge

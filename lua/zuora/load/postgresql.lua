@@ -83,8 +83,7 @@ local function columns_there(self, name)
   return there
 end
 
-local function table_lines(self, load)
-  local there = columns_there(self, load.item)
+local function table_lines(self, load, there)
   if not there then return { tables.create(load) .. ";", load.key and tables.index(load) .. ";" or nil }, {} end
   local statements, names = tables.additions(load, there, self.spec.columns)
   for i, statement in ipairs(statements) do statements[i] = statement .. ";" end
@@ -118,7 +117,7 @@ end
 local function step_line(load, step)
   if not step.check then return step.sql .. ";" end
   local culprit = step.problem ~= "twice" and "''"
-    or ("(SELECT %s FROM %s GROUP BY 1 HAVING count(*) > 1 LIMIT 1)"):format(quoted(load.key.staged), STAGE)
+    or ("(SELECT %s FROM %s GROUP BY 1 HAVING count(*) > 1 LIMIT 1)"):format(quoted(load.key.staged), load.stage)
   return ("DO $zuora$ BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s %%', %s; END IF; END $zuora$;"):format(
     step.sql, step.check, step.problem, culprit)
 end
@@ -137,19 +136,46 @@ local function explain(load, err)
   return err
 end
 
-local function script_of(self, load, list, stage_path, header, advance)
-  local lines = { "BEGIN;", "SET LOCAL lock_timeout = '30s';", "SET LOCAL TimeZone = 'UTC';", "\\encoding UTF8" }
-  local function add(line) lines[#lines + 1] = line end
-  for _, read in ipairs(list) do add(loads_line(self, read)) end
+-- Through a stage, into a table that may be there.
+local function stage_lines(self, load, add, there, stage_path, header)
   local columns = {}
   for i, name in ipairs(header) do columns[i] = quoted(name) .. " text" end
   add(("CREATE TEMP TABLE %s (%s) ON COMMIT DROP;"):format(STAGE, table.concat(columns, ", ")))
   add(("\\copy %s from %s"):format(STAGE, literal(stage_path)))
   -- Two entities may come with the same table at once.
   add(("SELECT pg_advisory_xact_lock(hashtext(%s));"):format(literal("zuora " .. load.table)))
-  local made, added = table_lines(self, load)
+  local made, added = table_lines(self, load, there)
   for _, line in ipairs(made) do add(line) end
   for _, step in ipairs(merge.statements(load)) do add(step_line(load, step)) end
+  return added
+end
+
+-- Into a table that is made for them rows go without a stage, before there is an index, and are checked in there.
+local function first_lines(load, add, stage_path, header)
+  local places, read, deleted = {}, quoted(merge.OWN.read), quoted(merge.OWN.deleted)
+  for _, column in ipairs(load.columns) do places[column.staged] = quoted(column.name) end
+  local names = {}
+  for i, name in ipairs(header) do names[i] = places[name] or deleted end
+  add((tables.create(load):gsub("IF NOT EXISTS ", "", 1)) .. ";")
+  add(("ALTER TABLE %s ALTER %s SET DEFAULT false, ALTER %s SET DEFAULT %s;"):format(load.table, deleted, read,
+    literal(load.read)))
+  add(("\\copy %s (%s) from %s with (null '')"):format(load.table, table.concat(names, ", "), literal(stage_path)))
+  add(("ALTER TABLE %s ALTER %s DROP DEFAULT, ALTER %s DROP DEFAULT;"):format(load.table, deleted, read))
+  if load.deleted then add(("UPDATE %s SET %s = false WHERE %s IS NULL;"):format(load.table, deleted, deleted)) end
+  if load.key then add(tables.index(load) .. ";") end
+  for _, step in ipairs(merge.checks(load)) do add(step_line(load, step)) end
+end
+
+local function script_of(self, load, list, stage_path, header, advance)
+  local lines = { "BEGIN;", "SET LOCAL lock_timeout = '30s';", "SET LOCAL TimeZone = 'UTC';", "\\encoding UTF8" }
+  local function add(line) lines[#lines + 1] = line end
+  for _, read in ipairs(list) do add(loads_line(self, read)) end
+  local there, added = columns_there(self, load.item)
+  if there or load.entity ~= "" or load.deletes == "remove" and load.deleted then
+    added = stage_lines(self, load, add, there, stage_path, header)
+  else
+    first_lines(load, add, stage_path, header)
+  end
   if advance then
     local book = recorder(self)
     advance { mark = function(_, of) return self:mark(of) end,
@@ -157,7 +183,7 @@ local function script_of(self, load, list, stage_path, header, advance)
     for _, line in ipairs(book.lines) do add(line) end
   end
   add "COMMIT;"
-  return table.concat(lines, "\n") .. "\n", added
+  return table.concat(lines, "\n") .. "\n", added or {}
 end
 
 --- Brings the files of reads into their table; see zuora.load.sqlite.

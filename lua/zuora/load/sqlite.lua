@@ -104,11 +104,7 @@ local function load_whole(self, load, paths, header)
   self.store:run("DELETE FROM " .. load.table)
   fill(self, paths, header, merge.direct(load, header))
   if load.key then self.store:run(tables.index(load)) end
-  load.stage = load.table
-  for _, column in ipairs(load.columns) do column.staged = column.name end
-  for _, step in ipairs(merge.statements(load)) do
-    if step.check then check(self, load, step) end
-  end
+  for _, step in ipairs(merge.checks(load)) do check(self, load, step) end
 end
 
 local function load_more(self, load, paths, header)
