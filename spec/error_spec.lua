@@ -8,6 +8,13 @@ describe("zuora.error", function()
     assert.equal("zuora: file: full", tostring(error_value.new { kind = "file", message = "full" }))
   end)
 
+  it("is returned where it was raised, and nothing else is", function()
+    local err = error_value.new { kind = "file", message = "full" }
+    assert.same({ 1, nil, 3 }, { error_value.guarded(function(...) return ... end, 1, nil, 3) })
+    assert.same({ nil, err }, { error_value.guarded(error, err, 0) })
+    assert.has_error(function() error_value.guarded(error, "a mistake", 0) end, "a mistake")
+  end)
+
   it("takes control characters and length out of what servers say", function()
     local err = error_value.new { kind = "api", message = "a\27[31mred\0\r\n\tb" .. ("x"):rep(100000) }
     assert.is_nil(err.message:find("%c"))

@@ -72,3 +72,43 @@ describe("Ctrl-C", function()
     assert.same({ "sent" }, support.listing(path))
   end)
 end)
+
+describe("SIGTERM that is heeded", function()
+  -- What is printed by code that is sent it, and the status; after `before` in the shell.
+  local function sent(code, before)
+    return support.lua([[
+      local core = require "zuora.core"
+      local pid = io.open "/proc/self/stat":read "n"
+      local function terminate() io.popen("kill -TERM " .. pid):close() end
+      io.stdout:setvbuf "no"
+    ]] .. code, before)
+  end
+
+  it("is Ctrl-C to the program, and is told from it", function()
+    assert.same({ "false false true", 0 }, { sent [[
+      core.heed_sigterm()
+      local before = core.terminated()
+      local ok, message = pcall(function() terminate() while true do end end)
+      assert(message:find "interrupted!$", message)
+      io.write(tostring(before), " ", tostring(ok), " ", tostring(core.terminated()))
+    ]] })
+  end)
+
+  it("ends the program the second time", function()
+    local text, status = sent [[
+      core.heed_sigterm()
+      for _ = 1, 2 do pcall(function() terminate() while true do end end) end
+      print "still there"
+    ]]
+    assert.is_nil(text:find "still there")
+    assert.equal(128 + 15, status)
+  end)
+
+  it("is ignored where whoever started the program wants that", function()
+    assert.same({ "false", 0 }, { sent([[
+      core.heed_sigterm()
+      terminate()
+      io.write(tostring(core.terminated()))
+    ]], "trap '' TERM;") })
+  end)
+end)

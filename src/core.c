@@ -45,7 +45,8 @@ int luaopen_zuora_core(lua_State *L) {
       {"mkdir", directories_make},  {"mode", mode_push},
       {"sync", path_sync},          {"spawn", child_new},
       {"terminal", terminal_push},  {"space", space_push},
-      {"lines", lines_push},        {NULL, NULL},
+      {"lines", lines_push},        {"heed_sigterm", sigterm_heed},
+      {"terminated", sigterm_told}, {NULL, NULL},
   };
   luaL_checkversion(L);
   core_pin();

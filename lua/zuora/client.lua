@@ -109,7 +109,6 @@ end
 
 local function check_functions(where, ...)
   local functions = table.pack(...)
-  if functions.n == 0 then check.fail(where, "f", "a function expected, got nothing") end
   for i = 1, functions.n do
     if type(functions[i]) ~= "function" then
       check.fail(where, "f", ("function expected as argument %d, got %s"):format(i, type(functions[i])))
@@ -185,7 +184,7 @@ function Client:step(seconds)
 end
 
 --- Any call of Zuora's REST API, with this client's credentials, retries and errors: for what has no function
--- of its own.
+--- of its own.
 ---@param call_of zuora.Request path: "/v1/accounts/A-1", each part of it escaped (zuora.escape); method: "GET" by
 --- default; query: { name = value or list of values }; body: a table is sent as JSON, a string as it is, with
 --- content_type; base: "rest" (default), "reporting", "aqua", "files": what the path is below; headers: more of them;
@@ -241,7 +240,7 @@ function Client:on_ready(f)
 end
 
 --- Ends everything that goes on and closes all connections. Twice is fine. In a child made by fork it
--- does nothing: all that is its parent's.
+--- does nothing: all that is its parent's.
 function Client:close()
   local caller = caller_of(self, "close")
   if caller:problem() then return end

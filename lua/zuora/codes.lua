@@ -64,7 +64,7 @@ local function category_of(code)
 end
 
 --- The kind of failure that a code names: "not_found", "lock" … Nil where Zuora's scheme does not apply,
--- as to AQuA's codes.
+--- as to AQuA's codes.
 ---@param code string
 ---@return string|nil
 function codes.category(code)

@@ -85,6 +85,18 @@ function error_value.is(value)
   return getmetatable(value) == Error
 end
 
+local function guarded(ok, value, ...)
+  if ok then return value, ... end
+  if error_value.is(value) then return nil, value end
+  error(value, 0)
+end
+
+--- What f returns; an error value that it raises is the world's doing, and is returned.
+---@param f function
+---@param ... any
+---@return any ...
+function error_value.guarded(f, ...) return guarded(pcall(f, ...)) end
+
 function Error:__tostring()
   local details = {}
   local function add(name, value)

@@ -17,7 +17,7 @@ local time = require "zuora.time"
 ---@class zuora
 ---@field _VERSION string
 ---@field null lightuserdata JSON's null in lists: absent in objects
----@field decode fun(text: string): any integers stay integers; raises for what is no JSON
+---@field decode fun(text: string): any, string|nil integers stay integers; nil and why for what is no JSON
 ---@field encode fun(value: any): string
 ---@field escape fun(text: string): string for a path: "A 1" is "A%201"
 ---@field aqua_codes table<string, { meaning: string, advice: string|nil, retryable: boolean|nil }> what AQuA's codes

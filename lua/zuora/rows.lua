@@ -35,14 +35,11 @@ end
 ---@param name string what to call the file in messages
 ---@return zuora.Rows|nil it, zuora.Error|nil err, nil, zuora.Rows|nil it
 function rows.open(source, options, name)
-  local ok, it, problem = pcall(core.rows, source, { form = options.form, columns = options.columns,
+  local it, problem = error_value.guarded(core.rows, source, { form = options.form, columns = options.columns,
     types = options.types, null = options.null, strict = options.strict, charset = options.charset, fail = fail })
-  if not ok then
-    if error_value.is(it) then return nil, it end -- the file is not as it should be
-    error(it, 0)
-  end
-  if not it then return nil, error_value.new { kind = "file", message = name .. ": " .. problem } end
-  return it, nil, nil, it
+  if it then return it, nil, nil, it end
+  if error_value.is(problem) then return nil, problem end -- the file is not as it should be
+  return nil, error_value.new { kind = "file", message = name .. ": " .. problem }
 end
 
 --- Rows of a local file: `for row in assert(zuora.rows "accounts.csv") do … end`

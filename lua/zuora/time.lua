@@ -5,8 +5,8 @@ local core = require "zuora.core"
 local error_value = require "zuora.error"
 
 --- Seconds since the epoch, of a time as a record has it: milliseconds since the epoch (1453166692000), or
--- ISO text ("2018-04-13T02:11:38.464+0000"). Text without a zone is taken for UTC, which AQuA's startTime
--- need not be: Zuora does not say what it is.
+--- ISO text ("2018-04-13T02:11:38.464+0000"). Text without a zone is taken for UTC, which AQuA's startTime
+--- need not be: Zuora does not say what it is.
 ---@param value number|string
 ---@return number|nil seconds an integer unless there is a fraction
 ---@return zuora.Error|nil err kind `text` for a text that is no time

@@ -27,6 +27,7 @@ describe("a command", function()
       local result = shell_on(sim, "$zuora request GET /v1/describe > /dev/full")
       assert.equal(1, result.code)
       assert.matches("^zuora: standard output: No space left on device\n", result.err)
+      assert.equal(1, shell_on(sim, "$zuora doctor > /dev/full").code)
       result = program.shell "$zuora version > /dev/full"
       assert.equal(1, result.code)
       assert.equal("zuora: standard output: No space left on device\n", result.err)
@@ -197,11 +198,15 @@ describe("a command", function()
   end)
 
   it("writes to what is no regular file, and does not replace it", function()
-    local result = shell_on(sim, ([[
-      mkfifo %s/pipe; cat %s/pipe & $zuora %s --poll 0.01 --quiet --format jsonl -o %s/pipe; echo $?; wait; test -p %s/pipe]])
-      :format(dir, dir, START, dir, dir))
-    assert.equal(0, result.code)
-    assert.matches('"Account.Name":"Line\\nBreak AG"', result.out, 1, true)
-    assert.equal(3, select(2, result.out:gsub("Account.Name", "")))
+    for format, expected in pairs { csv = '"Line\nBreak AG"', jsonl = '"Account.Name":"Line\\nBreak AG"' } do
+      local pipe = dir .. "/" .. format
+      local result = shell_on(sim, ("mkfifo %s; cat %s & $zuora %s --poll 0.01 --quiet --format %s -o %s || : > %s; wait; test -p %s")
+        :format(pipe, pipe, START, format, pipe, pipe, pipe))
+      assert.same({ 0, "" }, { result.code, result.err })
+      assert.matches(expected, result.out, 1, true)
+    end
+    for _, where in ipairs { "-", "/dev/null" } do
+      assert.matches("--raw is for -o FILE", run(START .. " --raw -o " .. where).err, 1, true)
+    end
   end)
 end)

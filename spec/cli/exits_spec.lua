@@ -119,6 +119,27 @@ describe("the code that a command ends with", function()
     assert.equal("STARTED", slow:held().runs[1].status)
   end)
 
+  it("is 143 after SIGTERM, which says as much, and leaves as little", function()
+    local slow <close> = support.simulator { seconds = 60 }
+    local function held() return #support.sent(slow, "GET", "/reporting/api/rest/v1/reportruns/") > 0 end
+    local result = program.interrupted(START, program.environment_of(slow), held, "TERM")
+    assert.equal(143, result.code)
+    assert.is_true(result.seconds < 0.5, result.seconds)
+    assert.matches("zuora: terminated\nreport run (%x+) goes on in Zuora; to go on with it: zuora report download %1\n$",
+      result.err)
+    slow:forget()
+    result = program.interrupted(START .. " --cancel-on-interrupt", program.environment_of(slow), held, "TERM")
+    assert.matches("zuora: terminated\nreport run %x+ is cancelled\n$", result.err)
+    local export, left = "/reporting/api/rest/v1/reportruns/export/", support.scratch "cli-terminated"
+    sim:fault { on = "GET " .. export .. "*", kind = "trickle", size = 1, seconds = 0.1 }
+    result = program.interrupted(START .. " -o " .. left .. "/cut.csv", program.environment_of(sim), function()
+      return #support.sent(sim, "GET", export) > 0 and support.read(left .. "/cut.csv.part") ~= nil
+    end, "TERM")
+    assert.equal(143, result.code)
+    assert.matches("is done in Zuora; to go on with it: zuora report download", result.err)
+    assert.same({}, support.listing(left))
+  end)
+
   it("is what help says", function()
     local text = program.run("help exit-codes").out
     for _, row in ipairs(exits.table) do

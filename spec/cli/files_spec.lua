@@ -62,5 +62,8 @@ describe("zuora files", function()
     assert.equal(2, select(2, result.out:gsub("\n", "")))
     assert.matches("file " .. ids:match "%S+" .. ": .*\nzuora: 1 of 2 files could not be had\n$", result.err)
     assert.equal(2, run("files download " .. ids).code)
+    for _, words in ipairs { "-o " .. dir .. "/x", "--columns Id" } do
+      assert.equal(2, run(("files download %s -d %s %s"):format(ids, dir, words)).code)
+    end
   end)
 end)

@@ -112,6 +112,7 @@ describe("zuora job", function()
       ["-q A=@" .. dir .. "/none"] = "build/spec/cli%-job/none: No such file or directory",
       ["--partner acme -q A='select Id from Account'"] = "project: partner and project go together",
       [""] = "queries: missing: only a stateful job",
+      ["--input - <<< [1]"] = "%-%-input: an object with a job's fields is needed",
       ["--input @x"] = "@x: No such file or directory",
     } do
       local result = run("job submit " .. words)
@@ -129,9 +130,9 @@ describe("zuora job", function()
 
   it("does not take a lost stateful submit for one that can be tried again", function()
     sim:fault { on = "POST /v1/batch-query", kind = "reset", times = "always" }
-    local result = run("job submit --partner acme --project p -q A='select Id from Account'", program.IMPATIENT)
+    local result = run("job submit --partner 'ac me' --project p -q A='select Id from Account'", program.IMPATIENT)
     assert.equal(1, result.code)
-    assert.matches("the job may have been submitted all the same; see zuora job last %-%-partner acme %-%-project p\n",
+    assert.matches("the job may have been submitted all the same; see zuora job last %-%-partner 'ac me' %-%-project p\n",
       result.err)
     result = run("job submit -q A='select Id from Account'", program.IMPATIENT)
     assert.equal(75, result.code)

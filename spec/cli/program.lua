@@ -70,12 +70,13 @@ local function wait_for(what, is_there)
   return found
 end
 
---- Runs the program, and interrupts it as Ctrl-C does as soon as something is so.
+--- Runs the program, and sends it a signal as soon as something is so.
 ---@param words string
 ---@param environment table
 ---@param is_ready fun(pid: string, err: string): boolean asked again and again; err: what has been told so far
+---@param signal string|nil ("INT", as Ctrl-C sends it)
 ---@return { err: string, code: integer, seconds: number } result seconds: from the signal to its end
-function program.interrupted(words, environment, is_ready)
+function program.interrupted(words, environment, is_ready, signal)
   local path = support.scratch "cli-interrupted"
   support.write(path .. "/script", ("export %s\nlua5.4 lua/bin/zuora %s < /dev/null > %s/out 2> %s/err &\n"
     .. "echo $! > %s/pid.new; mv %s/pid.new %s/pid; wait $!; echo $? > %s/code\n"):format(
@@ -86,7 +87,7 @@ function program.interrupted(words, environment, is_ready)
     return is_ready(pid, support.read(path .. "/err") or "")
   end)
   local at = core.now()
-  assert(os.execute("kill -INT " .. pid))
+  assert(os.execute(("kill -%s %s"):format(signal or "INT", pid)))
   local code = wait_for("it did not end", function()
     return (support.read(path .. "/code") or ""):match "^(%d+)\n"
   end)

@@ -6,7 +6,8 @@ local support = require "spec.support"
 local function told(mode, f)
   local path = os.tmpname()
   local file, clock = assert(io.open(path, "wb")), { at = 100 }
-  local of = { is_terminal = false, is_dumb = false, utf8 = true, paint = function(_, _, text) return text end }
+  local of = { is_terminal = false, is_dumb = false, utf8 = true, paint = function(_, _, text) return text end,
+    size = function() return 80, 24 end }
   local p = progress.new { mode = mode, stream = file, terminal = of, now = function() return clock.at end }
   f(p, clock)
   p:close()
@@ -74,12 +75,21 @@ file\x1b[2J: 9000 bytes
     end))
   end)
 
+  it("tells how slow it is, too", function()
+    assert.matches("slow  100 B  333 B/s", told("bar", function(p, clock)
+      local item = p:item "slow"
+      item:receiving(0)
+      clock.at = clock.at + 0.3
+      item:receiving(100)
+    end), 1, true)
+  end)
+
   it("that nobody reads does not end the work", function()
     local path, code = os.tmpname(), os.tmpname()
     support.write(code, ("package.path=%q package.cpath=%q "):format(package.path, package.cpath) .. [[
       local terminal = require "zuora.cli.terminal"
       os.execute "sleep 0.05"
-      local p = require "zuora.cli.progress".new { terminal = terminal.new(io.stderr, 2), now = os.time }
+      local p = require "zuora.cli.progress".new { terminal = terminal.new(2), now = os.time }
       for i = 1, 100 do p:item("x" .. i):done() end
       print "done"]])
     support.shell(("trap '' PIPE; { lua5.4 %s 2>&1 >%s; } | true"):format(code, path))
@@ -97,7 +107,7 @@ local PROLOGUE = [[
 local core = require "zuora.core"
 local terminal, progress = require "zuora.cli.terminal", require "zuora.cli.progress"
 local session = core.session {}
-local p = progress.new { stream = io.stderr, terminal = terminal.new(io.stderr, 2), now = core.now, mode = MODE }
+local p = progress.new { stream = io.stderr, terminal = terminal.new(2), now = core.now, mode = MODE }
 local function pause(seconds, f)
   local ends_at = core.now() + seconds
   repeat session:step(0.02) if f then f() end p:tick() until core.now() > ends_at

@@ -58,7 +58,7 @@ describe("zuora report", function()
     assert.equal("OR", body[2].logicalOperator.value)
     local refused = run(("report run %s --filter '{'"):format(REPORT))
     assert.equal(2, refused.code)
-    assert.equal("zuora: --filter: that is no JSON\n", refused.err)
+    assert.matches("^zuora: %-%-filter: that is no JSON: [^\n]+\n$", refused.err)
     assert.equal(2, run(("report run %s --raw"):format(REPORT)).code)
     refused = run(("report run %s --poll 0.01 --quiet --columns Nothing"):format(REPORT))
     assert.equal(2, refused.code)
@@ -70,6 +70,9 @@ describe("zuora report", function()
       local result = run(("report run %s --no-wait %s"):format(REPORT, words))
       assert.equal(2, result.code)
       assert.matches("with %-%-no%-wait there are none: it goes with report download\n$", result.err)
+    end
+    for _, words in ipairs { "wait 4711", "last " .. REPORT } do
+      assert.matches("^zuora: %-%-columns is for rows", run(("report %s --columns A"):format(words)).err)
     end
     assert.equal(2, run(("job submit -q A='select Id from Account' --no-wait -d %s/unused"):format(dir)).code)
     assert.same({}, sim:journal())

@@ -12,14 +12,14 @@ describe("zuora simulate", function()
     support.write(dir .. "/reports/" .. ("a"):rep(32) .. ".csv", "A,B\n1,2\n")
   end)
 
-  -- Starts one, does what the lines say, and ends it as Ctrl-C does.
-  local function beside(words, lines)
+  -- Starts one, does what the lines say, and ends it as Ctrl-C does (or by another signal).
+  local function beside(words, lines, signal)
     return program.shell(([[
       mkfifo %s/told && trap 'rm -f %s/told' EXIT
       $zuora simulate %s > %s/told & simulator=$!
       while read -r line; do eval "$line"; case $line in *SECRET*) break;; esac; done < %s/told
       %s
-      kill -INT $simulator; wait $simulator; echo "ended with $?"]]):format(dir, dir, words, dir, dir, lines))
+      kill -%s $simulator; wait $simulator; echo "ended with $?"]]):format(dir, dir, words, dir, dir, lines, signal or "INT"))
   end
 
   it("serves what it is given, until Ctrl-C", function()
@@ -28,6 +28,10 @@ describe("zuora simulate", function()
       $zuora report run aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa --poll 0.01 --quiet]])
     assert.equal("Name\none\nA,B\n1,2\nended with 0\n", result.out, result.err)
     assert.matches("http://127.0.0.1:%d+ until Ctrl%-C\n", result.err)
+  end)
+
+  it("ends as well when it is terminated", function()
+    assert.equal("ended with 0\n", beside("", "", "TERM").out)
   end)
 
   it("takes any setting by file", function()
@@ -44,11 +48,12 @@ describe("zuora simulate", function()
       ["--objects " .. dir .. "/none"] = "/none cannot be read", ["--settings /none"] = "/none: No such file",
       ["--settings " .. dir .. "/wrong.json"] = "zuora: the simulator has no setting 'nonsense'\n",
       ["--port " .. taken.url:match "%d+$"] = "zuora: address already in use\n",
-      ["--port x"] = "'x' is no whole number above 0" } do
+      ["--port 65536"] = "'65536' is no port: 1 to 65535" } do
       local result = program.run("simulate " .. words)
       assert.equal(2, result.code, words)
       assert.matches(problem, result.err, 1, true)
       assert.equal("", result.out)
     end
+    assert.equal(1, program.shell("$zuora simulate > /dev/full").code)
   end)
 end)

@@ -108,15 +108,22 @@ describe("zuora-tap", function()
 
   it("takes away what a killed one has left, and nobody else's", function()
     local left = here.folder .. "/zuora-tap-00aa"
-    core.mkdir(left .. "/Thing")
+    core.mkdir(left .. "/Thing", true)
+    -- Somebody else's, to have what it points to removed by us; and such a link in our own.
+    local trap, victim = here.folder .. "/zuora-tap-00cc", support.scratch "tap-victim"
+    core.mkdir(trap)
+    support.write(trap .. "/journal.lock", "")
+    support.write(victim .. "/kept", "")
+    support.shell(("ln -s $PWD/%s %s/link; ln -s $PWD/%s %s/Thing/link"):format(victim, trap, victim, left))
     for _, name in ipairs { "journal.lock", "Thing/x.csv", "journal" } do support.write(left .. "/" .. name, "") end
     local held = here.folder .. "/zuora-tap-00bb"
-    core.mkdir(held)
+    core.mkdir(held, true)
     local book <close> = require "zuora.extract.journal".open(held .. "/journal", "other")
     good("$tap", { select = { "Plain" } })
-    assert.equal("zuora-tap-00bb\n", (support.shell("ls " .. here.folder .. " | grep zuora-tap")))
+    assert.equal("zuora-tap-00bb\nzuora-tap-00cc\n", (support.shell("ls " .. here.folder .. " | grep zuora-tap")))
+    assert.same({ "kept" }, support.listing(victim))
     local _ = book
-    support.shell("rm -r " .. held)
+    support.shell(("rm -r %s %s"):format(held, trap))
   end)
 
   it("keeps what it fetches where nobody else can look", function()

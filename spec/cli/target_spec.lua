@@ -89,6 +89,11 @@ describe("the place of a result", function()
       assert.equal(1, result.code, words)
       assert.matches("^zuora: file: /[^\n]+\n$", result.err)
     end
+    -- (What is taken where nothing is said, too.)
+    local result = program.shell([[here=$PWD
+      export LUA_PATH_5_4=$(echo "$LUA_PATH_5_4" | sed "s|\./|$here/|g") LUA_CPATH_5_4=$(echo "$LUA_CPATH_5_4" | sed "s|\./|$here/|g")
+      cd /proc/self; lua5.4 $here/lua/bin/zuora job download x1]], program.environment_of(sim))
+    assert.same({ 1, "zuora: file: .: No such file or directory\n" }, { result.code, result.err })
     assert.equal(0, #sim:journal())
     assert.is_true(target.try_directory(dir .. "/made"))
     assert.same({}, support.listing(dir .. "/made"))

@@ -6,11 +6,11 @@ describe("a terminal", function()
   it("is told from a file, and says how large its window is, each time anew", function()
     local run <close> = pseudo.lua([[
       local terminal = require "zuora.cli.terminal"
-      local of = terminal.new(io.stdout, 1)
+      local of = terminal.new(1)
       print(of.is_terminal, of.colour, of:size())
       io.read()
       print("then", of:size())
-      local file = terminal.new(io.stderr, 2)
+      local file = terminal.new(2)
       print("other", file.is_terminal)
     ]], 101, 33, "TERM=xterm NO_COLOR= CLICOLOR= 2>/dev/null")
     run:expect "true%s+true%s+101%s+33"
@@ -24,8 +24,8 @@ describe("a terminal", function()
   it("of no known size has the usual one, or what the environment says", function()
     local run <close> = pseudo.lua([[
       local terminal = require "zuora.cli.terminal"
-      print(terminal.new(io.stdout, 1, {}):size())
-      print(terminal.new(io.stdout, 1, { COLUMNS = "90", LINES = "x" }):size())
+      print(terminal.new(1, {}):size())
+      print(terminal.new(1, { COLUMNS = "90", LINES = "x" }):size())
     ]], 0, 0)
     run:expect "80%s+24%s+90%s+24"
   end)
@@ -35,7 +35,7 @@ describe("a terminal", function()
       local terminal = require "zuora.cli.terminal"
       for _, of in ipairs { {}, { NO_COLOR = "1" }, { NO_COLOR = "" }, { TERM = "dumb" }, { CLICOLOR = "0" },
         { TERM = "dumb", CLICOLOR_FORCE = "1" }, { NO_COLOR = "1", CLICOLOR_FORCE = "1" } } do
-        io.write(tostring(terminal.new(io.stdout, 1, of).colour), " ")
+        io.write(tostring(terminal.new(1, of).colour), " ")
       end
     ]])
     run:expect "true false true false false true false"
@@ -46,10 +46,10 @@ describe("a terminal", function()
     local text = support.lua [[
       local terminal = require "zuora.cli.terminal"
       for _, of in ipairs { {}, { CLICOLOR_FORCE = "1" }, { CLICOLOR_FORCE = "0" }, { NO_COLOR = "1", CLICOLOR_FORCE = "1" } } do
-        io.write(tostring(terminal.new(io.stdout, 1, of).colour), " ")
+        io.write(tostring(terminal.new(1, of).colour), " ")
       end
-      io.write(terminal.new(io.stdout, 1, {}):paint("red", "plain"))
-      io.write(terminal.new(io.stdout, 1, { CLICOLOR_FORCE = "1" }):paint("red", "red"))
+      io.write(terminal.new(1, {}):paint("red", "plain"))
+      io.write(terminal.new(1, { CLICOLOR_FORCE = "1" }):paint("red", "red"))
     ]]
     assert.equal("false true false false plain\27[31mred\27[0m", text)
   end)

@@ -18,7 +18,7 @@ describe("the texts of a command", function()
     assert.equal("@", texts.of "@")
     assert.equal("a\nb", texts.of("@" .. path))
     assert.matches("/none: No such file", refused(texts.of, "@/none"))
-    assert.is_string(refused(texts.of, "@/")) -- a directory
+    assert.equal("/: Is a directory", refused(texts.of, "@/"))
   end)
 
   it("are quoted for a shell", function()
@@ -29,7 +29,7 @@ describe("the texts of a command", function()
 
   it("may be JSON", function()
     assert.same({ 1, { a = true } }, texts.json('[1,{"a":true}]', "-F"))
-    assert.equal("-F: that is no JSON", refused(texts.json, "{", "-F"))
+    assert.matches("^%-F: that is no JSON: .* at character 2$", refused(texts.json, "{", "-F"))
   end)
 
   it("are filters: groups by themselves, or in lists", function()
@@ -50,5 +50,9 @@ describe("the texts of a command", function()
     local result = program.shell("echo 'select Name from Account' | $zuora query run @- --poll 0.01",
       program.environment_of(sim))
     assert.matches("^Name\n", result.out, nil, nil, result.err)
+    for _, words in ipairs { "query run @-", "request POST /query/jobs --input -" } do
+      result = program.shell("$zuora " .. words .. " < /", program.environment_of(sim))
+      assert.same({ 2, "zuora: standard input: Is a directory\n" }, { result.code, result.err })
+    end
   end)
 end)

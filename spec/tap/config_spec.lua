@@ -166,7 +166,11 @@ describe("a tap's catalogue", function()
   end)
 
   it("is refused when it is none", function()
+    local odd = entry({}, { Id = { TEXT, {} } })
+    odd.streams[1].metadata[1] = { breadcrumb = 7, metadata = {} }
     for words, given in pairs { ["no streams"] = {}, ["a stream with tap_stream_id"] = { streams = { { stream = "x" } } },
+      ["a stream with"] = { streams = { 7 } }, ["Account: metadata: objects"] = odd,
+      ["Account: property 'Id': an object"] = entry({ selected = true }, { Id = { true, {} } }),
       ["no property Id"] = entry({ selected = true }, { UpdatedDate = { WHEN, {} } }),
       ["no property 'UpdatedDate'"] = entry({ selected = true }, { Id = { TEXT, {} } }) } do
       local results, err = tap.run({}, given, { write = print })
@@ -195,6 +199,7 @@ describe("a tap's state", function()
   it("may be of the older form, or none", function()
     assert.equal(1665792000, state.read { Account = { UpdatedDate = "2022-10-15T00:00:00Z" }, current_stream = "x" }:bookmark(stream))
     assert.same({ bookmarks = {} }, state.read(nil).value)
+    assert.is_nil(state.read { bookmarks = { Account = 7 } }:page(stream, "q"))
     assert.same({ bookmarks = {} }, state.read({}).value)
     for _, given in ipairs { { bookmarks = 1 }, { bookmarks = { Account = { UpdatedDate = "soon" } } } } do
       assert.has_error(function() state.read(given):bookmark(stream) end)

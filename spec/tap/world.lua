@@ -53,7 +53,7 @@ function world:assert_loaded(into, object)
   local held, rows = self:held(object), into.rows[object]
   for id, row in pairs(held) do
     local other = assert(rows[id], "row " .. id .. " was never written")
-    for _, name in ipairs { "Name" } do assert(other[name] == row[name], ("row %s: %s"):format(id, tostring(other[name]))) end
+    assert(other.Name == row.Name, ("row %s: %s"):format(id, tostring(other.Name)))
   end
   for id in pairs(rows) do assert(held[id], "row " .. id .. " is no more") end
 end

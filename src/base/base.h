@@ -148,6 +148,11 @@ void process_watch(void);
 /* Raises "<what> belongs to the process that made it: …". */
 int process_refuse(lua_State *L, const char *what);
 
+/* --- sigterm.c -------------------------------------------------------------------------------- */
+
+int sigterm_heed(lua_State *L); /* core.heed_sigterm */
+int sigterm_told(lua_State *L); /* core.terminated */
+
 /* --- spawn.c: programs that run beside this one ------------------------------------------------ */
 
 void child_open(lua_State *L);

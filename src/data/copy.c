@@ -14,7 +14,12 @@ static bool cell_copy(Rows *rows, const char *text, size_t length) {
     char c = text[i];
     if (c == '\\' || c == '\n' || c == '\r' || c == '\t') {
       *to++ = '\\';
-      c = c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : c;
+      if (c == '\n')
+        c = 'n';
+      else if (c == '\r')
+        c = 'r';
+      else if (c == '\t')
+        c = 't';
     }
     *to++ = c;
   }

@@ -168,6 +168,7 @@ static long unit_read(const char *text, size_t length) {
 /* Half a pair of UTF-16 is no character, and lua-cjson refuses all of the text for it: U+FFFD stands in its place.
  * Pushes such a text; false, and nothing: there is no half in it. */
 static bool halves_mend(lua_State *L, int index) {
+  static const char digits[4] = {'f', 'f', 'f', 'd'};
   size_t length, step;
   bool found = false;
   const char *source = lua_tolstring(L, index, &length);
@@ -180,7 +181,7 @@ static bool halves_mend(lua_State *L, int index) {
     if (unit < 0xDC00 && length - at > 6) next = unit_read(text + at + 6, length - at - 6);
     step = next >= 0xDC00 && next <= 0xDFFF ? 12 : 6;
     if (step == 12) continue;
-    memcpy(text + at + 2, "fffd", 4);
+    memcpy(text + at + 2, digits, sizeof digits);
     found = true;
   }
   if (found) lua_pushlstring(L, text, length);

@@ -5,6 +5,7 @@ local core = require "zuora.core"
 local exits = require "zuora.cli.exits"
 local output = require "zuora.cli.output"
 local progress = require "zuora.cli.progress"
+local put = require "zuora.cli.put"
 local settings = require "zuora.cli.settings"
 local target = require "zuora.cli.target"
 local terminal = require "zuora.cli.terminal"
@@ -16,6 +17,8 @@ local command = {}
 ---@class zuora.cli.Command
 ---@field args table its words, as argparse has them
 ---@field progress zuora.cli.Progress
+---@field terminal zuora.cli.Terminal what stands behind standard output
+---@field tmpdir string|nil where rows are kept until they are proven, once there is a client
 local Command = {}
 Command.__index = Command
 
@@ -47,7 +50,6 @@ local function hooks(self, options)
     options.on_request = function(info) self.progress:line(told_request(info), true) end
     options.on_response = function(info) self.progress:line(told_response(info), true) end
   end
-  return options
 end
 
 --- The client of this command, made when it is first needed.
@@ -63,7 +65,7 @@ function Command:client(given)
   end
   hooks(self, options)
   local client = zuora.new(options)
-  self.tmpdir = options.tmpdir
+  self.tmpdir = options.tmpdir or (self.environment "TMPDIR" or ""):match "^.+" or "/tmp"
   self.made = client
   if self.progress.mode == "bar" then
     client:spawn(function()
@@ -112,6 +114,16 @@ function Command:holds(name, thing, words)
   return self.subject
 end
 
+--- A run or a job that is known by its id alone: what can be done with it, its resource does.
+---@param resource table client.jobs and the like
+---@param id string
+---@return table thing
+function Command.known(_, resource, id)
+  return setmetatable({ id = id }, { __index = function(_, verb)
+    return function(_, ...) return resource[verb](resource, id, ...) end
+  end })
+end
+
 --- Should this command end early, the same command goes on with what it has begun.
 ---@param name string what to call it
 ---@param words string[] the command
@@ -145,28 +157,28 @@ function Command:format() return self.args.json and "json" or self.args.format e
 -- To standard output; that nobody reads on is no failure.
 local function printed(done, message, is_pipe)
   if done or is_pipe then return true end
-  return nil, { exit = exits.failure, message = message }
+  return nil, { exit = exits.failure, message = "standard output: " .. message }
 end
 
 local function standard_output(self)
   self.progress:close()
-  return output.new { format = self:format(), stream = io.stdout,
-    terminal = terminal.new(io.stdout, 1, self.environment) }
+  return output.new { format = self:format(), stream = io.stdout, terminal = self.terminal }
 end
 
---- Prints one record.
----@param record table
+--- Prints one record; without one, what came in its place is what there is to tell.
+---@param record table|nil
+---@param err table|nil
 ---@return true|nil done, table|nil err
-function Command:print_record(record) return printed(standard_output(self):record(record)) end
+function Command:print_record(record, err)
+  if not record then return nil, err end
+  return printed(standard_output(self):record(record))
+end
 
 --- Prints records.
 ---@param list table[]
 ---@param columns string[]|nil of a table, and of CSV
 ---@return true|nil done, table|nil err
 function Command:print_records(list, columns) return printed(standard_output(self):records(list, columns)) end
-
--- EPIPE: whoever reads has seen enough.
-local EPIPE = 32
 
 --- Prints lines of text.
 ---@param text string
@@ -178,37 +190,27 @@ function Command:print_text(text) return self:print_bytes(text:gsub("\n?$", "\n"
 ---@return true|nil done, table|nil err
 function Command:print_bytes(text)
   self.progress:close()
-  if terminal.new(io.stdout, 1, self.environment).is_terminal and text ~= "" then
+  if self.terminal.is_terminal and text ~= "" then
     text = text:gsub("[^\n]+", terminal.safe):gsub("\n?$", "\n", 1)
   end
-  local done, message, number = io.stdout:write(text)
-  if done then done, message, number = io.stdout:flush() end
-  return printed(done, "standard output: " .. tostring(message), number == EPIPE)
+  return printed(put(io.stdout, text))
 end
 
 --- Is what is printed a table?
 ---@return boolean
 function Command:shows_table()
   local format = self:format()
-  return format == "table" or not format and terminal.new(io.stdout, 1, self.environment).is_terminal
-end
-
-local function told_of(written)
-  return ("%s  %s%d bytes"):format(written.path, written.records and written.records .. " records, " or "",
-    written.bytes)
+  return format == "table" or not format and self.terminal.is_terminal
 end
 
 -- Rows to what cannot be taken back, standard output or a pipe: not before all of them have been read.
 local function write_through(self, item, rows, path)
-  local of = not path and terminal.new(io.stdout, 1, self.environment) or nil
-  local tmpdir = self.tmpdir or self.environment "TMPDIR" or ""
-  local spool <close>, err = target.spool(tmpdir ~= "" and tmpdir or "/tmp", rows, self:format(), of)
+  local spool <close>, err = target.spool(self.tmpdir, rows, self:format(), not path and self.terminal or nil)
   if not spool then return nil, err end
   item:done(path)
   if path then return target.copy(spool, path) end
   self.progress:close()
-  local done, message, number = target.pour(spool, io.stdout)
-  return printed(done, "standard output: " .. tostring(message), number == EPIPE)
+  return printed(target.pour(spool, io.stdout))
 end
 
 --- Brings the rows of a result to where they are wanted.
@@ -220,11 +222,12 @@ function Command:deliver(subject, more)
   for name, value in pairs(more or {}) do options[name] = value end
   options.on_progress = function(bytes, total) item:receiving(bytes, total) end
   local path = args.output ~= "-" and args.output or nil
-  if path and not args.columns and (self:format() or "csv") == "csv" then
+  local is_replaced = path and target.replaces(path)
+  if is_replaced and not args.columns and (self:format() or "csv") == "csv" then
     options.raw = args.raw
     local written, err = subject.thing:download(path, options)
     if not written then return nil, err end
-    item:done(told_of(written))
+    item:written(written)
     return true
   end
   options.form, options.columns = "array", args.columns
@@ -236,13 +239,25 @@ function Command:deliver(subject, more)
     return nil, err
   end
   local open <close> = rows
-  if path and target.replaces(path) then
+  if is_replaced then
     local done
     done, err = target.replace(path, open, self:format())
     if done then item:done(path) end
     return done, err
   end
   return write_through(self, item, open, path)
+end
+
+--- Waits until it has settled, unless there is no waiting, and brings its rows to where they are wanted.
+---@param subject table
+---@param more table|nil as of deliver
+---@return true|nil done, zuora.Error|table|nil err
+function Command:fetch(subject, more)
+  if not self.args.no_wait then
+    local settled, err = self:wait(subject)
+    if not settled then return nil, err end
+  end
+  return self:deliver(subject, more)
 end
 
 -- --- the end -----------------------------------------------------------------------------------------
@@ -268,11 +283,12 @@ end
 -- The line that goes on with what was left, unless Zuora itself has ended it.
 local function tell_rest(self, code)
   local subject, begun = self.subject, self.begun
-  if not subject and begun and code == exits.interrupted then
+  local is_cut = code == exits.interrupted or code == exits.terminated
+  if not subject and begun and is_cut then
     self.progress:line(("%s may have been started in Zuora all the same; see %s"):format(begun.name, begun.look), true)
   end
   if not subject or code == exits.ok or code == exits.failed then return end
-  if not (begun or subject.seen or subject.settled or subject.again or code == exits.interrupted) then return end
+  if not (begun or subject.seen or subject.settled or subject.again or is_cut) then return end
   local where = subject.again and "is not done" or subject.settled and "is done in Zuora" or "goes on in Zuora"
   self.progress:line(("%s %s; to go on with it: %s"):format(subject.name, where,
     resume_line(self, subject.words)), true)
@@ -286,10 +302,14 @@ local function cancel(self)
   return done ~= nil
 end
 
+-- Ctrl-C and SIGTERM are told from each other by their name and number alone.
+local function cut_by() return core.terminated() and "terminated" or "interrupted" end
+
 local function interrupted(self)
-  self.progress:line("zuora: interrupted", true)
-  if not cancel(self) then tell_rest(self, exits.interrupted) end
-  return exits.interrupted
+  local name = cut_by()
+  self.progress:line("zuora: " .. name, true)
+  if not cancel(self) then tell_rest(self, exits[name]) end
+  return exits[name]
 end
 
 local function failed(self, err)
@@ -335,8 +355,8 @@ end
 -- stream: something that takes nothing is put there.
 local function take_numbers()
   local taken = {}
-  for i, stream in ipairs { io.stdin, io.stdout, io.stderr } do
-    if not core.mode(stream) then taken[i] = io.open("/dev/null", "rb") end
+  for i, file in ipairs { io.stdin, io.stdout, io.stderr } do
+    if not core.mode(file) then taken[i] = io.open("/dev/null", "rb") end
   end
   return taken
 end
@@ -345,12 +365,12 @@ end
 ---@param environment fun(name: string): string|nil
 ---@return integer code
 function command.run(args, environment)
-  local talk = terminal.new(io.stderr, 2, environment)
-  local self = setmetatable({ args = args, environment = environment, progress = progress.new {
-    mode = args.quiet and "quiet" or args.progress, stream = io.stderr, terminal = talk, now = core.now },
-    taken = take_numbers() }, Command)
+  local self = setmetatable({ args = args, environment = environment, terminal = terminal.new(1, environment),
+    progress = progress.new { mode = args.quiet and "quiet" or args.progress, stream = io.stderr,
+      terminal = terminal.new(2, environment), now = core.now }, taken = take_numbers() }, Command)
+  core.heed_sigterm()
   local ok, code = pcall(carry_out, self)
-  if not ok then code = tostring(code):find "interrupted!$" and exits.interrupted or exits.failure end
+  if not ok then code = tostring(code):find "interrupted!$" and exits[cut_by()] or exits.failure end
   self.progress:close()
   if self.made then pcall(self.made.close, self.made) end
   return code

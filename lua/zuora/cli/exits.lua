@@ -20,7 +20,8 @@ exits.table = {
   { code = 7, name = "some", meaning = "some items failed, the others are done" },
   { code = 8, name = "held", meaning = "another run holds the plan", kinds = "busy" },
   { code = 75, name = "later", meaning = "the network, a limit or an outage: try later", kinds = "transport" },
-  { code = 130, name = "interrupted", meaning = "interrupted" },
+  { code = 130, name = "interrupted", meaning = "interrupted (Ctrl-C)" },
+  { code = 143, name = "terminated", meaning = "terminated (SIGTERM)" },
 }
 
 local code_of_kind = {}

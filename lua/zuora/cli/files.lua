@@ -1,6 +1,7 @@
 --- zuora files: result files of AQuA jobs.
 
 local exits = require "zuora.cli.exits"
+local texts = require "zuora.cli.texts"
 
 local files = {}
 
@@ -43,7 +44,7 @@ local function download_all(command, args)
       item:failed(err.message)
       return nil, err
     end
-    item:done(written.path)
+    item:written(written)
     written.file = file_id
     return written
   end, { on_error = "collect" })
@@ -62,22 +63,23 @@ local function download_all(command, args)
 end
 
 function verbs.download(command, args)
-  if args.directory then return download_all(command, args) end
-  if #args.file_id > 1 then error({ exit = exits.usage, message = "several files need a directory (-d)" }, 0) end
-  return download_one(command, args)
+  if not args.directory then
+    if #args.file_id > 1 then texts.usage "several files need a directory (-d)" end
+    return download_one(command, args)
+  end
+  if args.output or args.columns then texts.usage "-o and --columns are for the rows of one file, without -d" end
+  return download_all(command, args)
 end
 
 function verbs.status(command, args)
-  local status, err = command:client().files:status(args.file_id)
-  if not status then return nil, err end
-  return command:print_record(status)
+  return command:print_record(command:client().files:status(args.file_id))
 end
 
 function files.define(noun, parser)
   local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs[name]) end
   local download = verb("download", "fetch result files, or the rows of one", "rows settings")
   parser.argument(download, "FILE-ID", "file_id", "+")
-  download:option "-d --directory":argname "DIR"
+  download:option "-d --directory":argname "DIR":convert(parser.path)
     :description "Write them into DIR, under the names that Zuora gives them."
   download:flag "--no-verify":description "Keep what is not as rows should be, too."
   parser.argument(verb("status", "can the file be had?", "format settings"), "FILE-ID", "file_id")

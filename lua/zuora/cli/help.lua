@@ -16,7 +16,8 @@ Of several items: 75 where another run can help every one that failed, 6 where a
 still run, else the first that holds of 5, 4, 3, 7. A line on standard error says how to go on
 with what still runs.
 
-In a unit of systemd: RestartForceExitStatus=6 75]]):format(exits.text())
+In a unit of systemd: RestartForceExitStatus=6 75, and SuccessExitStatus=143 for those that
+are stopped.]]):format(exits.text())
 end
 
 function topics.environment()

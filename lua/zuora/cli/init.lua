@@ -24,13 +24,9 @@ local NOUNS = {
 
 local function complain(text) io.stderr:write("zuora: ", text, "\n") end
 
--- EPIPE: whoever reads has seen enough.
-local EPIPE = 32
-
 local function say(text)
-  local done, message, number = io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
-  if done then done, message, number = io.stdout:flush() end
-  if done or number == EPIPE then return 0 end
+  local done, message, is_pipe = require "zuora.cli.put"(io.stdout, (text:gsub("\n?$", "\n", 1)))
+  if done or is_pipe then return 0 end
   complain("standard output: " .. message)
   return 1
 end

@@ -14,13 +14,8 @@ local function hold(command, args, thing)
   return command:holds("job " .. thing.id, thing, { "job", verb, thing.id })
 end
 
--- A job that is known by its id alone.
-local function job_of(client, job_id)
-  return {
-    id = job_id,
-    wait = function(_, options) return client.jobs:wait(job_id, options) end,
-    cancel = function(_, options) return client.jobs:cancel(job_id, options) end,
-  }
+local function held(command, args)
+  return hold(command, args, command:known(command:client().jobs, args.job_id))
 end
 
 -- A table shows the batches: they are what a job is about.
@@ -32,20 +27,19 @@ end
 -- A line of progress for each batch, from its first byte on.
 local function batch_items(command)
   local items = {}
-  return function(bytes, total, name)
+  return function(name)
     items[name] = items[name] or command.progress:item(tostring(name))
-    items[name]:receiving(bytes, total)
-  end, items
+    return items[name]
+  end
 end
 
 -- What of several could not be had is told, each on a line; the rest is done.
-local function tell_failures(command, items, err)
+local function tell_failures(item_of, err)
   local list, done = {}, next(err.results) ~= nil
   for i, batch in ipairs(err.record.batches) do
     local problem = err.failures[i]
     if problem then
-      local item = items[batch.name] or command.progress:item(tostring(batch.name))
-      item:failed(problem.message)
+      item_of(batch.name):failed(problem.message)
       list[#list + 1] = problem
     end
   end
@@ -55,13 +49,12 @@ end
 
 -- From a settled job to its files.
 local function download(command, subject, one, dir)
-  local on_progress, items = batch_items(command)
-  local written, err = one:download(dir, { on_progress = on_progress })
-  for _, file in pairs(written or err.results or {}) do
-    local item = items[file.name] or command.progress:item(tostring(file.name))
-    item:done(("%s  %s%d bytes"):format(file.path, file.records and file.records .. " records, " or "", file.bytes))
-  end
-  if not written and err.failures then return tell_failures(command, items, err) end
+  local item_of = batch_items(command)
+  local written, err = one:download(dir, { on_progress = function(bytes, total, name)
+    item_of(name):receiving(bytes, total)
+  end })
+  for _, file in pairs(written or err.results or {}) do item_of(file.name):written(file) end
+  if not written and err.failures then return tell_failures(item_of, err) end
   if not written then return nil, err end
   subject.item:done(("%d files in %s"):format(#written, dir))
   return command:print_records(written, FILE)
@@ -81,7 +74,7 @@ local verbs = {}
 -- What is submitted: --input's fields, with what the flags say besides.
 local function fields_of(args)
   local fields = args.input and texts.json("@" .. args.input, "--input") or {}
-  if type(fields) ~= "table" then texts.usage "--input: an object with a job's fields is needed" end
+  if type(fields) ~= "table" or #fields > 0 then texts.usage "--input: an object with a job's fields is needed" end
   for _, name in ipairs { "partner", "project" } do fields[name] = args[name] or fields[name] end
   fields.name = args.job_name or fields.name
   if args.labels then fields.useQueryLabels = true end
@@ -98,8 +91,8 @@ end
 -- A stateful job that runs twice takes the changes away from the one that was to have them: whether a lost one was
 -- submitted is for people to see.
 local function submitted(command, fields)
-  local look = fields.partner and ("zuora job last --partner %s --project %s"):format(tostring(fields.partner),
-    tostring(fields.project)) or "Zuora's own list of jobs"
+  local look = fields.partner and ("zuora job last --partner %s --project %s"):format(
+    texts.quoted(tostring(fields.partner)), texts.quoted(tostring(fields.project))) or "Zuora's own list of jobs"
   command:begins("the job", look)
   local one, err = command:client().jobs:submit(fields)
   if one or not (err.unknown_outcome and fields.partner) then return one, err end
@@ -119,19 +112,16 @@ function verbs.submit(command, args)
 end
 
 function verbs.wait(command, args)
-  return finish(command, args, hold(command, args, job_of(command:client(), args.job_id)))
+  return finish(command, args, held(command, args))
 end
 
 function verbs.download(command, args)
-  args.directory = args.directory or "."
   if args.no_wait then args.wait = 0 end
-  return finish(command, args, hold(command, args, job_of(command:client(), args.job_id)))
+  return finish(command, args, held(command, args))
 end
 
 function verbs.status(command, args)
-  local one, err = command:client().jobs:get(args.job_id)
-  if not one then return nil, err end
-  return command:print_record(one)
+  return command:print_record(command:client().jobs:get(args.job_id))
 end
 
 function verbs.cancel(command, args)
@@ -156,28 +146,28 @@ function job.define(noun, parser)
     parser.argument(one, "JOB-ID", "job_id")
     return one
   end
-  local function with_directory(one, words)
-    one:option "-d --directory":argname "DIR"
-      :description("Write the result of each query into DIR, as Name.csv" .. words)
+  local function with_directory(one)
+    return one:option "-d --directory":argname "DIR":convert(parser.path)
+      :description "Write each query's result into DIR, as Name.csv."
   end
   local submit = verb("submit", "submit queries as a job, wait for it, fetch its results", "format waiting settings")
   submit:option "-q --query":argname "NAME=QUERY":count "*"
     :description "A query and the name of its result; NAME=@FILE: the query is in FILE."
-  submit:option "--input":argname "FILE":description "A job's fields as JSON, by Zuora's names (-: standard input)."
+  submit:option "--input":argname "FILE":convert(parser.path)
+    :description "A job's fields as JSON, by Zuora's names (-: standard input)."
   submit:option "--partner":argname "P":description "With --project: a stateful job, of what has changed."
   submit:option "--project":argname "P"
   submit:option "--name":argname "NAME":target "job_name":description "A name for the job."
   submit:flag "--labels":description "Call columns Account.Name and not Account: Name."
-  with_directory(submit, ".")
-  with_directory(of_job("download", "wait for a job, and fetch its results", "format waiting settings"),
-    " (the directory that one is in).")
-  with_directory(of_job("wait", "wait for a job", "format time polling settings"), ".")
+  with_directory(submit)
+  with_directory(of_job("download", "wait for a job, and fetch its results", "format waiting settings")):default "."
+  with_directory(of_job("wait", "wait for a job", "format time polling settings"))
   of_job("status", "a job as it is now", "format settings")
   of_job("cancel", "cancel a job", "settings")
   local last = verb("last", "the last completed job of a partner and project", "format settings")
   last:option "--partner":argname "P":count(1)
   last:option "--project":argname "P":count(1)
-  with_directory(last, ".")
+  with_directory(last)
 end
 
 return job

@@ -40,41 +40,35 @@ local function number_text(number)
   end
 end
 
-local encode
-
-local function object_text(value)
+--- A record: an object, also where it is empty.
+---@param record table
+---@return string
+function json.record(record)
   local names, members = {}, {}
-  for name in pairs(value) do names[#names + 1] = tostring(name) end
+  for name in pairs(record) do names[#names + 1] = tostring(name) end
   table.sort(names)
   for i, name in ipairs(names) do
-    local member = value[name]
-    if member == nil then member = value[tonumber(name)] end
-    members[i] = json.text(name) .. ":" .. encode(member)
+    local member = record[name]
+    if member == nil then member = record[tonumber(name)] end
+    members[i] = json.text(name) .. ":" .. json.encode(member)
   end
   return "{" .. table.concat(members, ",") .. "}"
 end
 
-function encode(value)
+--- Any value as JSON on one line. What JSON has no word for is null.
+---@param value any
+---@return string
+function json.encode(value)
   local kind = type(value)
   if kind == "string" then return json.text(value) end
   if kind == "number" then return number_text(value) end
   if kind == "boolean" then return tostring(value) end
   if kind ~= "table" then return "null" end -- zuora.null
   if next(value) == nil then return "[]" end -- of what is left out, lists are more than objects
-  if #value == 0 then return object_text(value) end
+  if #value == 0 then return json.record(value) end
   local items = {}
-  for i = 1, #value do items[i] = encode(value[i]) end
+  for i = 1, #value do items[i] = json.encode(value[i]) end
   return "[" .. table.concat(items, ",") .. "]"
 end
-
---- Any value as JSON on one line. What JSON has no word for is null.
----@param value any
----@return string
-function json.encode(value) return encode(value) end
-
---- A record: an object, also where it is empty.
----@param record table
----@return string
-function json.record(record) return object_text(record) end
 
 return json

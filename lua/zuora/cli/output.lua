@@ -4,6 +4,7 @@
 -- text.
 
 local json = require "zuora.cli.json"
+local put = require "zuora.cli.put"
 local tables = require "zuora.cli.table"
 local terminal = require "zuora.cli.terminal"
 
@@ -12,9 +13,6 @@ local output = {}
 ---@class zuora.cli.Output
 local Output = {}
 Output.__index = Output
-
--- EPIPE: whoever reads has seen enough.
-local EPIPE = 32
 
 -- Bytes that are gathered before they are written.
 local BLOCK = 65536
@@ -28,9 +26,8 @@ local function flush(self)
   if #self.pending == 0 then return end
   local text = table.concat(self.pending)
   self.pending, self.size = {}, 0
-  local done, message, number = self.stream:write(text)
-  if done then done, message, number = self.stream:flush() end
-  if not done then error(setmetatable({ message = message, number = number }, Gone), 0) end
+  local done, message, is_pipe = put(self.stream, text)
+  if not done then error(setmetatable({ message = message, is_pipe = is_pipe }, Gone), 0) end
 end
 
 local function writer(self)
@@ -50,7 +47,7 @@ local function finish(self, f)
   local failed = not ok and problem or not flushed and gone
   if not failed then return true end
   if getmetatable(failed) ~= Gone then error(failed, 0) end
-  return nil, self.name .. tostring(failed.message), failed.number == EPIPE
+  return nil, failed.message, failed.is_pipe
 end
 
 -- --- cells -------------------------------------------------------------------------------------------
@@ -243,13 +240,11 @@ function Output:record(record)
   end)
 end
 
----@param options { format: nil|"table"|"csv"|"jsonl"|"json", stream: file*, terminal: zuora.cli.Terminal,
---- name: string|nil }
---- name: what messages begin with ("standard output: ")
+---@param options { format: nil|"table"|"csv"|"jsonl"|"json", stream: file*, terminal: zuora.cli.Terminal }
 ---@return zuora.cli.Output
 function output.new(options)
   return setmetatable({ format = options.format, stream = options.stream, terminal = options.terminal,
-    name = options.name or "standard output: ", pending = {}, size = 0 }, Output)
+    pending = {}, size = 0 }, Output)
 end
 
 return output

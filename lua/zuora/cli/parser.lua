@@ -13,7 +13,7 @@ local WIDTH = 90
 local function number_of(least)
   return function(text)
     local number = tonumber(text)
-    if number and number >= least then return number end
+    if number and number >= least and number < math.huge then return number end
     return nil, ("'%s' is no number of %g or more"):format(text, least)
   end
 end
@@ -26,6 +26,12 @@ function parser.count(text)
   local number = math.tointeger(tonumber(text))
   if not number or number < 1 then return nil, ("'%s' is no whole number above 0"):format(text) end
   return number
+end
+
+--- A file or a directory.
+function parser.path(text)
+  if text == "" then return nil, "'' is no path" end
+  return text
 end
 
 local function list_of(text)
@@ -66,7 +72,7 @@ end
 
 function groups.rows(verb)
   groups.format(verb)
-  verb:option "-o --output":argname "FILE"
+  verb:option "-o --output":argname "FILE":convert(parser.path)
     :description "Write the rows into FILE, which is replaced when all of them are proven to be there."
   verb:option "--columns":argname "A,B":convert(list_of):description "Only these columns, in this order."
 end
@@ -81,10 +87,14 @@ function groups.waiting(verb)
   groups.polling(verb)
 end
 
-function groups.polling(verb)
+function groups.poll(verb)
   verb:option "--poll":argname "SECONDS":convert(parser.seconds)
     :description "The first pause between two looks at it (1); it grows to 20."
-  verb:flag "--cancel-on-interrupt":description "Ctrl-C cancels it in Zuora, too."
+end
+
+function groups.polling(verb)
+  groups.poll(verb)
+  verb:flag "--cancel-on-interrupt":description "Ctrl-C and SIGTERM cancel it in Zuora, too."
 end
 
 -- --- nouns and verbs ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 -- A secret may be in there when nobody else can read the file. Better, a program gives it: any keyring has one.
 
 local core = require "zuora.core"
+local usage = require "zuora.cli.texts".usage
 local zuora = require "zuora"
 
 local profiles = {}
@@ -17,8 +18,6 @@ local SECRETS = { "client_secret", "token", "password" }
 
 -- Seconds between two looks at a program that fetches a secret.
 local LOOK = 0.01
-
-local function usage(message, code) error({ exit = code or 2, message = message }, 0) end
 
 --- Where the profiles are; nil where there is no home.
 ---@param environment fun(name: string): string|nil
@@ -69,15 +68,14 @@ end
 
 local function read_file(path)
   check_place(path)
-  local file, _, number = io.open(path, "rb")
+  local file, problem, number = io.open(path, "rb")
   if not file then
     if number == 2 or number == 20 then return nil end -- ENOENT, ENOTDIR
-    usage(path .. " cannot be read")
+    usage(problem)
   end
   local text <close> = file
-  local ok, config = pcall(zuora.decode, text:read "a" or "")
-  if not ok or type(config) ~= "table" or type(config.profiles) ~= "table"
-    or #config.profiles > 0 then
+  local config = zuora.decode(text:read "a" or "")
+  if type(config) ~= "table" or type(config.profiles) ~= "table" or #config.profiles > 0 then
     usage(path .. " is not JSON with profiles in it")
   end
   check_mode(path, file, config.profiles)
@@ -110,8 +108,11 @@ end
 -- What a program says: its words as they are, with no shell between.
 local function ask(name, words)
   if type(words) ~= "table" or #words == 0 then usage(name .. " is no list of words") end
-  local told <close> = assert(io.tmpfile()) -- without a name: no other program finds it
-  local ok, child, problem = pcall(core.spawn, words, { stdout = told })
+  local file, problem = io.tmpfile() -- without a name: no other program finds it
+  if not file then usage(("%s: no temporary file: %s"):format(name, problem), 1) end
+  local told <close> = file
+  local ok, child
+  ok, child, problem = pcall(core.spawn, words, { stdout = told })
   if not ok then usage(name .. ": " .. tostring(child)) end
   if not child then usage(("%s: %s"):format(name, problem), 4) end
   local running <close> = child

@@ -24,7 +24,7 @@ local BAR, LEAST_BAR, NAME, REST = 24, 10, 48, 28
 -- --- words -------------------------------------------------------------------------------------------
 
 local function bytes_text(bytes)
-  if bytes < 1000 then return ("%d B"):format(bytes) end
+  if bytes < 1000 then return ("%.0f B"):format(bytes) end -- (a rate is no whole number)
   for _, unit in ipairs { "kB", "MB", "GB" } do
     bytes = bytes / 1000
     if bytes < 999.95 then return ("%.1f %s"):format(bytes, unit) end
@@ -144,6 +144,12 @@ end
 ---@param words string|nil what came of it
 function Item:done(words) settle(self, "done", words, "green", self.of.terminal.utf8 and "✓" or "+") end
 
+--- It is done: it is in a file.
+---@param file { path: string, records: integer|nil, bytes: integer }
+function Item:written(file)
+  self:done(("%s  %s%d bytes"):format(file.path, file.records and file.records .. " records, " or "", file.bytes))
+end
+
 --- It has failed.
 ---@param words string|nil why
 function Item:failed(words) settle(self, "failed", words, "red", self.of.terminal.utf8 and "✗" or "x") end
@@ -256,8 +262,6 @@ function Progress:close()
   if self.mode == "bar" and self.height > 0 then write(self, "\r\27[J") end
   self.closed, self.items = true, {}
 end
-
-Progress.__close = Progress.close
 
 ---@param options table mode: "bar", "plain", "json" or "quiet" (nil: bars on a terminal, else plain lines); stream
 --- (io.stderr); terminal: of that stream; now: a clock that nobody sets back, in seconds

@@ -10,23 +10,8 @@ local function hold(command, thing)
   return command:holds("query job " .. thing.id, thing, { "query", "download", thing.id })
 end
 
--- A query job that is known by its id alone.
-local function job_of(client, job_id)
-  return {
-    id = job_id,
-    wait = function(_, options) return client.queries:wait(job_id, options) end,
-    cancel = function(_, options) return client.queries:cancel(job_id, options) end,
-    rows = function(_, options) return client.queries:rows(job_id, options) end,
-    download = function(_, path, options) return client.queries:download(job_id, path, options) end,
-  }
-end
-
-local function fetch(command, args, subject)
-  if not args.no_wait then
-    local settled, err = command:wait(subject)
-    if not settled then return nil, err end
-  end
-  return command:deliver(subject)
+local function held(command, args)
+  return hold(command, command:known(command:client().queries, args.job_id))
 end
 
 local function submitted(command, args)
@@ -39,17 +24,15 @@ local verbs = {}
 function verbs.run(command, args)
   local job, err = submitted(command, args)
   if not job then return nil, err end
-  return fetch(command, args, hold(command, job))
+  return command:fetch(hold(command, job))
 end
 
 function verbs.submit(command, args)
-  local job, err = submitted(command, args)
-  if not job then return nil, err end
-  return command:print_record(job)
+  return command:print_record(submitted(command, args))
 end
 
 function verbs.wait(command, args)
-  local subject = hold(command, job_of(command:client(), args.job_id))
+  local subject = held(command, args)
   local job, err = command:wait(subject)
   if not job then return nil, err end
   subject.item:done(job.queryStatus)
@@ -57,13 +40,11 @@ function verbs.wait(command, args)
 end
 
 function verbs.download(command, args)
-  return fetch(command, args, hold(command, job_of(command:client(), args.job_id)))
+  return command:fetch(held(command, args))
 end
 
 function verbs.status(command, args)
-  local job, err = command:client().queries:get(args.job_id)
-  if not job then return nil, err end
-  return command:print_record(job)
+  return command:print_record(command:client().queries:get(args.job_id))
 end
 
 function verbs.cancel(command, args)

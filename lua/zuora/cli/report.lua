@@ -1,6 +1,7 @@
 --- zuora report: reports and their runs.
 
 local json = require "zuora.cli.json"
+local target = require "zuora.cli.target"
 local texts = require "zuora.cli.texts"
 
 local report = {}
@@ -8,21 +9,29 @@ local report = {}
 -- What is shown of a run, and of a report, in a table.
 local RUN, REPORT = { "id", "status", "reportId", "reportType", "startedOn" }, { "id", "name", "type", "updatedOn" }
 
-local function resume_words(run_id) return { "report", "download", run_id } end
+-- Where rows are written with -o alone.
+local function check_columns(args)
+  if args.columns and not args.output then texts.usage "--columns is for rows: it goes with -o (-: standard output)" end
+end
+
+local function hold(command, thing)
+  return command:holds("report run " .. thing.id, thing, { "report", "download", thing.id })
+end
+
+local function held(command, args)
+  return hold(command, command:known(command:client().reportruns, args.run_id))
+end
 
 local function check_raw(args)
-  if args.raw and (not args.output or args.format or args.json or args.columns) then
+  local is_file = args.output and args.output ~= "-" and target.replaces(args.output)
+  if args.raw and (not is_file or args.format or args.json or args.columns) then
     texts.usage "--raw is for -o FILE, without --format and --columns"
   end
 end
 
 -- From a run to its rows.
 local function fetch(command, args, subject)
-  if not args.no_wait then
-    local settled, err = command:wait(subject)
-    if not settled then return nil, err end
-  end
-  return command:deliver(subject, { pivoted = args.pivoted, verify = args.verify })
+  return command:fetch(subject, { pivoted = args.pivoted, verify = args.verify })
 end
 
 local verbs = {}
@@ -43,33 +52,19 @@ function verbs.run(command, args)
       texts.usage(("--%s is for rows, and with --no-wait there are none: it goes with report download"):format(name))
     end
   end
-  local client = command:client()
+  local filters, client = texts.filters(args.filter), command:client()
   local report_id, err = client.reports:id_of(args.report)
   if not report_id then return nil, err end
   command:begins("a run of " .. args.report, "zuora report list")
   local run
-  run, err = client.reportruns:start(report_id, { view = args.view, filters = texts.filters(args.filter) })
+  run, err = client.reportruns:start(report_id, { view = args.view, filters = filters })
   if not run then return nil, err end
   if args.no_wait then return command:print_record(run) end
-  return fetch(command, args, command:holds("report run " .. run.id, run, resume_words(run.id)))
-end
-
--- A run that is known by its id alone.
-local function run_of(client, run_id)
-  return {
-    id = run_id,
-    wait = function(_, options) return client.reportruns:wait(run_id, options) end,
-    cancel = function(_, options) return client.reportruns:cancel(run_id, options) end,
-    rows = function(_, options) return client.reportruns:rows(run_id, options) end,
-    download = function(_, path, options) return client.reportruns:download(run_id, path, options) end,
-  }
-end
-
-local function held(command, args)
-  return command:holds("report run " .. args.run_id, run_of(command:client(), args.run_id), resume_words(args.run_id))
+  return fetch(command, args, hold(command, run))
 end
 
 function verbs.wait(command, args)
+  check_columns(args)
   local subject = held(command, args)
   local run, err = command:wait(subject)
   if not run then return nil, err end
@@ -84,9 +79,7 @@ function verbs.download(command, args)
 end
 
 function verbs.status(command, args)
-  local run, err = command:client().reportruns:get(args.run_id)
-  if not run then return nil, err end
-  return command:print_record(run)
+  return command:print_record(command:client().reportruns:get(args.run_id))
 end
 
 function verbs.cancel(command, args)
@@ -97,6 +90,7 @@ function verbs.cancel(command, args)
 end
 
 function verbs.last(command, args)
+  check_columns(args)
   local client = command:client()
   local report_id, err = client.reports:id_of(args.report)
   if not report_id then return nil, err end
@@ -109,7 +103,7 @@ function verbs.last(command, args)
   end
   if not args.output then return command:print_record(run) end
   args.wait = 0 -- a last run that is not done has no rows
-  return fetch(command, args, command:holds("report run " .. run.id, run, resume_words(run.id)))
+  return fetch(command, args, hold(command, run))
 end
 
 function verbs.list(command, args)

@@ -44,6 +44,7 @@ local function call_of(args)
     local name, value = texts.pair(word, "-F")
     body[name] = texts.json(value, "-F")
   end
+  if args.input and next(body) ~= nil then texts.usage "--input is a whole body: no -f or -F goes into it" end
   if args.input then
     call.body, call.content_type = texts.file(args.input), args.content_type
   elseif next(body) ~= nil then
@@ -66,7 +67,7 @@ function request.define(noun, parser)
   noun:option "-f --field":argname "KEY=VALUE":count "*"
     :description "A parameter of the path (GET, DELETE), or a member of the body, as text (@FILE: what is in it)."
   noun:option "-F --typed":argname "KEY=JSON":count "*":description "A member of the body, as JSON."
-  noun:option "--input":argname "FILE":description "The body (-: standard input)."
+  noun:option "--input":argname "FILE":convert(parser.path):description "The body (-: standard input)."
   noun:option "--content-type":argname "TYPE":description "Of --input (application/json)."
   noun:option "--accept":argname "TYPE":description "The media type that is wanted (application/json)."
   noun:flag "--safe":description "It is a POST that only reads, and may be sent again."

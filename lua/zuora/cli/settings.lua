@@ -4,6 +4,7 @@
 -- list of processes, and it would stay in the shell's history.
 
 local profiles = require "zuora.cli.profiles"
+local usage = require "zuora.cli.texts".usage
 
 local settings = {}
 
@@ -12,7 +13,8 @@ local TRUTH = { ["1"] = true, ["true"] = true, yes = true, ["0"] = false, ["fals
 --- What flags and the environment can say. `alone`: of the settings of that name, only those of the one place are
 --- taken that has any of them first.
 --- `kind`: of credentials. `words`: for the help.
----@type { option: string, flag: string?, variable: string?, alone: string?, kind: string?, words: string? }[]
+---@type { option: string, flag: string?, variable: string?, alone: string?, kind: string?, words: string?,
+--- truth: boolean? }[]
 settings.table = {
   { option = "environment", flag = "environment", variable = "ZUORA_ENVIRONMENT", alone = "place",
     words = "the data centre, such as us2-sandbox" },
@@ -37,7 +39,8 @@ settings.table = {
   { option = "ca_file", flag = "ca_file", variable = "ZUORA_CA_FILE", words = "the certificates to trust" },
 }
 
-local function usage(message) error({ exit = 2, message = message }, 0) end
+local ROWS = {} -- the same, by option
+for _, row in ipairs(settings.table) do ROWS[row.option] = row end
 
 local function of_environment(row, environment)
   local text = row.variable and environment(row.variable) or ""
@@ -84,42 +87,39 @@ end
 
 -- Of several sources, the first goes before the others.
 local function merge(sources, variables, origin_of)
-  local options, origin, kind, rows = {}, {}, kind_of(sources, variables), {}
-  for _, row in ipairs(settings.table) do rows[row.option] = row end
+  local options, origin, kind = {}, {}, kind_of(sources, variables)
   for i, source in ipairs(sources) do
-    local taken = {}
     for option, value in pairs(source) do
-      local row = rows[option] or {}
+      local row = ROWS[option] or {}
       local fits = row.kind == nil or row.kind == kind
       for j = 1, row.alone and i - 1 or 0 do fits = fits and not any_of(sources[j], "alone", row.alone) end
-      if fits and options[option] == nil then taken[option] = value end
+      if fits and options[option] == nil then options[option], origin[option] = value, origin_of(i, option) end
     end
-    for option, value in pairs(taken) do options[option], origin[option] = value, origin_of(i, option) end
   end
   return options, origin
+end
+
+local function has_credentials(source)
+  for _, row in ipairs(settings.table) do
+    if row.kind and source[row.option] ~= nil then return true end
+  end
+  return false
 end
 
 local function check_whole(options)
   if not (options.environment or options.base_url or options.reporting_url) then
     usage "which tenant? Give --environment, or ZUORA_ENVIRONMENT, or a profile (zuora help environment)"
   end
-  local has_credentials = false
-  for _, row in ipairs(settings.table) do
-    has_credentials = has_credentials or row.kind ~= nil and options[row.option] ~= nil
-  end
-  if not has_credentials then
+  if not has_credentials(options) then
     usage "no credentials: set ZUORA_CLIENT_ID and ZUORA_CLIENT_SECRET, or write a profile (zuora help environment)"
   end
 end
 
 -- Variables that go before what the profile says.
 local function overridden(profile, origin)
-  local names, has_credentials = {}, false
+  local names, is_whole = {}, has_credentials(profile)
   for _, row in ipairs(settings.table) do
-    has_credentials = has_credentials or row.kind and profile[row.option] ~= nil
-  end
-  for _, row in ipairs(settings.table) do
-    local is_said = profile[row.option] ~= nil or row.kind and has_credentials
+    local is_said = profile[row.option] ~= nil or row.kind and is_whole
       or row.alone and any_of(profile, "alone", row.alone)
     if is_said and (origin[row.option] or ""):find "^environment " then names[#names + 1] = row.variable end
   end
@@ -137,11 +137,9 @@ end
 function settings.read(args, environment, given)
   local flags, variables = said(args, environment)
   local profile, name = profiles.read(environment, args.profile)
-  local rows = {}
-  for _, row in ipairs(settings.table) do rows[row.option] = row end
   local options, origin = merge({ flags, given or {}, variables, profile }, variables, function(place, option)
     if place < 3 then return place == 1 and "flag" or "given" end
-    return place == 3 and "environment " .. rows[option].variable or "profile " .. name
+    return place == 3 and "environment " .. ROWS[option].variable or "profile " .. name
   end)
   check_whole(options)
   for _, row in ipairs(settings.table) do -- a secret comes from where its program is named

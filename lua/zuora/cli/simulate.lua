@@ -10,7 +10,7 @@ local TURN = 0.2
 
 -- Files of a directory as { [name] = { csv = path } }.
 local function tables_of(directory)
-  local found, tables = io.popen("ls -- " .. texts.quoted(directory)), {}
+  local found, tables = io.popen(("ls -- %s 2> /dev/null"):format(texts.quoted(directory))), {}
   for name in found:lines() do
     local stem = name:match "^(.+)%.csv$"
     if stem then tables[stem] = { csv = directory .. "/" .. name } end
@@ -46,27 +46,40 @@ local function open(settings)
   texts.usage((tostring(sim):gsub("^[^\n]-:%d+: ", "")))
 end
 
+local function serve(command, sim)
+  local done, err = command:print_text(exports(sim))
+  if not done then return nil, err end
+  command.progress:line(sim.url .. " until Ctrl-C")
+  while not sim.app.stopped do sim:step(TURN) end
+  return true
+end
+
 local function run(command, args)
   local sim <close> = open(settings_of(args))
-  io.write(exports(sim))
-  io.flush()
-  command.progress:line(sim.url .. " until Ctrl-C")
-  local ok, problem = pcall(function()
-    while not sim.app.stopped do sim:step(TURN) end
-  end)
-  if not ok and not tostring(problem):find "interrupted!$" then error(problem, 0) end
+  local ok, done, err = pcall(serve, command, sim)
+  if ok then return done, err end
+  if not tostring(done):find "interrupted!$" then error(done, 0) end
   return true
+end
+
+-- (A larger number would be taken for another, less 65536.)
+local function port(text)
+  local number = math.tointeger(tonumber(text))
+  if number and number >= 1 and number <= 65535 then return number end
+  return nil, ("'%s' is no port: 1 to 65535"):format(text)
 end
 
 function simulate.define(noun, parser)
   parser.verb(noun, nil, "a local Zuora, to try things out", "", run)
-  noun:option "--port":argname "N":convert(parser.count):description "The port of 127.0.0.1 (any free one)."
-  noun:option "--objects":argname "DIR":description "Objects: a file Name.csv for each."
-  noun:option "--reports":argname "DIR":description "Results of reports: a file ID.csv for each."
+  noun:option "--port":argname "N":convert(port):description "The port of 127.0.0.1 (any free one)."
+  noun:option "--objects":argname "DIR":convert(parser.path):description "Objects: a file Name.csv for each."
+  noun:option "--reports":argname "DIR":convert(parser.path)
+    :description "Results of reports: a file ID.csv for each."
   noun:option "--looks":argname "N":convert(parser.seconds):description "How often each status is seen (1)."
   noun:option "--seconds":argname "S":convert(parser.seconds):description "How long each status lasts, instead."
   noun:flag "--tls":description "By https; the certificate to trust is in ZUORA_CA_FILE."
-  noun:option "--settings":argname "FILE":description "More settings, as JSON: see zuora.simulator."
+  noun:option "--settings":argname "FILE":convert(parser.path)
+    :description "More settings, as JSON: see zuora.simulator."
 end
 
 return simulate

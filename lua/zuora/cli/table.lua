@@ -64,7 +64,8 @@ local function line_of(self, cells, paint)
     if self.right[i] then cell = blanks .. cell elseif i < self.shown then cell = cell .. blanks end
     out[i] = cell
   end
-  return table.concat(out, (" "):rep(GAP)):gsub(" +$", "") .. "\n"
+  local line = table.concat(out, (" "):rep(GAP))
+  return (line:match "^.*[^ ]" or "") .. "\n" -- (" +$" would try each blank of a cell in turn)
 end
 
 local function begin(self)

@@ -1,19 +1,15 @@
 --- zuora tap (zuora-tap): a Singer tap.
 
 local exits = require "zuora.cli.exits"
+local put = require "zuora.cli.put"
 local tap = require "zuora.tap"
-
--- EPIPE: whoever reads has seen enough.
-local EPIPE = 32
 
 -- What ends all when nothing more can be written.
 local Closed = {}
 
 local function write(text)
-  local done, message, number = io.stdout:write(text)
-  -- What comes next may take hours: a loader is to have what there is.
-  if done then done, message, number = io.stdout:flush() end
-  if not done then error(setmetatable({ message = message, is_pipe = number == EPIPE }, Closed), 0) end
+  local done, message, is_pipe = put(io.stdout, text)
+  if not done then error(setmetatable({ message = message, is_pipe = is_pipe }, Closed), 0) end
 end
 
 -- The client of the tenant that a configuration means.
@@ -68,11 +64,11 @@ local function run(command, args)
   end
   local ok, results, problem = pcall(tap.run, client, catalogue, { state = state, plan = config.plan,
     start = config.start, decimals = args.decimals or config.decimals, poll = args.poll, wait = args.wait,
-    tmpdir = (command.environment "TMPDIR" or ""):match "^.+", write = write, log = log })
+    tmpdir = command.tmpdir, write = write, log = log })
   if not ok then
     if getmetatable(results) ~= Closed then error(results, 0) end
     if results.is_pipe then return true end
-    return nil, { exit = exits.failure, message = "standard output: " .. tostring(results.message) }
+    return nil, { exit = exits.failure, message = "standard output: " .. results.message }
   end
   if not results then return nil, problem end
   return code_of(results)
@@ -93,15 +89,16 @@ local tap_noun = {}
 
 function tap_noun.define(noun, parser)
   local verb = parser.verb(noun, nil, "write objects as messages that any of Singer's loaders takes",
-    "polling settings", run)
+    "poll settings", run)
   verb:epilog(CONFIGURATION)
-  verb:option "-c --config":argname "FILE":count(1)
+  verb:option "-c --config":argname "FILE":convert(parser.path):count(1)
     :description "The configuration: see below."
   verb:flag "-d --discover":description "Print which streams there are, and end."
   verb:mutex(
-    verb:option "--catalog":argname "FILE":description "Which streams there are, and what of them is selected.",
-    verb:option "-p --properties":argname "FILE":description "The same, by its older name.")
-  verb:option "-s --state":argname "FILE":description "Where the run before has ended."
+    verb:option "--catalog":argname "FILE":convert(parser.path)
+      :description "Which streams there are, and what of them is selected.",
+    verb:option "-p --properties":argname "FILE":convert(parser.path):description "The same, by its older name.")
+  verb:option "-s --state":argname "FILE":convert(parser.path):description "Where the run before has ended."
   verb:option "--decimals":choices { "number", "string" }
     :description "Decimals as they stand (number), or as texts for loaders that read floats (string)."
   verb:option "--wait":argname "SECONDS":convert(parser.seconds)

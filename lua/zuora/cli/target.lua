@@ -4,6 +4,7 @@
 local core = require "zuora.core"
 local exits = require "zuora.cli.exits"
 local output = require "zuora.cli.output"
+local put = require "zuora.cli.put"
 
 local target = {}
 
@@ -57,9 +58,9 @@ end
 function target.replace(path, rows, format)
   local file <close>, message, number = core.file(path)
   if not file then return nil, file_error(message, number) end
-  local stream = { write = function(_, text) return file:write(text) end, flush = function() return true end }
+  local to = { write = function(_, text) return file:write(text) end, flush = function() return true end }
   local done
-  done, message = output.new { format = format or "csv", stream = stream, name = "", terminal = NO_TERMINAL }:rows(rows)
+  done, message = output.new { format = format or "csv", stream = to, terminal = NO_TERMINAL }:rows(rows)
   if done then done, message = file:publish() end
   if not done then return nil, file_error(message) end
   return true
@@ -76,7 +77,7 @@ function target.spool(directory, rows, format, terminal)
   if not spool then return nil, file_error(message) end
   local ok, done
   ok, done, message = pcall(function()
-    return output.new { format = format or not terminal and "csv" or nil, stream = spool, name = directory .. ": ",
+    return output.new { format = format or not terminal and "csv" or nil, stream = spool,
       terminal = terminal or NO_TERMINAL }:rows(rows)
   end)
   if ok and done then
@@ -85,34 +86,29 @@ function target.spool(directory, rows, format, terminal)
   end
   spool:close()
   if not ok then error(done, 0) end
-  return nil, file_error(message)
+  return nil, file_error(directory .. ": " .. message)
 end
 
 --- Writes a spool to a stream.
----@return true|nil done, string|nil message, integer|nil errno
-function target.pour(spool, stream)
-  local done, message, number = true, nil, nil
-  while done do
-    local text
-    text, message, number = spool:read(BLOCK)
-    if not text then
-      if message then return nil, message, number end
-      break
-    end
-    done, message, number = stream:write(text)
+---@return true|nil done, string|nil message, boolean|nil is_pipe as of put
+function target.pour(spool, to)
+  while true do
+    local text, message = spool:read(BLOCK)
+    if message then return nil, message end
+    if not text then return true end
+    local done, problem, is_pipe = put(to, text)
+    if not done then return nil, problem, is_pipe end
   end
-  if done then done, message, number = stream:flush() end
-  return done and true, message, number
 end
 
 --- Writes a spool to what is at a path.
 ---@return true|nil done, table|nil err
 function target.copy(spool, path)
-  local stream <close>, message = io.open(path, "wb")
-  if not stream then return nil, file_error(message) end
+  local file <close>, message = io.open(path, "wb")
+  if not file then return nil, file_error(message) end
   local done
-  done, message = target.pour(spool, stream)
-  if not done then return nil, file_error(path .. ": " .. tostring(message)) end
+  done, message = target.pour(spool, file)
+  if not done then return nil, file_error(path .. ": " .. message) end
   return true
 end
 

@@ -1,4 +1,4 @@
---- What stands behind a stream: a terminal or not, how large its window is, whether it takes colours; and text made
+--- What stands behind a descriptor: a terminal or not, how large its window is, whether it takes colours; and text made
 --- fit for one.
 
 local core = require "zuora.core"
@@ -55,14 +55,13 @@ local function shows_utf8(get)
   return false
 end
 
----@param stream file* kept as `stream`
----@param fd integer its descriptor
+---@param fd integer
 ---@param environment nil|table<string, string>|fun(name: string): string|nil (os.getenv)
 ---@return zuora.cli.Terminal
-function terminal.new(stream, fd, environment)
+function terminal.new(fd, environment)
   local get = environment or os.getenv
   if type(get) == "table" then get = function(name) return environment[name] end end
-  local self = setmetatable({ stream = stream, fd = fd, environment = get }, Terminal)
+  local self = setmetatable({ fd = fd, environment = get }, Terminal)
   self.is_terminal = core.terminal(fd) ~= nil
   self.is_dumb = get "TERM" == "dumb"
   self.colour = has_colour(self, get)

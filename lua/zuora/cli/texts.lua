@@ -4,9 +4,10 @@ local zuora = require "zuora"
 
 local texts = {}
 
---- Raises what the user is told of a mistake in the command's words: exit code 2.
+--- Raises what the user is told of a mistake in the command's words, or in the configuration.
 ---@param message string
-function texts.usage(message) error({ exit = 2, message = message }, 0) end
+---@param code integer|nil the exit code (2)
+function texts.usage(message, code) error({ exit = code or 2, message = message }, 0) end
 
 local usage = texts.usage
 
@@ -22,11 +23,13 @@ end
 ---@param path string
 ---@return string
 function texts.file(path)
-  if path == "-" then return io.read "a" end
-  local file, problem = io.open(path, "rb")
-  local text = file and file:read "a"
-  if file then file:close() end
-  if not text then usage(problem or path .. " cannot be read") end
+  local file, problem = path == "-" and io.stdin, nil
+  if not file then file, problem = io.open(path, "rb") end
+  if not file then usage(problem) end
+  local text
+  text, problem = file:read "a"
+  if file ~= io.stdin then file:close() end
+  if not text then usage(("%s: %s"):format(path == "-" and "standard input" or path, problem)) end
   return text
 end
 
@@ -43,16 +46,16 @@ end
 ---@param name string the option, for messages
 ---@return any
 function texts.json(word, name)
-  local ok, value = pcall(zuora.decode, texts.of(word))
-  if not ok or value == nil then usage(("%s: that is no JSON"):format(name)) end
+  local value, problem = zuora.decode(texts.of(word))
+  if value == nil then usage(("%s: that is no JSON: %s"):format(name, problem)) end
   return value
 end
 
 --- The filters of a report: groups, each by itself or in lists, as one list.
----@param words string[]|nil
+---@param words string[]
 ---@return table[]|nil
 function texts.filters(words)
-  if not words or #words == 0 then return nil end
+  if #words == 0 then return nil end
   local groups = {}
   for _, word in ipairs(words) do
     local value = texts.json(word, "--filter")

@@ -5,22 +5,15 @@
 --     local results = assert(extract.run(client, "nightly.json"))
 
 local check = require "zuora.support.check"
-local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local plan = require "zuora.extract.plan"
 local run = require "zuora.extract.run"
 local tend = require "zuora.extract.tend"
 local verify = require "zuora.extract.verify"
 
-local extract = {}
+local guarded = require "zuora.error".guarded
 
--- What is raised below as an error value is the world's doing.
-local function guarded(f, ...)
-  local results = table.pack(pcall(f, ...))
-  if results[1] then return table.unpack(results, 2, results.n) end
-  if error_value.is(results[2]) then return nil, results[2] end
-  error(results[2], 0)
-end
+local extract = {}
 
 local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean", wait = "limit",
   metrics = "line", poll = "seconds",

@@ -167,7 +167,7 @@ local function compile(rules)
 end
 
 --- A table of options: every key must be in `rules`, a table of name = type; "!" at the end of a type:
--- required, "#": never shown in a message. Nil counts as an empty table.
+--- required, "#": never shown in a message. Nil counts as an empty table.
 ---@param where string
 ---@param options table|nil
 ---@param rules table<string, string>

@@ -15,12 +15,12 @@ function names.safe(name, otherwise)
   if not utf8.len(name) then name = name:gsub("[\128-\255]", "_") end
   name = name:gsub("[\0-\31\127/\\:*?\"<>|]", "_"):gsub("\194[\128-\159]", "_") -- controls, C0 and C1
     :gsub("\226\128[\142\143\170-\174]", ""):gsub("\226\129[\166-\169]", "") -- marks that turn the writing
-    :gsub("^[%s.]+", "")
+    :gsub("^[ .]+", "")
   if #name > LONGEST then
     name = name:sub(1, LONGEST)
     if not utf8.len(name) then name = name:gsub("[\192-\255][\128-\191]*$", "") end -- no half a character
   end
-  name = name:gsub("[%s.]+$", "")
+  name = name:gsub("[ .]+$", "")
   -- A download that goes on has files of these names beside it.
   if ascii.lower(name):find "%.part$" or ascii.lower(name):find "%.part%.state$" then name = name .. "_" end
   return name ~= "" and name or otherwise

@@ -8,7 +8,7 @@ local zuora = require "zuora"
 
 local catalogue = {}
 
--- What a loader is told of each kind of value; `?`: null, too.
+-- What a loader is told of each kind of value: each may be null.
 local SCHEMAS = {
   string = { type = { "string", "null" } },
   integer = { type = { "integer", "null" } },
@@ -32,6 +32,8 @@ local CONCURRENCY = 8
 
 --- The property that says of a record whether it has been deleted.
 catalogue.DELETED = "Deleted"
+
+local function fail(words, ...) error(error_value.new { kind = "plan", message = words:format(...) }, 0) end
 
 -- --- discovery ----------------------------------------------------------------------------------------
 
@@ -80,9 +82,7 @@ local function chosen(objects, select)
   end
   for i, name in ipairs(select) do
     names[i] = known[ascii.lower(name)]
-    if not names[i] then
-      error(error_value.new { kind = "plan", message = ("select: there is no object '%s'"):format(name) }, 0)
-    end
+    if not names[i] then fail("select: there is no object '%s'", name) end
   end
   return names
 end
@@ -101,7 +101,7 @@ function catalogue.discover(client, select, warn)
   end, { concurrency = CONCURRENCY, on_error = "collect" })
   local streams = {}
   for i, name in ipairs(names) do
-    local problem = failures and failures[i]
+    local problem = failures[i]
     if problem and (select or problem.retryable or problem.kind == "auth") then error(problem, 0) end
     local entry = not problem and entry_of(found[i], select and true or nil)
     if entry then
@@ -115,12 +115,17 @@ end
 
 -- --- selection ----------------------------------------------------------------------------------------
 
+local function fail_in(entry, words) fail("catalogue: %s: %s", tostring(entry.tap_stream_id), words) end
+
 local function is_true(value) return value == true or value == "true" end
 
 -- The metadata of each property; that of the stream itself is that of "".
 local function metadata_of(entry)
   local by_name = {}
   for _, one in ipairs(entry.metadata or {}) do
+    if type(one) ~= "table" or type(one.breadcrumb or {}) ~= "table" or type(one.metadata or {}) ~= "table" then
+      fail_in(entry, "metadata: objects with breadcrumb and metadata expected")
+    end
     by_name[(one.breadcrumb or {})[2] or ""] = one.metadata
   end
   return function(name) return by_name[name] or {} end
@@ -151,16 +156,12 @@ local function sorted(properties)
   return names
 end
 
-local function fail(entry, words)
-  error(error_value.new { kind = "plan", message = ("catalogue: %s: %s"):format(tostring(entry.tap_stream_id), words) },
-    0)
-end
-
 -- The properties that are to be read, by name: the same catalogue gives the same query, in any order.
 local function properties_in(entry, metadata)
   local list, deleted, extra = {}, false, 0
   for _, name in ipairs(sorted(entry.schema.properties)) do
     local schema, of = entry.schema.properties[name], metadata(name)
+    if type(schema) ~= "table" then fail_in(entry, ("property '%s': an object expected"):format(name)) end
     local inclusion = of.inclusion or schema.inclusion
     local automatic = inclusion == "automatic" or AUTOMATIC[name]
     if inclusion ~= "unsupported" and (automatic or is_selected(of, schema)) then
@@ -185,8 +186,8 @@ local function stream_of(entry, metadata)
   local has = {}
   for _, property in ipairs(properties) do has[property.name] = true end
   if method == "FULL_TABLE" then cursor = nil end
-  if not has.Id then fail(entry, "it has no property Id") end
-  if cursor and not has[cursor] then fail(entry, ("it has no property '%s'"):format(cursor)) end
+  if not has.Id then fail_in(entry, "it has no property Id") end
+  if cursor and not has[cursor] then fail_in(entry, ("it has no property '%s'"):format(cursor)) end
   return { id = entry.tap_stream_id, name = entry.stream or entry.tap_stream_id, properties = properties,
     object = entry.tap_stream_id, cursor = cursor or false, deleted = deleted, is_bare = not is_more }
 end
@@ -197,13 +198,11 @@ end
 --- name, kind and column), is_bare (of its properties only those are selected that always are)
 function catalogue.selected(given)
   local streams = {}
-  if type(given.streams) ~= "table" then
-    error(error_value.new { kind = "plan", message = "the catalogue has no streams" }, 0)
-  end
+  if type(given.streams) ~= "table" then fail "the catalogue has no streams" end
   for _, entry in ipairs(given.streams) do
-    if type(entry.schema) ~= "table" or type(entry.schema.properties) ~= "table"
+    if type(entry) ~= "table" or type(entry.schema) ~= "table" or type(entry.schema.properties) ~= "table"
       or type(entry.tap_stream_id) ~= "string" then
-      fail(entry, "a stream with tap_stream_id, schema and properties expected")
+      fail "catalogue: a stream with tap_stream_id, schema and properties expected"
     end
     local metadata = metadata_of(entry)
     if is_selected(metadata "", entry.schema) then streams[#streams + 1] = stream_of(entry, metadata) end

@@ -9,21 +9,14 @@
 local catalogue = require "zuora.tap.catalogue"
 local check = require "zuora.support.check"
 local config = require "zuora.tap.config"
-local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local messages = require "zuora.tap.messages"
 local state = require "zuora.tap.state"
 local sync = require "zuora.tap.sync"
 
-local tap = {}
+local guarded = require "zuora.error".guarded
 
--- What is raised below as an error value is the world's doing.
-local function guarded(f, ...)
-  local results = table.pack(pcall(f, ...))
-  if results[1] then return table.unpack(results, 2, results.n) end
-  if error_value.is(results[2]) then return nil, results[2] end
-  error(results[2], 0)
-end
+local tap = {}
 
 local function nothing() end
 

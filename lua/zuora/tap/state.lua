@@ -19,12 +19,16 @@ local function fail(words, ...)
   error(error_value.new { kind = "plan", message = "state: " .. words:format(...) }, 0)
 end
 
+local function bookmark_of(self, stream)
+  local bookmark = self.value.bookmarks[stream.id]
+  return type(bookmark) == "table" and bookmark or {}
+end
+
 --- Up to where a stream has been read; nil: not at all.
 ---@param stream table
 ---@return integer|nil seconds
 function State:bookmark(stream)
-  local bookmark = self.value.bookmarks[stream.id] or {}
-  local text = type(bookmark) == "table" and bookmark[stream.cursor]
+  local text = bookmark_of(self, stream)[stream.cursor]
   if not text then return nil end
   local seconds = type(text) == "string" and zuora.time(text)
   if not seconds then fail("bookmarks.%s.%s: no time", stream.id, stream.cursor) end
@@ -32,8 +36,7 @@ function State:bookmark(stream)
 end
 
 local function clear_bookmark(self, stream)
-  local bookmark = self.value.bookmarks[stream.id]
-  if type(bookmark) ~= "table" then bookmark = {} end
+  local bookmark = bookmark_of(self, stream)
   for _, name in ipairs(THEIRS) do bookmark[name] = nil end
   bookmark[PAGE] = nil
   self.value.bookmarks[stream.id] = bookmark
@@ -49,7 +52,7 @@ function State:set(stream, seconds) clear_bookmark(self, stream)[stream.cursor] 
 ---@param query string a name for it
 ---@return { to: string, after: string }|nil
 function State:page(stream, query)
-  local page = (self.value.bookmarks[stream.id] or {})[PAGE]
+  local page = bookmark_of(self, stream)[PAGE]
   if type(page) ~= "table" or page.query ~= query then return nil end
   for _, name in ipairs { "to", "after" } do
     if type(page[name]) ~= "string" then return nil end

@@ -182,21 +182,30 @@ local function plan_of(streams, options, folder)
   return read
 end
 
+-- What can be removed at once is a file, a link, or empty: no link is followed.
 local function remove_folder(folder)
   for _, name in ipairs(disk.names(folder)) do
     local path = folder .. "/" .. name
-    if disk.is_folder(path) then remove_folder(path) else os.remove(path) end
+    if not os.remove(path) then remove_folder(path) end
   end
   os.remove(folder)
 end
 
 local NAME = "zuora-tap-"
 
+local OTHERS = 63 -- 077
+
+-- A directory for temporary files is everybody's: whoever made a folder of such a name there could have links in it.
+local function is_own(folder)
+  local mode, is_ours = core.mode(folder)
+  return mode and mode & OTHERS == 0 and is_ours and disk.size(folder .. "/journal.lock") ~= nil
+end
+
 -- What runs have left that were killed: nobody holds their journals any more.
 local function sweep(tmpdir)
   for _, name in ipairs(disk.names(tmpdir)) do
     local folder = tmpdir .. "/" .. name
-    if name:sub(1, #NAME) == NAME and disk.size(folder .. "/journal.lock") then
+    if name:sub(1, #NAME) == NAME and is_own(folder) then
       local ok, book = pcall(journal.open, folder .. "/journal", "sweep")
       if ok then
         book:close()

@@ -1,6 +1,8 @@
 --- The command `zuora doctor`: what the doctor is given, and how what it finds is told.
 
+local exits = require "zuora.cli.exits"
 local profiles = require "zuora.cli.profiles"
+local put = require "zuora.cli.put"
 local settings = require "zuora.cli.settings"
 local terminal = require "zuora.cli.terminal"
 
@@ -10,11 +12,12 @@ local COLOURS = { ok = "green", note = "yellow", fail = "red" }
 
 -- A line for each thing that was looked at, as it comes; the cure below it.
 local function printer(environment)
-  local out = terminal.new(io.stdout, 1, environment)
-  return { line = function(_, state, subject, text, cure)
-    io.write(out:paint(COLOURS[state], ("%-4s"):format(state)), "  ", terminal.safe(subject), ": ", terminal.safe(text),
-      "\n", cure and "      " .. terminal.safe(cure) .. "\n" or "")
-    io.flush()
+  local out = terminal.new(1, environment)
+  return { line = function(self, state, subject, text, cure)
+    local done, message, is_pipe = put(io.stdout, ("%s  %s: %s\n%s"):format(
+      out:paint(COLOURS[state], ("%-4s"):format(state)), terminal.safe(subject), terminal.safe(text),
+      cure and "      " .. terminal.safe(cure) .. "\n" or ""))
+    if not done and not is_pipe then self.problem = "standard output: " .. message end
   end }
 end
 
@@ -35,6 +38,7 @@ local function examine(command, args)
   local list = {}
   local out = command:format() and collector(list) or printer(command.environment)
   local code = require "zuora.cli.doctor".run(ok and options or {}, ok and origin or {}, out, more)
+  if out.problem then return nil, { exit = exits.failure, message = out.problem } end
   if command:format() then
     local done, err = command:print_records(list, { "state", "subject", "text", "cure" })
     if not done then return nil, err end
