@@ -38,7 +38,6 @@ end
 
 local function executed(self, sql, ...)
   local statement = prepared(self, sql, select("#", ...) > 0)
-  self.count = self.count + 1
   local ok, wrong = statement:execute(bound(...))
   if not ok then
     if self.kept then self.kept[sql] = nil end
@@ -54,6 +53,7 @@ end
 ---@return integer count of the rows that it changed
 function Store:run(sql, ...)
   local statement = executed(self, sql, ...)
+  self.count = self.count + 1
   local count = statement:affected()
   release(self, sql, statement)
   return count
