@@ -35,6 +35,7 @@ local HERE = support.shell "pwd":gsub("\n", "")
 
 describe("an extraction that is killed", function()
   local here, shim, counts, database
+  local all = {} -- counts of all cases together
 
   setup(function()
     shim = HERE .. "/" .. support.native "torture/syscalls.so"
@@ -46,6 +47,7 @@ describe("an extraction that is killed", function()
   after_each(function()
     if here then here:close() end
     here = nil
+    for case, count in pairs(counts) do all[case] = (all[case] or 0) + count end
     if TORTURE then
       print("found: " .. found.text(counts))
       io.stdout:flush()
@@ -55,7 +57,7 @@ describe("an extraction that is killed", function()
   -- Runs the plan in a process; true when it ended by itself, as it should.
   local function run(path, before)
     local text, status = support.shell(("LUA_PATH_5_4='./lua/?.lua;./lua/?/init.lua;;' LUA_CPATH_5_4='./build/?.so;;' "
-      .. "%slua5.4 spec/extract/child.lua %s %s 2>&1"):format(before or "", here.sim.url, path))
+      .. "SYNCED=%s.synced %slua5.4 spec/extract/child.lua %s %s 2>&1"):format(here.folder, before or "", here.sim.url, path))
     if status ~= 0 and not before then error(("%s (%s)"):format(text, status), 0) end
     return status == 0, text, status
   end
@@ -123,6 +125,11 @@ describe("an extraction that is killed", function()
 
   -- More than the process is lost.
   local losses = {
+    ["power lost"] = function(plan, _)
+      if not support.read(plan.store .. "-wal") then return end
+      support.shell(("rm -f %s-shm; truncate -s %s %s-wal"):format(plan.store, support.read(here.folder .. ".synced") or 0,
+        plan.store))
+    end,
     ["store gone"] = function(plan, _) support.shell(("rm -f %s*"):format(plan.store)) end,
     ["target restored"] = function(plan, night)
       if night == 1 then return end
@@ -154,6 +161,7 @@ describe("an extraction that is killed", function()
       for _, outcome in ipairs(night == 2 and { "error", "completed" } or {}) do
         here.sim:fault { on = "POST /v1/batch-query", kind = "outcome", job = outcome }
       end
+      os.remove(here.folder .. ".synced")
       if hurt(path) then
         struck = true
         note_found(plan)
@@ -237,7 +245,8 @@ describe("an extraction that is killed", function()
     end)
   end
 
-  for name, of in pairs { ["store gone"] = { "sqlite", "files" }, ["target restored"] = { "sqlite" } } do
+  for name, of in pairs { ["store gone"] = { "sqlite", "files" }, ["target restored"] = { "sqlite" },
+    ["power lost"] = { "sqlite", "files" } } do
     for _, to in ipairs(of) do
       it(("comes to the same end, with %s: %s"):format(to, name), function()
         here = world.new { name = ("extract-%s-%s"):format(name:match "%a+", to) }
@@ -250,4 +259,11 @@ describe("an extraction that is killed", function()
     here = world.new { name = "extract-full" }
     each_call("times=always how=ENOSPC", STRIDE * 3)
   end)
+
+  if TORTURE == "all" then
+    it("has met each case three times at least", function()
+      print("\nfound in all: " .. found.text(all))
+      for _, case in ipairs(found.CASES) do assert.is_true((all[case] or 0) >= 3, case) end
+    end)
+  end
 end)
