@@ -63,8 +63,7 @@ describe("an extraction that is killed", function()
   end
 
   local function shimmed(n, how)
-    local calls = how:find "ENOSPC" and CALLS:gsub(",unlink", "") or CALLS -- there is always room for less
-    return ("LD_PRELOAD=%s SYSCALLS='below=%s/%s calls=%s at=%d %s' "):format(shim, HERE, here.folder, calls, n, how)
+    return ("LD_PRELOAD=%s SYSCALLS='below=%s/%s calls=%s at=%d %s' "):format(shim, HERE, here.folder, CALLS, n, how)
   end
 
   local function target_of(plan)
@@ -119,7 +118,10 @@ describe("an extraction that is killed", function()
   local function assert_sound(plan)
     local proven = assert(extract.verify(plan.output))
     assert.same({}, proven.problems)
-    for name in support.shell("ls -A " .. plan.output):gmatch "[^\n]+" do assert.is_true(LEFT[name], name) end
+    for name in support.shell("ls -A " .. plan.output):gmatch "[^\n]+" do
+      -- Where only the end of the journal found no room, all is done, and the next run mends it.
+      assert.is_true(LEFT[name] or here.is_full and name:find "^%.zuora%.db%-" ~= nil, name)
+    end
     local keys, held = keys_asked(), here:held()
     for _, name in ipairs { "Thing", "Paged", "Data" } do
       if plan.load then
@@ -265,6 +267,7 @@ describe("an extraction that is killed", function()
 
   it("comes to the same end when the disk was full", function()
     here = world.new { name = "extract-full" }
+    here.is_full = true
     each_call("times=always how=ENOSPC", STRIDE * 3)
   end)
 

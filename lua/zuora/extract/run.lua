@@ -196,7 +196,7 @@ function run.write_sums(book, plan)
   book:each_file(plan.plan, function(path, sum)
     if disk.size(plan.output .. "/" .. path) then lines[#lines + 1] = ("%s  %s\n"):format(sum, path) end
   end)
-  disk.write(plan.output .. "/SHA256SUMS", table.concat(lines))
+  disk.write(plan.output .. "/SHA256SUMS", lines)
 end
 
 -- Figures for Prometheus' textfile collector.
@@ -221,13 +221,17 @@ end
 local function write_run(ctx, results)
   local items = {}
   for i, result in ipairs(results) do
-    local copy = {}
-    for name, value in pairs(result) do copy[name] = value end
-    copy.err, copy.error = nil, result.err and tostring(result.err) or nil
-    items[i] = copy
+    items[i] = function()
+      local copy = {}
+      for name, value in pairs(result) do copy[name] = value end
+      copy.err, copy.error = nil, result.err and tostring(result.err) or nil
+      return copy
+    end
   end
-  disk.write(ctx.output .. "/run.json", json.encode { plan = ctx.plan.plan, tenant = ctx.tenant,
-    read_to = times.iso(ctx.b), at = times.iso(os.time()), items = items } .. "\n")
+  local pieces = json.pieces { plan = ctx.plan.plan, tenant = ctx.tenant, read_to = times.iso(ctx.b),
+    at = times.iso(os.time()), items = items }
+  pieces[#pieces + 1] = "\n"
+  disk.write(ctx.output .. "/run.json", pieces)
 end
 
 local Context = {}
