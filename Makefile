@@ -7,8 +7,8 @@
 # make fuzz SECONDS=60   made-up inputs for each target of spec/fuzz
 # make soak MINUTES=10   whole jobs while a request in twenty goes wrong: nothing lost, wrong, stuck or grown
 # make bench      how fast it is, beside libcurl and others; WORK=W3: only the works whose names begin so
-# make lint       luacheck, the compilers' warnings, clang-format where it is installed
-# make doc        the manual page, by help2man, and the tables of the README
+# make lint       luacheck, the compilers' warnings; clang-format and the Lua language server where they are installed
+# make doc        the manual page, by help2man; the tables of README.md and REFERENCE.md, and the plots, by gnuplot
 # make install    DESTDIR= PREFIX=/usr/local; make uninstall with the same takes it back
 #
 # LUA, LUA_INCDIR, CURL_CFLAGS, CURL_LIBS, ISAL, CC, CFLAGS and LDFLAGS can be set from outside.
@@ -16,16 +16,17 @@
 # What a Debian-like system needs; elsewhere `make deps` prints what to install.
 DEBIAN_PACKAGES = gcc make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev zlib1g-dev libisal-dev \
   lua-cjson lua-argparse lua-expat lua-socket lua-sec lua-zlib openssl
-DEBIAN_PACKAGES_FOR_EXTRACTION = lua-dbi-sqlite3 lua-luaossl lua-filesystem
+DEBIAN_PACKAGES_FOR_EXTRACTION = lua-dbi-sqlite3 lua-luaossl lua-filesystem sqlite3
 DEBIAN_PACKAGES_FOR_DOC = help2man
 DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv \
-  lua-cqueues lua-copas locales clang cppcheck valgrind $(DEBIAN_PACKAGES_FOR_EXTRACTION) lua-dbi-postgresql sqlite3 \
+  lua-cqueues lua-copas locales clang cppcheck valgrind $(DEBIAN_PACKAGES_FOR_EXTRACTION) lua-dbi-postgresql \
   postgresql postgresql-client python3-jsonschema
 DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3 \
   musl-tools
-DEBIAN_PACKAGES_FOR_BENCH = curl golang python3-pycurl python3-requests nodejs
+DEBIAN_PACKAGES_FOR_BENCH = curl golang python3-pycurl python3-requests nodejs gnuplot-nox
 OTHER_PACKAGES = a C compiler, pkg-config, Lua 5.4, libcurl >= 7.85 and zlib with headers, lua-cjson, argparse, \
-  help2man, LuaSocket, busted, luacheck, LuaRocks
+  LuaSocket, LuaExpat, luaossl, LuaFileSystem, LuaDBI for SQLite; for the specs help2man, busted, luacheck, LuaRocks
+NEEDED_MODULES = cjson argparse socket lxp openssl.digest lfs dbd.sqlite3
 
 PREFIX  ?= /usr/local
 BUILD   ?= build
@@ -100,7 +101,7 @@ deps:
 	    case " $$missing " in *nginx*) \
 	      $(SUDO) systemctl disable -q --now nginx 2>/dev/null || true;; esac; \
 	  fi; \
-	elif ! $(LUA) -e 'require "cjson"; require "socket"' 2>/dev/null; then \
+	elif ! $(LUA) $(NEEDED_MODULES:%=-l %) -e '' 2>/dev/null; then \
 	  echo "please install: $(OTHER_PACKAGES)" >&2; exit 1; \
 	fi
 
@@ -339,16 +340,23 @@ lint:
 	  $$cc $(ALL_CFLAGS) -Werror -fsyntax-only $$file || exit 1; done; done
 	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(SPEC_SOURCES) \
 	  $(wildcard spec/*.h spec/*/*.h); fi
+	if command -v lua-language-server >/dev/null; then $(MAKE) --no-print-directory lint-types; fi
 
-# The manual page is what the program says of itself; where help2man is not there, there is none. The tables of the
-# README are from where the truth is.
+.PHONY: lint-types uninstall
+lint-types:
+	for folder in lua spec/examples; do \
+	  lua-language-server --check="$(CURDIR)/$$folder" --configpath="$(CURDIR)/.luarc.json" --checklevel=Warning \
+	    --logpath="$(CURDIR)/$(BUILD)/types" || exit 1; done
+
+# The manual page is what the program says of itself; where help2man is not there, there is none. The tables of README.md
+# and REFERENCE.md are from where the truth is, and the plots are of the README's figures; without gnuplot they stay.
 MANUAL = $(BUILD)/zuora.1
 .PHONY: doc
 doc: $(MANUAL)
 	$(LUA) -e 'package.path = "./?.lua;" .. package.path; require "spec.tables".write()'
 
 $(MANUAL): $(CORE) $(LUA_FILES) lua/bin/zuora
-	if command -v help2man >/dev/null; then \
+	@if command -v help2man >/dev/null; then \
 	  help2man --no-info --name="reports and queries of Zuora, from a shell" --help-option="help manual" \
 	    --version-option=version --output=$@ "$(LUA) lua/bin/zuora"; \
 	else echo "no help2man: no manual page" >&2; rm -f $@; fi
@@ -362,16 +370,17 @@ MAN_DIR  = $(DESTDIR)$(PREFIX)/share/man/man1
 
 PROGRAMS = zuora zuora-tap
 install: all $(MANUAL)
-	install -d "$(BIN_DIR)"
-	for name in $(PROGRAMS); do \
+	@install -d "$(BIN_DIR)"
+	@for name in $(PROGRAMS); do \
 	  sed "1s|.*|#!/usr/bin/env $(LUA)|" lua/bin/$$name > $(BUILD)/$$name.bin && \
 	  install -m 755 $(BUILD)/$$name.bin "$(BIN_DIR)/$$name" || exit 1; done
-	if [ -f $(MANUAL) ]; then install -d "$(MAN_DIR)" && install -m 644 $(MANUAL) "$(MAN_DIR)/zuora.1"; fi
-	install -d "$(LIB_DIR)/zuora"
-	install -m 755 $(CORE) "$(LIB_DIR)/zuora/core.so"
-	for file in $(LUA_FILES); do \
+	@if [ -f $(MANUAL) ]; then install -d "$(MAN_DIR)" && install -m 644 $(MANUAL) "$(MAN_DIR)/zuora.1"; fi
+	@install -d "$(LIB_DIR)/zuora"
+	@install -m 755 $(CORE) "$(LIB_DIR)/zuora/core.so"
+	@for file in $(LUA_FILES); do \
 	  target="$(LUA_DIR)/$${file#lua/}"; \
 	  install -d "$$(dirname "$$target")" && install -m 644 "$$file" "$$target" || exit 1; done
+	@echo "installed: $(PROGRAMS) in $(BIN_DIR), modules in $(LIB_DIR) and $(LUA_DIR)"
 
 uninstall:
 	rm -f $(PROGRAMS:%="$(BIN_DIR)/%") "$(MAN_DIR)/zuora.1"

@@ -3,6 +3,7 @@
 local program = require "spec.cli.program"
 local support = require "spec.support"
 local tables = require "spec.tables"
+local figures = require "spec.figures"
 
 describe("the README", function()
   local readme = support.read "README.md"
@@ -16,20 +17,25 @@ describe("the README", function()
     end)
   end
 
-  it("has a session of a shell that runs", function()
+  -- As somebody types them in: one shell, from the tour to the simulator's chapter, in a folder of their own.
+  it("has sessions of a shell that run one after another", function()
     local directory = support.scratch "readme"
-    local lines = readme:match "```sh\n(.-)```"
     local paths = { LUA_PATH_5_4 = "../../../lua/?.lua;../../../lua/?/init.lua;;", LUA_CPATH_5_4 = "../../../build/?.so;;" }
+    local chapters = {}
+    for i, name in ipairs { "A tour", "From a shell", "Test without a tenant" } do
+      chapters[i] = assert(readme:match("\n## " .. name .. "\n(.-)\n## "):match "```sh\n(.-)```", name)
+    end
     local result = program.shell(([[
       zuora() { lua5.4 ../../../lua/bin/zuora "$@"; }
-      cd %s; set -eo pipefail; trap 'kill $! 2> /dev/null || true' EXIT
-      %s]]):format(directory, lines), paths)
+      cd %s; set -eo pipefail; trap 'kill $simulator 2> /dev/null || true' EXIT
+      %s]]):format(directory, table.concat(chapters, "\n")), paths)
     assert.equal(0, result.code, result.err)
-    assert.same({ "account.xml", "accounts.csv", "nightly", "simulator.env" }, support.listing(directory))
-    assert.same({ "Account.csv", "Period.csv" }, support.listing(directory .. "/nightly"))
+    assert.same({ "account.xml", "accounts.csv", "queries", "simulator.env" }, support.listing(directory))
+    assert.same({ "Account.csv", "Period.csv" }, support.listing(directory .. "/queries"))
     assert.matches("A00000003,日本 GmbH,%-12.50\n$", support.read(directory .. "/accounts.csv"))
     assert.matches("2 EUR\n +1 JPY\n", result.out)
     assert.matches("Accounts by balance", result.out)
+    assert.matches('}\n("target":"/v1/describe/AccountingPeriod"\n)%1$', result.out)
   end)
 
   it("has a nightly job that runs", function()
@@ -62,16 +68,89 @@ describe("the README", function()
       zuora-tap() { lua5.4 ../../../lua/bin/zuora-tap --poll 0.01 "$@"; }
       target-postgres() { lua5.4 ../../../spec/tap/target.lua "$@"; }
       cd %s; set -eo pipefail
-      %s]]):format(directory, readme:match "\n## Into any warehouse\n.-```sh\n(.-)```"), environment)
+      %s
+      %s]]):format(directory, readme:match "\n## Into any warehouse\n.-```sh\n(.-)```.-```sh\n(.-)```"), environment)
     assert.equal(0, result.code, result.err)
-    assert.same({ "catalog.json", "config.json", "state.json", "states", "target.json" }, support.listing(directory))
+    assert.same({ "catalog.json", "config.json", "messages", "state.json", "states", "target.json" }, support.listing(directory))
     assert.matches('^{"bookmarks":{"Account":{"UpdatedDate":"20[^"]*:00:00Z"}}}\n$', support.read(directory .. "/state.json"))
     assert.matches("INFO Account: up to date", result.err)
     assert.equal('{"Account":1,"AccountingPeriod":1}\n{"Account":0,"AccountingPeriod":1}\n', support.read(directory .. "/target.json"))
   end)
 
-  it("has its tables as `make doc` prints them: options, operations, exit codes", function()
-    assert.equal(tables.fill(readme), readme)
+  it("and the reference have their tables and lists of chapters as `make doc` prints them, each table once", function()
+    local names = tables.names()
+    for _, path in ipairs(tables.paths) do
+      local text = support.read(path)
+      local filled, found = tables.fill(text)
+      assert.equal(filled, text)
+      for name in pairs(found) do
+        assert(names[name], name)
+        names[name] = name == "chapters" or nil
+      end
+    end
+    assert.same({ chapters = true }, names)
+  end)
+
+  it("and the reference link to what is there", function()
+    for _, path in ipairs(tables.paths) do
+      local text, folder = support.read(path), path:match "^.*/" or ""
+      local anchors = {}
+      for title in text:gmatch "\n##+ ([^\n]+)" do
+        anchors[title:lower():gsub("[^%w%s_-]", ""):gsub(" ", "-")] = true
+      end
+      for file, anchor in text:gmatch "%]%(([^#)]*)#?([^)]*)%)" do
+        if file == "" then
+          assert(anchors[anchor], anchor)
+        elseif not file:find "^https:" then
+          local linked = support.read(folder .. file)
+          assert.is_string(linked, file)
+          local plain = linked:gsub("[`.:]", ""):lower():gsub(" ", "-")
+          assert.is_truthy(anchor == "" or plain:find("#-" .. anchor .. "\n", 1, true), anchor)
+        end
+      end
+    end
+  end)
+
+  it("installs what the Makefile does for its demo", function()
+    local makefile = support.read "Makefile":gsub("\\\n", " ")
+    local function words(text)
+      local list = {}
+      for word in text:gmatch "[%w.+-]+" do list[#list + 1] = word end
+      table.sort(list)
+      return list
+    end
+    assert.same(words(makefile:match "\nDEBIAN_PACKAGES = ([^\n]*)" .. " "
+      .. makefile:match "\nDEBIAN_PACKAGES_FOR_EXTRACTION = ([^\n]*)"),
+      words(readme:gsub("\\\n", " "):match "sudo apt%-get install ([^\n]*)"))
+  end)
+
+  it("has plots of the figures that it keeps, bar by bar", function()
+    for _, plot in ipairs(figures.plots(readme)) do
+      local picture = support.read((".github/%s.svg"):format(plot.name))
+      assert.is_truthy(readme:find((".github/%s.svg"):format(plot.name), 1, true))
+      assert.equal(plot.title, picture:match "<title>(.-)</title>")
+      assert.equal(figures.words(plot), picture:match "<desc>(.-)</desc>")
+      local scale, drawn = nil, 0
+      for points in picture:gmatch "<polygon[^>]-points = '([^']*)'" do
+        drawn = drawn + 1
+        local left, right = math.huge, 0
+        for x in points:gmatch "([%d.]+),[%d.]+" do left, right = math.min(left, tonumber(x)), math.max(right, tonumber(x)) end
+        scale = scale or (right - left) / plot.bars[drawn][2]
+        assert.near(scale, (right - left) / plot.bars[drawn][2], scale * 0.02)
+      end
+      assert.equal(#plot.bars, drawn)
+    end
+  end)
+
+  it("stands beside promises of security that name a spec each, which is there", function()
+    local promises = 0
+    for list in support.read ".github/SECURITY.md":gmatch "%(([%l_/]+[%l_/, \n]*)%)[.;,\n]" do
+      for name in list:gmatch "[%l_/]+" do
+        promises = promises + 1
+        assert.is_string(support.read("spec/" .. name .. "_spec.lua"), name)
+      end
+    end
+    assert.is_true(promises > 30, promises)
   end)
 
   it("shows how to fit a client into other loops", function()

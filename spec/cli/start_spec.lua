@@ -38,4 +38,18 @@ describe("the start", function()
     assert.equal("command exits json output parser profiles progress put report settings table target terminal texts\n", result.out)
     assert.equal("zuora " .. require "zuora.version" .. "\n", program.run("version").out)
   end)
+
+  it("says what is missing, in a line: the module, the right Lua, a library", function()
+    local result = program.shell "for name in zuora zuora-tap; do LUA_PATH_5_4='?' lua5.4 lua/bin/$name version; echo $?; done"
+    assert.equal("2\n2\n", result.out)
+    for name in ("zuora zuora-tap"):gmatch "%S+" do
+      assert.is_truthy(result.err:find(name .. ": Lua 5.4: module 'zuora.cli' not found; README.md says how to install it, or to"
+        .. " set LUA_PATH_5_4\n", 1, true), result.err)
+    end
+    result = program.shell([[lua5.4 -e '_VERSION = "Lua 5.3"' lua/bin/zuora version]])
+    assert.equal("zuora: Lua 5.3 is too old: 5.4 is needed, which may be called lua5.4\n", result.err)
+    result = program.shell([[lua5.4 -e 'package.preload.socket = function() error "module \39socket\39 not found:" end' \
+      lua/bin/zuora simulate]])
+    assert.same({ out = "", err = "zuora: module 'socket' not found; zuora doctor says more\n", code = 2 }, result)
+  end)
 end)

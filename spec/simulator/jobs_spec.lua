@@ -226,6 +226,9 @@ describe("a simulated tenant's jobs", function()
     assert.equal("90004", code { queries = many })
     assert.equal("90005", code { queries = { { query = "select" } } })
     assert.equal("90012", code { queries = { { query = QUERY.query, deleted = { column = "d", format = "Boolean" } } } })
+    for _, name in ipairs { "partner", "notifyUrl", "incrementalTime" } do
+      assert.equal("90005", code { [name] = { 7 } }, name)
+    end
     assert.equal("90014", code { notifyUrl = ("x"):rep(5000) })
     assert.equal("90015", code(stateful { partner = "known", incrementalTime = "yesterday" }))
     assert.equal("90015", code(stateful { partner = "known", incrementalTime = "2026-13-01 00:00:00" }))

@@ -178,6 +178,13 @@ describe("simulated data queries", function()
     caller.sim:update("Thing", { { "4", "four" } })
     assert.equal(3, select(2, get(id)).data.outputRows)
     assert.equal(4, run().outputRows)
+    -- By time, too, though nobody has looked.
+    open { seconds = 100, objects = { Thing = { columns = { "Id" }, rows = { { "1" } } } } }
+    id = select(2, submit { query = "select Id from Thing" }).data.id
+    caller.sim:forward(150)
+    caller.sim:update("Thing", { { "2" } })
+    caller.sim:forward(100)
+    assert.equal(1, select(2, get(id)).data.outputRows)
   end)
 end)
 

@@ -174,6 +174,12 @@ describe("simulated reports", function()
     return (select(2, caller:ask("GET", OLDER .. "/reportruns/export/" .. run .. "?pivoted=false", caller:keys())):gsub("\0", ""))
   end
 
+  it("have their runs listed by whole pages alone", function()
+    for _, bad in ipairs { { currentPage = 1.5 }, { pageSize = "x" }, { pageSize = 0 } } do
+      assert.equal(400, status_of("POST", "/reportruns", { columns = { "id" }, pagination = bad }, TODAY))
+    end
+  end)
+
   it("are made, and run without rows", function()
     local given = { name = "New", dsName = "Invoice", datasource = "Invoice", definition = "{}", description = "d",
       labelIds = { "l1" } }

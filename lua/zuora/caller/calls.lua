@@ -53,7 +53,8 @@ function RAW:prepare(call)
 end
 
 --- Calls an operation whose answer is JSON.
----@param shape fun(body: any): any|nil, string|nil what the call returns of it, or what is wrong with it
+---@param shape fun(body: any): any|nil, string|nil, string|nil what the call returns of it, or what is wrong with it,
+--- and of which kind that is
 ---@return any|nil value, zuora.Error|nil err
 function Calls:json(operation, parameters, options, shape)
   return self:perform(operation, parameters, options, JSON, shape)

@@ -119,7 +119,7 @@ local function xml_failure(text)
     code, message = element(text, "<Code", store), element(text, "<Message", store)
   end
   code, message = code_text(xml_text(code)), message_text(xml_text(message))
-  if code or message then return { code = code, message = message or "code " .. code } end
+  if code or message then return { code = code, message = message or ("code " .. code) } end
   local size = element(text, "<security:max-object-size")
   return size and { message = "the file is larger than the " .. size .. " that Zuora serves" } or nil
 end

@@ -33,7 +33,7 @@ end
 --- Of a call that creates something: has one of its tries gone out, and nobody knows what became of it? Under
 -- one key the answers are the same, so that a refusal settles it.
 ---@param err zuora.Error gets unknown_outcome
----@param call { safe: boolean, class: string|nil, refused: boolean|nil } remembers it
+---@param call { safe: boolean, class: string|nil, refused: boolean|nil, unknown: boolean|nil } remembers it
 function retry.note_outcome(err, call)
   if call.safe then return end
   local status = err.status
@@ -48,6 +48,19 @@ function retry.note_outcome(err, call)
   end
   err.unknown_outcome = call.unknown
 end
+
+--- What has become of a call so far.
+---@class zuora.caller.Tries
+---@field tries integer
+---@field retries integer
+---@field safe boolean
+---@field unkeyed boolean|nil
+---@field remaining number seconds
+---@field patience number seconds of pauses in a row
+---@field class string|nil of the last attempt
+---@field progressed boolean|nil the same
+---@field paused number|nil is set here: seconds of pauses so far
+---@field cost number|nil is set here: of the last retry
 
 local Policy = {}
 Policy.__index = Policy
@@ -66,9 +79,7 @@ end
 
 --- Seconds to wait before trying again, or nil when the error is final.
 ---@param err zuora.Error
----@param call { tries: integer, retries: integer, safe: boolean, unkeyed: boolean|nil, remaining: number,
---- patience: number, class: string|nil, progressed: boolean|nil } so far; patience: seconds of pauses in a row;
---- class and progressed: of the last attempt
+---@param call zuora.caller.Tries
 ---@return number|nil delay, string|nil reason why not: "final" (the response would be the same), "not repeatable" (it
 --- might be done twice), "attempts", "deadline", "pause" (a longer one is asked for than is waited for), "budget"
 function Policy:delay(err, call)

@@ -17,6 +17,7 @@ local command = {}
 ---@class zuora.cli.Command
 ---@field args table its words, as argparse has them
 ---@field progress zuora.cli.Progress
+---@field environment fun(name: string): string|nil
 ---@field terminal zuora.cli.Terminal what stands behind standard output
 ---@field tmpdir string|nil where rows are kept until they are proven, once there is a client
 local Command = {}
@@ -326,6 +327,8 @@ local function broken(self, message, trace)
   if message:find "interrupted!$" then return interrupted(self) end
   local misuse = misuse_of(message)
   if misuse then return failed(self, { exit = exits.usage, message = misuse }) end
+  local missing = message:match "module '[^']*' not found"
+  if missing then return failed(self, { exit = exits.usage, message = missing .. "; zuora doctor says more" }) end
   if self.args.debug then io.stderr:write(trace, "\n") end
   return failed(self, { exit = exits.failure, message = "a mistake of this program: " .. message })
 end

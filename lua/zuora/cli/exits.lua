@@ -60,7 +60,8 @@ local ORDER = { exits.incomplete, exits.auth, exits.failed }
 ---@param done boolean are there others, and they are done?
 ---@return integer
 function exits.of_several(errors, done)
-  local seen, count, only = {}, 0, nil
+  local seen, count = {}, 0
+  local only ---@type integer
   for _, err in ipairs(errors) do
     local code = exits.of(err)
     if not seen[code] then count, only = count + 1, code end

@@ -71,6 +71,9 @@ local function repeats(command, args)
   local words = { "extract", "run", args.plan }
   for _, name in ipairs(args.item) do table.move({ "--item", name }, 1, 2, #words + 1, words) end
   if args.metrics then table.move({ "--metrics", args.metrics }, 1, 2, #words + 1, words) end
+  -- (Not --again: what that has begun is gone on with, and would be read a second time.)
+  if args.keep_mark then words[#words + 1] = "--keep-mark" end
+  if args.reconcile then words[#words + 1] = "--reconcile" end
   command:repeats(args.plan, words)
 end
 

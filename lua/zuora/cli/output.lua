@@ -11,6 +11,8 @@ local terminal = require "zuora.cli.terminal"
 local output = {}
 
 ---@class zuora.cli.Output
+---@field format "table"|"csv"|"jsonl"|"json"|nil
+---@field terminal zuora.cli.Terminal
 local Output = {}
 Output.__index = Output
 
@@ -145,7 +147,7 @@ end
 -- --- what it is given --------------------------------------------------------------------------------
 
 --- Rows as they come.
----@param iterator function|userdata gives arrays (`form = "array"`), and has the header as `columns`
+---@param iterator zuora.Rows gives arrays (`form = "array"`), and has the header as `columns`
 ---@return true|nil done
 ---@return string|nil message where the stream takes no more
 ---@return boolean|nil is_pipe because whoever read it has ended: nothing to complain about

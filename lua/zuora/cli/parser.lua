@@ -134,7 +134,7 @@ end
 ---@return table verb for what it has besides
 function parser.verb(noun, name, summary, shared, action)
   local verb = name and with_help(noun:command(name)) or noun
-  verb:summary(summary):description(summary:sub(1, 1):upper() .. summary:sub(2) .. ".")
+  verb:summary(summary):description(summary:sub(1, 1):upper() .. summary:sub(2) .. (summary:find "%?$" and "" or "."))
   verb:action(function(args) args.action = action end)
   table.insert(noun.verbs, { verb = verb, shared = shared, name = name })
   return verb

@@ -41,6 +41,7 @@ end
 -- --- an item -----------------------------------------------------------------------------------------
 
 ---@class zuora.cli.Item
+---@field of zuora.cli.Progress
 local Item = {}
 Item.__index = Item
 
@@ -157,6 +158,13 @@ function Item:failed(words) settle(self, "failed", words, "red", self.of.termina
 -- --- all of them -------------------------------------------------------------------------------------
 
 ---@class zuora.cli.Progress
+---@field mode "bar"|"plain"|"json"|"quiet"
+---@field terminal zuora.cli.Terminal
+---@field now fun(): number
+---@field drawn number when
+---@field height integer lines that are drawn
+---@field columns integer|nil of the window, when it was drawn
+---@field rows integer|nil
 local Progress = {}
 Progress.__index = Progress
 

@@ -43,6 +43,7 @@ end
 local function open(settings)
   local ok, sim = pcall(simulator.open, settings)
   if ok then return sim end
+  if tostring(sim):find "module '[^']*' not found" then error(sim, 0) end
   texts.usage((tostring(sim):gsub("^[^\n]-:%d+: ", "")))
 end
 

@@ -65,6 +65,7 @@ local function run(command, args)
   local ok, results, problem = pcall(tap.run, client, catalogue, { state = state, plan = config.plan,
     start = config.start, decimals = args.decimals or config.decimals, poll = args.poll, wait = args.wait,
     tmpdir = command.tmpdir, write = write, log = log })
+  ---@cast results any
   if not ok then
     if getmetatable(results) ~= Closed then error(results, 0) end
     if results.is_pipe then return true end

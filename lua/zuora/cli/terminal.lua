@@ -12,6 +12,8 @@ local USUAL_COLUMNS, USUAL_ROWS = 80, 24
 ---@field is_terminal boolean
 ---@field is_dumb boolean a terminal whose cursor cannot be moved
 ---@field colour boolean
+---@field fd integer
+---@field environment fun(name: string): string|nil
 ---@field utf8 boolean whether its locale says that it shows UTF-8
 local Terminal = {}
 Terminal.__index = Terminal

@@ -47,28 +47,23 @@ local function of_plan(where, rules, f)
 end
 
 --- Where each item of a plan stands.
----@param source string|table
----@return table[]|nil items item, entity, mark, open, last, error
----@return zuora.Error|nil err
+---@type fun(source: string|table): (items: table[]|nil, err: zuora.Error|nil) item, entity, mark, open, last, error
 extract.status = of_plan("status", {}, function(read) return tend.status(read) end)
 
 --- What has happened to a plan.
----@param source string|table
----@return { at: string, item: string, what: string, detail: string }[]|nil events, zuora.Error|nil err
+---@type fun(source: string|table): (events: table[]|nil, err: zuora.Error|nil) at, item, what and detail of each
 extract.history = of_plan("history", {}, function(read) return tend.history(read) end)
 
 --- Sets an item back, so that the next run reads it again, by reads of their own.
----@param source string|table
----@param options { item: string, from: integer|nil } from: seconds since the epoch; nil: from the beginning
----@return { item: string, from: string }[]|nil what, zuora.Error|nil err
+-- from: seconds since the epoch; nil: from the beginning
+---@type fun(source: string|table, options: { item: string, from: integer? }): (what: table[]?, err: zuora.Error?)
 extract.reset = of_plan("reset", { item = "text!", from = "integer" }, function(read, options)
   return tend.reset(read, options.item, options.from)
 end)
 
 --- Takes old files away, but never the newest of an item.
----@param source string|table
----@param options { keep: number } seconds: what was done before that goes
----@return string[]|nil paths, zuora.Error|nil err
+-- keep: seconds: what was done before that goes
+---@type fun(source: string|table, options: { keep: number }): (paths: string[]|nil, err: zuora.Error|nil)
 extract.prune = of_plan("prune", { keep = "limit!" }, function(read, options)
   return tend.prune(read, math.floor(options.keep))
 end)

@@ -49,7 +49,7 @@ function manifest.path(path) return (path:gsub("%.csv$", ".manifest.json")) end
 local function previous_of(journal, output, read)
   local number = tonumber(read.chain)
   local before = number > 1 and journal:in_chain(read, number - 1)
-  local path = before and manifest.path(before.path)
+  local path = before and manifest.path(before.path) ---@type string|nil
   local text = path and disk.read(output .. "/" .. path)
   return text and { file = path:match "[^/]*$", sha256 = digest.text(text) } or nil
 end
@@ -76,6 +76,7 @@ end
 --- Reads one, or says what is wrong with it.
 ---@return table|nil fields
 ---@return string|nil problem
+---@return string|nil sha256 its own
 function manifest.read(path)
   local text = disk.read(path)
   if not text then return nil, "is not there" end

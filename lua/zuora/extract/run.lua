@@ -35,7 +35,7 @@ function run.server_time(client, options)
   if error_value.is(answer) then error(answer, 0) end
   local now = times.of_header(answer.headers.date)
   if not now then fail("http", "the server's answer has no Date: a window cannot be ended without") end
-  return now
+  return now --[[@as integer]]
 end
 
 local function columns_of(item, object)

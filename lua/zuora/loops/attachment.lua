@@ -3,6 +3,11 @@
 
 local check = require "zuora.support.check"
 
+---@class zuora.loops.Attachment: zuora.Attachment
+---@field client zuora.Client
+---@field on_error fun(problem: any)
+---@field stop fun()
+---@field in_turn boolean
 local Attachment = {}
 Attachment.__index = Attachment
 Attachment.__name = "zuora.Attachment"
@@ -40,7 +45,7 @@ end
 ---@param on_error nil|fun(problem: any) told of a task that fails and that nobody joins
 ---@param wake fun() stops to wait for descriptors, which may be closed now, and has the loop take a turn soon
 ---@param stop fun() has the loop forget the client
----@return zuora.Attachment
+---@return zuora.loops.Attachment
 function attachment.new(client, on_error, wake, stop)
   local self = setmetatable({ client = client, on_error = on_error or attachment.report, stop = stop, in_turn = false,
     detached = false }, Attachment)

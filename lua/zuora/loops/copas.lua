@@ -31,7 +31,8 @@ end
 ---@return zuora.Attachment
 function copas.attach(client, options)
   options = attachment.options("zuora.loops.copas.attach", client, options, OPTIONS)
-  local watched, thread, attached = { receive = {}, send = {} }, nil, nil -- verb -> descriptor -> socket
+  local attached ---@type zuora.loops.Attachment
+  local watched, thread = { receive = {}, send = {} }, nil -- verb -> descriptor -> socket
   local function wake() if thread then lib.wakeup(thread) end end
   local function forget(sockets, fds, event)
     for fd, socket in pairs(sockets) do

@@ -20,7 +20,7 @@ function cqueues.attach(client, options)
     check.fail("zuora.loops.cqueues.attach", "loop", "a controller expected, outside of one's coroutines")
   end
   local woken, driving, watched = condition.new(), false, {}
-  local attached
+  local attached ---@type zuora.loops.Attachment
   -- It remembers descriptors: to be forgotten before they are closed.
   local function forget()
     for fd in pairs(watched) do lib.cancel(fd) end

@@ -14,7 +14,7 @@ local OPTIONS = { on_error = "function" }
 function luv.attach(client, options)
   options = attachment.options("zuora.loops.luv.attach", client, options, OPTIONS)
   local timer, idle, polls = uv.new_timer(), uv.new_idle(), {}
-  local attached
+  local attached ---@type zuora.loops.Attachment
   -- A number may stand for another connection later: libuv is to forget it before that one is closed.
   local function forget()
     for _, poll in ipairs(polls) do poll:stop() end

@@ -34,7 +34,7 @@ end
 
 -- What is known of a method before it is called.
 local function compile(where, description, of_record)
-  local operation = type(description[1]) == "table" and description[1] or nil
+  local operation = type(description[1]) == "table" and description[1] or nil ---@type table|nil
   local method = { where = where, operation = operation, rules = rules_of(operation, description.options),
     fields = description.fields, check = description.check }
   for i = operation and 2 or 1, #description do

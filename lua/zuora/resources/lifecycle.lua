@@ -118,7 +118,7 @@ end
 
 --- Cancels it, and gives what it is then.
 ---@return table|nil record
----@return string|zuora.Error|nil words Zuora's, if there are any; or the error
+---@return any words Zuora's, a string, if there are any; or the error
 function Lifecycle:cancel(context, id, options, held)
   local caller, operations = context.caller, self.operations
   options = caller:shared(options)

@@ -30,7 +30,7 @@ end
 ---@param where string
 ---@return table context
 function record.context(self, methods, where)
-  local context = type(self) == "table" and metatable_of(self)
+  local context = type(self) == "table" and metatable_of(self) ---@type any
   if not context or context.__index ~= methods then
     check.misuse(("%s was called without its object: write it with a colon"):format(where))
   end

@@ -187,7 +187,8 @@ end
 
 --- The reports in this user's "My Reports". GET /reports (older hosts)
 ---@param options zuora.CallOptions|nil
----@return zuora.Report[]|nil reports, zuora.Error|nil err
+---@return zuora.Report[]|nil reports
+---@return integer|zuora.Error|nil total how many there are in all, where Zuora says so; or the error
 function Reports:mine(options)
   local context
   context, options = enter(self, "mine", options)

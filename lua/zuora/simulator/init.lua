@@ -20,6 +20,11 @@ local simulator = {}
 ---@field client_secret string
 ---@field username string
 ---@field password string
+---@field app any of one in this process
+---@field private session any of a child: what talks to it
+---@field private child any
+---@field private server any
+---@field private tls any
 ---@field ca_file string|nil of a simulator with TLS: what a client has to trust
 local Simulator = {}
 Simulator.__index = Simulator
@@ -61,7 +66,9 @@ local function write_settings(settings)
   return path
 end
 
-local function remove_certificate(tls)
+-- The files of a certificate that was made here.
+local function remove_own(tls)
+  if not (tls and tls.name) then return end
   for _, path in ipairs { tls.name, tls.key, tls.certificate } do os.remove(path) end
 end
 
@@ -125,7 +132,7 @@ function simulator.start(settings)
   os.remove(settings_file)
   if not url or not url:find "^http" then
     child:close()
-    if all.tls and all.tls.name then remove_certificate(all.tls) end
+    remove_own(all.tls)
     error("the simulator did not start: " .. (url and url:gsub("^error: ", "") or "no word from it"), 2)
   end
   return new(all, { url = url, child = child, session = session, ca_file = ca_file, tls = all.tls })
@@ -136,8 +143,14 @@ end
 ---@return zuora.Simulator sim
 function simulator.open(settings)
   local all, ca_file = prepared(settings)
-  local app = part "http.app".new(part "engine.tenant".new(all))
-  local server = part "http.server".new(function(request) return app:handle(request) end, all)
+  local ok, app, server = pcall(function()
+    local app = part "http.app".new(part "engine.tenant".new(all))
+    return app, part "http.server".new(function(request) return app:handle(request) end, all)
+  end)
+  if not ok then
+    remove_own(all.tls)
+    error(app, 0)
+  end
   return new(all, { url = server.url, app = app, server = server, ca_file = ca_file, tls = all.tls })
 end
 
@@ -252,7 +265,7 @@ function Simulator:stop()
     child:close()
   end
   self.app = nil
-  if self.tls and self.tls.name then remove_certificate(self.tls) end
+  remove_own(self.tls)
   self.tls = nil
 end
 

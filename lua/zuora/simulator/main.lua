@@ -14,14 +14,17 @@ local STDIN = { getfd = function() return 0 end, dirty = function() return false
 -- Seconds: how often a child looks for its parent; else nothing has to happen so often.
 local CHILD_TURN, LONG = 1, 3600
 
--- Is the process there, and no zombie? True where the system has no /proc to tell.
+-- What the system says of a process; nil where there is none, or no /proc to tell.
+local function told_of(pid)
+  local file <close> = io.open("/proc/" .. pid .. "/stat")
+  return file and file:read "a"
+end
+
+-- Is the process there, and no zombie? True where nobody can tell.
 local function is_alive(pid)
-  if not pid or not io.open "/proc/self/stat" then return true end
-  local file = io.open("/proc/" .. pid .. "/stat")
-  if not file then return false end
-  local state = file:read "a":match "^%d+ %b() (%S)"
-  file:close()
-  return state ~= "Z"
+  if not pid or not told_of "self" then return true end
+  local told = told_of(pid)
+  return told ~= nil and told:match "^%d+ %b() (%S)" ~= "Z"
 end
 
 local function read_settings(path)

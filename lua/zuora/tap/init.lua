@@ -57,7 +57,7 @@ end
 ---@return { streams: table[] }|nil catalogue, zuora.Error|nil err
 function tap.discover(client, options)
   options = check.options("zuora.tap.discover", options, { select = "list", log = "function" })
-  local log = options.log or nothing
+  local log = options.log or nothing ---@type fun(line: string)
   return guarded(catalogue.discover, client, options.select, function(words) log("WARNING " .. words) end)
 end
 
@@ -82,7 +82,7 @@ function tap.run(client, of, options)
   options = check.options("zuora.tap.run", options, RUN)
   return guarded(function()
     local streams, from = catalogue.selected(of), state.read(options.state)
-    local log = options.log or nothing
+    local log = options.log or nothing ---@type fun(line: string)
     if #streams == 0 then
       log "WARNING no stream of the catalogue is selected"
       options.write(messages.state(from.value))

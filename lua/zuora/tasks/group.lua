@@ -22,7 +22,7 @@ function Group:stop()
 end
 
 --- A task has ended. Its error is remembered until it is reported.
----@param task zuora.Task
+---@param task zuora.tasks.Task
 ---@param failed boolean
 function Group:ended(task, failed)
   self.tasks:put(task, nil)
@@ -37,7 +37,7 @@ end
 function Group:forget(task) self.failed:remove(task.failed_at, task) end
 
 --- Is there an error that has been reported to nobody, and nobody waits for?
----@return zuora.Task|nil
+---@return zuora.tasks.Task|nil
 function Group:unreported()
   local failed = self.failed
   local _, first = failed:peek()

@@ -44,7 +44,7 @@ function Scheduler:unpark(task)
 end
 
 --- Ends the pause of a task, if it is in one.
----@param task zuora.Task|nil nil: code outside of tasks, which looks by itself
+---@param task zuora.tasks.Task|nil nil: code outside of tasks, which looks by itself
 function Scheduler:wake(task)
   if task and task.status == "parked" then self:make_ready(task) end
 end
@@ -136,7 +136,7 @@ end
 
 --- Waits until the request has finished.
 ---@param on_wait function|nil called every now and then meanwhile
----@param task zuora.Task|nil see park
+---@param task zuora.tasks.Task|nil see park
 function Scheduler:await(request, on_wait, task)
   task = task or self:in_task()
   self.awaiting[request] = task
@@ -181,7 +181,7 @@ end
 
 --- Starts a task: of the run that the caller is in, else of the scheduler itself.
 ---@param f function
----@return zuora.Task
+---@return zuora.tasks.Task
 function Scheduler:spawn(f)
   local task = self:active()
   if task and task.group.closed then

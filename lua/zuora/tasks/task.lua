@@ -3,6 +3,13 @@
 local check = require "zuora.support.check"
 local error_value = require "zuora.error"
 
+---@class zuora.tasks.Task: zuora.Task
+---@field status "ready"|"running"|"parked"|"done"|"failed"|"cancelled"
+---@field is_main boolean|nil one of those that `run` was given
+---@field scheduler table
+---@field results table|nil what its function has returned
+---@field trace string|nil
+---@field failed_at integer|nil its place among the errors that have been reported to nobody
 local Task = {}
 Task.__index = Task
 Task.__name = "zuora.Task"

@@ -65,7 +65,7 @@ local function mend(self)
   self.moving = nil
 end
 
----@param timer { at: number }
+---@param timer { at: number, turn: integer|nil, index: integer|nil }
 function Timers:add(timer)
   if self.moving then mend(self) end
   self.turn = self.turn + 1
@@ -77,7 +77,7 @@ function Timers:add(timer)
 end
 
 --- Takes a timer out. One that is not there (any more) is no matter.
----@param timer { at: number }
+---@param timer { at: number, turn: integer|nil, index: integer|nil }
 function Timers:remove(timer)
   if self.moving then mend(self) end
   local i, last = timer.index, self[#self]

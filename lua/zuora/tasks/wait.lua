@@ -100,12 +100,13 @@ end
 --- record so far; status: the name of the field that says where it stands ("status"); subject:is_new(): did this client
 --- make it just now? (No closures: there may be thousands that wait.)
 ---@param options table see wait.options
----@param clock { now: fun(): number, sleep: fun(seconds: number), random: fun(): number }
+---@param clock { now: (fun(): number), sleep: fun(seconds: number), random: fun(): number }
 ---@return table|nil record, zuora.Error|nil err
 function wait.settle(subject, options, clock)
   local start = clock.now()
   local timeout = setting(options, "timeout")
-  local last, cause = subject.last
+  local last = subject.last
+  local cause
   local attempt, misses = 0, 0
   while true do
     attempt = attempt + 1

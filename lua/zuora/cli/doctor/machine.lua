@@ -11,7 +11,10 @@ local SOFT = {
   { "lxp", "LuaExpat (Debian: lua-expat)", "describe" },
   { "socket", "LuaSocket (Debian: lua-socket)", "the simulator" },
   { "ssl", "LuaSec (Debian: lua-sec)", "the simulator's TLS" },
-  { "zlib", "lua-zlib", "the simulator's gzip and zip" },
+  { "zlib", "lua-zlib (Debian: the same)", "the simulator's gzip and zip" },
+  { "openssl.digest", "luaossl (Debian: lua-luaossl)", "an extraction" },
+  { "lfs", "LuaFileSystem (Debian: lua-filesystem)", "an extraction" },
+  { "dbd.sqlite3", "LuaDBI for SQLite (Debian: lua-dbi-sqlite3)", "an extraction" },
 }
 
 local function version_of(module)
@@ -43,7 +46,7 @@ function machine.versions(report)
     local is_curl = words:find("libcurl", 1, true)
     report("fail", is_curl and "libcurl" or "module", words, is_curl
       and "install libcurl 7.85.0 or newer, and see that no older one comes first (LD_LIBRARY_PATH)"
-      or "build and install the module anew, for this Lua", 2)
+      or "build the module (make), and install it anew, for this Lua", 2)
     return false
   end
   report("ok", "libcurl", libraries_of(core))

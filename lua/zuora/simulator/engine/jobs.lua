@@ -65,11 +65,13 @@ local function active_jobs(self, stateful)
   return count
 end
 
+-- What is text in a job.
+local TEXTS = { "name", "partner", "project", "incrementalTime", "notifyUrl" }
+local SYNTAX = "There is a syntax error in the AQuA input."
+
 -- The code and the words of a rejection, or nil.
 local function fields_problem(self, fields, queries, stateful)
-  if type(queries or {}) ~= "table" or type(fields.notifyUrl or "") ~= "string" then
-    return "90005", "There is a syntax error in the AQuA input."
-  end
+  if type(queries or {}) ~= "table" then return "90005", SYNTAX end
   if not queries or #queries == 0 then return "90016", "No queries are given." end
   if #queries > QUERY_LIMIT then return "90004", "The number of queries exceeds the limit of 50." end
   if fields.notifyUrl and #fields.notifyUrl >= 5000 then return "90014", "The notifyUrl is too long." end
@@ -227,6 +229,9 @@ Jobs.__index = Jobs
 ---@return table|nil job, string|nil code, string|nil message
 function Jobs:submit(fields)
   self:settle()
+  for _, name in ipairs(TEXTS) do
+    if type(fields[name] or "") ~= "string" then return nil, "90005", SYNTAX end
+  end
   local stateful = is_stateful(fields)
   local session = stateful and remembered(self, fields)
   local queries = fields.queries or session and session.list

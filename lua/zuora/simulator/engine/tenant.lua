@@ -132,7 +132,9 @@ function Tenant:forget(key) self.replays[key] = nil end
 function Tenant:changing(name)
   local object = self.objects[name]
   if not (object and object.update) then error("there is no object of Lua tables named " .. tostring(name), 0) end
-  self.jobs:settle() -- what should have begun by now has not seen the change
+  -- What should have begun by now has not seen the change.
+  self.jobs:settle()
+  self.queries:settle()
   return object
 end
 

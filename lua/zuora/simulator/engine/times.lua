@@ -80,6 +80,6 @@ end
 --- "2018-04-13T01:52:10+0000", as datetimes stand in result files.
 ---@param seconds number
 ---@return string
-function times.stamp(seconds) return os.date("!%Y-%m-%dT%H:%M:%S+0000", math.floor(seconds)) end
+function times.stamp(seconds) return os.date("!%Y-%m-%dT%H:%M:%S+0000", math.floor(seconds)) --[[@as string]] end
 
 return times

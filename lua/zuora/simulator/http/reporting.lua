@@ -78,7 +78,11 @@ local function search(request, tenant)
         startedOn = run.startedOn, status = status }
     end
   end
-  local size, page = tonumber(body.pagination.pageSize) or 250, tonumber(body.pagination.currentPage) or 1
+  local size = math.tointeger(body.pagination.pageSize or 250)
+  local page = math.tointeger(body.pagination.currentPage or 1)
+  if not (size and page and size > 0 and page > 0) then
+    return replies.reporting_failure(400, "The pagination must have whole numbers.")
+  end
   local shown = table.move(found, (page - 1) * size + 1, math.min(#found, page * size), 1, {})
   return replies.json(200, { success = true, response = json.array(shown) })
 end

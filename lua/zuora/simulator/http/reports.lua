@@ -26,6 +26,7 @@ local function of_report(handler)
   end
 end
 
+---@return table<string, any>|nil
 local function decoded_object(text)
   local value = json.decode(text)
   return type(value) == "table" and text:match "^%s*{" and value or nil
@@ -188,7 +189,7 @@ local function copy(request, tenant)
   local label_ids = {}
   for id in (request.query.labelIds or ""):gmatch "[^,]+" do label_ids[#label_ids + 1] = id end
   local given = tenant.catalogue:shown(tenant.reports[from])
-  given.name = request.query.name or "Copy of " .. given.name
+  given.name = request.query.name or ("Copy of " .. given.name)
   given.id, given.number, given.createdOn, given.updatedOn = nil, nil, nil, nil
   return problem_of(tenant, given, label_ids)
     or success(tenant.catalogue:detailed(tenant.catalogue:create(given, label_ids, tenant.reports[from])))
