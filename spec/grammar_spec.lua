@@ -231,6 +231,27 @@ describe("the grammar of delimited text", function()
     end
   end)
 
+  it("is one for UTF-8, wherever in a block of bytes a character stands", function()
+    local first = "\x80\xc1\xc2\xdf\xe0\xe1\xed\xef\xf0\xf1\xf4\xf5\xff"
+    local function text_of(byte, place)
+      local parts = {}
+      for second in ("x\x80\x8f\x90\x9f\xa0\xbf\xc0"):gmatch "." do
+        for rest in ("xx \x80x \xbf\x80 \x80\xc2 \x80\xbf\x80"):gmatch "%S+" do parts[#parts + 1] = byte .. second .. rest end
+      end
+      for _, part in ipairs(parts) do
+        local text = ("x"):rep(place) .. part .. ("x"):rep(100)
+        support.write(PATH, "a\n" .. text .. "\n")
+        local sound, row = pcall(core.rows(PATH, { form = "array", fail = function(message) error(message, 0) end }))
+        local good = utf8.len(text) ~= nil
+        assert.equal(good, sound, ("%q at %d: %s"):format(part, place, row))
+        assert.equal(good and text or "bytes that are no UTF-8", good and row[1] or row)
+      end
+    end
+    for byte in first:gmatch "." do
+      for _, place in ipairs { 0, 30, 31, 61, 63 } do text_of(byte, place) end
+    end
+  end)
+
   it("has an empty cell that stands alone in quotes, for readers that leave out empty lines", function()
     answer("a\n\n1\n", true)
     assert.equal('a\n""\n1\n', support.read(WRITTEN))

@@ -248,6 +248,21 @@ describe("core.sink", function()
     end
   end)
 
+  it("takes no more room on the disk than its bytes, published or left for later", function()
+    local body = ("0123456789abcdef"):rep(9 << 16) -- 9 MiB
+    local function room_of(name) return 512 * support.shell("stat -c %b " .. name):match "%d+" end
+    for _, resume in ipairs { true, false } do
+      serve(body, { ["Content-Type"] = "text/csv", ETag = '"x"' })
+      local sink <close> = assert(core.sink { path = path, identity = "x", resume = resume })
+      assert(fetch(sink))
+      if not resume then assert.is_true(sink:publish()) end
+      sink:close()
+      local left = resume and path .. ".part" or path
+      assert.is_true(support.read(left) == body)
+      assert.is_true(room_of(left) <= #body + 65536, left .. ": " .. room_of(left))
+    end
+  end)
+
   it("leaves another user's .part alone", function()
     if support.shell "id -u" ~= "0\n" then
       pending "only root can give a file away"

@@ -2,7 +2,7 @@
  * What libFuzzer calls. The bytes it makes up go to a Lua function, that of spec/fuzz/<FUZZ_TARGET>.lua, in
  * a state that has the core linked in. What the target finds wrong it raises; then the process ends.
  */
-#include "../../src/base/base.h"
+#include "../../src/data/data.h"
 #include "../../src/data/marks.h"
 
 #include <stdint.h>
@@ -113,6 +113,17 @@ static bool marks_agree(Mark *mark, const char *text, char delimiter) {
   return memcmp(here, anywhere, sizeof here) == 0;
 }
 
+#if defined(MARKS_AVX2)
+
+/* Is a block text for AVX2 where it is for utf8_valid? */
+static bool text_agrees(const char *text) {
+  bool is_text =
+      memchr(text, '\0', BLOCK_SIZE) == NULL && utf8_valid(text, BLOCK_SIZE) == BLOCK_SIZE;
+  return avx2_is_text(text) == is_text;
+}
+
+#endif
+
 /* marks(bytes): raises where this processor's ways of marking blocks and the portable one differ */
 static int host_marks(lua_State *L) {
   size_t length;
@@ -122,7 +133,7 @@ static int host_marks(lua_State *L) {
       bool agree = marks_agree(block_mark, bytes + at, *delimiter);
 #if defined(MARKS_AVX2)
       if (__builtin_cpu_supports("avx2"))
-        agree = agree && marks_agree(avx2_mark, bytes + at, *delimiter);
+        agree = agree && marks_agree(avx2_mark, bytes + at, *delimiter) && text_agrees(bytes + at);
 #endif
       if (!agree) return luaL_error(L, "other marks at byte %I", (LUAI_UACINT)at + 1);
     }

@@ -11,11 +11,10 @@
 
 bool buffer_reserve(Buffer *buffer, size_t length) {
   if (length <= buffer->capacity - buffer->length) return true;
-  size_t capacity = buffer->capacity > 0 ? buffer->capacity : SMALLEST;
-  while (capacity - buffer->length < length) {
-    if (capacity > SIZE_MAX / 2) return false;
-    capacity *= 2;
-  }
+  if (buffer->capacity > SIZE_MAX / 2 || length > SIZE_MAX - buffer->length) return false;
+  size_t capacity = buffer->length + length, twice = 2 * buffer->capacity;
+  if (capacity < twice) capacity = twice;
+  if (capacity < SMALLEST) capacity = SMALLEST;
   char *data = malloc(capacity); /* realloc might leave a copy behind */
   if (data == NULL) return false;
   size_t kept = buffer->length;

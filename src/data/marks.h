@@ -5,6 +5,7 @@
 #ifndef MARKS_H
 #define MARKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -61,6 +62,38 @@ MARKS_AVX2 static inline void avx2_mark(const char *text, char delimiter, uint64
   __m256i nul = _mm256_cmpeq_epi8(_mm256_min_epu8(a, b), zero);
   marks[MARK_ODD] =
       (uint64_t)(unsigned)_mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(a, b), nul));
+}
+
+/* The bytes of a block that are this one. */
+MARKS_AVX2 static inline uint64_t avx2_equal(__m256i a, __m256i b, int byte) {
+  const __m256i each = _mm256_set1_epi8((char)byte);
+  return avx2_bits(_mm256_cmpeq_epi8(a, each), _mm256_cmpeq_epi8(b, each));
+}
+
+/* Those that are this one or more. */
+MARKS_AVX2 static inline uint64_t avx2_least(__m256i a, __m256i b, int byte) {
+  const __m256i each = _mm256_set1_epi8((char)byte);
+  return avx2_bits(_mm256_cmpeq_epi8(_mm256_max_epu8(a, each), a),
+                   _mm256_cmpeq_epi8(_mm256_max_epu8(b, each), b));
+}
+
+/* Is the block UTF-8 without NUL, from its first byte to its last? False, too, if a character reaches beyond it. */
+MARKS_AVX2 static inline bool avx2_is_text(const char *text) {
+  __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)text);
+  __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(text + 32));
+  uint64_t first = avx2_least(a, b, 0xc0), more = avx2_bits(a, b) & ~first;
+  uint64_t of_two = avx2_least(a, b, 0xc2), of_three = avx2_least(a, b, 0xe0),
+           of_four = avx2_least(a, b, 0xf0), low = ~avx2_least(a, b, 0x90) & more,
+           high = avx2_least(a, b, 0xa0);
+  uint64_t bad = more ^ (of_two << 1 | of_three << 2 | of_four << 3);
+  bad |= (first ^ of_two) | avx2_least(a, b, 0xf5) | avx2_equal(a, b, 0);
+  bad |= of_two >> 63 | of_three >> 62 | of_four >> 61;
+  /* too long for what it is, a surrogate, or beyond the last character */
+  bad |= avx2_equal(a, b, 0xe0) << 1 & ~high;
+  bad |= avx2_equal(a, b, 0xed) << 1 & high;
+  bad |= avx2_equal(a, b, 0xf0) << 1 & low;
+  bad |= avx2_equal(a, b, 0xf4) << 1 & ~low;
+  return bad == 0;
 }
 
 #endif

@@ -43,7 +43,6 @@ typedef struct Skim {
   uint64_t begins; /*    where a cell begins */
   size_t
       stops; /* delimiters, and newlines, since the beginning or, at the end, of the last record */
-  size_t held;    /* bytes of the first record that came before */
   size_t records; /* whole ones, */
   size_t length;  /* which are so long */
   bool open;      /* what follows them is the beginning of another one, and can be gone on with */

@@ -16,8 +16,12 @@
 
 /* Each bit is the parity of itself and all below it: between two quotes there are ones. */
 static INLINE uint64_t bits_parity(uint64_t bits) {
-  for (unsigned i = 1; i < 64; i *= 2) bits ^= bits << i;
-  return bits;
+  bits ^= bits << 1;
+  bits ^= bits << 2;
+  bits ^= bits << 4;
+  bits ^= bits << 8;
+  bits ^= bits << 16;
+  return bits ^ bits << 32;
 }
 
 static INLINE size_t bits_count(uint64_t bits) {
@@ -35,13 +39,23 @@ typedef struct Walk {
   size_t valid;    /* so far it is known to be UTF-8 */
 } Walk;
 
+typedef bool IsText(const char *block);
+
 /* Is the block UTF-8 without NUL? Its last character may reach into the next one. */
-static bool block_is_text(Walk *walk) {
+static bool odd_is_text(Walk *walk) {
   size_t end = walk->at + walk->size, from = walk->valid > walk->at ? walk->valid : walk->at;
   size_t more = walk->length - end < 3 ? walk->length - end : 3;
   if (memchr(walk->text + walk->at, '\0', walk->size) != NULL) return false;
   if (from < end) walk->valid = from + utf8_valid(walk->text + from, end + more - from);
   return walk->valid >= end;
+}
+
+/* The same, by a way to see it of whole characters in a whole block (NULL: there is none). */
+static INLINE bool block_is_text(Walk *walk, IsText *is_text) {
+  if (is_text != NULL && walk->size == BLOCK_SIZE && walk->valid <= walk->at &&
+      is_text(walk->text + walk->at))
+    return true;
+  return odd_is_text(walk);
 }
 
 /* What stands behind closing quotes, and is neither the end of the cell nor a quote: a carriage return is
@@ -77,37 +91,39 @@ static INLINE void places_put(uint32_t *places, size_t at, uint64_t stops) {
   for (; stops != 0; stops &= stops - 1) *places++ = (uint32_t)(at + lowest_bit(stops));
 }
 
-/* The records that end in the block: false when one is not as it should be. */
-static INLINE bool records_take(Skim *skim, const Walk *walk, const Scanner *scanner,
-                                uint64_t stops, uint64_t newlines) {
-  for (; newlines != 0; newlines &= newlines - 1) {
-    size_t end = walk->at + lowest_bit(newlines) + 1;
-    size_t cells = skim->stops + bits_count(stops & (newlines ^ (newlines - 1)));
-    if (cells != (skim->records + 1) * scanner->columns) return false;
-    if (skim->held + end - skim->length > scanner->limit) return false;
+/* The stops since the beginning, up to the lowest of these newlines; all, if there is none. */
+static INLINE size_t stops_count(const Skim *skim, uint64_t stops, uint64_t newlines) {
+  return skim->stops + bits_count(stops & (newlines ^ (newlines - 1)));
+}
+
+/* The records that end in the block, up to one that has not as many cells as the header: then it is false. */
+static INLINE bool records_take(Skim *skim, size_t at, size_t columns, uint64_t stops,
+                                uint64_t newlines) {
+  size_t wanted = (skim->records + 1) * columns;
+  for (; newlines != 0; newlines &= newlines - 1, wanted += columns) {
+    if (stops_count(skim, stops, newlines) != wanted) return false;
     skim->records++;
-    skim->length = end;
-    skim->held = 0;
+    skim->length = at + lowest_bit(newlines) + 1;
   }
   return true;
 }
 
 /* Goes on with text; the places of stops go into `places` (NULL: nobody wants them) while there is room. */
 static INLINE void text_walk(const Scanner *scanner, Skim *into, const char *text, size_t length,
-                             uint32_t *places, Mark *mark) {
+                             uint32_t *places, Mark *mark, IsText *is_text) {
   Skim skim = *into; /* in registers */
   Walk walk = {text, length, 0, BLOCK_SIZE, 0};
   uint64_t marks[MARKS];
   skim.records = skim.length = 0;
   for (; walk.at < length; walk.at += walk.size) {
-    uint64_t bad = 0;
     if (length - walk.at < BLOCK_SIZE) walk.size = length - walk.at;
     rest_mark(text + walk.at, walk.size, scanner->delimiter, mark, marks);
+    uint64_t bad = 0;
     if ((marks[MARK_QUOTE] | skim.within | skim.closed) != 0)
       bad = quotes_take(&skim, &walk, marks);
     if (marks[MARK_ODD] != 0) {
       skim.odd = true;
-      if (scanner->strict && !block_is_text(&walk)) break;
+      if (scanner->strict && !block_is_text(&walk, is_text)) break;
     }
     uint64_t stops = marks[MARK_STOP];
     skim.begins = stops >> (walk.size - 1) & 1;
@@ -116,24 +132,26 @@ static INLINE void text_walk(const Scanner *scanner, Skim *into, const char *tex
       if (skim.stops > AHEAD_SIZE - BLOCK_SIZE) break;
       places_put(places + skim.stops, walk.at, stops);
     }
-    if (!records_take(&skim, &walk, scanner, stops, stops & marks[MARK_NEWLINE]) || bad != 0) break;
+    if (!records_take(&skim, walk.at, scanner->columns, stops, stops & marks[MARK_NEWLINE]) ||
+        bad != 0)
+      break;
     skim.stops += bits_count(stops);
   }
   skim.stops -= skim.records * scanner->columns;
-  skim.open = walk.at >= length && skim.held + length - skim.length <= scanner->limit;
+  skim.open = walk.at >= length;
   *into = skim;
 }
 
 static void plain_walk(const Scanner *scanner, Skim *skim, const char *text, size_t length,
                        uint32_t *places) {
-  text_walk(scanner, skim, text, length, places, block_mark);
+  text_walk(scanner, skim, text, length, places, block_mark, NULL);
 }
 
 #if defined(MARKS_AVX2)
 
 MARKS_AVX2 static void avx2_walk(const Scanner *scanner, Skim *skim, const char *text,
                                  size_t length, uint32_t *places) {
-  text_walk(scanner, skim, text, length, places, avx2_mark);
+  text_walk(scanner, skim, text, length, places, avx2_mark, avx2_is_text);
 }
 
 #endif
@@ -161,7 +179,8 @@ size_t scanner_skip(Scanner *scanner, const char *data, size_t length) {
   size_t held = scanner->text.length - scanner->begin;
   if (scanner->columns == 0 || (held > 0 && !skim->open)) return 0;
   if (held == 0) skim_begin(skim);
-  skim->held = held;
+  skim->open = held + length <= scanner->limit; /* no record in it can be too long */
+  if (!skim->open) return 0;
   skim_go(scanner, skim, data, length, NULL);
   if (skim->records > 0) {
     scanner->byte += held + skim->length;
@@ -177,7 +196,7 @@ bool scanner_look_ahead(Scanner *scanner) {
   Skim *skim = &scanner->skim;
   size_t length = scanner->text.length - scanner->begin;
   if (scanner->columns == 0 || scanner->columns > AHEAD_SIZE / 2 || length == 0 ||
-      scanner->state != CELL_BEGINS || scanner->at > scanner->begin)
+      length > scanner->limit || scanner->state != CELL_BEGINS || scanner->at > scanner->begin)
     return false;
   if (!buffer_reserve(&scanner->places, (AHEAD_SIZE + 1) * sizeof(uint32_t)))
     return false; /* it goes without, too */

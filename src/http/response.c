@@ -123,6 +123,21 @@ size_t response_on_header(char *line, size_t size, size_t count, void *context) 
   return request->failure == FAILURE_NONE ? length : CURL_WRITEFUNC_ERROR;
 }
 
+/* Into memory. A long body whose length is known is not copied at each doubling; but it gets no more room than eight
+ * times what has come, whatever the response says of its length. */
+static bool body_take(Request *request, const char *data, size_t length) {
+  Buffer *body = &request->body;
+  size_t needed = body->length + length;
+  curl_off_t all = 0;
+  if (needed > body->capacity &&
+      curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &all) == CURLE_OK) {
+    size_t most = needed < request->limit / 8 ? 8 * needed : request->limit;
+    if (all >= 0 && (uint64_t)all < most) most = (size_t)all;
+    if (all >= 0 && most > needed) (void)buffer_reserve(body, most - body->length);
+  }
+  return buffer_append(body, data, length);
+}
+
 size_t response_on_body(char *data, size_t size, size_t count, void *context) {
   Request *request = context;
   size_t length = size * count; /* libcurl: size is always 1 */
@@ -134,7 +149,7 @@ size_t response_on_body(char *data, size_t size, size_t count, void *context) {
     if (!sink_write(request->sink, data, length)) (void)sink_failure(request);
   } else if (length > request->limit - request->body.length) {
     request->failure = FAILURE_TOO_LARGE;
-  } else if (!buffer_append(&request->body, data, length)) {
+  } else if (!body_take(request, data, length)) {
     request->failure = FAILURE_NO_MEMORY;
   }
   if (request->failure != FAILURE_NONE) return CURL_WRITEFUNC_ERROR;
