@@ -64,9 +64,21 @@ local function now(self) return os.date("!%Y-%m-%dT%H:%M:%SZ", self:clock()) end
 --- Several changes as one.
 function Journal:transaction(f) return self.store:transaction(f) end
 
+--- Makes sure that what was written down is there after a loss of power, too: before anything is done outside.
+---@param pause fun()|nil lets others come here, too, for whom the same is good
+function Journal:sync(pause) self.store:sync(pause) end
+
 -- --- reads --------------------------------------------------------------------------------------------
 
 local function insert(self, read)
+  local before = self:find(read)
+  if before and before.planned_at == "" then -- it was found in the folder, see marks.recover
+    read.state, read.attempt = before.state, before.attempt
+    self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_READ, self.owner, key_of(read))
+    self:move(read, "planned", { planned_at = self:clock(), query = read.query, totals = read.totals or "",
+      extra = read.extra or "" })
+    return read
+  end
   read.state, read.planned_at = "planned", tostring(self:clock())
   self.store:run([[INSERT INTO zuora_read (plan, item, entity, kind, read_from, read_to, generation, piece, parent,
     attempt, state, query, totals, extra, owner, planned_at, updated_at, chain, path, error)
@@ -202,19 +214,20 @@ function Journal:in_chain(read, number)
     chain = ?]], read.plan, read.item, read.entity, number))
 end
 
---- The files of a plan that are proven: path, sha256.
-function Journal:proven(plan)
-  -- (What could not be loaded has failed, and is whole all the same.)
-  return self.store:rows([[SELECT path, sha256 FROM zuora_read WHERE plan = ? AND path <> '' AND
-    (state IN ('published', 'loaded', 'done') OR state = 'failed' AND chain <> '')]], plan)
-end
-
 --- All reads of a plan, or of an item of it, by the time of their last change.
 function Journal:all(plan, item)
   local list = self.store:rows("SELECT * FROM zuora_read WHERE plan = ?" .. (item and " AND item = ?" or "")
     .. " ORDER BY updated_at, read_to", table.unpack { plan, item })
   for _, read in ipairs(list) do with_numbers(read) end
   return list
+end
+
+--- Tells of each file of a plan that is proven, in the order of their paths. (There may be very many. What could not be
+--- loaded has failed, and is whole all the same.)
+---@param f fun(path: string, sha256: string)
+function Journal:each_file(plan, f)
+  self.store:each(function(row) f(row.path, row.sha256) end, [[SELECT path, sha256 FROM zuora_read WHERE plan = ? AND
+    (state IN ('published', 'loaded', 'done') OR state = 'failed' AND chain <> '') AND path <> '' ORDER BY path]], plan)
 end
 
 -- --- marks --------------------------------------------------------------------------------------------
@@ -268,8 +281,9 @@ function Journal:belongs()
 end
 
 function Journal:close()
-  self.store:close()
-  if self.lock then self.lock:close() end
+  local _ <close> = self.lock
+  local book <close> = self.store
+  book:sync()
 end
 
 Journal.__close = Journal.close
@@ -308,8 +322,8 @@ function journal.open(where, owner, lease)
     owner = owner or "" }, Journal)
   self.store:run "PRAGMA busy_timeout = 10000"
   if owner then
-    self.store:rows "PRAGMA journal_mode = WAL"
     self.store:run "PRAGMA synchronous = FULL"
+    self.store:sync_by_hand()
   end
   for _, statement in ipairs(STATEMENTS) do self.store:run(statement) end
   claim(self, "version", VERSION, VERSION_CURE)

@@ -182,7 +182,7 @@ local function run_item(ctx, given, entity, claim)
     local item = run.prepare(ctx, given, entity, claim)
     result.warning = warning_of(ctx, item)
     local known = ctx.marks:mark(item.of)
-    if ctx.marks == ctx.journal then marks.recover(ctx, item) end
+    marks.recover(ctx, item)
     bring_up_to_date(ctx, item, result)
     keep_mark(ctx, item)
     result.warning = result.warning or news_of(item, known, result)
@@ -222,25 +222,16 @@ function run.work_of(plan, names)
   return list
 end
 
-local function sums_of(book, plan)
-  local lines = {}
-  for _, read in ipairs(book:proven(plan.plan)) do
-    if disk.size(plan.output .. "/" .. read.path) then
-      lines[#lines + 1] = ("%s  %s\n"):format(read.sha256, read.path)
-    end
-  end
-  table.sort(lines, function(a, b) return a:sub(67) < b:sub(67) end)
-  return table.concat(lines)
-end
-
--- Puts a text into a file of the plan's folder. Of several workers the last one has the newest: each looks afterwards
--- whether there is something newer than its own.
-local function write_newest(book, plan, name, text_of)
-  local text = text_of()
+-- Puts what is made of pieces into a file of the plan's folder. Of several workers the last one has the newest: each
+-- looks afterwards whether there is something newer than its own.
+local function write_newest(book, plan, name, pieces_of)
+  local path, claimed = plan.output .. "/" .. name, book.claims
+  if not claimed then return disk.write(path, pieces_of()) end
+  local text = table.concat(pieces_of())
   repeat
     local written = text
-    disk.write(plan.output .. "/" .. name, written, book.claims and book.claims:scratch(plan.output))
-    text = book.claims and text_of() or written
+    disk.write(path, written, claimed:scratch(plan.output))
+    text = table.concat(pieces_of())
   until text == written
 end
 
@@ -248,7 +239,13 @@ end
 ---@param book table the journal
 ---@param plan table
 function run.write_sums(book, plan)
-  write_newest(book, plan, "SHA256SUMS", function() return sums_of(book, plan) end)
+  write_newest(book, plan, "SHA256SUMS", function()
+    local lines = {}
+    book:each_file(plan.plan, function(path, sum)
+      if disk.size(plan.output .. "/" .. path) then lines[#lines + 1] = ("%s  %s\n"):format(sum, path) end
+    end)
+    return lines
+  end)
 end
 
 -- Figures for Prometheus' textfile collector.
@@ -282,9 +279,13 @@ local function write_run(ctx, results)
   local at = times.iso(ctx.journal:clock())
   write_newest(ctx.journal, ctx.plan, "run.json", function()
     local items = {}
-    for i, result in ipairs(ctx.journal.claims and work.results(ctx) or results) do items[i] = run.plain(result) end
-    return json.encode { plan = ctx.plan.plan, tenant = ctx.tenant, read_to = times.iso(ctx.b), at = at, items = items }
-      .. "\n"
+    for i, result in ipairs(ctx.journal.claims and work.results(ctx) or results) do
+      items[i] = function() return run.plain(result) end
+    end
+    local pieces = json.pieces { plan = ctx.plan.plan, tenant = ctx.tenant, read_to = times.iso(ctx.b), at = at,
+      items = items }
+    pieces[#pieces + 1] = "\n"
+    return pieces
   end)
 end
 
