@@ -196,7 +196,7 @@ function OAuth:mask(text)
 end
 
 --- OAuth client credentials: a token is fetched, reused, renewed before its end and after a 401. However
--- many tasks ask, one fetches.
+--- many tasks ask, one fetches.
 ---@param scheduler table
 ---@param form { client_id: string, client_secret: string }
 ---@param fetch fun(seconds: number, retries: integer): table|nil, zuora.Error|nil calls the token endpoint

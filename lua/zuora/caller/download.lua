@@ -156,7 +156,7 @@ local function move_to_path(sink, target, disposition)
 end
 
 --- Calls an operation whose response is a file, once for each segment of it, and puts the whole at a path, or
--- opens it as rows.
+--- opens it as rows.
 ---@param self table the caller
 ---@param operation table
 ---@param options table per-call options, and those of rows; strict = false is for what is counted, and for what is

@@ -15,7 +15,7 @@ local wait = require "zuora.tasks.wait"
 local caller = {}
 
 --- The options that every public call takes in its last table, for check.options. Calls that create
--- something take an idempotency key besides.
+--- something take an idempotency key besides.
 caller.options = {
   track_id = "track_id", entity_id = "entity_id", timeout = "seconds", total_timeout = "seconds", retries = "count",
 }

@@ -174,7 +174,7 @@ local function unproven(response, is_json, method)
 end
 
 --- Whatever the response is, of a call that this module does not know: JSON as its value, anything else as
--- text, or an error.
+--- text, or an error.
 ---@param response table
 ---@param method string of the request
 ---@return any|nil value, zuora.Error|nil err

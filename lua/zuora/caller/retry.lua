@@ -22,8 +22,8 @@ function retry.is_transient(class)
 end
 
 --- Does the server ask for a pause? That is no failure: it costs neither a retry nor a token, since nothing goes to
--- that host meanwhile (see caller/admission.lua), and what was in flight when it began is all that is refused.
--- (Retry-After counts whole seconds; 0 names no pause.)
+--- that host meanwhile (see caller/admission.lua), and what was in flight when it began is all that is refused.
+--- (Retry-After counts whole seconds; 0 names no pause.)
 ---@param err zuora.Error
 ---@return boolean
 function retry.is_pause(err)
@@ -31,7 +31,7 @@ function retry.is_pause(err)
 end
 
 --- Of a call that creates something: has one of its tries gone out, and nobody knows what became of it? Under
--- one key the answers are the same, so that a refusal settles it.
+--- one key the answers are the same, so that a refusal settles it.
 ---@param err zuora.Error gets unknown_outcome
 ---@param call { safe: boolean, class: string|nil, refused: boolean|nil, unknown: boolean|nil } remembers it
 function retry.note_outcome(err, call)
@@ -66,9 +66,9 @@ local Policy = {}
 Policy.__index = Policy
 
 --- May this call be sent again after this error? Before any counting.
--- A POST that creates something goes out under an idempotency key: without a response, and after 401,
--- 409 and 429, the same key is safe. A 5xx that was received, be it in part, is Zuora's stored response to
--- that key. What has no key (a PUT) is sent again only when it was never taken.
+--- A POST that creates something goes out under an idempotency key: without a response, and after 401,
+--- 409 and 429, the same key is safe. A 5xx that was received, be it in part, is Zuora's stored response to
+--- that key. What has no key (a PUT) is sent again only when it was never taken.
 local function may_repeat(err, call)
   if call.safe then return err.retryable end
   if call.unkeyed then return err.status == 429 or call.class == "unsent" end

@@ -70,7 +70,7 @@ end
 function Scheduler:context() return self:active() or self.outside end
 
 --- Whose code this may be in the midst of, and since when: a call may be made in the midst of another one (in a hook
--- that is told of it), and so may tasks be started. They are not to wait for what that other call holds.
+--- that is told of it), and so may tasks be started. They are not to wait for what that other call holds.
 ---@return table<table, integer> lineage context -> what it took hold of before that is held until this code ends
 function Scheduler:lineage()
   local lineage, task, born = {}, self:context(), math.huge
