@@ -40,7 +40,9 @@ function retry.note_outcome(err, call)
   -- What was refused has not gone out (a status is its token's): what is known of the others stays.
   if not call.refused then
     local is_lost = not status and call.class ~= "unsent"
-    if is_lost or status and (status >= 500 or err.kind == "json") then
+    -- A success that broke off, or cannot be read, has been done: but who knows what.
+    local is_unread = status and status < 300 and err.kind ~= "api"
+    if is_lost or is_unread or status and status >= 500 then
       call.unknown = true
     elseif status and status ~= 401 and status ~= 409 and status ~= 429 then
       call.unknown = nil
@@ -72,7 +74,7 @@ Policy.__index = Policy
 local function may_repeat(err, call)
   if call.safe then return err.retryable end
   if call.unkeyed then return err.status == 429 or call.class == "unsent" end
-  if err.kind == "transport" then return err.retryable and (err.status or 0) < 500 end
+  if err.kind == "transport" or err.kind == "incomplete" then return err.retryable and (err.status or 0) < 500 end
   -- What cannot be read may be read when it comes again: under the same key it is the same answer.
   return err.status == 409 or err.status == 429 or err.kind == "json" and err.status == 200
 end
