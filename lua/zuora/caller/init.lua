@@ -102,13 +102,16 @@ function Caller:try(call, handler, context)
     call.refused = true -- it has had its time, and its retries
     return nil, err
   end
+  if self.settings.on_request then -- which may take its time
+    self:call_hook("on_request", trace.request(self, operation, call))
+    self:check_open(operation)
+  end
   if call.is_tenants then
     local version = self.credentials.version
     if self.header_version ~= version then self:refresh_headers() end
     call.credentials_version = version
   end
   call.request.deadline = math.max(0, call.ends_at - self.clock.now())
-  if self.settings.on_request then self:call_hook("on_request", trace.request(self, operation, call)) end
   local send = operation.send or core[operation.group][operation.name]
   local request <close>, message, name, class = send(self.endpoints, call.parameters, call.request)
   if not request then return nil, no_response(call, message, name, class) end
