@@ -1,6 +1,6 @@
 --- What a response of Zuora's says: the value that was asked for, or an error.
 --
--- HTTP 200 is not success; what a failure looks like is known to zuora.envelopes.
+-- HTTP 200 is not success; what a failure looks like is known to envelopes.lua.
 
 local ascii = require "zuora.support.ascii"
 local codes = require "zuora.codes"
@@ -109,6 +109,12 @@ local function fails_in_spite_of_200(body, failure)
   return failure ~= nil or body.status == "error"
 end
 
+-- The same for a call that this module does not know, where a `code` or a `message` may mean anything.
+local function fails_plainly(body)
+  return envelopes.is_refusal(body) or body.faultcode ~= nil or envelopes.reasons(body.reasons) ~= nil
+    or body.errorCode ~= nil and body.id == nil
+end
+
 --- The JSON value of a response, or an error.
 ---@param response table as request:response() gives it
 ---@return any|nil value, zuora.Error|nil err
@@ -152,12 +158,6 @@ function responses.read_text(response, wanted)
   if wanted then fits = media_type:find(wanted, 1, true) else fits = not media_type:find("text/html", 1, true) end
   if fits then return response.body end
   return nil, responses.error(response, { kind = "http", message = "the answer is " .. described(response) })
-end
-
--- The same for a call that this module does not know, where a `code` or a `message` may mean anything.
-local function fails_plainly(body)
-  return envelopes.is_refusal(body) or body.faultcode ~= nil or envelopes.reasons(body.reasons) ~= nil
-    or body.errorCode ~= nil and body.id == nil
 end
 
 -- Why it is not known whether this is all of the answer; nil: it is. JSON proves itself.
