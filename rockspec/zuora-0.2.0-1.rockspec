@@ -100,6 +100,7 @@ build = {
     ["zuora.caller.rate"] = "lua/zuora/caller/rate.lua",
     ["zuora.caller.responses"] = "lua/zuora/caller/responses.lua",
     ["zuora.caller.retry"] = "lua/zuora/caller/retry.lua",
+    ["zuora.caller.secrets"] = "lua/zuora/caller/secrets.lua",
     ["zuora.caller.semaphore"] = "lua/zuora/caller/semaphore.lua",
     ["zuora.caller.trace"] = "lua/zuora/caller/trace.lua",
     ["zuora.cli"] = "lua/zuora/cli/init.lua",

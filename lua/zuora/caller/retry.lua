@@ -68,7 +68,7 @@ local Policy = {}
 Policy.__index = Policy
 
 --- May this call be sent again after this error? Before any counting.
---- A POST that creates something goes out under an idempotency key: without a response, and after 401,
+--- A POST that creates something goes out under an idempotency key: without a response that is whole, and after 401,
 --- 409 and 429, the same key is safe. A 5xx that was received, be it in part, is Zuora's stored response to
 --- that key. What has no key (a PUT) is sent again only when it was never taken.
 local function may_repeat(err, call)
