@@ -127,6 +127,13 @@ size_t response_on_header(char *line, size_t size, size_t count, void *context) 
   return request->failure == FAILURE_NONE ? length : CURL_WRITEFUNC_ERROR;
 }
 
+/* A header line, before libcurl looks at it itself. */
+static size_t line_check(Request *request, const char *line, size_t length) {
+  if (!headers_lack(&request->response_headers, line)) return length;
+  request->failure = FAILURE_HEADERS;
+  return CURL_WRITEFUNC_ERROR;
+}
+
 /* Into memory. A long body whose length is known is not copied at each doubling; but it gets no more room than eight
  * times what has come, whatever the response says of its length. */
 static bool body_take(Request *request, const char *data, size_t length) {
@@ -140,13 +147,6 @@ static bool body_take(Request *request, const char *data, size_t length) {
     if (all >= 0 && most > needed) (void)buffer_reserve(body, most - body->length);
   }
   return buffer_append(body, data, length);
-}
-
-/* A header line, before libcurl looks at it itself. */
-static size_t line_check(Request *request, const char *line, size_t length) {
-  if (!headers_lack(&request->response_headers, line)) return length;
-  request->failure = FAILURE_HEADERS;
-  return CURL_WRITEFUNC_ERROR;
 }
 
 size_t response_on_body(char *data, size_t size, size_t count, void *context) {
