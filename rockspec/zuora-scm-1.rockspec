@@ -247,6 +247,7 @@ build = {
     ["zuora.tasks.group"] = "lua/zuora/tasks/group.lua",
     ["zuora.tasks.latch"] = "lua/zuora/tasks/latch.lua",
     ["zuora.tasks.queue"] = "lua/zuora/tasks/queue.lua",
+    ["zuora.tasks.running"] = "lua/zuora/tasks/running.lua",
     ["zuora.tasks.scheduler"] = "lua/zuora/tasks/scheduler.lua",
     ["zuora.tasks.task"] = "lua/zuora/tasks/task.lua",
     ["zuora.tasks.timers"] = "lua/zuora/tasks/timers.lua",
