@@ -102,7 +102,7 @@ function Caller:try(call, handler, context)
     call.refused = true -- it has had its time, and its retries
     return nil, err
   end
-  if self.settings.on_request then -- which may take its time
+  if self.settings.on_request then -- which may take its time: the slot is held, since all else has been waited for
     self:call_hook("on_request", trace.request(self, operation, call))
     self:check_open(operation)
   end
