@@ -152,6 +152,6 @@ static int child_close(lua_State *L) {
 void child_open(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"poll", child_poll}, {"kill", child_kill}, {"close", child_close}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", child_close}, {"__close", child_close}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{NULL, NULL}};
   class_new(L, CHILD_CLASS, methods, meta);
 }

@@ -174,8 +174,8 @@ typedef struct RequestOptions {
   /* On a connection of its own, and never repeated: libcurl repeats a request, a POST too, by itself
    * when a connection that others have used turns out to be dead. */
   bool fresh;
-  size_t
-      setup; /* the same for requests that an easy handle is set up for alike; 0: for this one alone */
+  /* The same for requests that an easy handle is set up for alike; 0: for this one alone. */
+  size_t setup;
 } RequestOptions;
 
 extern const Option request_options[];   /* all: for session:start */
@@ -208,8 +208,8 @@ void header_list_open(lua_State *L);
 void lines_free(struct curl_slist *lines);
 
 /* Fills request->headers from the tables at `headers` and `default_headers`, either of which may be nil;
- * the former win, and false there leaves one out. A list at `default_headers` is all of them. Unless they say more, a body for a sink is to come
- * without coding. */
+ * the former win, and false there leaves one out. A list at `default_headers` is all of them. Unless they say more,
+ * a body for a sink is to come without coding. */
 void request_add_headers(lua_State *L, Request *request, const RequestOptions *options,
                          int default_headers, int headers, bool sink);
 
