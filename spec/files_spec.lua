@@ -25,6 +25,8 @@ describe("client.files", function()
   it("fetches a file", function()
     local written = assert(client.files:download(file_id, path))
     whole = support.read(path)
+    assert.equal(1, #written.request_ids)
+    written.request_ids = nil
     assert.same({ path = path, bytes = #whole, records = 3 }, written)
     assert.same({ "file.csv" }, support.listing(directory))
     assert.equal("gzip", support.sent(sim, "GET", "/v1/files/")[1].headers["accept-encoding"])

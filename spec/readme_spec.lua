@@ -56,6 +56,28 @@ describe("the README", function()
     assert.is_truthy(chapter:find("RestartForceExitStatus=6 75", 1, true))
   end)
 
+  it("has an audit that runs", function()
+    local rows = {}
+    for i, currency in ipairs { "EUR", "JPY", "USD" } do
+      rows[i] = { "a" .. i, "name", currency, i .. ".5", "2026-01-02T00:00:00+0000", "2026-01-02T00:00:00+0000" }
+    end
+    local sim <close> = support.simulator { objects = {
+      Account = { columns = { "Id", "Name", "Currency", "Balance", "CreatedDate", "UpdatedDate" }, rows = rows },
+      AccountingPeriod = { columns = { "Id", "Name", "StartDate", "FiscalYear" }, rows = {} } } }
+    local directory = support.scratch "readme-audit"
+    support.write(directory .. "/nightly.json", readme:match '```json\n({ "plan": "nightly".-)```')
+    local paths = program.environment_of(sim)
+    paths.LUA_PATH_5_4, paths.LUA_CPATH_5_4 = "../../../lua/?.lua;../../../lua/?/init.lua;;", "../../../build/?.so;;"
+    local result = program.shell(([[
+      zuora() { lua5.4 ../../../lua/bin/zuora "$@"; }
+      cd %s; set -eo pipefail
+      %s
+      echo "$code $mended"]]):format(directory, readme:match "\n## Is the warehouse right%?\n.-```sh\n(.-)```"), paths)
+    assert.equal(0, result.code, result.err)
+    assert.matches("\n5 7\n$", result.out)
+    assert.matches('"month":"2026%-01"', result.out)
+  end)
+
   it("has a pipe into a warehouse that runs, with a loader of ours", function()
     local sim <close> = support.simulator { objects = {
       Account = { columns = { "Id", "UpdatedDate" }, rows = { { "a", "2026-11-01T00:00:00+0000" } } },

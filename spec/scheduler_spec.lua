@@ -376,7 +376,8 @@ describe("zuora.tasks.scheduler", function()
   end)
 
   it("looks in a step for what a failed one has lost, though nothing else goes on", function()
-    local request, events, close = { finished = function(self) return self.over end }, {}, coroutine.close
+    local request, events, close = { owner = function() end }, {}, coroutine.close
+    function request.finished() return request.over end
     local own_clock = { now = clock.now }
     local own = loop_module.new({ running = function() return request.over and 0 or 1 end }, own_clock)
     local function fail() error("not enough memory", 0) end

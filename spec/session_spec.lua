@@ -1,5 +1,6 @@
 local core = require "zuora.core"
 local support = require "spec.support"
+local zuora = require "zuora"
 
 describe("core.session", function()
   local sim, session
@@ -181,6 +182,26 @@ describe("core.session", function()
     ]]):format(sim.url), os.getenv "SPEC_LUA_PREFIX")
     assert.equal(0, status, text)
     assert.equal(("auth\n"):rep(3) .. ("transport\n"):rep(9), text)
+    sim:heal()
+  end)
+
+  it("tells lines of headers from the body when a handle is used again", function()
+    local json = '{"id":"x","status":"completed"}'
+    local final = "HTTP/1.1 200 OK\r\nContent-Length: " .. #json + 2 .. "\r\n\r\n \n" .. json
+    local answers = { final, "HTTP/1.1 100 Continue\r\n\r\n" .. final,
+      "HTTP/1.1 103 Early Hints\r\nA: b\r\n c\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" .. final,
+      "HTTP/1.1 200 OK\r\nA: b\r\n c\r\nTransfer-Encoding: chunked\r\n\r\n21\r\n \n" .. json .. "\r\n0\r\nD: e\r\n\r\n" }
+    local broken = { "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n x: y\r\n\r\n",
+      "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\tx: y\r\n\r\n", " HTTP/1.1 200 OK\r\n x: y\r\n\r\n" }
+    local client <close> = zuora.new { base_url = sim.url, token = "t", retries = 0 }
+    for round = 1, 3 do
+      for _, raw in ipairs(answers) do
+        sim:fault { on = "GET /v1/batch-query/*", kind = "garbage", raw = raw }
+        assert.equal("completed", assert(client.jobs:get "x").status)
+      end
+      sim:fault { on = "GET /v1/batch-query/*", kind = "garbage", raw = broken[round] }
+      assert.equal("transport", select(2, client.jobs:get "x").kind)
+    end
     sim:heal()
   end)
 

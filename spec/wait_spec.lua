@@ -85,6 +85,20 @@ describe("zuora.tasks.wait", function()
     assert.same({ 0.01, 0.01 }, clock.slept)
   end)
 
+  it("ends the pauses of waits that began nearly together at the same time, and never too soon", function()
+    local ends = {}
+    for i = 1, 100 do
+      clock.at, clock.slept = 1000 + i * 0.01, {}
+      local began = clock.at
+      settle({ "x", "done" }, { min = 10, max = 10 })
+      assert.is_true(clock.slept[1] >= 10 and clock.slept[1] <= 10 + 10 / 32, clock.slept[1])
+      ends[("%.6f"):format(began + clock.slept[1])] = true
+    end
+    local count = 0
+    for _ in pairs(ends) do count = count + 1 end
+    assert.is_true(count <= 5, count)
+  end)
+
   it("gives failures and cancellations as errors with the record and the words", function()
     local _, err = settle { "x", "bad" }
     assert.equal("failed", err.kind)

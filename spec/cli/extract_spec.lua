@@ -64,6 +64,7 @@ describe("zuora extract", function()
     assert.equal("reset", lines_of(good("extract history " .. plan))[1].what)
     assert.matches("^removed Account/full[^\n]+csv\n", select(2, good(("extract prune %s --keep 0s"):format(plan))))
     for _, words in ipairs { "reset PLAN Nothing", "reset PLAN Account --from soon", "prune PLAN --keep long", "run PLAN --item x",
+      "run PLAN --backfill Name",
       "verify", "status " .. dir .. "/none" } do
       local result = run("extract " .. words:gsub("PLAN", plan))
       assert.equal(2, result.code, words .. result.err)
@@ -97,7 +98,8 @@ describe("zuora extract", function()
     local result = run_slow(("extract run %s --poll 0.01 --wait 0.1 --item Account"):format(plan))
     assert.equal(6, result.code, result.err)
     assert.matches("plan%.json is not done; to go on with it: zuora extract run [^\n]*plan%.json %-%-item Account\n$", result.err)
-    assert.equal("submitted", lines_of(good("extract status " .. plan))[1].state)
+    local status = lines_of(good("extract status " .. plan))[1]
+    assert.same({ "submitted", 1 }, { status.state, status.open_reads })
   end)
 
   it("is interrupted by Ctrl-C, and goes on afterwards with the same job", function()

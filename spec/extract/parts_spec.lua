@@ -115,6 +115,7 @@ describe("the files of an extraction", function()
     assert.equal(support.shell("sha256sum " .. folder .. "/sum"):match "%x+", digest.file(folder .. "/sum"))
     assert.equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", digest.text "abc")
     assert.is_nil((digest.file(folder .. "/nonesuch")))
+    assert.matches("extract%-files: Is a directory", select(2, digest.file(folder)))
   end)
 
   it("are JSON that is always the same", function()

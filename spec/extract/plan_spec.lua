@@ -76,6 +76,7 @@ describe("zuora.extract.plan", function()
     refused("entities: a list of ids", { entities = { "x y" } })
     refused("publish: a program and its arguments", { publish = "rclone" })
     refused("items[1]: an object expected", { items = { "Account" } })
+    refused("items[1].lookback.every: at least a second", nil, { object = "Account", lookback = { days = 1, every = "0s" } })
     refused("items[1].lookback.days: missing", nil, { object = "Account", lookback = { every = "7d" } })
   end)
 
@@ -87,6 +88,10 @@ describe("zuora.extract.plan", function()
     refused("items[1].name: missing", nil, { query = "select Id from Account" })
     refused("items[1].view: missing", nil, { report = "x" })
     refused("items[1].name: a name of letters", nil, { object = "Account", name = "a/b" })
+    refused("items[1]: its name 'xxxx", nil, { report = ("x"):rep(61), view = "Detail" })
+    refused("items[1]: 'zuora_Stage' is a name of ours", nil, { object = "Account", name = "zuora_Stage" })
+    refused("items[1].totals: cannot go with limit", nil, { query = "select Id from a limit 5", name = "q",
+      totals = { "count" } })
   end)
 
   it("refuses queries that cannot be read in windows", function()

@@ -43,6 +43,8 @@ function cluster:restart(mode)
   start(self)
 end
 
+cluster.start_again = start
+
 function cluster:stop()
   pcall(self.run, self, ("%s/pg_ctl -D %s/data -m immediate stop"):format(self.bin, self.folder))
   support.shell("rm -rf " .. self.folder)

@@ -23,6 +23,10 @@ Requests.__index = Requests
 local Request = {}
 Request.__index = Request
 function Request:finished() return self.over end
+function Request:owner(...)
+  if select("#", ...) == 0 then return self.waiting end
+  self.waiting = ...
+end
 function Request:cancel()
   self.over = true
   self.all[self] = nil

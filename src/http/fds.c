@@ -73,14 +73,13 @@ static bool socket_has_port(int fd, int port) {
 
 int session_kept_socket(const Session *session, int port) {
   for (size_t at = 0; at < KEPT_SOCKETS; at++)
-    if (session->kept[at].port == port)
-      return socket_has_port(session->kept[at].fd, port) ? session->kept[at].fd : -1;
+    if (session->kept[at].port == port) return session->kept[at].fd;
   return -1;
 }
 
-bool socket_has_bytes(int fd) {
+bool socket_has_bytes(int fd, int port) {
   char byte;
-  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0 && socket_has_port(fd, port);
 }
 
 static int fds_push_timeout(lua_State *L, Session *session) {

@@ -137,6 +137,9 @@ typedef struct Header {
   const char *name, *value;
 } Header;
 
+/* True for a line that libcurl would join to the header before it, when there is none. */
+bool headers_lack(const Headers *headers, const char *line);
+
 /* Takes a line as libcurl has it. FAILURE_HEADERS when it is no header line, or one too many. */
 RequestFailure headers_take(Headers *headers, const char *line, size_t length);
 
@@ -229,7 +232,8 @@ enum {
   REQUEST_SINK,
   REQUEST_RESPONSE,
   REQUEST_HEADERS, /* a list that is shared */
-  REQUEST_USERVALUES = 5
+  REQUEST_OWNER,   /* see request:owner */
+  REQUEST_USERVALUES = 6
 };
 
 /* What a file may bring in one turn: libcurl reads up to a hundred of its buffers while there is something to
@@ -246,6 +250,8 @@ struct Request {
   bool shares_headers; /* they are a HeaderList's */
   size_t setup;        /* see RequestOptions */
   bool ended_well;     /* then its easy handle may serve another one */
+  bool sees_lines;     /* header lines come to response_on_body first: see session_checks_lines */
+  bool interim;        /* the newest response was one of those that precede the final one */
   Sink *sink;
   Bytes upload; /* what goes up piece by piece: see request_on_read */
   Headers response_headers;
@@ -318,8 +324,8 @@ void session_note_kept(Session *session, CURL *easy);
 /* The socket of a connection that is remembered, known by its own port; -1: none. */
 int session_kept_socket(const Session *session, int port);
 
-/* Do bytes wait to be read? */
-bool socket_has_bytes(int fd);
+/* Do bytes wait there to be read, and is it still the connection with that port of its own? */
+bool socket_has_bytes(int fd, int port);
 
 /* This is a child made by fork, and the session its parent's: not to be touched. */
 bool session_is_inherited(const Session *session);
@@ -333,6 +339,9 @@ CURL *session_take_handle(Session *session, size_t setup);
 
 /* Takes back the handle of a request that has ended well. False: it is not wanted. */
 bool session_keep_handle(Session *session, size_t setup, CURL *easy);
+
+/* Must a handle that is used again have its header lines looked at before libcurl takes them? */
+bool session_checks_lines(const Session *session);
 
 /* A number for requests whose handles are set up alike. */
 size_t session_new_setup(Session *session);

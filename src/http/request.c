@@ -17,12 +17,13 @@ static int request_on_send(void *context, char *remote_ip, char *local_ip, int r
   (void)local_ip;
   (void)remote_port;
   long connects = 0;
-  int fd = request->plain ? session_kept_socket(request->session, local_port) : -1;
-  request->noted = fd >= 0;
+  bool kept = request->plain &&
+              curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK &&
+              connects == 0;
+  int fd = kept ? session_kept_socket(request->session, local_port) : -1;
+  request->noted = fd >= 0; /* a new connection is noted anew: its port may have been another's */
   /* An answer that nobody has asked for would be taken for this one's. (TLS sends bytes of its own.) */
-  if (fd >= 0 && socket_has_bytes(fd) &&
-      curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK &&
-      connects == 0) {
+  if (fd >= 0 && socket_has_bytes(fd, local_port)) {
     request->failure = FAILURE_UNASKED;
     return CURL_PREREQFUNC_ABORT;
   }
@@ -88,8 +89,9 @@ void request_expire(Request *request) {
 
 /* --- starting --------------------------------------------------------------------------------- */
 
-static CURLcode easy_set_callbacks(CURL *easy, Session *session) {
+static CURLcode easy_set_callbacks(CURL *easy, Session *session, bool sees_lines) {
   CURLcode code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, response_on_body);
+  SET(CURLOPT_HEADER, sees_lines ? 1L : 0L);
   SET(CURLOPT_HEADERFUNCTION, response_on_header);
   SET(CURLOPT_READFUNCTION, request_on_read);
   SET(CURLOPT_PREREQFUNCTION, request_on_send);
@@ -137,12 +139,16 @@ static void request_free(Request *request) {
 /* A new easy handle has no option of another request left; one that is used again has none that differs. */
 static CURLcode request_set_up(Request *request, const RequestOptions *options) {
   CURLcode code = CURLE_OK;
-  if (options->setup != 0) request->easy = session_take_handle(request->session, options->setup);
+  if (options->setup != 0) {
+    request->easy = session_take_handle(request->session, options->setup);
+    request->sees_lines = session_checks_lines(request->session);
+  }
   if (request->easy == NULL) {
     request->easy = curl_easy_init();
     if (request->easy == NULL) return CURLE_OUT_OF_MEMORY;
     code = request_options_apply(request->easy, options, request->sink != NULL);
-    if (code == CURLE_OK) code = easy_set_callbacks(request->easy, request->session);
+    if (code == CURLE_OK)
+      code = easy_set_callbacks(request->easy, request->session, request->sees_lines);
   }
   return code == CURLE_OK ? request_set_own(request, options->url) : code;
 }
@@ -224,6 +230,8 @@ static void request_clear_uservalues(lua_State *L) {
   lua_setiuservalue(L, 1, REQUEST_SINK);
   lua_pushnil(L);
   lua_setiuservalue(L, 1, REQUEST_HEADERS);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, REQUEST_OWNER);
 }
 
 /* request:response() -> { status, headers, body, framed | to_sink, bytes, seconds, retry_after }
@@ -267,6 +275,18 @@ static int request_finished(lua_State *L) {
   return 1;
 }
 
+/* request:owner(value) remembers who waits for it; request:owner() -> that value */
+static int request_owner(lua_State *L) {
+  (void)request_peek(L);
+  if (lua_gettop(L) == 1) {
+    lua_getiuservalue(L, 1, REQUEST_OWNER);
+    return 1;
+  }
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, REQUEST_OWNER);
+  return 0;
+}
+
 void request_close(Request *request) {
   if (request->failure == FAILURE_NONE) request->failure = FAILURE_CLOSED;
   request_free(request);
@@ -298,8 +318,13 @@ static int request_tostring(lua_State *L) {
 void request_open(lua_State *L) {
   header_list_open(L);
   static const luaL_Reg methods[] = {
-      {"response", request_response}, {"finished", request_finished}, {"header", request_header},
-      {"cancel", request_cancel},     {"close", request_cancel},      {NULL, NULL},
+      {"response", request_response},
+      {"finished", request_finished},
+      {"header", request_header},
+      {"cancel", request_cancel},
+      {"close", request_cancel},
+      {"owner", request_owner},
+      {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__tostring", request_tostring}, {NULL, NULL}};
   class_new(L, REQUEST_CLASS, methods, meta);

@@ -119,8 +119,19 @@ static bool body_begins(Request *request) {
 size_t response_on_header(char *line, size_t size, size_t count, void *context) {
   Request *request = context;
   size_t length = size * count;
+  long status = 0;
   request->failure = headers_take(&request->response_headers, line, length);
+  if (request->sees_lines && request->response_headers.state == HEADERS_ENDED &&
+      curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
+    request->interim = status / 100 == 1 && status != 101;
   return request->failure == FAILURE_NONE ? length : CURL_WRITEFUNC_ERROR;
+}
+
+/* A header line, before libcurl looks at it itself. */
+static size_t line_check(Request *request, const char *line, size_t length) {
+  if (!headers_lack(&request->response_headers, line)) return length;
+  request->failure = FAILURE_HEADERS;
+  return CURL_WRITEFUNC_ERROR;
 }
 
 /* Into memory. A long body whose length is known is not copied at each doubling; but it gets no more room than eight
@@ -141,6 +152,8 @@ static bool body_take(Request *request, const char *data, size_t length) {
 size_t response_on_body(char *data, size_t size, size_t count, void *context) {
   Request *request = context;
   size_t length = size * count; /* libcurl: size is always 1 */
+  if (request->sees_lines && (request->response_headers.state != HEADERS_ENDED || request->interim))
+    return line_check(request, data, length);
   if (!request->begun && !body_begins(request)) return CURL_WRITEFUNC_ERROR;
   if (request->to_sink) {
     request->last_byte_at = clock_now();

@@ -51,6 +51,10 @@ static RequestFailure headers_add(Headers *headers, const char *line, size_t len
   return headers_append_value(headers, colon + 1, length - name - 1);
 }
 
+bool headers_lack(const Headers *headers, const char *line) {
+  return headers->text.length == 0 && (*line == ' ' || *line == '\t');
+}
+
 RequestFailure headers_take(Headers *headers, const char *line, size_t length) {
   if (length > HEADERS_LIMIT - headers->seen) return FAILURE_HEADERS;
   headers->seen += length;

@@ -122,6 +122,10 @@ bool session_keep_handle(Session *session, size_t setup, CURL *easy) {
   return true;
 }
 
+bool session_checks_lines(const Session *session) {
+  return session->checks_lines;
+}
+
 size_t session_new_setup(Session *session) {
   return ++session->setups;
 }
@@ -136,8 +140,8 @@ static void running_finish(Session *session, Request *request, CURLcode result) 
   list_push(&session->finished, request);
   session->finished_count++;
   response_verify(request, result);
-  request->ended_well = session->keeps_handles && request->setup != 0 &&
-                        request->result == CURLE_OK && request->failure == FAILURE_NONE;
+  request->ended_well =
+      request->setup != 0 && request->result == CURLE_OK && request->failure == FAILURE_NONE;
 }
 
 /* libcurl says that the multi handle is broken: everything on it has failed. */
@@ -297,10 +301,12 @@ static long connections_sharing(void) {
                                                                      : CURLPIPE_NOTHING;
 }
 
-/* Before 8.1.1 libcurl kept the last header of a handle's transfer for the next one, and a first header line that
- * begins with a blank ended the process (curl/curl #11101). */
-static bool reuse_is_sound(void) {
-  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
+/* Before 8.1.1 libcurl kept a pointer to the last header of a handle's transfer into the next one, where its memory is
+ * freed: a first header line that begins with a blank was joined to it, and ended the process (curl/curl #11101). No
+ * other line looks at it, and each line but the status sets it. Such a line is refused before libcurl has it: with
+ * CURLOPT_HEADER it goes to response_on_body first. */
+static bool lines_are_unsafe(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num < 0x080101;
 }
 
 /* core.session { max_connections = for one host; 0: no limit } -> Session */
@@ -310,7 +316,7 @@ int session_new(lua_State *L) {
   Session *session = lua_newuserdatauv(L, sizeof *session, SESSION_USERVALUES);
   memset(session, 0, sizeof *session);
   session->maker = process_now();
-  session->keeps_handles = reuse_is_sound();
+  session->checks_lines = lines_are_unsafe();
   luaL_setmetatable(L, SESSION_CLASS);
   lua_newtable(L);
   lua_setiuservalue(L, -2, SESSION_IN_FLIGHT);

@@ -25,7 +25,7 @@ struct Session {
     size_t setup;
   } spare[SPARE_HANDLES];
   size_t spare_count, setups;
-  bool keeps_handles;
+  bool checks_lines;
   Buffer high_sockets; /* sockets that an fd_set cannot hold: see fds.c */
   struct {
     int fd, port;

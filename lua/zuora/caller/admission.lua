@@ -53,14 +53,14 @@ end
 ---@param slot table acquired in the end, if it is
 ---@return true|nil admitted, zuora.Error|nil err
 function admission.wait(self, call, slot)
-  repeat
-    slot:release()
+  while true do
     local admitted, err = true, nil
     if self.rate.holds[call.host] then admitted, err = wait_for_host(self, call) end
     if admitted and call.is_tenants then admitted, err = wait_for_tenant(self, call, slot) end
     if not admitted then return nil, err end
-  until not self.rate.holds[call.host] or self.rate:held(call.host) == 0
-  return true
+    if not self.rate.holds[call.host] or self.rate:held(call.host) == 0 then return true end
+    slot:release()
+  end
 end
 
 return admission

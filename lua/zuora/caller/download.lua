@@ -44,6 +44,7 @@ end
 ---@return true|nil, zuora.Error|nil err
 function Download:read(response)
   self.disposition = response.headers["content-disposition"]
+  table.insert(self.request_ids, response.headers["zuora-request-id"])
   -- "bytes */N": there is no such part, and this is the size of the whole.
   local size = response.status == 416 and (response.headers["content-range"] or ""):match "^bytes %*/(%d+)$"
   self.size = size and math.tointeger(tonumber(size))
@@ -168,7 +169,7 @@ end
 --- that are no file; identity: which file it is; uncounted: what is in it cannot be counted, and may be lines of
 --- JSON; headed: it has a header, whatever comes; proven: it is refused unless rows can be read from it, or it is a
 --- zip archive
----@return table|userdata|nil written `{ path, bytes, records }`, or the rows as rows.open gives them
+---@return table|userdata|nil written `{ path, bytes, records, request_ids }`, or the rows as rows.open gives them
 ---@return zuora.Error|nil err
 function download.file(self, operation, options, target)
   self:check_open(operation)
@@ -180,7 +181,7 @@ function download.file(self, operation, options, target)
   local sink <close>, err = open_sink(self, operation, options, target, filter)
   if not sink then return nil, err end
   local handler = setmetatable({ sink = sink, filter = filter, uncounted = target.uncounted, resume = options.resume,
-    on_progress = options.on_progress, headed = target.headed }, Download)
+    on_progress = options.on_progress, headed = target.headed, request_ids = {} }, Download)
   local sound, records
   sound, err = bring(self, operation, options, target, handler)
   if not sound then return nil, err end
@@ -195,7 +196,9 @@ function download.file(self, operation, options, target)
   local path
   path, err = move_to_path(sink, target, handler.disposition)
   if not path then return nil, err end
-  return { path = path, bytes = bytes, records = records }
+  local ids = handler.request_ids
+  for i, id in ipairs(ids) do ids[i] = self:masked(id) end
+  return { path = path, bytes = bytes, records = records, request_ids = ids[1] and ids }
 end
 
 return download

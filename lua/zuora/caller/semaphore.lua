@@ -26,12 +26,23 @@ end }
 function Semaphore:slot()
   local scheduler = self.scheduler
   local task, is_main = scheduler:in_task()
-  return setmetatable({ semaphore = self, task = task, holder = task or scheduler:context(), is_used = false,
-    position = nil, request = nil }, (task or is_main) and Slot or Droppable)
+  local holder = task or scheduler:context()
+  local slot = { semaphore = self, task = task or false, holder = holder, key = holder, is_used = false, since = nil,
+    position = nil, request = nil }
+  if task or is_main then return setmetatable(slot, Slot) end
+  slot.key = slot
+  return setmetatable(slot, Droppable)
 end
 
+-- A slot that is held stands under its holder, where that has no other (see `awaiting` in tasks/scheduler.lua). One
+-- that may be dropped stands under itself, so that nothing keeps it.
+local function is_held(self, slot) return self.held.members[slot.key] == slot end
+
 local function hold(self, slot)
-  if not self.held.members[slot] then self.held:put(slot, self.scheduler:tick()) end
+  if is_held(self, slot) then return true end
+  slot.since = self.scheduler:tick()
+  if self.held.members[slot.key] then slot.key = slot end
+  self.held:put(slot.key, slot)
   return true
 end
 
@@ -42,9 +53,9 @@ function Semaphore:in_use() return self.held:size() end
 -- Is this code in the midst of a call that holds a slot?
 local function holds_one(self)
   local lineage = self.scheduler:lineage()
-  for slot, tick in pairs(self.held.members) do
+  for _, slot in pairs(self.held.members) do
     local born = lineage[slot.holder]
-    if born and tick < born then return true end
+    if born and slot.since < born then return true end
   end
   return false
 end
@@ -73,10 +84,9 @@ function Slot:acquire(ends_at)
   self.position = all.waiting:next() -- known before it is in there: an error may come anywhere
   self.position = all.waiting:push(self) -- (the same, unless a finaliser has looked into an empty queue)
   pass_on(all)
-  local held = all.held.members
-  if held[self] then return true end
+  if is_held(all, self) then return true end
   local is_free = scheduler:active() and not self.task or holds_one(all)
-  while not held[self] do
+  while not is_held(all, self) do
     if is_free or scheduler.clock.now() >= ends_at then
       all.waiting:remove(self.position, self)
       return is_free and hold(all, self) or false
@@ -92,7 +102,7 @@ function Slot:release()
   local all = self.semaphore
   self.request = nil
   if self.position then all.waiting:remove(self.position, self) end
-  all.held:put(self, nil)
+  if is_held(all, self) then all.held:put(self.key, nil) end
   if all.waiting:peek() then pass_on(all) end
   self.is_used = false
 end
@@ -103,7 +113,7 @@ Slot.__close, Droppable.__close = Slot.release, Slot.release
 ---@param limit integer
 function semaphore.new(scheduler, limit)
   return setmetatable({ scheduler = scheduler, limit = limit, waiting = queue.new(),
-    held = counted_set.new "k" }, Semaphore) -- slot -> when it was acquired
+    held = counted_set.new "k" }, Semaphore)
 end
 
 return semaphore

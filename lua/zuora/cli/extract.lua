@@ -39,7 +39,7 @@ end
 local function given(list) return list[1] and list or nil end
 
 -- A line of progress for each item.
-local function told(command)
+local function told(command, words)
   local items = {}
   local function line(name, entity)
     local key = name .. (entity and entity ~= "" and " " .. entity or "")
@@ -50,7 +50,7 @@ local function told(command)
     on_step = function(_, read) line(read.item, read.entity):waiting(STATES[read.state] or read.state, 0) end,
     on_item = function(result)
       local item = line(result.item, result.entity)
-      if result.err then item:failed(tostring(result.err)) else item:done(words_of(result)) end
+      if result.err then item:failed(tostring(result.err)) else item:done(words(result)) end
     end,
   }
 end
@@ -67,8 +67,8 @@ local function code_of(results)
 end
 
 -- The line that goes on with a plan, as soon as there is something to go on with.
-local function repeats(command, args)
-  local words = { "extract", "run", args.plan }
+local function repeats(command, args, verb)
+  local words = { "extract", verb, args.plan }
   for _, name in ipairs(args.item) do table.move({ "--item", name }, 1, 2, #words + 1, words) end
   if args.metrics then table.move({ "--metrics", args.metrics }, 1, 2, #words + 1, words) end
   -- (Not --again: what that has begun is gone on with, and would be read a second time.)
@@ -79,12 +79,13 @@ end
 
 function verbs_of.run(command, args)
   if args.dry_run then return verbs_of.check(command, args) end
-  local options = told(command)
+  local options = told(command, words_of)
   local told_step = options.on_step
   options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
+  options.backfill = given(args.backfill)
   options.reconcile, options.wait, options.poll, options.metrics = args.reconcile, args.wait, args.poll, args.metrics
   function options.on_step(item, read)
-    repeats(command, args)
+    repeats(command, args, "run")
     told_step(item, read)
   end
   local results, err = extract.run(command:client(), args.plan, options)
@@ -95,11 +96,60 @@ function verbs_of.run(command, args)
     or "not all items are done" }
 end
 
+-- --- audit --------------------------------------------------------------------------------------------
+
+local function audit_words(result)
+  if result.outcome == "not audited" then return "not audited: " .. result.reason end
+  return ("%s: %d rows in %d months, as of %s; %d have changed since"):format(result.outcome, result.rows,
+    result.months, result.mark, result.changed)
+end
+
+-- Count and sums as one text.
+local function figures(of)
+  local words = {}
+  for name, value in pairs(of) do
+    if name ~= "count" then words[#words + 1] = name .. " " .. value end
+  end
+  table.sort(words)
+  table.insert(words, 1, of.count .. " rows")
+  return table.concat(words, ", ")
+end
+
+function verbs_of.audit(command, args)
+  local options = told(command, audit_words)
+  local told_step = options.on_step
+  options.items, options.check, options.wait, options.poll = given(args.item), args.check, args.wait, args.poll
+  function options.on_step(item, read)
+    repeats(command, args, "audit")
+    told_step(item, read)
+  end
+  local results, err = extract.audit(command:client(), args.plan, options)
+  if not results then return nil, err end
+  local records, errors, is_wrong = {}, {}, false
+  for _, result in ipairs(results) do
+    for _, one in ipairs(result.differences) do
+      records[#records + 1] = { item = result.item, entity = result.entity, month = one.month,
+        expected = figures(one.expected), found = figures(one.found), outcome = result.outcome }
+    end
+    if result.err then errors[#errors + 1] = result.err end
+    is_wrong = is_wrong or result.outcome == "wrong"
+  end
+  local done, problem = command:print_records(records, { "item", "entity", "month", "expected", "found", "outcome" })
+  if not done then return nil, problem end
+  if #errors > 0 then
+    return nil, { exit = exits.of_several(errors, #errors < #results), message = "not all items were audited" }
+  end
+  command.subject = nil -- there is nothing to go on with
+  if #records == 0 then return true end
+  if is_wrong then return nil, { exit = exits.incomplete, message = "the target is not as it should be" } end
+  return nil, { exit = exits.some, message = "the target was not as it should be, and is now" }
+end
+
 -- --- looking ------------------------------------------------------------------------------------------
 
 function verbs_of.check(command, args)
   local list, err = extract.preview(command:client(), args.plan, { again = args.again, keep_mark = args.keep_mark,
-    reconcile = args.reconcile, items = given(args.item) })
+    reconcile = args.reconcile, backfill = given(args.backfill), items = given(args.item) })
   if not list then return nil, err end
   local records, failed = {}, {}
   for i, one in ipairs(list) do
@@ -121,11 +171,11 @@ function verbs_of.status(command, args)
   for i, one in ipairs(list) do
     local open = one.open[1]
     records[i] = { item = one.item, entity = one.entity, mark = one.mark, open = open and open.read,
-      state = open and open.state, job = open and open.job, last = one.last and one.last.read,
+      open_reads = #one.open, state = open and open.state, job = open and open.job, last = one.last and one.last.read,
       records = one.last and one.last.records, error = open and open.error or one.error }
   end
-  return command:print_records(records, { "item", "entity", "mark", "open", "state", "job", "last", "records",
-    "error" })
+  return command:print_records(records, { "item", "entity", "mark", "open", "open_reads", "state", "job", "last",
+    "records", "error" })
 end
 
 function verbs_of.history(command, args)
@@ -183,7 +233,10 @@ end
 local function how_to_read(one)
   one:flag "--again":description "Read once more what has been read."
   one:flag "--keep-mark":description "Go on from where it was with a query that was changed."
-  one:flag "--reconcile":description "Go on, though rows deleted more than 30 days ago may be gone at Zuora."
+  one:flag "--reconcile"
+    :description "Read the keys of all rows, too: what a target has more was deleted (there is a file of them)."
+  one:option "--backfill":argname "FIELD":count "*"
+    :description "Read this column of --item for all rows, too; may be given several times."
 end
 
 function extract_noun.define(noun, parser)
@@ -200,6 +253,13 @@ function extract_noun.define(noun, parser)
   local check = plan_of(parser, verb("check", "say what the next run would ask for", "format settings"))
   check:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
   how_to_read(check)
+  local audit = plan_of(parser, verb("audit", "compare what is loaded with Zuora, and mend it", "format settings"))
+  audit:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
+  audit:flag "--check":description "Say what differs (exit code 5), and mend nothing. What was mended: exit code 7."
+  audit:option "--wait":argname "SECONDS":convert(parser.seconds)
+    :description "How long to wait for a job (the plan's wait, 4h)."
+  audit:option "--poll":argname "SECONDS":convert(parser.seconds)
+    :description "The first pause between two looks at a job (1); it grows to 20."
   plan_of(parser, verb("status", "where each item of a plan stands", "format"))
   plan_of(parser, verb("history", "what has happened to a plan", "format"))
   parser.argument(verb("verify", "prove what lies in a plan's folder, without Zuora", ""), "FOLDER", "folder")

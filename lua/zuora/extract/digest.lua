@@ -33,8 +33,13 @@ function digest.file(path)
   if not file then return nil, problem end
   file:setvbuf "no"
   local hash = new()
-  for piece in function() return file:read(PIECE) end do hash:update(piece) end
+  local piece, wrong = file:read(PIECE)
+  while piece do
+    hash:update(piece)
+    piece, wrong = file:read(PIECE)
+  end
   file:close()
+  if wrong then return nil, path .. ": " .. wrong end
   return hex(hash:final())
 end
 

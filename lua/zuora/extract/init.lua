@@ -4,6 +4,7 @@
 --     local extract = require "zuora.extract"
 --     local results = assert(extract.run(client, "nightly.json"))
 
+local audit = require "zuora.extract.audit"
 local check = require "zuora.support.check"
 local json = require "zuora.extract.json"
 local plan = require "zuora.extract.plan"
@@ -16,7 +17,7 @@ local guarded = require "zuora.error".guarded
 local extract = {}
 
 local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean", wait = "limit",
-  metrics = "line", poll = "seconds",
+  backfill = "list", metrics = "line", poll = "seconds",
   entity_id = "entity_id", on_item = "function", on_step = "function" }
 
 --- Brings all items of a plan up to date.
@@ -31,6 +32,25 @@ function extract.run(client, source, options)
     local read, err = plan.read(source)
     if not read then return nil, err end
     return run.all(client, read, options)
+  end)
+end
+
+local AUDIT = { items = "list", check = "boolean", wait = "limit", poll = "seconds", entity_id = "entity_id",
+  on_item = "function", on_step = "function" }
+
+--- Compares what a plan has loaded with what Zuora has: count and sums, by the months in which rows were made, but for
+--- what has changed since the item was read last. What differs is read again, and right afterwards.
+---@param client zuora.Client
+---@param source string|zuora.Plan the path of a plan, or the plan
+---@param options zuora.AuditOptions|nil
+---@return zuora.AuditResult[]|nil results one for each item and entity
+---@return zuora.Error|nil err kind `plan`: nothing was sent; `busy`: a run holds the plan
+function extract.audit(client, source, options)
+  options = check.options("zuora.extract.audit", options, AUDIT)
+  return guarded(function()
+    local read, err = plan.read(source)
+    if not read then return nil, err end
+    return audit.all(client, read, options)
   end)
 end
 
@@ -78,12 +98,12 @@ function extract.verify(folder)
 end
 
 local PREVIEW = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean",
-  entity_id = "entity_id" }
+  backfill = "list", entity_id = "entity_id" }
 
 --- What the next run would ask for. Nothing that starts anything is sent.
 ---@param client zuora.Client
 ---@param source string|table
----@param options table|nil items, again, keep_mark, reconcile: as for run
+---@param options table|nil items, again, keep_mark, reconcile, backfill: as for run
 ---@return table[]|nil reads item, kind, from, to, query, state; or up_to_date, or err
 ---@return zuora.Error|nil err
 function extract.preview(client, source, options)

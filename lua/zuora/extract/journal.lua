@@ -213,6 +213,14 @@ function Journal:belong_to(plan, tenant)
   claim(self, "tenant", tenant, "is this the right profile?")
 end
 
+--- Whose store it is, as far as that is known.
+---@return { plan: string|nil, tenant: string|nil }
+function Journal:belongs()
+  local owner = {}
+  for _, row in ipairs(self.store:rows "SELECT * FROM zuora_store") do owner[row.name] = row.value end
+  return owner
+end
+
 function Journal:close()
   self.store:close()
   if self.lock then self.lock:close() end

@@ -40,6 +40,13 @@ function manifest.belong_to(output, plan, tenant, claims)
   end
 end
 
+--- Whose folder it is, as far as that is known.
+---@return { plan: string|nil, tenant: string|nil }
+function manifest.belongs(output)
+  local known = json.decode(disk.read(output .. "/" .. FOLDER) or "{}")
+  return type(known) == "table" and known or {}
+end
+
 --- Where the manifest of a read's file lies.
 ---@param path string the file's, below the output
 ---@return string
@@ -58,7 +65,7 @@ end
 ---@param journal table
 ---@param output string the plan's folder
 ---@param read table
----@param more table what else is known: tenant, key, cursor, columns, types, refused, lost
+---@param more table what else is known: tenant, key, cursor, columns, types, refused, lost, files, totals, request_ids
 ---@return string path
 function manifest.write(journal, output, read, more)
   local fields = { format = FORMAT, plan = read.plan, item = read.item, entity = read.entity, kind = read.kind,
@@ -81,9 +88,11 @@ function manifest.read(path)
   local text = disk.read(path)
   if not text then return nil, "is not there" end
   local fields = json.decode(text)
-  if type(fields) ~= "table" or type(fields.sha256) ~= "string" or type(fields.file) ~= "string" then
-    return nil, "is no manifest"
+  local sound = type(fields) == "table" and math.type(fields.number) == "integer"
+  for _, name in ipairs { "sha256", "file", "kind", "from", "to", "piece", "parent" } do
+    sound = sound and type(fields[name]) == "string"
   end
+  if not sound then return nil, "is no manifest" end
   if fields.format ~= FORMAT then return nil, "is of another version of this module" end
   return fields, nil, digest.text(text)
 end

@@ -13,15 +13,33 @@ local marks = {}
 ---@param read table the whole, not a piece of it
 ---@param with { hash: string, columns: string, tenant: string, looked_back: string|nil }
 function marks.advance(book, of, read, with)
+  if read.kind == "reconcile" or read.kind == "audit" then return end -- they look back
   local known = book:mark(of)
   local after = { mark = read.read_to, hash = with.hash, columns = with.columns, tenant = with.tenant,
     looked_back = known and known.looked_back }
   if read.kind == "lookback" then
-    after.mark, after.looked_back = known.mark, with.looked_back
+    -- (Of one whose windows were taken away the manifests are silent; it ended where they did.)
+    after.mark, after.looked_back = known and known.mark or read.read_to, with.looked_back
+  elseif read.kind:find "^backfill" then
+    if not known then return end
+    after.mark = known.mark
   elseif known and known.mark > read.read_to then
     after.mark = known.mark -- what was read once more
   end
   book:set_mark(of, known and known.mark, after)
+end
+
+-- The whole that a piece is of, by its name: nobody knows whether all of its pieces are there.
+local function plan_whole(ctx, of, name)
+  local kind, from, to, generation = name:sub(of.entity ~= "" and #of.entity + 2 or 1)
+    :match "^(.-)%.([^.]*)%.([^.]*)%.g(%d+)$"
+  if not kind then return end
+  local read = reads.new(of, { kind = kind, read_from = from ~= "begin" and from or "", read_to = to,
+    generation = math.tointeger(tonumber(generation)) })
+  if ctx.journal:find(read) then return end
+  read.query = ""
+  ctx.journal:plan(read)
+  ctx.journal:move(read, "split")
 end
 
 --- Takes over what the manifests of an item's folder say, where the journal knows nothing of it.
@@ -29,7 +47,10 @@ end
 ---@param item table
 function marks.recover(ctx, item)
   local of = item.of
-  if ctx.journal:mark(of) or #ctx.journal:all(of.plan, of.item) > 0 then return end
+  if ctx.journal:mark(of) then return end
+  for _, read in ipairs(ctx.journal:all(of.plan, of.item)) do
+    if read.entity == of.entity then return end
+  end
   local found = manifest.all(ctx.output .. "/" .. of.item, of.entity)
   if #found == 0 then return end
   ctx.journal:transaction(function()
@@ -40,8 +61,9 @@ function marks.recover(ctx, item)
       ctx.journal:plan(read)
       ctx.journal:move(read, "done", { path = of.item .. "/" .. fields.file, bytes = fields.bytes,
         records = fields.records, sha256 = fields.sha256, job_id = fields.job or "", chain = fields.number })
-      -- Of pieces nobody knows whether they are all there.
-      if read.piece == "" then
+      if read.parent ~= "" then
+        plan_whole(ctx, of, read.parent)
+      else
         marks.advance(ctx.journal, of, read, { hash = fields.hash, columns = json.encode(fields.columns or {}),
           tenant = fields.tenant })
       end

@@ -165,6 +165,7 @@ local function check_query(place, item)
     fail(place .. ".query", "%s cannot go with a cursor: leave it out, or read all of it with cursor = false",
       parsed.tail_word)
   end
+  if item.totals and parsed.tail then fail(place .. ".totals", "cannot go with %s", parsed.tail_word) end
   item.object, item.parsed = parsed.object, parsed
 end
 
@@ -181,9 +182,15 @@ local function read_item(place, given)
   local item = read_table(place, given, ITEMS[kind])
   item.kind = kind == "query" and item.api == "query" and "data_query" or kind
   item.name = item.name or item.object or names.safe(item.report, "report")
+  -- (Tables have names of 63 bytes, and those of ours begin so.)
+  if #item.name > 60 then fail(place, "its name '%s' is too long: give it another by 'name'", item.name) end
+  if ascii.lower(item.name):find "^zuora_" then fail(place, "'%s' is a name of ours: give it another", item.name) end
   item.fields = kind == "object" and (item.fields or "*") or nil
   item.key = item.key or "Id"
-  if item.lookback then item.lookback = read_table(place .. ".lookback", item.lookback, LOOKBACK) end
+  if item.lookback then
+    item.lookback = read_table(place .. ".lookback", item.lookback, LOOKBACK)
+    if item.lookback.every < 1 then fail(place .. ".lookback.every", "at least a second expected") end
+  end
   check_totals(place, item.totals or {})
   if kind == "query" then
     if item.cursor == nil then item.cursor = false end

@@ -1,5 +1,6 @@
 --- Which read of an item is next.
 
+local columns = require "zuora.extract.columns"
 local digest = require "zuora.extract.digest"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
@@ -13,6 +14,9 @@ local DAY = 24 * 3600
 
 -- For so long Zuora keeps what was deleted.
 local DELETED_LIFE = 30 * DAY
+
+--- What is said of reads that were given up by a reset.
+planner.SET_BACK = "it was set back"
 
 -- Rows of a page where the plan names none.
 local PAGE = 250000
@@ -30,31 +34,119 @@ function planner.hash(item)
   return digest.text(table.concat({ asked, tostring(item.cursor), item.key, item.view or "" }, "\31"))
 end
 
---- Gives a read the texts that it is asked for by. `piece`: closed (above, by its end), after, up_to, limit.
+-- The item as it would be without some of its columns.
+local function without(item, fields)
+  local function kept(list)
+    local left = {}
+    for _, name in ipairs(list) do
+      local is_out = false
+      for _, field in ipairs(fields) do is_out = is_out or columns.find({ name }, item.object, field) end
+      if not is_out then left[#left + 1] = name end
+    end
+    return left
+  end
+  local other = setmetatable({ columns = item.columns and kept(item.columns) }, { __index = item })
+  if item.parsed then
+    other.parsed = setmetatable({ select = kept(item.parsed.select) }, { __index = item.parsed })
+  elseif type(item.fields) == "table" then
+    other.fields = kept(item.fields)
+  end
+  return other
+end
+
+--- The columns of an item, as far as they are known before it is read.
+---@return string[]
+function planner.columns(item) return item.columns or item.parsed and item.parsed.select or {} end
+
+--- Those that were not there when it was read last.
+---@return string[]
+function planner.new_columns(item, mark)
+  local known, list = json.decode(mark.columns) or {}, {}
+  for _, name in ipairs(planner.columns(item)) do
+    if #known > 0 and not columns.find(known, item.object, name) then list[#list + 1] = name end
+  end
+  return list
+end
+
+--- What reads of a kind ask for: most want whole rows of a window; some the keys of all rows that there are, or those
+--- and one column.
+---@return table item
+function planner.asked(item, kind)
+  local field = kind:match "^backfill%-(.+)$"
+  if kind ~= "reconcile" and not field then return item end
+  return setmetatable({ kind = "object", parsed = false, cursor = false,
+    where = field and (item.parsed and item.parsed.where or item.where) or false,
+    columns = field and { item.key, item.cursor, field } or { item.key },
+    totals = item.totals[1] and { "count" } or {} }, { __index = item })
+end
+
+local function good_for(item) return { hash = planner.hash(item), columns = planner.columns(item) } end
+
+--- Gives a read the texts that it is asked for by. `piece`: closed (above, by its end), after, up_to, limit; hash and
+--- columns: what the mark will be good for.
 ---@return table read
 function planner.with_query(item, read, piece)
+  piece = piece or good_for(item)
+  item = planner.asked(item, read.kind)
   local bounds = { from = read.read_from, to = read.read_to }
-  for name, value in pairs(piece or {}) do bounds[name] = value end
-  read.extra = piece and json.encode(piece) or ""
+  for name, value in pairs(piece) do bounds[name] = value end
+  if bounds.up_to then bounds.limit = nil end
+  read.extra = json.encode(piece)
   read.query = item.kind == "report" and "" or query.text(item, bounds)
-  read.totals = item.object and not bounds.limit and query.totals(item, bounds) or ""
+  read.totals = item.object and query.totals(item, bounds) or ""
   return read
 end
 
-local function check_mark(ctx, item, mark)
-  if mark.hash ~= planner.hash(item) and not ctx.options.keep_mark then
-    fail("%s: its query, cursor or key is not what it was when it was read last: 'reset %s' reads it again from the "
-      .. "beginning, '--keep-mark' goes on from there", item.name, item.name)
+-- Has it been read, and loaded? The target may be another than it was, or an older copy.
+local function is_made(ctx, read)
+  if read.state == "done" and read.parent == "" then return not ctx.target or #ctx.target:lacking { read } == 0 end
+  if read.state ~= "split" or read.parent ~= "" then return false end
+  local pieces = ctx.journal:pieces_of { plan = read.plan, item = read.item, entity = read.entity,
+    parent = reads.name(read) }
+  for _, piece in ipairs(pieces) do
+    if piece.state ~= "done" then return false end
   end
-  local at = times.of(mark.mark)
-  if item.deleted and at and ctx.now - at > DELETED_LIFE - DAY and not ctx.options.reconcile then
-    fail("%s: it was read last at %s, and Zuora keeps deleted rows for 30 days: what was deleted since may be gone "
-      .. "there. 'reset %s' reads it again from the beginning", item.name, times.iso(at), item.name)
-  end
+  return not ctx.target or #ctx.target:lacking(pieces) == 0
 end
 
--- One that is not there, or a generation more of it, when that is wished for.
-local function unless_made(ctx, item, fields)
+local function check_hash(ctx, item, mark)
+  local given = ctx.options.backfill or {}
+  for i = #given + 1, 1, -1 do -- (some may be done)
+    if mark.hash == planner.hash(without(item, table.move(given, i, #given, 1, {}))) then return end
+  end
+  local new = planner.new_columns(item, mark)
+  local is_wider = new[1] and item.cursor and item.mode ~= "replace" and mark.hash == planner.hash(without(item, new))
+  fail("%s: its query, cursor or key is not what it was when it was read last: 'reset %s' reads it again from the "
+    .. "beginning, '--keep-mark' goes on from there%s", item.name, item.name,
+    is_wider and (", '--item %s --backfill %s' reads what is new of all rows, too"):format(item.name,
+      table.concat(new, " --backfill ")) or "")
+end
+
+-- May there have been deletions since then which Zuora has forgotten, and no comparison of keys has found?
+local function may_miss_deleted(ctx, item, at)
+  if not item.deleted or not at or ctx.now - at <= DELETED_LIFE - DAY or ctx.options.reconcile then return false end
+  for _, read in ipairs(ctx.journal:all(item.of.plan, item.of.item)) do
+    if read.entity == item.of.entity and read.kind == "reconcile" and is_made(ctx, read)
+      and ctx.now - times.of(read.read_to) <= DELETED_LIFE - DAY then return false end
+  end
+  return true
+end
+
+--- Was a window planned so long ago that what was deleted in it may be gone?
+function planner.is_too_old(ctx, item, read)
+  return read.kind == "window" and may_miss_deleted(ctx, item, times.of(read.read_from))
+end
+
+local function check_deleted(ctx, item, mark)
+  local at = times.of(mark.mark)
+  if not may_miss_deleted(ctx, item, at) then return end
+  fail("%s: it was read last at %s, and Zuora keeps deleted rows for 30 days: what was deleted since may be gone "
+    .. "there. '--reconcile' reads the keys of all rows, too, and takes those that are no longer there for deleted",
+    item.name, times.iso(at))
+end
+
+-- One that is not there, or a generation more of it, when that is wished for (or the mark says that it is missing).
+local function unless_made(ctx, item, fields, is_missing)
   local before = ctx.journal:ending_at(item.of, fields.kind, fields.read_to)
   local same
   for _, read in ipairs(before) do
@@ -63,12 +155,14 @@ local function unless_made(ctx, item, fields)
     end
   end
   if not same then return reads.new(item.of, fields) end
-  if ctx.options.again and not item.was_again then
-    item.was_again = true
+  local failed = same.state == "failed" and same or same.state == "split" and ctx.journal:failed_piece(same)
+  if failed and failed.error == planner.SET_BACK then failed, is_missing = nil, true end
+  local is_again = ctx.options.again and not item.was_again
+  if is_again or not failed and (is_missing or not is_made(ctx, same)) then
+    item.was_again = item.was_again or is_again
     fields.generation = same.generation + 1
     return reads.new(item.of, fields)
   end
-  local failed = same.state == "failed" and same or same.state == "split" and ctx.journal:failed_piece(same)
   if failed then
     fail("%s: this read failed before (%s): '--again' tries once more", item.name, failed.error)
   end
@@ -89,24 +183,49 @@ local function lookback_of(ctx, item, mark)
     read_from = times.stamp(times.of(mark.mark) - lookback.days * DAY) })
 end
 
+-- A column of all rows, that they were read without.
+local function backfill_of(ctx, item, mark)
+  local given = ctx.options.backfill or {}
+  for i, field in ipairs(mark.mark ~= "" and given or {}) do
+    local _, name = columns.find(planner.columns(item), item.object, field)
+    name = name or columns.find(planner.columns(item), item.object, "*") and field
+    if not name then fail("%s: it has no column '%s' to be backfilled", item.name, field) end
+    local read = unless_made(ctx, item, { kind = "backfill-" .. name, read_to = mark.mark })
+    local rest = table.move(given, i + 1, #given, 1, {})
+    if read then return planner.with_query(item, read, good_for(without(item, rest))) end
+  end
+  return nil
+end
+
+-- The keys of all rows, where that is wished for: what the target has more, and was changed before, is gone.
+local function reconcile_of(ctx, item, to)
+  if not (ctx.options.reconcile and item.deleted) then return nil end
+  local read = unless_made(ctx, item, { kind = "reconcile", read_to = to })
+  return read and planner.with_query(item, read)
+end
+
 --- What an item that has no open read is to be asked for next; nil: it is up to date.
 ---@param ctx table journal, marks, b (seconds), now, options
 ---@param item table of the plan, as it was prepared
 ---@return table|nil read
 function planner.next(ctx, item)
   local to, mark = times.stamp(ctx.b), ctx.marks:mark(item.of)
-  if mark then check_mark(ctx, item, mark) end
-  if not item.cursor then
+  if mark and not ctx.options.keep_mark then check_hash(ctx, item, mark) end
+  if not item.cursor or item.mode == "replace" then
+    if ctx.options.backfill then fail("%s: it is read whole each time: there is nothing to backfill", item.name) end
     local kind = mark and mark.pending == "1" and "reset" or "full"
     local read = unless_made(ctx, item, { kind = kind, read_to = to, generation = kind == "reset" and
-      tonumber(mark.resets) or 0 })
+      tonumber(mark.resets) or 0 }, not (mark and mark.mark >= to))
     return read and planner.with_query(item, read)
   end
+  if mark then check_deleted(ctx, item, mark) end
+  local before = mark and (backfill_of(ctx, item, mark) or reconcile_of(ctx, item, to))
+  if before then return before end
   local from = mark and mark.mark or ""
   if from == "" or from < to then
     local kind = mark and mark.pending == "1" and "reset" or from == "" and "full" or "window"
     local read = unless_made(ctx, item, { kind = kind, read_from = from, read_to = to,
-      generation = kind == "reset" and tonumber(mark.resets) or 0 })
+      generation = kind == "reset" and tonumber(mark.resets) or 0 }, true)
     return read and planner.with_query(item, read)
   end
   if ctx.options.again and not item.was_again then
@@ -135,6 +254,21 @@ end
 local function piece_of(read) return read.extra ~= "" and json.decode(read.extra) or {} end
 planner.piece = piece_of
 
+-- What a piece of it is asked by, besides its own bounds.
+local function inherited(read, fields)
+  local piece = piece_of(read)
+  fields.audit, fields.by, fields.hash = piece.audit, piece.by, piece.hash
+  return fields
+end
+
+--- More pieces of a read are of the text that it was planned with, or of none.
+function planner.check_text(item, read)
+  local hash = piece_of(read).hash
+  if not hash or read.kind:find "^backfill" or hash == planner.hash(item) then return end
+  fail("%s: its query, cursor or key was changed in the middle of a read: 'reset %s' reads it again from the "
+    .. "beginning, or let the plan be as it was until that is done", item.name, item.name)
+end
+
 --- The page that begins behind an Id.
 ---@param item table
 ---@param read table the one that it is a part of, or the page before it
@@ -142,17 +276,17 @@ planner.piece = piece_of
 ---@return table read
 function planner.page(item, read, after)
   return planner.with_query(item, child_of(read, { piece = "id:" .. (after or "") }),
-    { closed = piece_of(read).closed, after = after, limit = item.split or PAGE })
+    inherited(read, { closed = piece_of(read).closed, after = after, limit = item.split or PAGE }))
 end
 
 --- The text of a page whose end is known: read again later, it must not end before.
 ---@param piece table what it was planned with
 ---@param up_to string its last Id
----@return string query, string extra
+---@return { query: string, totals: string, extra: string }
 function planner.closed_page(item, read, piece, up_to)
-  piece.up_to = up_to
-  local bounds = { from = read.read_from, to = read.read_to, closed = piece.closed, after = piece.after, up_to = up_to }
-  return query.text(item, bounds), json.encode(piece)
+  piece.up_to, piece.closed_at = up_to, read.attempt
+  local closed = planner.with_query(item, reads.new(read, read), piece)
+  return { query = closed.query, totals = closed.totals, extra = closed.extra }
 end
 
 --- The halves of a window that is too large; the last one is open above if the whole is. Nil: it cannot be halved
@@ -161,10 +295,11 @@ end
 function planner.halves(item, read)
   local from, to = reads.bounds(read)
   if not item.cursor or not from or to - from < 2 then return nil end
-  local middle, closed = times.stamp(from + (to - from) // 2), piece_of(read).closed
+  local middle, piece = times.stamp(from + (to - from) // 2), piece_of(read)
   return {
-    planner.with_query(item, child_of(read, { read_to = middle, piece = "half" }), { closed = true }),
-    planner.with_query(item, child_of(read, { read_from = middle, piece = "half" }), { closed = closed }),
+    planner.with_query(item, child_of(read, { read_to = middle, piece = "half" }), inherited(read, { closed = true })),
+    planner.with_query(item, child_of(read, { read_from = middle, piece = "half" }),
+      inherited(read, { closed = piece.closed })),
   }
 end
 

@@ -80,8 +80,12 @@ function query.parse(text)
       ({ group = "group by", order = "order by" })[parts.tail.text] or parts.tail and parts.tail.text }
 end
 
--- Does the list have this field, by itself or by the object's name before it?
-local function has(columns, object, field)
+--- Does a list of columns have this field, by itself or by the object's name before it?
+---@param columns string[]
+---@param object string
+---@param field string
+---@return boolean
+function query.has(columns, object, field)
   local own, long = ascii.lower(field), ascii.lower(object .. "." .. field)
   for _, column in ipairs(columns) do
     local name = ascii.lower(column)
@@ -98,11 +102,15 @@ local function conditions_of(item, read)
   local own = item.parsed and item.parsed.where or item.where
   if own then list[#list + 1] = "(" .. own .. ")" end
   local from, to = times.of(read.from or ""), times.of(read.to or "")
-  if item.cursor and from then list[#list + 1] = ("%s >= '%s'"):format(item.cursor, times.iso(from)) end
+  local by = read.by or item.cursor
+  if by and from then list[#list + 1] = ("%s >= '%s'"):format(by, times.iso(from)) end
   -- Open above, where a key lets the newest row be merged: a row that is touched before every run is never below a
   -- bound, and would never be read.
-  if item.cursor and to and (item.is_append or read.closed) then
-    list[#list + 1] = ("%s < '%s'"):format(item.cursor, times.iso(to))
+  if by and to and (item.is_append and not read.by or read.closed) then
+    list[#list + 1] = ("%s < '%s'"):format(by, times.iso(to))
+  end
+  if read.unchanged_since then
+    list[#list + 1] = ("%s < '%s'"):format(item.cursor, times.iso(times.of(read.unchanged_since)))
   end
   if read.after then list[#list + 1] = ("%s > %s"):format(item.key, quoted(read.after)) end
   if read.up_to then list[#list + 1] = ("%s <= %s"):format(item.key, quoted(read.up_to)) end
@@ -113,7 +121,7 @@ local function columns_of(item)
   local columns = {}
   for i, column in ipairs(item.columns or item.parsed.select) do columns[i] = column end
   for _, field in ipairs { item.key, item.cursor or nil } do
-    if item.cursor and not has(columns, item.object, field) then columns[#columns + 1] = field end
+    if item.cursor and not query.has(columns, item.object, field) then columns[#columns + 1] = field end
   end
   return columns
 end
@@ -131,17 +139,27 @@ function query.text(item, read)
   return text
 end
 
---- The text of its totals, in the same order: the first is always a count.
+--- The text of its totals, in the same order: the first is always a count. Of a page that has no end yet it is all, and
+--- counts what is beyond its begin.
 ---@param item table
 ---@param read table
 ---@return string|nil
 function query.totals(item, read)
-  if #item.totals == 0 then return nil end
+  if #item.totals == 0 and not read.audit then return nil end
   local list = { ("count(%s)"):format(item.key) }
   for _, total in ipairs(item.totals) do
-    if total ~= "count" then list[#list + 1] = total end
+    if total ~= "count" and not read.limit then list[#list + 1] = total end
   end
   return ("select %s from %s%s"):format(table.concat(list, ", "), item.object, conditions_of(item, read))
+end
+
+--- The text that asks for what has changed since then, by its keys: whatever the user's own conditions say, since rows
+--- leave them, too.
+---@param item table
+---@param since string a stamp
+---@return string
+function query.changed(item, since)
+  return ("select %s from %s where %s >= '%s'"):format(item.key, item.object, item.cursor, times.iso(times.of(since)))
 end
 
 return query

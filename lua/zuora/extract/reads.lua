@@ -1,6 +1,7 @@
 --- A read: one part of an item that is asked for at once, and the eight fields that it is known by. They are in every
 --- primary key, in the idempotency key, and in the name of the file, so that no read is ever taken for another.
 
+local digest = require "zuora.extract.digest"
 local times = require "zuora.extract.times"
 
 local reads = {}
@@ -27,6 +28,13 @@ function reads.identity(read)
   return table.concat(list, "\31")
 end
 
+-- A key may be any text: no two have the same name, and none is too long.
+local function piece_name(piece)
+  local name = piece:gsub("^id:", ""):gsub("[^%w-]", function(c) return ("_%02x"):format(c:byte()) end)
+  if #name > 80 then name = digest.text(piece) end
+  return piece:find "^id:" and "id_" .. name or name
+end
+
 --- Its name among those of its item.
 ---@param read table
 ---@return string "window.20261127T100000Z.20261128T100000Z.g0"
@@ -34,7 +42,7 @@ function reads.name(read)
   local name = ("%s.%s.%s.g%s"):format(read.kind, read.read_from ~= "" and read.read_from or "begin", read.read_to,
     read.generation)
   if read.entity ~= "" then name = read.entity .. "-" .. name end
-  if read.piece ~= "" then name = name .. "." .. read.piece:gsub("[^%w_-]", "_") end
+  if read.piece ~= "" then name = name .. "." .. piece_name(read.piece) end
   return name
 end
 

@@ -94,7 +94,8 @@ function run.prepare(ctx, given, entity)
     end
   end
   if item.kind == "report" or item.kind == "data_query" then item.cursor = false end
-  item.is_append = APPENDED[item.cursor or ""] or item.mode == "append"
+  item.is_append = APPENDED[item.cursor or ""]
+  if ctx.target then ctx.target:check(item) end
   return item
 end
 
@@ -114,23 +115,29 @@ function run.plan_read(ctx, item, read, is_first, after)
   end
 end
 
+--- Brings the open reads of an item on, and adds to its result what came of them.
+---@return boolean some false: there was none
+function run.advance_open(ctx, item, result)
+  local open = ctx.journal:open_reads(item.of)
+  for _, read in ipairs(open) do
+    worker.advance(ctx, item, read)
+    if read.state == "done" then
+      result.reads = result.reads + 1
+      result.records = result.records + (tonumber(read.records) or 0)
+      result.bytes = result.bytes + (tonumber(read.bytes) or 0)
+      result.files[#result.files + 1] = read.path
+    end
+  end
+  return #open > 0
+end
+
 -- All open reads of an item, and those that follow, until there is nothing left to ask for.
 local function bring_up_to_date(ctx, item, result)
   while true do
-    local open = ctx.journal:open_reads(item.of)
-    if #open == 0 then
+    if not run.advance_open(ctx, item, result) then
       local read = planner.next(ctx, item)
       if not read then return end
       run.plan_read(ctx, item, read, read.read_from == "")
-    end
-    for _, read in ipairs(open) do
-      worker.advance(ctx, item, read)
-      if read.state == "done" then
-        result.reads = result.reads + 1
-        result.records = result.records + (tonumber(read.records) or 0)
-        result.bytes = result.bytes + (tonumber(read.bytes) or 0)
-        result.files[#result.files + 1] = read.path
-      end
     end
   end
 end
@@ -142,6 +149,27 @@ local function warning_of(ctx, item)
   return "rows that leave its condition later stay where they were loaded"
 end
 
+-- A mark that goes on with another text is good for that from now on, though there was nothing to be read.
+local function keep_mark(ctx, item)
+  local mark = ctx.options.keep_mark and ctx.marks:mark(item.of)
+  if not mark or mark.hash == planner.hash(item) then return end
+  ctx.marks:set_mark(item.of, mark.mark, { mark = mark.mark, hash = planner.hash(item), tenant = ctx.tenant,
+    columns = json.encode(planner.columns(item)), looked_back = mark.looked_back })
+  if ctx.target then ctx.journal:copy_mark(item.of, ctx.target:mark(item.of)) end
+end
+
+-- Columns that earlier reads did not have.
+local function news_of(item, mark, result)
+  if not mark or item.fields ~= "*" or result.reads == 0 or not item.cursor then return nil end
+  local refused, new = table.concat(item.refused, "\n") .. "\n", {}
+  for _, name in ipairs(planner.new_columns(item, mark)) do
+    if not refused:find(name .. "\n", 1, true) then new[#new + 1] = name end
+  end
+  if #new == 0 then return nil end
+  return ("rows that were read before have no %s: '--item %s --backfill %s' reads what is new of them"):format(
+    table.concat(new, ", "), item.name, table.concat(new, " --backfill "))
+end
+
 local function run_item(ctx, given, entity)
   local result = { item = given.name, entity = entity ~= "" and entity or nil, outcome = "up to date", reads = 0,
     records = 0, bytes = 0, files = {} }
@@ -149,8 +177,11 @@ local function run_item(ctx, given, entity)
   local ok, err = pcall(function()
     local item = run.prepare(ctx, given, entity)
     result.warning = warning_of(ctx, item)
+    local known = ctx.marks:mark(item.of)
     if ctx.marks == ctx.journal then marks.recover(ctx, item) end
     bring_up_to_date(ctx, item, result)
+    keep_mark(ctx, item)
+    result.warning = result.warning or news_of(item, known, result)
     result.refused = item.refused[1] and item.refused or nil
     result.lost = item.lost and item.lost[1] and item.lost or nil
   end)
@@ -188,13 +219,16 @@ function run.work_of(plan, names)
   return list
 end
 
+local PROVEN = { published = true, loaded = true, done = true, failed = true }
+
 --- Writes down the hashes of all files that are there, as sha256sum -c reads them.
 ---@param book table the journal
 ---@param plan table
 function run.write_sums(book, plan)
   local lines = {}
   for _, read in ipairs(book:all(plan.plan)) do
-    local is_proven = read.state == "published" or read.state == "loaded" or read.state == "done"
+    -- (What could not be loaded has failed, and is whole all the same.)
+    local is_proven = PROVEN[read.state] and (read.state ~= "failed" or read.chain ~= "")
     if is_proven and read.path ~= "" and disk.size(plan.output .. "/" .. read.path) then
       lines[#lines + 1] = ("%s  %s\n"):format(read.sha256, read.path)
     end
@@ -260,6 +294,7 @@ end
 ---@param owner string|nil who changes the journal; nil: nothing is made, and no change is kept
 ---@return table ctx to be closed
 function run.context(client, plan, options, owner)
+  if options.backfill and not options.items then fail("plan", "--backfill needs --item: whose column is it?") end
   local done, err = client:authenticate()
   if not done then error(err, 0) end
   if owner then
@@ -269,12 +304,18 @@ function run.context(client, plan, options, owner)
   local ctx = setmetatable({ client = client, plan = plan, options = options, output = plan.output,
     tenant = client:tenant(), wait = options.wait or plan.wait,
     publish = plan.publish and publish.new(client, plan.publish), journal = journal.open(plan.store, owner),
+    keeps_deletes = true, libcurl = core.libraries:match "libcurl/(%S+)",
     brought = {}, -- paths of the files that this process has proven itself
     on_item = options.on_item, on_step = options.on_step }, Context)
   local ok, problem = pcall(open_context, ctx, owner)
   if ok then return ctx end
   Context.__close(ctx)
   error(problem, 0)
+end
+
+--- A name for whoever changes a journal.
+function run.owner()
+  return (core.random(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
 --- Brings all items of a plan up to date.
@@ -284,8 +325,7 @@ end
 ---@return table[] results
 function run.all(client, plan, options)
   local work = run.work_of(plan, options.items)
-  local owner = core.random(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
-  local ctx <close> = run.context(client, plan, options, owner)
+  local ctx <close> = run.context(client, plan, options, run.owner())
   local results = assert(client:map(work, function(one)
     return run_item(ctx, one[1], one[2])
   end, { concurrency = plan.concurrency }))

@@ -10,8 +10,13 @@ local store = {}
 local Store = {}
 Store.__index = Store
 
+-- What others have locked, and a server that is not there any more, is for the next run.
 local function fail(self, words)
-  error(error_value.new { kind = "file", message = ("%s: %s"):format(self.name, tostring(words)) }, 0)
+  words = tostring(words)
+  local is_later = words:find("database is locked", 1, true) or words:find("lock timeout", 1, true)
+    or self.is_server and words:find("connection", 1, true)
+  error(error_value.new { kind = "file", retryable = is_later and true, message = ("%s: %s"):format(self.name, words) },
+    0)
 end
 
 local function bound(...)
@@ -76,12 +81,16 @@ function Store:row(sql, ...) return self:rows(sql, ...)[1] end
 ---@return any ... what f gives
 function Store:transaction(f)
   self:run(self.begin)
-  local results = table.pack(pcall(f))
+  -- (A COMMIT may have to wait too long for somebody who reads: then nothing has been done.)
+  local results = table.pack(pcall(function()
+    local given = table.pack(f())
+    self:run "COMMIT"
+    return table.unpack(given, 1, given.n)
+  end))
   if not results[1] then
     pcall(self.run, self, "ROLLBACK")
     error(results[2], 0)
   end
-  self:run "COMMIT"
   return table.unpack(results, 2, results.n)
 end
 
@@ -130,6 +139,7 @@ function store.connect(uri, schema)
   -- A password in it is nobody's business.
   local name = uri:gsub("(//[^/@:]*):[^/@]*@", "%1:***@"):gsub("(password=)[^&]*", "%1***")
   return setmetatable({ database = connect("PostgreSQL", "postgresql", uri, name), name = name, begin = "BEGIN",
+    is_server = true,
     prefix = '"' .. schema:gsub('"', '""') .. '".' }, Store)
 end
 

@@ -16,11 +16,9 @@ local function fail(words, ...) error(error_value.new { kind = "plan", message =
 
 local function of(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
 
-local OVER = { done = true, split = true, failed = true }
-
 --- Where each item stands.
----@return table[] items: item, entity, mark (ISO text), open (its reads that go on), last (the newest that is done),
---- error
+---@return table[] items: item, entity, mark (ISO text), open (its reads that go on, in their order), last (the newest
+--- that is done), error
 function tend.status(plan)
   local book <close> = journal.open(plan.store)
   local list = {}
@@ -30,11 +28,12 @@ function tend.status(plan)
     local at = mark and times.of(mark.mark)
     local status = { item = item.name, entity = entity ~= "" and entity or nil, mark = at and times.iso(at) or nil,
       open = {} }
+    for k, read in ipairs(book:open_of(of(plan, item, entity))) do
+      status.open[k] = { read = reads.name(read), state = read.state, attempt = read.attempt, job = read.job_id,
+        error = read.error ~= "" and read.error or nil }
+    end
     for _, read in ipairs(book:all(plan.plan, item.name)) do
-      if read.entity == entity and not OVER[read.state] then
-        table.insert(status.open, { read = reads.name(read), state = read.state, attempt = read.attempt,
-          job = read.job_id, error = read.error ~= "" and read.error or nil })
-      elseif read.entity == entity and read.state == "done" then
+      if read.entity == entity and read.state == "done" then
         status.last, status.error = { read = reads.name(read), records = tonumber(read.records),
           at = read.updated_at }, nil
       elseif read.entity == entity and read.state == "failed" then
@@ -53,22 +52,69 @@ function tend.history(plan)
   return book:events(plan.plan)
 end
 
+-- Folder, store and target must be this plan's, and of one tenant; whether it is the right one only a run can ask.
+local function check_owners(plan, book, target)
+  local places = { { "the folder " .. plan.output, manifest.belongs(plan.output) },
+    { "the store " .. plan.store, book:belongs() } }
+  if target then places[3] = { "the target " .. target.store.name, target:belongs() } end
+  local first
+  for _, place in ipairs(places) do
+    local name, owner = place[1], place[2]
+    if owner.plan and owner.plan ~= plan.plan then
+      fail("%s belongs to the plan '%s', not '%s'", name, owner.plan, plan.plan)
+    end
+    if first and owner.tenant and owner.tenant ~= first[2].tenant then
+      fail("%s belongs to the tenant '%s', and %s to '%s'", name, owner.tenant, first[1], first[2].tenant)
+    end
+    first = first or owner.tenant and place or nil
+  end
+end
+
+-- Reads that go on are given up: what is not proven is taken away. False: there are none.
+local function give_up(plan, book, item, entity)
+  local open = book:open_reads(of(plan, item, entity))
+  for _, read in ipairs(open) do
+    local is_proven = read.state == "published" or read.state == "loaded"
+    local path = plan.output .. "/" .. reads.path(read)
+    local proof = manifest.path(path)
+    for _, name in ipairs { path, path .. ".part", path .. ".part.state", proof, proof .. ".new" } do
+      if not is_proven then os.remove(name) end
+    end
+    book:move(read, "failed", { error = planner.SET_BACK, chain = is_proven and read.chain or "" })
+  end
+  return #open > 0
+end
+
+-- What has not been read yet cannot be read again from there.
+local function check_reached(book, one, mark, from)
+  local reached = mark.mark
+  for _, read in ipairs(mark.pending == "1" and book:all(one.plan, one.item) or {}) do
+    if read.entity == one.entity and read.state == "done" and read.read_to > reached then reached = read.read_to end
+  end
+  if times.stamp(from) > reached then
+    fail("%s: it has not been read up to %s: nothing may be left out", one.item, times.iso(from))
+  end
+end
+
 --- Sets an item back.
 ---@param from integer|nil seconds since the epoch; nil: to the beginning
 ---@return { item: string, from: string }[] what will be read again
 function tend.reset(plan, name, from)
+  disk.folder(plan.store:match "^(.*)/[^/]*$" or ".") -- the mark may be in the target alone
   local book <close> = journal.open(plan.store, "reset")
   local target <close> = plan.load and load.open(plan.load) or nil
+  check_owners(plan, book, target)
   local found, list = false, {}
   for _, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]
     if item.name == name then
       found = true
-      if #book:open_reads(of(plan, item, entity)) > 0 then
-        fail("%s: a read of it is not done: run the plan first", name)
-      end
-      local known = book:reset(of(plan, item, entity), from and times.stamp(from) or "")
-      if target then known = target:reset(of(plan, item, entity), from and times.stamp(from) or "") end
+      local this = of(plan, item, entity)
+      local mark = (target or book):mark(this)
+      if from and mark then check_reached(book, this, mark, from) end
+      local known = give_up(plan, book, item, entity)
+      known = book:reset(this, from and times.stamp(from) or "") or known
+      if target then known = target:reset(this, from and times.stamp(from) or "") or known end
       if known then
         list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
         book:event(plan.plan, name, "reset", list[#list].from)
@@ -84,6 +130,7 @@ end
 ---@return string[] paths
 function tend.prune(plan, keep)
   local book <close> = journal.open(plan.store, "prune")
+  check_owners(plan, book)
   local gone, oldest = {}, times.iso(os.time() - keep)
   for _, one in ipairs(run.work_of(plan)) do
     local item, entity = one[1], one[2]
@@ -92,8 +139,8 @@ function tend.prune(plan, keep)
     while newest and number < tonumber(newest.chain) do
       local read = book:in_chain({ plan = plan.plan, item = item.name, entity = entity }, number)
       -- From the oldest on: what is between two that stay would be missed.
-      if not read or read.updated_at > oldest or read.state ~= "done" then break end
-      for _, path in ipairs { read.path, manifest.path(read.path) } do
+      if read and (read.updated_at > oldest or read.state ~= "done") then break end
+      for _, path in ipairs(read and { read.path, manifest.path(read.path) } or {}) do -- (some have other numbers now)
         if disk.size(plan.output .. "/" .. path) then
           os.remove(plan.output .. "/" .. path)
           gone[#gone + 1] = path

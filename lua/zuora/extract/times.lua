@@ -23,6 +23,11 @@ function times.of(stamp)
   return math.tointeger(core.time(("%s-%s-%sT%s:%s:%sZ"):format(year, month, day, hour, minute, second)))
 end
 
+--- "2026-11-28T10:00:00": as it is compared with the cells of a target, which are in UTC.
+---@param stamp string
+---@return string
+function times.plain(stamp) return (os.date("!%Y-%m-%dT%H:%M:%S", times.of(stamp))) --[[@as string]] end
+
 local MONTHS = {}
 for i, name in ipairs { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" } do
   MONTHS[name] = i

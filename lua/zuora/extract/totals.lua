@@ -37,6 +37,14 @@ local function told_of(told, object, name, field)
   return told[ascii.lower(long)] or told[ascii.lower(short)]
 end
 
+--- What Zuora says that a function comes to.
+---@param told table<string, string> by the headers, in lower case
+---@param object string
+---@param name "count"|"sum"
+---@param field string
+---@return string|nil
+totals.told = told_of
+
 local function fail(words, ...)
   return nil, error_value.new { kind = "incomplete", message = words:format(...) }
 end
@@ -54,19 +62,28 @@ local function sums_of(item, it)
   return sums
 end
 
+-- Is it so many rows? A page that is full may have more behind it; one that is not was the last.
+local function counts(counted, count, all, limit)
+  if not limit or all < limit then return counted == tostring(count) end
+  local number = all == limit and (counted or ""):match "^%d+$"
+  return number and math.tointeger(tonumber(number)) >= count
+end
+
 --- Do the totals that came with a file agree with its rows? Those of deleted rows do not count.
 ---@param item table
 ---@param path string
 ---@param told table<string, string> "count(account.id)", "sum(account.balance)": by the headers, in lower case
 ---@param deleted string the column that says of a row that it is deleted, where there is one
+---@param limit integer|nil of a page that has no end yet: what was counted is all that is beyond its begin
 ---@return true|nil ok, zuora.Error|nil err
-function totals.agree(item, path, told, deleted)
+function totals.agree(item, path, told, deleted, limit)
   local it <close>, problem = rows.of_file(path, { form = "array" })
   if not it then return nil, problem end
-  local sums, wrong = sums_of(item, it)
+  local sums, wrong = sums_of(limit and { totals = {} } or item, it)
   if not sums then return nil, wrong end
-  local gone, count = columns.find(it.columns, item.object, deleted), 0
+  local gone, count, all = columns.find(it.columns, item.object, deleted), 0, 0
   for row in it do
+    all = all + 1
     if not (gone and row[gone] == "true") then
       count = count + 1
       for _, sum in ipairs(sums) do
@@ -78,9 +95,9 @@ function totals.agree(item, path, told, deleted)
     end
   end
   local counted = told_of(told, item.object, "count", item.key)
-  if tostring(count) ~= counted then
-    return fail("%s: the file has %d rows, and Zuora counted %s in the same transaction", item.name, count,
-      tostring(counted))
+  if not counts(counted, count, all, limit) then
+    return fail("%s: the file has %d rows%s, and Zuora counted %s in the same transaction", item.name, count,
+      limit and (" of a page of %d"):format(limit) or "", tostring(counted))
   end
   for _, sum in ipairs(sums) do
     local summed = told_of(told, item.object, "sum", sum.field)

@@ -8,6 +8,7 @@ local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local marks = require "zuora.extract.marks"
+local months = require "zuora.extract.months"
 local planner = require "zuora.extract.planner"
 local reads = require "zuora.extract.reads"
 local rows = require "zuora.rows"
@@ -37,10 +38,15 @@ end
 
 -- --- failures -----------------------------------------------------------------------------------------
 
-local function try_again(ctx, read, err, changes)
-  -- What there is of this attempt's file is no good to the next.
+-- What there is of an attempt's file is no good to the next, and not to be taken for a whole one.
+local function discard(ctx, read)
   local path = ctx.output .. "/" .. reads.path(read)
-  for _, name in ipairs { path, path .. ".part", path .. ".part.state" } do os.remove(name) end
+  local proof = manifest.path(path)
+  for _, name in ipairs { path, path .. ".part", path .. ".part.state", proof, proof .. ".new" } do os.remove(name) end
+end
+
+local function try_again(ctx, read, err, changes)
+  discard(ctx, read)
   changes = changes or {}
   changes.attempt, changes.planned_at, changes.job_id = read.attempt + 1, os.time(), ""
   changes.error = tostring(err)
@@ -57,8 +63,7 @@ local function leave_out(ctx, item, read, field)
   item.columns = kept
   item.refused[#item.refused + 1] = field
   ctx.journal:event(read.plan, read.item, "field refused", field)
-  local piece = read.extra ~= "" and planner.piece(read) or nil
-  local planned = planner.with_query(item, reads.new(read, read), piece)
+  local planned = planner.with_query(item, reads.new(read, read), planner.piece(read))
   try_again(ctx, read, "the field " .. field .. " was refused", { query = planned.query, totals = planned.totals,
     extra = planned.extra })
   return true
@@ -66,6 +71,7 @@ end
 
 -- The read is too large at once: its pieces are planned in its place.
 local function split(ctx, item, read)
+  planner.check_text(item, read)
   local pieces = planner.halves(item, read)
   if not pieces and planner.has_pages(item) and read.piece:sub(1, 3) ~= "id:" then
     pieces = { planner.page(item, read) }
@@ -94,7 +100,8 @@ local function recover(ctx, item, read, source, err)
     return true
   end
   if verdict ~= "later" then
-    ctx.journal:move(read, "failed", { error = tostring(err) })
+    discard(ctx, read)
+    ctx.journal:move(read, "failed", { error = tostring(err), chain = "" })
     ctx.journal:event(read.plan, read.item, "failed", tostring(err))
   end
   error(err, 0)
@@ -104,17 +111,23 @@ end
 
 local steps = {}
 
--- The same read has the same key, whoever computes it: within a day the same job comes of it.
-local function key_of(read)
-  return digest.text(table.concat({ reads.identity(read), tostring(read.attempt), read.query, read.totals }, "\31"))
+-- The same read has the same key, whoever computes it: within a day the same job comes of it. Another body has another.
+local function key_of(item, read)
+  local body = { deleted = item.deleted, report = item.report, view = item.view, filters = item.filters }
+  return digest.text(table.concat({ reads.identity(read), tostring(read.attempt), read.query, read.totals,
+    json.encode(body) }, "\31"))
 end
 
 function steps.planned(ctx, item, read, source)
+  if ctx.keeps_deletes and planner.is_too_old(ctx, item, read) then
+    -- Deletions in it are gone at Zuora: it is planned anew, as what is so old is.
+    return ctx.journal:move(read, "failed", { error = "it was planned too long ago" })
+  end
   if os.time() - tonumber(read.planned_at) > DAY - 3600 then
     -- The key may be forgotten, and what was asked for under it be there twice.
     ctx.journal:move(read, "planned", { attempt = read.attempt + 1, planned_at = os.time() })
   end
-  local key = key_of(read)
+  local key = key_of(item, read)
   read.idempotency_key = key
   local id, err = source.submit(ctx.client, item, read, options_of(ctx, read))
   if not id then return recover(ctx, item, read, source, err) end
@@ -145,41 +158,50 @@ local function last_of_page(item, path)
 end
 
 -- Is what has come what was asked for? Gives the last Id of a page whose end was not known.
-local function prove(item, path, written, piece)
+local function prove(item, path, written, read, piece)
   if written.record_count and written.record_count ~= written.records then
     fail("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
   end
   if written.totals then
-    local ok, err = totals.agree(item, path, written.totals, DELETED)
+    -- (The job of a page does not know the end that was found in its file.)
+    local has_no_end = not piece.up_to or piece.closed_at == read.attempt
+    local ok, err = totals.agree(item, path, written.totals, DELETED, has_no_end and piece.limit or nil)
     if not ok then error(err, 0) end
   end
   -- (One that is read again has its end, and the next is there.)
   return piece.limit and not piece.up_to and last_of_page(item, path) or nil
 end
 
--- A file that was there before keeps its number in the chain if it is the same; another says which it replaces.
-local function number_of(ctx, read, piece, sum)
-  if (read.chain or "") ~= "" and read.sha256 == sum then return read.chain end
-  if (read.chain or "") ~= "" then piece.replaces = tonumber(read.chain) end
+-- The number of a file in its chain: one that was there before is another's now, which says so.
+local function number_of(ctx, read, piece)
+  if (read.chain or "") ~= "" then
+    piece.replaces = piece.replaces or {}
+    table.insert(piece.replaces, tonumber(read.chain))
+  end
   return (ctx.journal:chain(read))
 end
 
 function steps.completed(ctx, item, read, source)
+  local piece = planner.piece(read)
+  if piece.limit and not piece.up_to then planner.check_text(item, read) end
   local path = reads.path(read)
   local whole = ctx.output .. "/" .. path
   disk.folder(ctx.output .. "/" .. read.item)
   local written, err = source.fetch(ctx.client, read, whole, options_of(ctx, read))
   if not written then return recover(ctx, item, read, source, err) end
-  local piece = planner.piece(read)
-  local ok, last = pcall(prove, item, whole, written, piece)
+  local ok, last = pcall(prove, planner.asked(item, read.kind), whole, written, read, piece)
   if not ok then return recover(ctx, item, read, source, last) end
   local sum, problem = digest.file(whole)
   if not sum then fail("file", "%s", problem) end
   disk.sync(ctx.output .. "/" .. read.item)
-  local changes = { path = path, bytes = written.bytes, records = written.records, sha256 = sum, error = "",
-    record_count = written.record_count or "", chain = number_of(ctx, read, piece, sum) }
-  if piece.replaces then changes.extra = json.encode(piece) end
-  if last then changes.query, changes.extra = planner.closed_page(item, read, piece, last) end
+  local chain = number_of(ctx, read, piece)
+  piece.told = { query = read.query, totals_query = read.totals ~= "" and read.totals or nil, totals = written.totals,
+    files = written.files, request_ids = written.request_ids }
+  local changes = last and planner.closed_page(item, read, piece, last) or { extra = json.encode(piece) }
+  for name, value in pairs { path = path, bytes = written.bytes, records = written.records, sha256 = sum, error = "",
+    record_count = written.record_count or "", chain = chain } do
+    changes[name] = value
+  end
   ctx.journal:transaction(function()
     if last and written.records >= piece.limit then ctx.journal:plan(planner.page(item, read, last)) end
     ctx.journal:move(read, "fetched", changes)
@@ -204,8 +226,12 @@ function steps.fetched(ctx, item, read)
   if not is_there(ctx, read) then return end
   local whole = ctx.output .. "/" .. read.path
   local it <close> = assert(rows.of_file(whole, { form = "lazy" }))
+  local piece = planner.piece(read)
+  local told = piece.told or {}
   local path = manifest.write(ctx.journal, ctx.output, read, { tenant = ctx.tenant, key = item.key,
-    hash = planner.hash(item), columns = item.columns, replaces = planner.piece(read).replaces,
+    query = told.query, totals_query = told.totals_query, totals = told.totals, files = told.files,
+    request_ids = told.request_ids, libcurl = ctx.libcurl,
+    hash = piece.hash or planner.hash(item), columns = planner.columns(item), replaces = piece.replaces,
     cursor = item.cursor or nil, object = item.object, header = it.columns, types = item.types,
     refused = item.refused[1] and item.refused or nil, lost = item.lost and item.lost[1] and item.lost or nil })
   if ctx.publish then
@@ -216,8 +242,10 @@ end
 
 -- The mark goes to the end of a read when all of its pieces are done.
 local function advance(ctx, item, root, book)
-  marks.advance(book, item.of, root, { hash = planner.hash(item), columns = json.encode(item.columns or {}),
-    tenant = ctx.tenant, looked_back = item.lookback and planner.lookback_due(ctx, item) })
+  local good_for = planner.piece(root) -- whatever the plan says by now
+  marks.advance(book, item.of, root, { hash = good_for.hash or planner.hash(item),
+    columns = json.encode(good_for.columns or planner.columns(item)), tenant = ctx.tenant,
+    looked_back = item.lookback and planner.lookback_due(ctx, item) })
 end
 
 local function root_of(ctx, read) return read.parent == "" and read or ctx.journal:parent_of(read) end
@@ -234,21 +262,48 @@ local function finish(ctx, item, read)
   end)
 end
 
+-- The files that are loaded now, each list at once: what replaces all that is there, or is compared with it, when all
+-- of it is here. Before the last of other pieces come those that the target lacks: it may be an older copy, or another.
+local function loads_of(ctx, item, read, is_last)
+  if read.parent == "" then return { { read } } end
+  local replaces = (item.mode or item.cursor and "merge" or "replace") == "replace"
+  local is_whole = replaces or read.kind == "reconcile" or read.kind == "audit"
+  if is_whole then return is_last and { ctx.journal:pieces_of(read) } or {} end
+  local lists = {}
+  for _, piece in ipairs(is_last and ctx.target.lacking and ctx.target:lacking(ctx.journal:pieces_of(read)) or {}) do
+    if piece.piece ~= read.piece or piece.read_to ~= read.read_to then lists[#lists + 1] = { piece } end
+  end
+  lists[#lists + 1] = { read }
+  return lists
+end
+
+-- What cannot be loaded as it is will not be the next time either.
+local function load(ctx, item, read, list, on_load, bucket)
+  local ok, added = pcall(ctx.target.load, ctx.target, item, list, ctx.output, DELETED, on_load, bucket)
+  if not ok then
+    if error_value.is(added) and added.kind == "incomplete" then
+      ctx.journal:move(read, "failed", { error = tostring(added) })
+      ctx.journal:event(read.plan, read.item, "failed", tostring(added))
+    end
+    error(added, 0)
+  end
+  for _, name in ipairs(added) do ctx.journal:event(read.plan, read.item, "column added", name) end
+end
+
 function steps.published(ctx, item, read)
   if not ctx.target then return finish(ctx, item, read) end
   local is_last = read.parent == "" or ctx.journal:pieces_left(read) == 1
-  local replaces = (item.mode or item.cursor and "merge" or "replace") == "replace"
-  -- What replaces all is loaded when all of it is there.
-  local list = replaces and read.parent ~= "" and (is_last and ctx.journal:pieces_of(read) or {}) or { read }
-  for _, piece in ipairs(list) do
-    if not is_there(ctx, piece) then return end
+  local lists = loads_of(ctx, item, read, is_last)
+  for _, list in ipairs(lists) do
+    for _, piece in ipairs(list) do
+      if not is_there(ctx, piece) then return end
+    end
   end
-  if #list > 0 then
-    local root = root_of(ctx, read)
-    local added = ctx.target:load(item, list, ctx.output, DELETED, is_last and function(book)
-      advance(ctx, item, root, book)
-    end or nil)
-    for _, name in ipairs(added) do ctx.journal:event(read.plan, read.item, "column added", name) end
+  local root = root_of(ctx, read)
+  local bucket = read.kind == "audit" and months.of_read(root, planner.piece(root)) or nil
+  for i, list in ipairs(lists) do
+    load(ctx, item, read, list, is_last and i == #lists and function(book) advance(ctx, item, root, book) end or nil,
+      bucket)
   end
   ctx.journal:move(read, "loaded")
 end

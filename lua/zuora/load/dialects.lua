@@ -1,5 +1,7 @@
 --- What differs between the databases that files are loaded into.
 
+local decimals = require "zuora.extract.decimals"
+
 local dialects = {}
 
 local SQLITE_TYPES = { integer = "INTEGER" }
@@ -17,6 +19,24 @@ function dialects.quoted(name) return '"' .. name:gsub('"', '""') .. '"' end
 ---@return string
 function dialects.literal(text) return "'" .. text:gsub("'", "''") .. "'" end
 
+-- SQLite knows no decimals: the sum of the whole numbers, the sum of the parts behind the point, and how many cells are
+-- no decimals, as one text.
+local function sqlite_sum(column)
+  local text = ("CAST(%s AS TEXT)"):format(column)
+  local digits = ("LTRIM(%s, '+-')"):format(text)
+  local sign = ("(CASE WHEN %s LIKE '-%%' THEN -1 ELSE 1 END)"):format(text)
+  local parts = ("(CASE WHEN INSTR(%s, '.') > 0 THEN CAST(SUBSTR(SUBSTR(%s, INSTR(%s, '.') + 1) || '%s', 1, %d) "
+    .. "AS INTEGER) ELSE 0 END)"):format(digits, digits, digits, ("0"):rep(decimals.DIGITS), decimals.DIGITS)
+  return ("COALESCE(SUM(%s * CAST(%s AS INTEGER)), 0) || ' ' || COALESCE(SUM(%s * %s), 0) || ' ' || "
+    .. "COALESCE(SUM(%s GLOB '*[^0-9.+-]*'), 0)"):format(sign, digits, sign, parts, text)
+end
+
+local function sqlite_decimal(text)
+  local whole, parts, others = text:match "^(%S+) (%S+) (%S+)$"
+  if others ~= "0" then return others .. " of them are no decimals" end
+  return decimals.of_parts(math.tointeger(whole), math.tointeger(parts))
+end
+
 --- SQLite: decimals stay exact as text.
 dialects.sqlite = {
   type_of = function(kind) return SQLITE_TYPES[kind or ""] or "TEXT" end,
@@ -25,8 +45,13 @@ dialects.sqlite = {
     return type and ("CAST(NULLIF(%s, '') AS %s)"):format(column, type) or ("NULLIF(%s, '')"):format(column)
   end,
   truth = function(column) return ("(%s = 'true')"):format(column) end,
+  absent = function(key, staged, stage) return ("%s NOT IN (SELECT %s FROM %s AS s)"):format(key, staged, stage) end,
   boolean = "INTEGER",
   add_column = "ADD COLUMN",
+  row = "rowid", -- tells two rows with the same cells apart
+  month = function(column) return ("SUBSTR(%s, 1, 7)"):format(column) end,
+  sum = sqlite_sum,
+  decimal = sqlite_decimal,
 }
 
 dialects.postgresql = {
@@ -36,8 +61,15 @@ dialects.postgresql = {
     return ("NULLIF(%s, '')%s"):format(column, type and "::" .. type or "")
   end,
   truth = function(column) return ("(%s = 'true')"):format(column) end,
+  absent = function(key, staged, stage)
+    return ("NOT EXISTS (SELECT 1 FROM %s AS s WHERE %s = %s)"):format(stage, staged, key)
+  end,
   boolean = "boolean",
   add_column = "ADD COLUMN IF NOT EXISTS",
+  row = "ctid",
+  month = function(column) return ("TO_CHAR(%s::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM')"):format(column) end,
+  sum = function(column) return ("COALESCE(SUM(CAST(%s AS numeric)), 0)"):format(column) end,
+  decimal = function(text) return decimals.plain(text) or text end,
 }
 
 return dialects

@@ -19,7 +19,7 @@ end
 ---@param sleep (fun(seconds: number))|nil lets other tasks go on while a program works
 ---@param looks boolean|nil nothing is made, and no change is kept
 ---@return table target mark(of), set_mark(of, before, after), reset(of, mark),
---- belong_to(plan, tenant), load(…), close()
+--- belong_to(plan, tenant), belongs(), lacking(list), check(item), load(…), close()
 function load.open(spec, sleep, looks)
   sleep = sleep or alone
   local scheme, rest = spec.to:match "^(%l+):(.*)$"

@@ -2,6 +2,7 @@
 --- is said here. They are for one transaction, in this order; one with a `check` gives the number that it must give.
 
 local dialects = require "zuora.load.dialects"
+local times = require "zuora.extract.times"
 
 local merge = {}
 
@@ -56,58 +57,182 @@ local function removal(load)
   }
 end
 
-local function merge_steps(load)
-  local staged, kept = key_of(load)
-  local steps = {
+-- Every row has a key, and one of its own.
+local function key_checks(load)
+  local staged = key_of(load)
+  return {
+    { sql = ("SELECT COUNT(*) FROM %s AS s WHERE %s IS NULL"):format(load.stage, staged), check = "0",
+      problem = "keyless" },
     { sql = ("SELECT COUNT(*) FROM (SELECT 1 FROM %s AS s GROUP BY %s HAVING COUNT(*) > 1) AS twice"):format(load.stage,
       staged), check = "0", problem = "twice" },
   }
-  if load.deletes == "remove" and load.deleted then
-    for _, step in ipairs(removal(load)) do steps[#steps + 1] = step end
-  end
-  steps[#steps + 1] = { sql = ("UPDATE %s AS t SET %s, %s = %s, %s = %s FROM %s AS s WHERE %s = %s AND %s"):format(
+end
+
+-- Puts the rows of the stage in the place of those with their keys, where a condition holds, and beside the others.
+local function upsert(load, condition)
+  local staged, kept = key_of(load)
+  local update = { sql = ("UPDATE %s AS t SET %s, %s = %s, %s = %s FROM %s AS s WHERE %s = %s AND %s"):format(
     load.table, each(load.columns, function(column)
       return quoted(column.name) .. " = " .. cast_of(load, column)
     end), quoted(merge.OWN.deleted), deleted_of(load), quoted(merge.OWN.read), literal(load.read), load.stage, kept,
-    staged, is_newer(load)) }
-  steps[#steps + 1] = { sql = insert_of(load, (" WHERE NOT EXISTS (SELECT 1 FROM %s AS t WHERE %s = %s)"):format(
-    load.table, kept, staged)) }
+    staged, condition) }
+  return update, { sql = insert_of(load, (" WHERE NOT EXISTS (SELECT 1 FROM %s AS t WHERE %s = %s)"):format(load.table,
+    kept, staged)) }
+end
+
+local function merge_steps(load)
+  local steps = key_checks(load)
+  if load.deletes == "remove" and load.deleted then
+    for _, step in ipairs(removal(load)) do steps[#steps + 1] = step end
+  end
+  steps[#steps + 1], steps[#steps + 2] = upsert(load, is_newer(load))
   return steps
 end
 
--- What is read whole replaces what was there: of its entity, where there are several.
+-- --- audits -------------------------------------------------------------------------------------------
+
+--- A row of the table that is not deleted.
+---@param load table dialect
+---@param alias string of the table
+---@return string condition
+function merge.lives(load, alias)
+  return ("NOT COALESCE(%s.%s, %s)"):format(alias, quoted(merge.OWN.deleted), load.dialect.truth "'false'")
+end
+
+--- The rows that a read is about: those of its entity, where there are several.
+---@param load table entity
+---@param alias string|nil of the table
+---@return string condition
+function merge.own_rows(load, alias)
+  if load.entity == "" then return "1 = 1" end
+  local name = (alias and alias .. "." or "") .. quoted(merge.OWN.read)
+  return ("substr(%s, 1, %d) = %s"):format(name, #load.entity + 1, literal(load.entity .. "-"))
+end
+
+--- A row that has not changed since the mark, or in a time that has not come yet.
+---@param cursor string
+---@param bucket { mark: string, latest: string }
+---@return string condition
+function merge.is_settled(cursor, bucket)
+  return ("(%s < %s OR %s > %s)"):format(cursor, literal(times.plain(bucket.mark)), cursor,
+    literal(times.plain(bucket.latest)))
+end
+
+-- A row of the bucket that a read of kind audit has brought.
+local function is_inside(load, alias)
+  local bucket, list = load.bucket, { merge.own_rows(load, alias) }
+  if bucket.by then
+    local month = load.dialect.month(alias .. "." .. quoted(bucket.by))
+    if bucket.from then list[#list + 1] = ("%s >= %s"):format(month, literal(bucket.from)) end
+    if bucket.to then
+      list[#list + 1] = bucket.from and ("%s < %s"):format(month, literal(bucket.to))
+        or ("(%s IS NULL OR %s < %s)"):format(month, month, literal(bucket.to))
+    end
+  end
+  return table.concat(list, " AND ")
+end
+
+-- What an audit has brought is how it is: rows of the bucket that are there twice, or that are not in the file and have
+-- not changed since the mark, are not right. (What has changed since comes again by the next window.)
+local function audit_steps(load)
+  local steps, inside = key_checks(load), is_inside(load, "t")
+  local staged, kept = key_of(load)
+  local function add(words, ...) steps[#steps + 1] = { sql = words:format(...) } end
+  local cursor = "t." .. quoted(load.cursor.name)
+  local is_settled = ("COALESCE(%s, 1 = 1)"):format(merge.is_settled(cursor, load.bucket))
+  local gone = ("%s AND %s AND %s AND (%s IS NULL OR %s IN (SELECT %s FROM %s AS t WHERE %s EXCEPT SELECT %s "
+    .. "FROM %s AS s))"):format(inside, merge.lives(load, "t"), is_settled, kept, kept, kept, load.table, inside,
+    staged, load.stage)
+  add("DELETE FROM %s AS t WHERE %s AND EXISTS (SELECT 1 FROM %s AS u WHERE u.%s = %s AND %s AND (u.%s > t.%s "
+    .. "OR NOT COALESCE(%s, 1 = 0)))", load.table, inside, load.table, quoted(load.key.name), kept,
+    merge.own_rows(load, "u"), load.dialect.row, load.dialect.row, is_inside(load, "u"))
+  if load.deletes == "remove" then
+    if load.deleted then steps[#steps + 1] = removal(load)[1] end
+    if load.deleted then add("DELETE FROM %s AS s WHERE %s", load.stage, deleted_of(load)) end
+    add("DELETE FROM %szuora_deleted WHERE item = %s AND id IN (SELECT CAST(%s AS TEXT) FROM %s AS s)", load.prefix,
+      literal(load.item), staged, load.stage)
+    add("INSERT INTO %szuora_deleted (item, id, at) SELECT %s, CAST(%s AS TEXT), COALESCE(CAST(%s AS TEXT), '') "
+      .. "FROM %s AS t WHERE %s AND %s IS NOT NULL ON CONFLICT (item, id) DO UPDATE SET at = EXCLUDED.at", load.prefix,
+      literal(load.item), kept, cursor, load.table, gone, kept)
+    add("DELETE FROM %s AS t WHERE %s", load.table, gone)
+  else
+    add("UPDATE %s AS t SET %s = %s, %s = %s WHERE %s", load.table, quoted(merge.OWN.deleted),
+      load.dialect.truth "'true'", quoted(merge.OWN.read), literal(load.read), gone)
+  end
+  steps[#steps + 1], steps[#steps + 2] = upsert(load, ("(%s OR %s)"):format(is_settled, is_newer(load)))
+  return steps
+end
+
+-- What is read whole replaces what was there (and what is from the time before there were entities).
 local function replacement(load)
-  local own = load.entity ~= "" and (" WHERE substr(%s, 1, %d) = %s"):format(quoted(merge.OWN.read), #load.entity + 1,
-    literal(load.entity .. "-")) or ""
-  return { { sql = "DELETE FROM " .. load.table .. own }, { sql = insert_of(load) } }
+  local name = quoted(merge.OWN.read)
+  return { { sql = ("DELETE FROM %s WHERE %s OR substr(%s, 1, 5) = 'full.' OR substr(%s, 1, 6) = 'reset.'"):format(
+    load.table, merge.own_rows(load), name, name) }, { sql = insert_of(load) } }
+end
+
+-- What is not among the keys of all rows, and was there before they were read, is gone.
+local function reconciliation(load)
+  local staged = key_of(load)
+  local key, cursor = "t." .. quoted(load.key.name), "t." .. quoted(load.names[load.changed.name:lower()])
+  local moment = load.bound:gsub("^(%d%d%d%d)(%d%d)(%d%d)T(%d%d)(%d%d)(%d%d)Z$", "%1-%2-%3T%4:%5:%6")
+  local gone = ("%s AND %s AND (%s IS NULL OR %s < %s)"):format(merge.own_rows(load), load.dialect.absent(key, staged,
+    load.stage), cursor, cursor, load.dialect.cast(literal(moment), load.changed.kind))
+  local steps = key_checks(load)
+  if load.deletes == "remove" then
+    steps[#steps + 1] = { sql = ("INSERT INTO %szuora_deleted (item, id, at) SELECT %s, CAST(%s AS TEXT), "
+      .. "COALESCE(CAST(%s AS TEXT), '') FROM %s AS t WHERE %s ON CONFLICT (item, id) DO UPDATE SET at = EXCLUDED.at "
+      .. "WHERE EXCLUDED.at > zuora_deleted.at"):format(load.prefix, literal(load.item), key, cursor, load.table,
+      gone) }
+    steps[#steps + 1] = { sql = ("DELETE FROM %s AS t WHERE %s"):format(load.table, gone) }
+  else
+    steps[#steps + 1] = { sql = ("UPDATE %s AS t SET %s = %s, %s = %s WHERE %s AND NOT COALESCE(t.%s, %s)"):format(
+      load.table, quoted(merge.OWN.deleted), load.dialect.truth "'true'", quoted(merge.OWN.read), literal(load.read),
+      gone, quoted(merge.OWN.deleted), load.dialect.truth "'false'") }
+  end
+  return steps
+end
+
+-- A column of rows that are as they were when it was read. (What has changed since comes with a window.)
+local function supplement(load)
+  local staged, kept = key_of(load)
+  local cursor, old = cast_of(load, load.cursor), "t." .. quoted(load.cursor.name)
+  local sets = {}
+  for _, column in ipairs(load.columns) do
+    if column ~= load.key and column ~= load.cursor then
+      sets[#sets + 1] = quoted(column.name) .. " = " .. cast_of(load, column)
+    end
+  end
+  local steps = key_checks(load)
+  steps[#steps + 1] = { sql = ("UPDATE %s AS t SET %s FROM %s AS s WHERE %s = %s AND (%s = %s "
+    .. "OR %s IS NULL AND %s IS NULL)"):format(load.table, table.concat(sets, ", "), load.stage, kept, staged,
+    old, cursor, old, cursor) }
+  return steps
 end
 
 -- What is only ever added may be read again all the same, after a reset.
 local function addition(load)
-  local steps = { { sql = insert_of(load) } }
+  local steps = {}
   if load.key then
     local staged, kept = key_of(load)
-    table.insert(steps, 1, { sql = ("DELETE FROM %s AS t WHERE EXISTS (SELECT 1 FROM %s AS s WHERE %s = %s)"):format(
-      load.table, load.stage, staged, kept) })
+    steps[1] = { sql = ("DELETE FROM %s AS t WHERE EXISTS (SELECT 1 FROM %s AS s WHERE %s = %s)"):format(
+      load.table, load.stage, staged, kept) }
   end
+  steps[#steps + 1] = { sql = insert_of(load) }
   return steps
 end
+
+local WAYS = { merge = merge_steps, replace = replacement, append = addition, reconcile = reconciliation,
+  backfill = supplement, audit = audit_steps }
 
 --- The statements of a load, behind the staging of its file.
 ---@param load { dialect: table, table: string, stage: string, prefix: string, item: string, entity: string,
 --- read: string, mode: string, deletes: string, columns: { name: string, staged: string, kind: string|nil }[],
---- key: table, cursor: table|nil, deleted: string|nil, records: integer }
+--- key: table, cursor: table|nil, deleted: string|nil, records: integer, names: table|nil, changed: table|nil,
+--- bound: string }
 ---@return { sql: string, check: string|nil, problem: string|nil }[]
 function merge.statements(load)
   local steps = { { sql = "SELECT COUNT(*) FROM " .. load.stage, check = tostring(load.records), problem = "count" } }
-  local more
-  if load.mode == "merge" then
-    more = merge_steps(load)
-  elseif load.mode == "replace" then
-    more = replacement(load)
-  else
-    more = addition(load)
-  end
+  local more = WAYS[load.mode](load)
   return table.move(more, 1, #more, #steps + 1, steps)
 end
 

@@ -1,5 +1,6 @@
 --- Loads files into PostgreSQL, by psql: one script, and in it one transaction.
 
+local counts = require "zuora.load.counts"
 local dialects = require "zuora.load.dialects"
 local error_value = require "zuora.error"
 local mark_table = require "zuora.extract.mark_table"
@@ -30,11 +31,18 @@ local function filled(sql, ...)
   end))
 end
 
+-- A block of statements, whatever is in it.
+local function block(body)
+  local tag = "$zuora$"
+  while body:find(tag, 1, true) do tag = "$z" .. tag:sub(2) end
+  return ("DO %s %s %s;"):format(tag, body, tag)
+end
+
 -- Writes statements down, in the place of running them; what each must change is checked where it runs.
 local function recorder(self)
   return { prefix = self.store.prefix, lines = {}, run = function(book, sql, ...)
-    table.insert(book.lines, ("DO $zuora$ DECLARE n bigint; BEGIN %s; GET DIAGNOSTICS n = ROW_COUNT; IF n <> 1 THEN "
-      .. "RAISE EXCEPTION 'zuora: mark'; END IF; END $zuora$;"):format(filled(sql, ...)))
+    table.insert(book.lines, block(("DECLARE n bigint; BEGIN %s; GET DIAGNOSTICS n = ROW_COUNT; IF n <> 1 THEN "
+      .. "RAISE EXCEPTION 'zuora: mark'; END IF; END"):format(filled(sql, ...))))
     return 1
   end }
 end
@@ -43,6 +51,8 @@ function Target:mark(of) return mark_table.get(self.store, of) end
 function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
 function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
 function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
+function Target:lacking(list) return tables.lacking(self.store, list) end
+function Target:belongs() return tables.belongs(self.store) end
 
 -- --- staging ------------------------------------------------------------------------------------------
 
@@ -78,9 +88,15 @@ local function columns_there(self, name)
   for _, column in ipairs(self.store:rows([[SELECT column_name AS name FROM information_schema.columns
     WHERE table_name = ? AND table_schema = ?]], name, self.schema)) do
     there = there or {}
-    there[column.name:lower()] = true
+    there[column.name:lower()] = column.name
   end
   return there
+end
+
+--- Raises where the table of an item is not one that it could be loaded into.
+function Target:check(item)
+  local there = columns_there(self, item.name)
+  if there then tables.check(item, there, self.spec.columns) end
 end
 
 local function table_lines(self, load)
@@ -98,19 +114,21 @@ local function loads_line(self, read)
     os.date "!%Y-%m-%dT%H:%M:%SZ")
 end
 
-local function is_loaded(self, read)
-  local wheres, values = {}, {}
-  for i, name in ipairs(reads.KEY) do wheres[i], values[i] = name .. " = ?", read[name] end
-  return self.store:row(("SELECT 1 AS there FROM %szuora_loads WHERE %s"):format(self.store.prefix,
-    table.concat(wheres, " AND ")), table.unpack(values)) ~= nil
+-- A connection of our own: it waits for locks no longer than psql does.
+local function connected(uri, schema)
+  local one = store.connect(uri, schema)
+  one:run "SET client_min_messages = warning"
+  one:run(("SET lock_timeout = %d"):format(tables.LOCK_SECONDS * 1000 // 1))
+  return one
 end
 
 -- Whatever became of a COMMIT: what is loaded is written down in the target. The connection may be gone with it.
 local function was_loaded(self, read)
   local ok, there = pcall(function()
+    local anew = connected(self.uri, self.schema)
     self.store:close()
-    self.store = store.connect(self.uri, self.schema)
-    return is_loaded(self, read)
+    self.store = anew
+    return #tables.lacking(self.store, { read }) == 0
   end)
   return ok and there
 end
@@ -119,8 +137,8 @@ local function step_line(load, step)
   if not step.check then return step.sql .. ";" end
   local culprit = step.problem ~= "twice" and "''"
     or ("(SELECT %s FROM %s GROUP BY 1 HAVING count(*) > 1 LIMIT 1)"):format(quoted(load.key.staged), STAGE)
-  return ("DO $zuora$ BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s %%', %s; END IF; END $zuora$;"):format(
-    step.sql, step.check, step.problem, culprit)
+  return block(("BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s %%', %s; END IF; END"):format(step.sql, step.check,
+    step.problem, culprit))
 end
 
 -- What a check of ours has found, in words of ours.
@@ -131,20 +149,32 @@ local function explain(load, err)
   elseif problem == "twice" then
     err.kind, err.message = "incomplete", ("%s: the %s '%s' is there twice in one file"):format(load.item,
       load.key.name, err.message:match "zuora: twice (.*)$")
+  elseif problem == "keyless" then
+    err.kind, err.message = "incomplete", ("%s: a row of the file has no %s"):format(load.item, load.key.name)
   elseif problem == "mark" then
     err.kind, err.message = "busy", ("the mark of %s was set by another run"):format(load.item)
   end
   return err
 end
 
-local function script_of(self, load, list, stage_path, header, advance)
-  local lines = { "BEGIN;", "SET LOCAL lock_timeout = '30s';", "SET LOCAL TimeZone = 'UTC';", "\\encoding UTF8" }
-  local function add(line) lines[#lines + 1] = line end
-  for _, read in ipairs(list) do add(loads_line(self, read)) end
+local function first_lines()
+  return { "BEGIN;", ("SET LOCAL lock_timeout = %d;"):format(tables.LOCK_SECONDS * 1000 // 1),
+    "SET LOCAL TimeZone = 'UTC';", "SET LOCAL DateStyle = 'ISO, YMD';", "SET LOCAL standard_conforming_strings = on;",
+    "\\encoding UTF8" }
+end
+
+local function stage_lines(stage_path, header)
   local columns = {}
   for i, name in ipairs(header) do columns[i] = quoted(name) .. " text" end
-  add(("CREATE TEMP TABLE %s (%s) ON COMMIT DROP;"):format(STAGE, table.concat(columns, ", ")))
-  add(("\\copy %s from %s"):format(STAGE, literal(stage_path)))
+  return ("CREATE TEMP TABLE %s (%s) ON COMMIT DROP;"):format(STAGE, table.concat(columns, ", ")),
+    ("\\copy %s from %s"):format(STAGE, literal(stage_path))
+end
+
+local function script_of(self, load, list, stage_path, header, advance)
+  local lines = first_lines()
+  local function add(line) lines[#lines + 1] = line end
+  for _, read in ipairs(list) do add(loads_line(self, read)) end
+  lines[#lines + 1], lines[#lines + 2] = stage_lines(stage_path, header)
   -- Two entities may come with the same table at once.
   add(("SELECT pg_advisory_xact_lock(hashtext(%s));"):format(literal("zuora " .. load.table)))
   local made, added = table_lines(self, load)
@@ -161,8 +191,9 @@ local function script_of(self, load, list, stage_path, header, advance)
 end
 
 --- Brings the files of reads into their table; see zuora.load.sqlite.
-function Target:load(item, list, output, deleted, advance)
-  if is_loaded(self, list[1]) then return {} end
+function Target:load(item, list, output, deleted, advance, bucket)
+  local lacking = tables.lacking(self.store, list)
+  if #lacking == 0 then return {} end
   local paths, records = {}, 0
   for i, read in ipairs(list) do
     paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
@@ -170,16 +201,39 @@ function Target:load(item, list, output, deleted, advance)
   local stage_path = ("%s/.stage.%s%s"):format(output, item.name, list[1].entity)
   local ok, result = pcall(function()
     local header = write_stage(paths, stage_path)
-    local load = tables.of_file(item, header, deleted, tonumber(list[1].generation) > 0)
+    local load = tables.of_file(item, header, deleted, list[1], bucket)
     load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
     load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
     load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
-    local script, added = script_of(self, load, list, stage_path, header, advance)
+    local script, added = script_of(self, load, lacking, stage_path, header, advance)
     local done, err = pcall(self.psql.script, self.psql, script)
-    if not done and not was_loaded(self, list[1]) then
+    if not done and not was_loaded(self, lacking[1]) then
       error(error_value.is(err) and explain(load, err) or err, 0)
     end
     return added
+  end)
+  os.remove(stage_path)
+  if not ok then error(result, 0) end
+  return result
+end
+
+function Target:columns(name) return columns_there(self, name) end
+
+--- See zuora.load.sqlite.
+function Target:counts(of, path)
+  local stage_path = path .. ".stage"
+  local ok, result = pcall(function()
+    local header = write_stage({ path }, stage_path)
+    local lines = first_lines()
+    lines[#lines + 1], lines[#lines + 2] = stage_lines(stage_path, header)
+    lines[#lines + 1] = counts.query(self, of, STAGE, header) .. ";"
+    lines[#lines + 1] = "ROLLBACK;\n"
+    local list = {}
+    for line in self.psql:script(table.concat(lines, "\n")):gmatch "[^\n]+" do
+      local bucket, cells = line:match "^([^|]*)|(.*)$"
+      list[#list + 1] = { bucket = bucket, cells = cells }
+    end
+    return counts.read(self, of, list)
   end)
   os.remove(stage_path)
   if not ok then error(result, 0) end
@@ -197,10 +251,9 @@ Target.__close = Target.close
 ---@param looks boolean|nil nothing is made, and no change is kept
 function postgresql.open(uri, spec, sleep, looks)
   local schema = spec.schema or "public"
-  local self = setmetatable({ store = store.connect(uri, schema), psql = psql.open(uri, sleep), spec = spec,
-    schema = schema, uri = uri }, Target)
+  local self = setmetatable({ store = connected(uri, schema), psql = psql.open(uri, sleep), spec = spec,
+    schema = schema, uri = uri, dialect = dialects.postgresql }, Target)
   if looks then self.store:run "BEGIN" end -- and no COMMIT
-  self.store:run "SET client_min_messages = warning"
   self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))
   tables.make_own(self.store)
   return self

@@ -1,5 +1,6 @@
 --- Loads files into SQLite, by LuaDBI.
 
+local counts = require "zuora.load.counts"
 local dialects = require "zuora.load.dialects"
 local error_value = require "zuora.error"
 local mark_table = require "zuora.extract.mark_table"
@@ -21,6 +22,8 @@ function Target:set_mark(of, before, after) mark_table.set(self.store, of, befor
 function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
 
 function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
+function Target:lacking(list) return tables.lacking(self.store, list) end
+function Target:belongs() return tables.belongs(self.store) end
 
 -- --- staging ------------------------------------------------------------------------------------------
 
@@ -59,9 +62,15 @@ local function columns_there(self, name)
   local there
   for _, column in ipairs(self.store:rows("SELECT name FROM pragma_table_info(?)", name)) do
     there = there or {}
-    there[column.name:lower()] = true
+    there[column.name:lower()] = column.name
   end
   return there
+end
+
+--- Raises where the table of an item is not one that it could be loaded into.
+function Target:check(item)
+  local there = columns_there(self, item.name)
+  if there then tables.check(item, there, self.spec.columns) end
 end
 
 local function prepare_table(self, load)
@@ -88,13 +97,17 @@ local function check(self, load, step)
     error(error_value.new { kind = "incomplete", message = ("%s: %s rows were staged, and %s are in the file"):format(
       load.item, found, step.check) }, 0)
   end
+  if step.problem == "keyless" then
+    error(error_value.new { kind = "incomplete", message = ("%s: a row of the file has no %s"):format(load.item,
+      load.key.name) }, 0)
+  end
   local twice = self.store:row(("SELECT %s AS id FROM %s GROUP BY 1 HAVING COUNT(*) > 1 LIMIT 1"):format(
     dialects.quoted(load.key.staged), STAGE))
   error(error_value.new { kind = "incomplete", message = ("%s: the %s '%s' is there twice in one file"):format(
     load.item, load.key.name, error_value.clean(twice.id, 60)) }, 0)
 end
 
--- Notes that these reads are loaded; false: they were before.
+-- Notes that these reads are loaded; false: all of them were before.
 local function note_loads(self, list)
   local new = 0
   for _, read in ipairs(list) do
@@ -103,7 +116,7 @@ local function note_loads(self, list)
       read.item, read.entity, read.kind, read.read_from, read.read_to, read.generation, read.piece,
       read.records, read.sha256, os.date "!%Y-%m-%dT%H:%M:%SZ")
   end
-  return new == #list
+  return new > 0
 end
 
 --- Brings the files of reads into their table, in one transaction with the mark. What has been loaded before is not
@@ -113,15 +126,16 @@ end
 ---@param output string where their files are
 ---@param deleted string the column that says of a row that it is deleted
 ---@param advance fun(book: table)|nil moves the mark
+---@param bucket table|nil what a read of kind audit is about
 ---@return string[] added the columns that are new
-function Target:load(item, list, output, deleted, advance)
+function Target:load(item, list, output, deleted, advance, bucket)
   local paths, records = {}, 0
   for i, read in ipairs(list) do
     paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
   end
   return self.store:transaction(function()
     if not note_loads(self, list) then return {} end
-    local load = tables.of_file(item, stage(self, paths), deleted, tonumber(list[1].generation) > 0)
+    local load = tables.of_file(item, stage(self, paths), deleted, list[1], bucket)
     load.dialect, load.stage, load.prefix = dialects.sqlite, STAGE, ""
     load.item, load.table, load.deletes = item.name, dialects.quoted(item.name), self.spec.deletes
     load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
@@ -135,6 +149,22 @@ function Target:load(item, list, output, deleted, advance)
   end)
 end
 
+--- What the columns of a table are called, by their names in lower case; nil: there is none.
+---@return table<string, string>|nil
+function Target:columns(name) return columns_there(self, name) end
+
+--- Counts what is in a table; see zuora.load.counts.
+---@param of table
+---@param path string a file of the keys that do not count
+---@return table<string, table<string, string>> by the buckets' keys
+function Target:counts(of, path)
+  return self.store:transaction(function()
+    local found = counts.read(self, of, self.store:rows(counts.query(self, of, STAGE, stage(self, { path }))))
+    self.store:run("DROP TABLE " .. STAGE)
+    return found
+  end)
+end
+
 function Target:close() self.store:close() end
 
 Target.__close = Target.close
@@ -145,8 +175,8 @@ Target.__close = Target.close
 ---@param _ any
 ---@param looks boolean|nil nothing is made, and no change is kept
 function sqlite.open(path, spec, _, looks)
-  local self = setmetatable({ store = store.open(path, looks), spec = spec }, Target)
-  self.store:run "PRAGMA busy_timeout = 30000"
+  local self = setmetatable({ store = store.open(path, looks), spec = spec, dialect = dialects.sqlite }, Target)
+  self.store:run(("PRAGMA busy_timeout = %d"):format(tables.LOCK_SECONDS * 1000 // 1))
   self.store:run "PRAGMA synchronous = FULL"
   if looks then self.store:run "BEGIN" end -- and no COMMIT
   tables.make_own(self.store)

@@ -5,11 +5,15 @@ local dialects = require "zuora.load.dialects"
 local error_value = require "zuora.error"
 local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
+local reads = require "zuora.extract.reads"
 
 local tables = {}
 
 -- Of what is below: one of another version is refused.
 local VERSION = "1"
+
+--- How long a lock of somebody else's is waited for; what has to wait longer is for the next run.
+tables.LOCK_SECONDS = 30
 
 --- The tables that every target has.
 tables.OWN = {
@@ -39,18 +43,51 @@ function tables.belong_to(store, plan, tenant)
   end
 end
 
+--- Whose target it is, as far as that is known; raises when another version of this module has made it.
+---@return { plan: string|nil, tenant: string|nil }
+function tables.belongs(store)
+  local owner = {}
+  for _, row in ipairs(store:rows(("SELECT * FROM %szuora_target"):format(store.prefix))) do
+    owner[row.name] = row.value
+  end
+  if owner.version and owner.version ~= VERSION then
+    error(error_value.new { kind = "plan", message = ("the target %s belongs to the version '%s', not '%s'"):format(
+      store.name, owner.version, VERSION) }, 0)
+  end
+  return owner
+end
+
+--- Those of a list of reads that are not loaded.
+---@return table[]
+function tables.lacking(store, list)
+  local missing = {}
+  for _, read in ipairs(list) do
+    local wheres, values = {}, {}
+    for i, name in ipairs(reads.KEY) do wheres[i], values[i] = name .. " = ?", read[name] end
+    if not store:row(("SELECT 1 AS there FROM %szuora_loads WHERE %s"):format(store.prefix,
+      table.concat(wheres, " AND ")), table.unpack(values)) then missing[#missing + 1] = read end
+  end
+  return missing
+end
+
 local function fail(words, ...)
   error(error_value.new { kind = "plan", message = words:format(...) }, 0)
 end
+
+-- Kinds of reads that are loaded in a way of their own.
+local SPECIAL = { reconcile = "reconcile", backfill = "backfill", audit = "audit" }
 
 --- What is loaded of a file, by its header.
 ---@param item table of a run
 ---@param header string[]
 ---@param deleted string the column that says of a row that it is deleted
----@param is_again boolean may its rows have been loaded before, by another read?
----@return table load columns, key, cursor, deleted, mode
-function tables.of_file(item, header, deleted, is_again)
-  local load = { columns = {}, mode = item.mode or item.cursor and "merge" or "replace" }
+---@param read table
+---@param bucket table|nil of an audit
+---@return table load columns, key, cursor, deleted, mode, changed (the cursor of the plan), bound, bucket
+function tables.of_file(item, header, deleted, read, bucket)
+  local mode = SPECIAL[read.kind:match "^%l+"] or item.mode or item.cursor and "merge" or "replace"
+  local load = { columns = {}, mode = mode, bound = read.read_to, bucket = bucket,
+    changed = item.cursor and { name = item.cursor, kind = item.types and item.types[item.cursor] } or nil }
   local by_name = {}
   for _, staged in ipairs(header) do
     if staged == deleted then
@@ -62,11 +99,11 @@ function tables.of_file(item, header, deleted, is_again)
     end
   end
   load.key, load.cursor = by_name[item.key:lower()], item.cursor and by_name[item.cursor:lower()] or nil
-  if load.mode == "merge" and not load.key then
+  if (mode == "merge" or SPECIAL[mode]) and not load.key then
     fail("%s: its file has no column %s, by which rows are merged: name another 'key', or 'mode': \"replace\"",
       item.name, item.key)
   end
-  if load.mode == "append" and not load.key and is_again then
+  if load.mode == "append" and not load.key and tonumber(read.generation) > 0 then
     fail("%s: it was set back, and its file has no column %s: rows would be there twice. Name another 'key'", item.name,
       item.key)
   end
@@ -75,6 +112,9 @@ end
 
 --- The statement that makes the table of an item.
 function tables.create(load)
+  if SPECIAL[load.mode] then
+    fail("%s: the target has no table of it: 'reset %s' reads all of it", load.item, load.item)
+  end
   local list = {}
   for i, column in ipairs(load.columns) do
     list[i] = ("%s %s"):format(dialects.quoted(column.name), load.dialect.type_of(column.kind))
@@ -90,17 +130,41 @@ function tables.index(load)
     dialects.quoted(load.key.name))
 end
 
+local function check_own(name, there)
+  for _, own in pairs(merge.OWN) do
+    if not there[own] then
+      fail("the table %s was not made by a plan: it has no column %s. Give the item another 'name'", name, own)
+    end
+  end
+end
+
+local function check_frozen(item, names)
+  if #names == 0 then return end
+  fail("%s: the file has columns that the table has not (%s), and the plan says \"columns\": \"freeze\"", item,
+    table.concat(names, ", "))
+end
+
+--- Can an item be loaded into the table that is there? Said before it is asked for, as far as it can be known.
+---@param item table
+---@param there table<string, string>
+---@param policy "evolve"|"freeze"
+function tables.check(item, there, policy)
+  check_own(dialects.quoted(item.name), there)
+  local missing = {}
+  for _, name in ipairs(type(item.fields) == "table" and item.columns or {}) do
+    if not there[columns.plain(name, item.object):lower()] then missing[#missing + 1] = name end
+  end
+  if policy == "freeze" then check_frozen(item.name, missing) end
+end
+
 --- The statements that add the columns which the file has and the table has not.
 ---@param load table
----@param there table<string, boolean> names of columns, in lower case
+---@param there table<string, string> the names of columns, by the same in lower case
 ---@param policy "evolve"|"freeze"
 ---@return string[] statements, string[] names
 function tables.additions(load, there, policy)
-  for _, name in pairs(merge.OWN) do
-    if not there[name] then
-      fail("the table %s was not made by a plan: it has no column %s. Give the item another 'name'", load.table, name)
-    end
-  end
+  check_own(load.table, there)
+  load.names = there
   local statements, names = {}, {}
   for _, column in ipairs(load.columns) do
     if not there[column.name:lower()] then
@@ -109,10 +173,7 @@ function tables.additions(load, there, policy)
         dialects.quoted(column.name), load.dialect.type_of(column.kind))
     end
   end
-  if policy == "freeze" and #names > 0 then
-    fail("%s: the file has columns that the table has not (%s), and the plan says \"columns\": \"freeze\"", load.item,
-      table.concat(names, ", "))
-  end
+  if policy == "freeze" then check_frozen(load.item, names) end
   return statements, names
 end
 

@@ -38,13 +38,41 @@
 ---@field items? string[] names; all others are left as they are
 ---@field again? boolean read once more what has been read
 ---@field keep_mark? boolean go on from where it was with a query that was changed
----@field reconcile? boolean go on though deletions may be gone at Zuora
+---@field reconcile? boolean read the keys of all rows of items with `deleted`, too: what the target has more is gone
+---@field backfill? string[] columns of `items` that are new: read for all rows, with the key and the cursor
 ---@field wait? number seconds for one job
 ---@field poll? number the first pause between two looks at a job, seconds
 ---@field metrics? string a file of figures for Prometheus
 ---@field entity_id? string
 ---@field on_item? fun(result: zuora.ExtractResult)
 ---@field on_step? fun(item: table, read: table)
+
+---@class zuora.AuditOptions
+---@field items? string[] names; one that cannot be audited is an error then
+---@field check? boolean say what differs, and mend nothing
+---@field wait? number seconds for one job
+---@field poll? number the first pause between two looks at a job, seconds
+---@field entity_id? string
+---@field on_item? fun(result: zuora.AuditResult)
+---@field on_step? fun(item: table, read: table) of a read; `read.state` is "comparing" while there is none
+
+--- What one item of one entity has come to.
+---@class zuora.AuditResult
+---@field item string
+---@field entity? string
+---@field outcome "right"|"mended"|"wrong"|"not audited"|"still running"|"failed"
+---@field reason? string why it was not audited
+---@field mark? string what was compared are rows that have not changed since then
+---@field months? integer how many parts were compared
+---@field rows? integer that Zuora has in them
+---@field changed? integer that were left out, since they have changed or were deleted since
+---@field differences { month: string, expected: table<string, string>, found: table<string, string> }[] "count",
+--- "sum(Field)": what Zuora has, and what was in the target
+---@field reads integer that were made, those too that a run had begun
+---@field records integer
+---@field bytes integer
+---@field files string[] below the plan's output
+---@field err? zuora.Error
 
 ---@class zuora.ExtractResult
 ---@field item string

@@ -114,6 +114,7 @@
 ---@field path string
 ---@field bytes integer
 ---@field records? integer where they were counted
+---@field request_ids? string[] of the answers that it came by, for Zuora's support
 ---@field name? string of a job's batch
 
 ---@class zuora.FileStatus

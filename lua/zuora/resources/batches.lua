@@ -30,11 +30,12 @@ local enter = entrance.record(Batch, "batch", {
 -- The ids in a batch are ids: a file that is named by anything else could not be asked for.
 local function batch_is_sound(batch)
   if type(batch) ~= "table" then return false end
-  if batch.fileId ~= nil and not check.is(batch.fileId, "id") then return false end
-  if batch.segments == nil then return true end
-  if type(batch.segments) ~= "table" or #batch.segments == 0 and next(batch.segments) then return false end
-  for _, id in ipairs(batch.segments) do
-    if not check.is(id, "id") then return false end
+  local segments = batch.segments
+  if batch.fileId ~= nil and not core.is_id(batch.fileId) then return false end
+  if segments == nil then return true end
+  if type(segments) ~= "table" or #segments == 0 and next(segments) then return false end
+  for i = 1, #segments do
+    if not core.is_id(segments[i]) then return false end
   end
   return true
 end
@@ -57,7 +58,8 @@ function batches.read(list, metatable, format)
   if type(list) ~= "table" or #list == 0 and next(list) then return "no list" end
   local caller, may_zip = metatable.caller, may_be_zip(format)
   local words = caller.words
-  for _, batch in pairs(list) do
+  for i = 1, #list do
+    local batch = list[i]
     if not batch_is_sound(batch) then return "not as they should be" end
     setmetatable(batch, metatable)
     if not words[batch.status] then batch.status = caller:word(batch.status) end

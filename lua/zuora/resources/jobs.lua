@@ -22,24 +22,29 @@ local Job = {}
 
 -- --- what is shared ----------------------------------------------------------------------------------
 
+-- The words of the answer that repeat those of the request.
+local ECHOES = { "partner", "project" }
+
+local function about(wanted) return wanted.id and "job " .. wanted.id or "the job" end
+
 -- A job as the API describes it, with its batches as records, or what is wrong with it: it must be one that
 -- was asked for. (A stateless job echoes neither partner nor project.)
 local function read(fields, wanted, context)
-  local about = wanted.id and "job " .. wanted.id or "the job"
   if type(fields) ~= "table" then return nil, "the answer describes no job" end
-  if not check.is(fields.id, "id") then return nil, "the answer about " .. about .. " has no 'id'" end
+  if not core.is_id(fields.id) then return nil, "the answer about " .. about(wanted) .. " has no 'id'" end
   if wanted.id and fields.id ~= wanted.id then
     return nil, ("the answer is about job %s, not %s"):format(fields.id, wanted.id)
   end
-  if type(fields.status) ~= "string" then return nil, "the answer about " .. about .. " has no 'status'" end
-  for _, name in ipairs { "partner", "project" } do
+  if type(fields.status) ~= "string" then return nil, "the answer about " .. about(wanted) .. " has no 'status'" end
+  for i = 1, #ECHOES do
+    local name = ECHOES[i]
     local echo = fields[name]
     if wanted[name] and echo ~= nil and echo ~= wanted[name] then
       return nil, ("the answer is about the %s %s, not %s"):format(name, tostring(echo), wanted[name])
     end
   end
   local problem = batches.read(fields.batches, context.batch, fields.format)
-  if problem then return nil, ("the 'batches' of %s are %s"):format(about, problem) end
+  if problem then return nil, ("the 'batches' of %s are %s"):format(about(wanted), problem) end
   return fields
 end
 

@@ -26,6 +26,7 @@ end
 --- The first value, and its position; nil: the queue is empty.
 function Queue:peek()
   local position = self.first
+  if position > self.last and self.last <= REUSED then return nil end
   while self[position] == nil and position <= self.last do position = position + 1 end
   self.first = position -- whoever else has looked meanwhile: before it there is nobody
   local value = self[position]

@@ -36,6 +36,14 @@ local function next_delay(options, attempt, random)
   return math.max(FLOOR, delay)
 end
 
+-- To wake up costs more than a poll: a thousand waits that began one after another would do it a thousand times. So a
+-- pause of a second or more ends at a point of time that all of about its length have in common, a 32nd later at most.
+local function together(now, delay)
+  if delay < 1 then return delay end
+  local step = 2 ^ (math.floor(math.log(delay, 2)) - 5)
+  return math.ceil((now + delay) / step) * step - now
+end
+
 -- --- polls that fail ---------------------------------------------------------------------------------
 
 -- What has just been made need not be known everywhere at once: so many seconds, and polls in a row, may pass before it
@@ -134,7 +142,7 @@ function wait.settle(subject, options, clock)
     end
     local left = timeout - (clock.now() - start)
     if left <= 0 then return nil, timed_out(subject, options, last, cause) end
-    clock.sleep(math.min(left, next_delay(options, attempt, clock.random)))
+    clock.sleep(math.min(left, together(clock.now(), next_delay(options, attempt, clock.random))))
   end
 end
 

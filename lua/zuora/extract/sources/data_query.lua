@@ -15,7 +15,7 @@ function data_query.fetch(client, read, path, options)
   local job, err = client.queries:wait(read.job_id, options)
   if not job then return nil, err end
   local written, problem = job:download(path, { resume = true, outputFormat = "CSV", entity_id = options.entity_id })
-  if written then written.record_count = math.tointeger(tonumber(job.outputRows)) end
+  if written and job.outputRows ~= nil then written.record_count = written.records end
   return written, problem
 end
 

@@ -72,15 +72,16 @@ local function of_table(columns, given, born)
   end, born)
 
   --- Puts rows in the place of those with the same first cell, and behind the others. An UpdatedDate that is not
-  -- given, or is as before, is now.
+  -- given, or is as before, is now; a CreatedDate that is not given is that of the row before, and of a new row now.
   function object.update(newer, now)
-    local known, updated = {}, object:place "UpdatedDate"
+    local known, updated, created = {}, object:place "UpdatedDate", object:place "CreatedDate"
     for i, row in ipairs(rows) do known[row[1]] = i end
     for _, given_row in ipairs(newer) do
       local row = copied(given_row)
       local i = known[row[1]] or #rows + 1
       local before = rows[i] and updated and rows[i][updated]
       if updated and ((row[updated] or "") == "" or row[updated] == before) then row[updated] = times.stamp(now) end
+      if created and (row[created] or "") == "" then row[created] = rows[i] and rows[i][created] or times.stamp(now) end
       rows[i], put[i], known[row[1]] = row, now, i
     end
   end

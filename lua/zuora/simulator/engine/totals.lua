@@ -8,12 +8,42 @@ local totals = {}
 -- How many digits stand behind the point.
 local function decimals_of(value) return #(tostring(value):match "%.(%d+)$" or "") end
 
-local function sum_of_numbers()
-  local sum, count, decimals = 0, 0, 0
-  return function(value)
+-- Sums are taken of whole numbers, and of so many digits behind the point: a float would lose some.
+local DIGITS = 12
+local SCALE = 10 ^ DIGITS // 1 | 0
+
+-- A number as two integers of one sign.
+local function parts_of(value)
+  local sign, whole, fraction = tostring(value):match "^([+-]?)(%d+)%.?(%d*)$"
+  if not whole or #whole > 18 or #fraction > DIGITS then
     local number = tonumber(value)
-    if number then sum, count, decimals = sum + number, count + 1, math.max(decimals, decimals_of(value)) end
-  end, function() return sum, count, decimals end
+    if not number then return nil end
+    sign, whole, fraction = ("%.12f"):format(number):match "^(-?)(%d+)%.(%d+)$"
+  end
+  local factor = sign == "-" and -1 or 1
+  return factor * math.tointeger(whole), factor * math.tointeger(fraction .. ("0"):rep(DIGITS - #fraction))
+end
+
+-- What they come to, with so many digits.
+local function text_of(whole, parts, decimals)
+  whole, parts = whole + parts // SCALE, parts % SCALE
+  local sign = whole < 0 and "-" or ""
+  if whole < 0 then
+    whole = -whole - (parts > 0 and 1 or 0)
+    parts = parts > 0 and SCALE - parts or 0
+  end
+  local fraction = ("%012d"):format(parts):sub(1, decimals)
+  return ("%s%d%s"):format(sign, whole, decimals > 0 and "." .. fraction or "")
+end
+
+local function sum_of_numbers()
+  local whole, parts, count, decimals = 0, 0, 0, 0
+  return function(value)
+    local more, more_parts = parts_of(value)
+    if not more then return end
+    whole, parts, count = whole + more, parts + more_parts, count + 1
+    decimals = math.max(decimals, math.min(DIGITS, decimals_of(value)))
+  end, function() return whole, parts, count, decimals end
 end
 
 local MAKERS = {}
@@ -27,16 +57,16 @@ end
 function MAKERS.sum()
   local add, state = sum_of_numbers()
   return add, function()
-    local sum, count, decimals = state()
-    if count > 0 then return ("%." .. decimals .. "f"):format(sum) end
+    local whole, parts, count, decimals = state()
+    if count > 0 then return text_of(whole, parts, decimals) end
   end
 end
 
 function MAKERS.avg()
   local add, state = sum_of_numbers()
   return add, function()
-    local sum, count, decimals = state()
-    if count > 0 then return ("%." .. decimals + 4 .. "f"):format(sum / count) end
+    local whole, parts, count, decimals = state()
+    if count > 0 then return ("%." .. decimals + 4 .. "f"):format((whole + parts / SCALE) / count) end
   end
 end
 

@@ -1,0 +1,252 @@
+--- Is the target right? Zuora is asked for count and sums by the months in which rows were made, and so is the target;
+--- what has changed since the mark is left out on both sides. The month that differs is read again.
+
+local aqua = require "zuora.extract.sources.aqua"
+local ascii = require "zuora.support.ascii"
+local counts = require "zuora.load.counts"
+local decimals = require "zuora.extract.decimals"
+local disk = require "zuora.extract.disk"
+local error_value = require "zuora.error"
+local json = require "zuora.extract.json"
+local months = require "zuora.extract.months"
+local planner = require "zuora.extract.planner"
+local query = require "zuora.extract.query"
+local run = require "zuora.extract.run"
+local times = require "zuora.extract.times"
+local totals = require "zuora.extract.totals"
+
+local audit = {}
+
+-- Months of one job: it has one query more, and 50 at most.
+local MONTHS = 48
+
+local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
+
+-- --- what can be audited ------------------------------------------------------------------------------
+
+-- What is compared in the target, by the names that its columns have; or why nothing is.
+local function subject_of(ctx, item)
+  if not item.cursor or item.mode == "replace" then return nil, "it is read whole each time" end
+  local mark = ctx.marks:mark(item.of)
+  if not mark or mark.mark == "" then return nil, "it has not been read since it was made or set back" end
+  if mark.hash ~= planner.hash(item) then
+    return nil, ("its query, cursor or key is not what it was when it was read last: 'reset %s'"):format(item.name)
+  end
+  local there = ctx.target:columns(item.name)
+  if not there then return nil, "the target has no table of it" end
+  local of = { item = item.name, object = item.object, entity = item.of.entity, mark = mark.mark,
+    latest = months.latest(ctx.now), sums = {} }
+  if query.has(item.columns or item.parsed.select, item.object, "CreatedDate") then of.made = there.createddate end
+  for _, name in ipairs { "key", "cursor" } do
+    of[name] = there[ascii.lower(item[name])]
+    if not of[name] then return nil, ("its table has no column %s"):format(item[name]) end
+  end
+  for _, total in ipairs(item.totals) do
+    local field = total:match "^sum%((.*)%)$"
+    local column = field and there[ascii.lower(field)]
+    if field and not column then return nil, ("its table has no column %s to be summed"):format(field) end
+    if field then of.sums[#of.sums + 1] = { total = total, field = field, column = column } end
+  end
+  return of
+end
+
+local function buckets_of(ctx, of)
+  if not of.made then return months.whole(of.mark) end
+  local list = months.since(of.made, counts.first_month(ctx.target, of.item, of.made), of.mark)
+  of.first, of.last = list[2].key, list[#list].key
+  return list
+end
+
+-- --- comparing ----------------------------------------------------------------------------------------
+
+local function options_of(ctx, item, more)
+  local options = more or {}
+  options.entity_id = item.of.entity ~= "" and item.of.entity or ctx.options.entity_id
+  return options
+end
+
+local function submitted(ctx, item, queries)
+  local job, err = ctx.client.jobs:submit { queries = queries, useQueryLabels = true, dateTimeUtc = true,
+    entity_id = options_of(ctx, item).entity_id }
+  if not job then return nil, err end
+  return ctx.client.jobs:wait(job.id, options_of(ctx, item, { timeout = ctx.wait, min = ctx.options.poll }))
+end
+
+local function finished(ctx, item, buckets, of)
+  local queries = { { name = "changed", query = query.changed(item, of.mark), deleted = item.deleted ~= false and
+    { column = aqua.DELETED, format = "Boolean", forceExport = true } or nil } }
+  for i, bucket in ipairs(buckets) do
+    queries[i + 1] = { name = "bucket" .. i, query = query.totals(item, { audit = true, by = bucket.by,
+      from = bucket.from, to = bucket.to, closed = bucket.closed, unchanged_since = of.mark }) }
+  end
+  local job, err = submitted(ctx, item, queries)
+  if not job and aqua.without_deleted(err) then
+    queries[1].deleted = nil
+    job, err = submitted(ctx, item, queries)
+  end
+  if not job then error(err, 0) end
+  return job
+end
+
+-- What Zuora has of a bucket.
+local function expected_of(ctx, item, batch, of)
+  local rows <close>, err = batch:rows(options_of(ctx, item))
+  if not rows then error(err, 0) end
+  local told = {}
+  for name, value in pairs(rows() or {}) do told[ascii.lower(name)] = value end
+  local one = {}
+  local function add(name, call, field)
+    local text = totals.told(told, item.object, call, field)
+    if text == "" and call == "sum" then text = "0" end -- of nothing
+    one[name] = text and decimals.plain(text)
+    if not one[name] then
+      fail("incomplete", "%s: Zuora says no %s of %s, but '%s'", item.name, call, field, tostring(text))
+    end
+  end
+  add("count", "count", item.key)
+  for _, sum in ipairs(of.sums) do add(sum.total, "sum", sum.field) end
+  return one
+end
+
+local function difference(expected, found)
+  for name, value in pairs(expected) do
+    if (found[name] or "0") ~= value then return true end
+  end
+  return false
+end
+
+-- Compares some buckets, in one transaction of Zuora's; those that differ are added to a list.
+local function compare_some(ctx, item, buckets, of, list)
+  local job = finished(ctx, item, buckets, of)
+  local path = ("%s/.audit.%s%s.csv"):format(ctx.output, item.name, item.of.entity)
+  local changed, err = job:batch "changed":download(path, options_of(ctx, item))
+  if not changed then error(err, 0) end
+  local ok, found = pcall(ctx.target.counts, ctx.target, of, path)
+  os.remove(path)
+  if not ok then error(found, 0) end
+  local rows = 0
+  for i, bucket in ipairs(buckets) do
+    local expected = expected_of(ctx, item, job:batch("bucket" .. i), of)
+    local there = found[bucket.key] or {}
+    for name in pairs(expected) do there[name] = there[name] or "0" end
+    rows = rows + tonumber(expected.count)
+    if difference(expected, there) then
+      list[#list + 1] = { bucket = bucket, expected = expected, found = there }
+    end
+  end
+  return rows, changed.records
+end
+
+local function compare(ctx, item, buckets, of)
+  if ctx.on_step then
+    ctx.on_step(item, { item = item.name, entity = of.entity, kind = "audit", state = "comparing" })
+  end
+  local list, rows, changed = {}, 0, 0
+  for i = 1, #buckets, MONTHS do
+    local some = table.move(buckets, i, math.min(i + MONTHS - 1, #buckets), 1, {})
+    local more, left_out = compare_some(ctx, item, some, of, list)
+    rows, changed = rows + more, math.max(changed, left_out)
+  end
+  return list, rows, changed
+end
+
+-- --- mending ------------------------------------------------------------------------------------------
+
+local function read_again(ctx, item, of, bucket, result)
+  local generation = counts.next_generation(ctx.target, item.of, "audit", bucket.to)
+  local before = ctx.journal:ending_at(item.of, "audit", bucket.to)[1]
+  if before then generation = math.max(generation, before.generation + 1) end
+  local read, piece = months.read(item.of, bucket, of.mark, of.latest, generation)
+  piece.hash = planner.hash(item)
+  ctx.journal:plan(planner.with_query(item, read, piece))
+  while run.advance_open(ctx, item, result) do end
+end
+
+local function mend(ctx, item, of, differing, result)
+  local buckets = {}
+  for i, one in ipairs(differing) do
+    buckets[i] = one.bucket
+    read_again(ctx, item, of, one.bucket, result)
+  end
+  local left = compare(ctx, item, buckets, of)
+  if #left > 0 then
+    fail("incomplete", "%s: %s is not as it is in Zuora, though it was read again", item.name, left[1].bucket.name)
+  end
+end
+
+-- --- items --------------------------------------------------------------------------------------------
+
+local function tell(ctx, item, result, differing)
+  for i, one in ipairs(differing) do
+    result.differences[i] = { month = one.bucket.name, expected = one.expected, found = one.found }
+    ctx.journal:event(item.of.plan, item.name, "differs", ("%s: %s rows, and %s in Zuora"):format(one.bucket.name,
+      one.found.count, one.expected.count))
+  end
+end
+
+local function audit_now(ctx, given, entity, result)
+  local item = run.prepare(ctx, given, entity)
+  if not ctx.options.check then
+    while run.advance_open(ctx, item, result) do end
+  end
+  local of, reason = subject_of(ctx, item)
+  if not of then
+    if ctx.options.items then fail("plan", "%s: %s: there is nothing to be compared", item.name, reason) end
+    result.outcome, result.reason = "not audited", reason
+    return
+  end
+  local buckets = buckets_of(ctx, of)
+  local differing
+  differing, result.rows, result.changed = compare(ctx, item, buckets, of)
+  result.mark, result.months = times.iso(times.of(of.mark)), #buckets
+  tell(ctx, item, result, differing)
+  result.outcome = #differing == 0 and "right" or "wrong"
+  if #differing > 0 and not ctx.options.check then
+    mend(ctx, item, of, differing, result)
+    result.outcome = "mended"
+  end
+end
+
+local function audit_item(ctx, given, entity)
+  local result = { item = given.name, entity = entity ~= "" and entity or nil, outcome = "failed", differences = {},
+    reads = 0, records = 0, bytes = 0, files = {} }
+  local ok, err = pcall(audit_now, ctx, given, entity, result)
+  if not ok then
+    if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end
+    if err.kind == "timeout" then result.outcome = "still running" end
+    result.err = err
+  end
+  if ctx.on_item then ctx.on_item(result) end
+  return result
+end
+
+local function write_results(ctx, results)
+  local items = {}
+  for i, result in ipairs(results) do
+    local copy = {}
+    for name, value in pairs(result) do copy[name] = value end
+    copy.err, copy.error = nil, result.err and tostring(result.err) or nil
+    items[i] = copy
+  end
+  disk.write(ctx.output .. "/audit.json", json.encode { plan = ctx.plan.plan, tenant = ctx.tenant,
+    at = times.iso(os.time()), items = items } .. "\n")
+end
+
+--- Compares what a plan has loaded with what Zuora has, and reads again what differs.
+---@param client zuora.Client
+---@param plan table that was read
+---@param options table
+---@return table[] results
+function audit.all(client, plan, options)
+  if not plan.load then fail("plan", "an audit compares a target with Zuora, and the plan has no 'load'") end
+  local work = run.work_of(plan, options.items)
+  local ctx <close> = run.context(client, plan, options, run.owner())
+  local results = assert(client:map(work, function(one)
+    return audit_item(ctx, one[1], one[2])
+  end, { concurrency = plan.concurrency }))
+  run.write_sums(ctx.journal, plan)
+  write_results(ctx, results)
+  return results
+end
+
+return audit

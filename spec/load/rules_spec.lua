@@ -1,0 +1,500 @@
+-- Rules of zuora.load, zuora.load.merge, zuora.load.tables, zuora.load.sqlite and zuora.load.postgresql, each with what
+-- would go wrong without it.
+
+local cluster = require "spec.load.cluster"
+local core = require "zuora.core"
+local exits = require "zuora.cli.exits"
+local extract = require "zuora.extract"
+local store = require "zuora.extract.store"
+local support = require "spec.support"
+local tables = require "zuora.load.tables"
+local world = require "spec.extract.world"
+
+local HOUR, DAY = 3600, 24 * 3600
+
+local kinds, database = {}, nil
+
+kinds.SQLite = {
+  to = function(folder) return "sqlite:" .. folder .. "/dw.db" end,
+  open = function(folder) return store.open(folder .. "/dw.db") end,
+  forget = function(folder) support.shell(("rm -f %s/dw.db"):format(folder)) end,
+}
+
+kinds.PostgreSQL = {
+  missing = cluster.missing(),
+  to = function() return database.uri end,
+  open = function() return store.connect(database.uri, "public") end,
+  forget = function()
+    local one <close> = store.connect(database.uri, "public")
+    one:run "SET client_min_messages = warning"
+    one:run "DROP SCHEMA public CASCADE"
+    one:run "CREATE SCHEMA public"
+  end,
+}
+
+for kind, target in pairs(kinds) do
+describe("a target of " .. kind, function()
+  if target.missing then
+    pending("cannot be tried here: " .. target.missing)
+    return
+  end
+
+  local here
+  setup(function()
+    if kind == "PostgreSQL" then database = cluster.start() end
+  end)
+  teardown(function()
+    if kind == "PostgreSQL" then database:stop() end
+  end)
+  after_each(function()
+    here:close()
+    target.forget(here.folder)
+  end)
+
+  local function plan(items, more)
+    local spec = { to = target.to(here.folder) }
+    for name, value in pairs(more or {}) do spec[name] = value end
+    return here:plan(items, { load = spec })
+  end
+
+  local function run(items, more, options)
+    local results, err = here:run(plan(items, more), options)
+    return results and results[1] or { err = err }
+  end
+
+  local function good(...)
+    local result = run(...)
+    assert.is_nil(result.err, tostring(result.err))
+    return result
+  end
+
+  local function rows(sql)
+    local one <close> = target.open(here.folder)
+    return one:rows(sql)
+  end
+
+  local function change(sql)
+    local one <close> = target.open(here.folder)
+    one:run(sql)
+  end
+
+  -- The Ids that are there, and not deleted.
+  local function ids(name)
+    local list = {}
+    for i, row in ipairs(rows(('SELECT "Id" FROM "%s" WHERE NOT _zuora_deleted ORDER BY "Id"'):format(name or "Thing"))) do
+      list[i] = row.Id
+    end
+    return table.concat(list, " ")
+  end
+
+  local function killed_at(items, state, piece)
+    local ok, problem = pcall(here.run, here, plan(items), { on_step = function(_, read)
+      if read.state == state and (not piece or read.piece == piece) then error "killed" end
+    end })
+    assert.is_false(ok)
+    assert.matches("killed", tostring(problem))
+  end
+
+  it("leaves what is locked for the next run: exit code 75", function()
+    here = world.new {}
+    good()
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00001", "later", "1", "" } })
+    local blocker <close> = target.open(here.folder)
+    local usual = tables.LOCK_SECONDS
+    tables.LOCK_SECONDS = 0.2
+    local began = core.now()
+    local ok, result = pcall(run, nil, nil, { on_step = function(_, read)
+      if read.state ~= "published" then return end
+      blocker:run(kind == "SQLite" and "BEGIN IMMEDIATE" or "BEGIN")
+      if kind == "PostgreSQL" then blocker:run 'LOCK TABLE "Thing" IN ACCESS EXCLUSIVE MODE' end
+    end })
+    tables.LOCK_SECONDS = usual
+    assert(ok, result)
+    assert.is_true(core.now() - began < 5)
+    assert.equal(75, exits.of(result.err), tostring(result.err))
+    assert.equal("published", extract.status(plan())[1].open[1].state)
+    blocker:run "ROLLBACK"
+    good()
+    assert.equal("later", rows 'SELECT "Name" FROM "Thing" WHERE "Id" = \'id00001\''[1].Name)
+  end)
+
+  it("leaves what cannot be opened for a lock for the next run, too", function()
+    here = world.new {}
+    good()
+    local blocker <close> = target.open(here.folder)
+    blocker:run(kind == "SQLite" and "BEGIN EXCLUSIVE" or "BEGIN")
+    if kind == "PostgreSQL" then blocker:run "LOCK TABLE zuora_mark IN ACCESS EXCLUSIVE MODE" end
+    local usual = tables.LOCK_SECONDS
+    tables.LOCK_SECONDS = 0.2
+    local ok, result = pcall(run)
+    tables.LOCK_SECONDS = usual
+    assert(ok, result)
+    assert.equal(75, exits.of(result.err), tostring(result.err))
+  end)
+
+  local THING = { { object = "Thing", deleted = true } }
+
+  it("compares keys where deletions may be forgotten, and flags or removes what is no longer there", function()
+    for _, deletes in ipairs { "flag", "remove" } do
+      here = world.new { rows = world.rows(6) }
+      local more = { deletes = deletes }
+      good(THING, more)
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id00001", "later", "1", "" } })
+      good(THING, more) -- open above: it has read beyond its mark
+      here.sim:delete("Thing", { "id00001", "id00003" })
+      here.sim:forward(40 * DAY)
+      here.sim:update("Thing", { { "id90000", "new", "1", "" } })
+      assert.matches("%-%-reconcile", run(THING, more).err.message)
+      local result = good(THING, more, { reconcile = true })
+      assert.matches("/reconcile%.begin%.", result.files[1])
+      assert.matches("/window%.", result.files[2])
+      assert.equal(2, result.reads)
+      assert.equal("id00002 id00004 id00005 id00006 id90000", ids())
+      assert.equal(deletes == "flag" and 2 or 0, #rows 'SELECT * FROM "Thing" WHERE _zuora_deleted')
+      if deletes == "remove" then assert.equal(2, #rows "SELECT * FROM zuora_deleted") end
+      assert.same({}, extract.verify(here.folder .. "/out").problems)
+      assert.equal("up to date", good(THING, more, { reconcile = true }).outcome)
+      here.sim:forward(HOUR)
+      good(THING, more)
+      if deletes == "flag" then
+        here:close()
+        target.forget(here.folder)
+      end
+    end
+  end)
+
+  it("compares keys piece by piece, goes on where it was killed, and asks again of a target that was not compared", function()
+    here = world.new { rows = world.rows(6) }
+    local items = { { object = "Thing", deleted = true, split = "id:4", totals = { "count", "sum(Amount)" } } }
+    good(items)
+    here.sim:delete("Thing", { "id00001", "id00006" })
+    here.sim:forward(40 * DAY)
+    local ok = pcall(here.run, here, plan(items), { reconcile = true, on_step = function(_, read)
+      if read.state == "published" and read.piece == "id:" then error "killed" end
+    end })
+    assert.is_false(ok)
+    assert.equal(6, #rows 'SELECT * FROM "Thing" WHERE NOT _zuora_deleted')
+    good(items) -- what is open is gone on with, and was what was asked for
+    assert.equal("id00002 id00003 id00004 id00005", ids())
+    change 'UPDATE "Thing" SET _zuora_deleted = (\'true\' = \'false\')'
+    change "DELETE FROM zuora_loads WHERE kind <> 'full'"
+    change "UPDATE zuora_mark SET mark = '20260101T000000Z'" -- an older copy of it
+    assert.matches("%-%-reconcile", run(items).err.message)
+    good(items, nil, { reconcile = true })
+    assert.equal("id00002 id00003 id00004 id00005", ids())
+  end)
+
+  it("compares the rows of an entity with the keys of that alone", function()
+    here = world.new { rows = world.rows(4) }
+    local more = { entities = { "11e643f4-a3ee-1234-a3ee-0123456789ab" }, load = { to = target.to(here.folder) } }
+    assert.is_nil(assert(here:run(here:plan(THING, more)))[1].err)
+    change "UPDATE \"Thing\" SET _zuora_read = 'full.begin.x.g0' WHERE \"Id\" = 'id00001'"
+    change "UPDATE \"Thing\" SET _zuora_read = '22e643f4-a3ee-1234-a3ee-0123456789ab-full.x' WHERE \"Id\" = 'id00002'"
+    here.sim:delete("Thing", { "id00001", "id00002", "id00003" })
+    here.sim:forward(40 * DAY)
+    assert.is_nil(assert(here:run(here:plan(THING, more), { reconcile = true }))[1].err)
+    assert.equal("id00001 id00002 id00004", ids())
+  end)
+
+  it("reads the keys into a file where there is no target", function()
+    here = world.new { rows = world.rows(3) }
+    assert.is_nil(assert(here:run(here:plan(THING)))[1].err)
+    here.sim:delete("Thing", { "id00001" })
+    here.sim:forward(40 * DAY)
+    local result = assert(here:run(here:plan(THING), { reconcile = true }))[1]
+    assert.is_nil(result.err)
+    assert.equal("Thing.Id\nid00002\nid00003\n", support.read(here.folder .. "/out/" .. result.files[1]))
+    support.shell(("rm %s/out/.zuora.db*"):format(here.folder))
+    assert.equal("up to date", assert(here:run(here:plan(THING)))[1].outcome) -- its manifest moves no mark
+    target.open(here.folder):close()
+  end)
+
+  it("plans a window anew whose deletions are gone since it was planned", function()
+    here = world.new { rows = world.rows(3) }
+    good(THING)
+    here.sim:forward(HOUR)
+    here.sim:delete("Thing", { "id00001" })
+    here.sim:forward(10 * DAY)
+    killed_at(THING, "planned")
+    here.sim:forward(25 * DAY) -- the window ends where deletions are known yet, and begins where they are not
+    assert.matches("%-%-reconcile", run(THING).err.message)
+    good(THING, nil, { reconcile = true })
+    assert.equal("id00002 id00003", ids())
+  end)
+
+  local function amounts()
+    local list = {}
+    for i, row in ipairs(rows 'SELECT "Id", CAST("Amount" AS TEXT) AS amount FROM "Thing" ORDER BY "Id"') do
+      list[i] = row.amount or "none"
+    end
+    return table.concat(list, " ")
+  end
+
+  it("gets a new column of all rows, and nothing else of them", function()
+    here = world.new { rows = world.rows(4) }
+    local function items(...) return { { object = "Thing", fields = { "Id", "Name", "UpdatedDate", ... } } } end
+    good(items())
+    assert.matches("'%-%-keep%-mark' goes on from there, '%-%-item Thing %-%-backfill Amount' reads what is new",
+      run(items "Amount").err.message)
+    local options = { backfill = { "Amount" }, items = { "Thing" } }
+    assert.matches("no column 'Nonesuch'", run(items "Amount", nil, { backfill = { "Nonesuch" }, items = { "Thing" },
+      keep_mark = true }).err.message)
+    assert.matches("whose column", run(items "Amount", nil, { backfill = { "Amount" } }).err.message)
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00002", "later", "7.5", "" } })
+    local result = good(items "Amount", nil, options)
+    assert.matches("/backfill%-Amount%.begin%.", result.files[1])
+    assert.equal("1.01 7.5 3.03 4.04", amounts())
+    assert.equal("later", rows 'SELECT "Name" FROM "Thing" WHERE "Id" = \'id00002\''[1].Name)
+    assert.equal("up to date", good(items "Amount").outcome) -- its text is known now
+    assert.same({}, extract.verify(here.folder .. "/out").problems)
+    assert.equal(0, #rows 'SELECT * FROM "Thing" WHERE _zuora_read LIKE \'backfill%\'')
+  end)
+
+  it("gets several new columns, and does not take the text for known before it has all", function()
+    here = world.new { rows = world.rows(3) }
+    local function items(...) return { { object = "Thing", fields = { "Id", "UpdatedDate", ... }, split = "id:2" } } end
+    good(items())
+    local options = { backfill = { "Amount", "Name" }, items = { "Thing" } }
+    local ok = pcall(here.run, here, plan(items("Name", "Amount")), { backfill = options.backfill, items = options.items,
+      on_step = function(_, read)
+        if read.kind == "backfill-Name" then error "killed" end
+      end })
+    assert.is_false(ok)
+    assert.equal("1.01 2.02 3.03", amounts())
+    here.sim:forward(HOUR)
+    do -- as though it had been killed just before that one was planned
+      local book <close> = store.open(here.folder .. "/out/.zuora.db")
+      book:run "DELETE FROM zuora_read WHERE kind = 'backfill-Name'"
+    end
+    assert.matches("'reset Thing'", run(items("Name", "Amount")).err.message)
+    good(items("Name", "Amount"), nil, options)
+    assert.equal(3, #rows 'SELECT * FROM "Thing" WHERE "Name" LIKE \'name %\'')
+  end)
+
+  it("is not given an increment in the place of the whole", function()
+    here = world.new { rows = world.rows(5) }
+    local items = { { object = "Thing", mode = "replace" } }
+    good(items)
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00001", "later", "1", "" } })
+    here.sim:delete("Thing", { "id00002" })
+    assert.equal(4, good(items).records)
+    assert.equal("id00001 id00003 id00004 id00005", ids())
+    assert.equal("up to date", good(items).outcome)
+  end)
+
+  it("gets all when it is another than a moment ago, or an older copy", function()
+    here = world.new {}
+    local items = { { object = "Thing" }, { object = "Thing", cursor = false, name = "Whole" } }
+    local function all() for _, result in ipairs(assert(here:run(plan(items)))) do assert.is_nil(result.err) end end
+    all()
+    target.forget(here.folder)
+    all()
+    assert.equal(20, #rows 'SELECT * FROM "Thing"')
+    assert.equal(20, #rows 'SELECT * FROM "Whole"')
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id90000", "new", "1", "" } })
+    local before = rows "SELECT mark FROM zuora_mark WHERE item = 'Thing'"[1].mark
+    all()
+    change 'DELETE FROM "Thing" WHERE "Id" = \'id90000\''
+    change "DELETE FROM zuora_loads WHERE kind = 'window'"
+    change(("UPDATE zuora_mark SET mark = '%s' WHERE item = 'Thing'"):format(before))
+    all()
+    assert.equal(21, #rows 'SELECT * FROM "Thing"')
+  end)
+
+  local PAGED = { { object = "Thing", split = "id:6" } }
+
+  it("gets the pieces that it lacks before the mark moves: it may have been restored between them", function()
+    here = world.new {}
+    killed_at(PAGED, "published", "id:id00012")
+    assert.equal(12, #rows 'SELECT * FROM "Thing"')
+    target.forget(here.folder)
+    good(PAGED)
+    assert.equal(20, #rows 'SELECT * FROM "Thing"')
+    assert.equal(4, #rows "SELECT * FROM zuora_loads")
+    here.sim:forward(HOUR)
+    assert.equal(0, good(PAGED).records)
+  end)
+
+  it("gets all pieces when the plan says otherwise in the middle of them", function()
+    for _, modes in ipairs { { "merge", "replace" }, { "replace", "merge" } } do
+      here = world.new {}
+      PAGED[1].mode = modes[1]
+      killed_at(PAGED, "published", "id:id00012")
+      PAGED[1].mode = modes[2]
+      good(PAGED)
+      assert.equal(20, #rows 'SELECT * FROM "Thing"', table.concat(modes, " "))
+      if modes[1] == "merge" then
+        here:close()
+        target.forget(here.folder)
+      end
+    end
+    PAGED[1].mode = nil
+  end)
+
+  it("does not take a text for known that was edited while a read was open", function()
+    here = world.new { rows = world.rows(3) }
+    local function items(...) return { { object = "Thing", fields = { "Id", "UpdatedDate", ... } } } end
+    killed_at(items(), "planned")
+    assert.matches("%-%-backfill Amount", run(items "Amount").err.message)
+    assert.equal(3, #rows 'SELECT * FROM "Thing"') -- that one is done
+    good(items "Amount", nil, { backfill = { "Amount" }, items = { "Thing" } })
+    assert.equal("1.01 2.02 3.03", amounts())
+  end)
+
+  it("refuses a row without a key, which would be there once more each night, and goes on when it has one", function()
+    local nameless = world.rows(3)
+    nameless[2][2] = ""
+    here = world.new { rows = nameless }
+    local items = { { query = "select Amount from Thing", name = "Thing", cursor = "UpdatedDate", key = "Name" } }
+    local err = run(items).err
+    assert.equal("incomplete", err.kind)
+    assert.matches("has no Name", err.message)
+    assert.equal(0, #rows "SELECT * FROM zuora_loads")
+    assert.matches("failed before", run(items).err.message)
+    assert.matches("full%.[^\n]+csv\n$", support.read(here.folder .. "/out/SHA256SUMS"))
+    assert.same({}, extract.verify(here.folder .. "/out").problems)
+    here.sim:update("Thing", { { "id00002", "named", "1", "" } })
+    here.sim:forward(HOUR)
+    good(items)
+    assert.equal(3, #rows 'SELECT * FROM "Thing"')
+  end)
+
+  it("leaves no rows of the time before there were entities", function()
+    here = world.new { rows = world.rows(3) }
+    local items = { { object = "Thing", cursor = false } }
+    good(items)
+    here.sim:forward(HOUR)
+    local more = { entities = { "11e643f4-a3ee-1234-a3ee-0123456789ab" }, load = { to = target.to(here.folder) } }
+    assert.is_nil(assert(here:run(here:plan(items, more)))[1].err)
+    assert.equal(3, #rows 'SELECT * FROM "Thing"')
+  end)
+
+  it("gets a row that is touched before every run, though rows are only added", function()
+    here = world.new { rows = world.rows(3) }
+    local items = { { object = "Thing", mode = "append" } }
+    good(items)
+    for i = 1, 2 do
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id00002", "touched " .. i, "1", "" } })
+      good(items)
+      assert.equal("touched " .. i, rows 'SELECT "Name" FROM "Thing" WHERE "Id" = \'id00002\''[1].Name)
+    end
+    assert.equal(3, #rows 'SELECT * FROM "Thing"')
+  end)
+
+  it("has tables with any name that a report may have", function()
+    local name = "it's; drop $zuora$ ?%s 日本"
+    here = world.new { simulator = { reports = { r1 = { name = name, columns = { "A", 'b"c' },
+      rows = { { "1", "x" }, { "2", "y" } } } } } }
+    local items = { { report = name, view = "Detail" } }
+    for _ = 1, 2 do
+      good(items)
+      here.sim:forward(HOUR)
+    end
+    assert.equal(2, #rows(('SELECT * FROM "%s"'):format(require "zuora.support.names".safe(name, ""))))
+  end)
+
+  it("takes a quoted nothing for nothing, in any type, and numbers exactly", function()
+    here = world.new {}
+    good()
+    local item = { name = "Odd", object = "Odd", key = "Id", cursor = "UpdatedDate",
+      types = { Amount = "decimal", Count = "integer", UpdatedDate = "datetime", On = "date", Is = "boolean" } }
+    local path = here.folder .. "/odd.csv"
+    support.write(path, 'Odd.Id,Odd.Amount,Odd.Count,Odd.On,Odd.Is,Odd.UpdatedDate\n1,"","","","",""\n'
+      .. '2,0.10000000000000000001,7,2026-11-28,true,2026-11-28T10:00:00+0000\n')
+    local one <close> = require "zuora.load".open { to = target.to(here.folder), columns = "evolve", deletes = "flag" }
+    one:load(item, { { plan = "p", item = "Odd", entity = "", kind = "full", read_from = "", read_to = "b", generation = 0,
+      piece = "", path = "odd.csv", records = 2, sha256 = "x" } }, here.folder, "_zuora_deleted")
+    local found = rows 'SELECT "Id", CAST("Amount" AS TEXT) AS amount, "Count" AS count, "On" FROM "Odd" ORDER BY "Id"'
+    assert.same({ "1" }, { found[1].Id, found[1].amount, found[1].count, found[1].On })
+    assert.equal("0.10000000000000000001", found[2].amount)
+  end)
+
+  it("is looked at before anything is asked for", function()
+    here = world.new {}
+    good { { object = "Thing", fields = { "Id", "UpdatedDate" } } }
+    local jobs = here:jobs()
+    change "CREATE TABLE mine (Id TEXT)"
+    assert.matches("was not made by a plan", run { { object = "Thing", name = "mine" } }.err.message)
+    local err = run({ { object = "Thing", fields = { "Id", "Name", "UpdatedDate" } } }, { columns = "freeze" },
+      { keep_mark = true }).err
+    assert.matches("%(Name%), and the plan says", err.message)
+    assert.equal(jobs, here:jobs())
+  end)
+
+  if kind == "SQLite" then
+    it("is as it was where a COMMIT has to wait too long for somebody who reads", function()
+      here = world.new {}
+      local items = { { object = "Thing" }, { object = "Thing", name = "Other" } }
+      good(items)
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id00001", "later", "1", "" } })
+      local reader <close> = target.open(here.folder)
+      local usual = tables.LOCK_SECONDS
+      tables.LOCK_SECONDS = 0.2
+      local ok, results = pcall(here.run, here, plan(items), { on_step = function(_, read)
+        if read.state ~= "published" or reader.reads then return end
+        reader.reads = true
+        reader:run "BEGIN"
+        reader:rows "SELECT * FROM zuora_mark"
+      end })
+      tables.LOCK_SECONDS = usual
+      assert(ok, results)
+      for _, result in ipairs(results) do assert.equal(75, exits.of(result.err), tostring(result.err)) end
+      reader:run "COMMIT"
+      for _, result in ipairs(assert(here:run(plan(items)))) do assert.is_nil(result.err) end
+      assert.equal("later", rows 'SELECT "Name" FROM "Other" WHERE "Id" = \'id00001\''[1].Name)
+    end)
+  end
+
+  if kind ~= "PostgreSQL" then return end
+
+  it("knows what is newer whatever the style of dates of the database", function()
+    here = world.new { rows = world.rows(3) }
+    change "ALTER DATABASE postgres SET datestyle = 'SQL, DMY'"
+    good(THING, { deletes = "remove" })
+    here.sim:forward(HOUR)
+    here.sim:delete("Thing", { "id00001" })
+    good(THING, { deletes = "remove" })
+    local day = os.date("!*t").day
+    here.sim:forward((day > 4 and 32 - day or 5) * DAY) -- the day of the month is a smaller number then
+    here.sim:update("Thing", { { "id00001", "back", "1", "" } })
+    local ok, problem = pcall(good, THING, { deletes = "remove" })
+    change "ALTER DATABASE postgres RESET datestyle"
+    assert(ok, problem)
+    assert.equal("id00001 id00002 id00003", ids())
+  end)
+
+  it("takes a mark with whatever is in the text of a query", function()
+    local asked = "select Name, '$zuora$' $x$, Id, UpdatedDate from Thing"
+    here = world.new { simulator = { answers = { [asked] = { columns = { "Name", "x", "Id", "UpdatedDate" },
+      rows = { { "n", "$zuora$", "1", "2026-01-01T00:00:00+0000" } } } } } }
+    good { { query = "select Name, '$zuora$' $x$ from Thing", name = "Odd", cursor = "UpdatedDate" } }
+    assert.equal(1, #rows 'SELECT * FROM "Odd"')
+  end)
+
+  it("that is stopped in the middle of a run leaves all items for the next", function()
+    here = world.new {}
+    local items = { { object = "Thing" }, { object = "Thing", name = "Other" } }
+    good(items)
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00001", "later", "1", "" } })
+    local stopped
+    local results, err = here:run(plan(items), { on_step = function(_, read)
+      if read.state == "published" and not stopped then
+        stopped = true
+        database:run(("%s/pg_ctl -D %s/data -m immediate stop"):format(database.bin, database.folder))
+      end
+    end })
+    assert(results, tostring(err))
+    for _, result in ipairs(results) do assert.equal(75, exits.of(result.err), tostring(result.err)) end
+    database:start_again()
+    for _, result in ipairs(assert(here:run(plan(items)))) do assert.is_nil(result.err) end
+  end)
+end)
+end
