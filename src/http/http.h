@@ -251,6 +251,7 @@ struct Request {
   size_t setup;        /* see RequestOptions */
   bool ended_well;     /* then its easy handle may serve another one */
   bool sees_lines;     /* header lines come to response_on_body first: see session_checks_lines */
+  bool in_line;        /* of one of them only the beginning has come there */
   bool interim;        /* the newest response was one of those that precede the final one */
   Sink *sink;
   Bytes upload; /* what goes up piece by piece: see request_on_read */
