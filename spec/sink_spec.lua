@@ -265,6 +265,24 @@ describe("core.sink", function()
     end
   end)
 
+  it("gives back at once what a full disk still had to take ahead", function()
+    local rooms = support.lua(([[
+      local support = require "spec.support"
+      local core = require "zuora.core"
+      local path, body = %q, ("x"):rep(9 << 20)
+      local sim <close> = support.simulator()
+      sim:fault { kind = "status", status = 200, body = body, headers = { ["Content-Type"] = "text/csv" } }
+      local session = core.session {}
+      local sink <close> = assert(core.sink { path = path })
+      assert(support.finish(session, session:start { url = sim.url .. "/x", sink = sink }))
+      print(support.shell("stat -c %%b " .. path .. ".part"))
+      assert(sink:publish())
+      print(support.shell("stat -c %%b " .. path))
+    ]]):format(path), ("FAIL_FALLOCATE=28 LD_PRELOAD=" .. support.native "failing.so"))
+    for blocks in rooms:gmatch "%d+" do assert.is_true(512 * blocks <= (9 << 20) + 65536, rooms) end
+    assert.equal(9 << 20, #support.read(path))
+  end)
+
   it("leaves another user's .part alone", function()
     if support.shell "id -u" ~= "0\n" then
       pending "only root can give a file away"
