@@ -26,6 +26,8 @@ describe("the bench", function()
       assert.is_true(tonumber(ratio) > 0 and tonumber(floor) >= 0 and tonumber(ours) >= 0, text)
     end
     assert.same(TABLE, seen, text)
+    local _, extracts = text:gsub("\n| extract [^|]+| [%d.]+ %([%d.]+%) | [%d.]+ %([%d.]+%) | [%d.]+ |", "")
+    assert.equal(require "spec.load.cluster".missing() and 4 or 5, extracts, text)
     assert.matches("\n| growth, [^\n]+\n[^\n]+\n| W4 [^\n]+\n| W4 [^\n]+\n| W2 [^\n]+\n", text)
     assert.matches("KiB resident each", text, nil, true)
   end)

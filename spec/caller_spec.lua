@@ -277,6 +277,16 @@ describe("a call", function()
     assert(client.reportruns:list())
   end)
 
+  it("counts what on_request takes as its own time, and sends nothing when that closes the client", function()
+    fresh { on_request = function() clock.at = clock.at + 5 end }
+    local _, err = client.jobs:get(job_id, { total_timeout = 4 })
+    assert.equal("timeout", err.kind)
+    fresh { on_request = function(info) if info.operation == "jobs.get" then client:close() end end }
+    sim:forget()
+    assert.error_matches(function() client.jobs:get(job_id) end, "client.jobs:get: attempt to use a closed client")
+    assert.equal(0, #gets())
+  end)
+
   it("masks what a server sends back", function()
     local leaky = support.client(sim, { token = "token-Secret-5" })
     sim:fault { on = GET, kind = "status", status = 400, body = "Authorization: Bearer token-Secret-5 is odd" }

@@ -26,6 +26,15 @@ describe("zuora.caller.calls", function()
     assert.same({ true, "gone" }, { caller '{"response":{"message":"gone"}}':done({}, {}, {}) })
   end)
 
+  it("say that a job was cancelled, where the answer does not say what it is", function()
+    local function shape(body) return body.id, "the answer has no id" end
+    for _, body in ipairs { "", "{}", "null", '{"success":true}' } do
+      assert.is_true(caller(body):cancel({}, {}, {}, shape))
+    end
+    assert.equal("7", caller '{"id":"7"}':cancel({}, {}, {}, shape))
+    assert.equal("json", select(2, caller '{"name":"7"}':cancel({}, {}, {}, shape)).kind)
+  end)
+
   it("take words in the place of what was asked for as the reason", function()
     local _, err = caller '{"response":"no such run"}':reporting({}, {}, {}, function() return nil, "no list" end)
     assert.same({ "api", "no such run" }, { err.kind, err.message })

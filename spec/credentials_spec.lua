@@ -339,6 +339,28 @@ describe("the life of a token", function()
     end
   end)
 
+  it("is not over for its text: the one before is a secret still", function()
+    local function hidden(own, text) assert.is_nil(own:mask(text):find "token%-%d") end
+    local own = credentials.oauth(loop, { client_id = "id", client_secret = "secret" }, function()
+      fetched = fetched + 1
+      return { access_token = "token-" .. fetched }
+    end)
+    local given = credentials.token(function()
+      fetched = fetched + 1
+      return "token-" .. fetched
+    end)
+    assert.is_true(own:prepare(clock.at + 100))
+    own:renew(1)
+    hidden(own, "token-1")
+    assert.is_true(own:prepare(clock.at + 100))
+    hidden(own, "token-1 token-2")
+    own:renew(2)
+    hidden(own, "token-2")
+    given.prepare()
+    given.prepare()
+    hidden(given, "token-3 token-4")
+  end)
+
   it("may be over before those who waited for it have their turn", function()
     local own, done = oauth(0, 1), 0
     local tasks = {}

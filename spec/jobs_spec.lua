@@ -369,6 +369,8 @@ describe("client.jobs", function()
       assert.is_true(unknown { reset, limited })
       local unread = { kind = "status", status = 200, body = "<html></html>", headers = { ["Content-Type"] = "text/html" } }
       assert.is_true(unknown { unread, unread })
+      local cut = { kind = "cut", after = 40 } -- of a success: the job is there
+      assert.is_true(unknown { cut, cut })
       assert.is_false(unknown { reset, refused })
       assert.is_false(unknown { refused })
       assert.is_false(unknown { limited, limited })

@@ -17,7 +17,11 @@ describe("zuora.resources.lifecycle", function()
       if not fields then return nil, err end
       return read(fields)
     end,
-    cancel = function(_, operations, id, _, read) return read((take("cancel", operations.cancel, id))) end,
+    cancel = function(_, operation, parameters, _, read)
+      local fields, err = take("cancel", operation, parameters.id)
+      if type(fields) ~= "table" then return fields, err end
+      return read(fields)
+    end,
     done = function(_, operation, parameters) return take("done", operation, parameters.id) end,
     shared = function(_, options)
       return { timeout = options.timeout, ends_at = options.total_timeout and 100 + options.total_timeout }
@@ -98,6 +102,20 @@ describe("zuora.resources.lifecycle", function()
     assert.equal(held, life:cancel(context, "x", {}, held))
     assert.equal("cancelled", held.state)
     assert.same({ "cancel DELETE x" }, calls)
+    answers = { { nil, "refused" } }
+    assert.same({ nil, "refused" }, { life:cancel(context, "x", {}, held) })
+  end)
+
+  it("asks again where the answer to a cancel does not say what it is", function()
+    local life = life_of()
+    local held = { id = "x" }
+    answers = { { true }, { { id = "x", state = "cancelled" } } }
+    assert.equal(held, life:cancel(context, "x", {}, held))
+    assert.equal("cancelled", held.state)
+    assert.same({ "cancel DELETE x", "json GET x" }, calls)
+    answers = { { true }, { nil, { message = "down" } } }
+    local _, err = life:cancel(context, "x", {}, held)
+    assert.equal("the thing was cancelled, but what it is now could not be learnt: down", err.message)
   end)
 
   it("asks again where the answer to a cancel is words", function()

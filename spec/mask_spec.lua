@@ -97,6 +97,16 @@ describe("zuora.caller.mask", function()
     assert.equal('{"a":"***"}', mask.links '{"a":"HTTPS://s3.example/x?y"}')
   end)
 
+  it("knows the secrets of a proxy, with or without a scheme", function()
+    for _, proxy in ipairs { "http://user1:secret1@a.example:1", "user1:secret1@a.example:1" } do
+      local secrets = mask.of_proxies(proxy)
+      assert.same({ "user1", "secret1" }, { secrets[1], secrets[2] })
+    end
+    for _, proxy in ipairs { "", "a.example:8080", "socks5://a.example" } do
+      assert.equal("a.example socks5", mask.text("a.example socks5", mask.of_proxies(proxy)))
+    end
+  end)
+
   it("does work that grows with the length of a text", function()
     for _, piece in ipairs { "http://", "\\", "%", "&", "secret-of-min" } do
       support.assert_linear(function(text) mask.links(mask.text(text, { "secret-of-mine" })) end,

@@ -47,6 +47,11 @@ describe("zuora.caller.retry", function()
       return noticed.unknown_outcome
     end
     assert.is_true(noted({}, { status = 500 }))
+    assert.is_nil(noted({}, { status = 200 }))
+    for _, kind in ipairs { "transport", "incomplete", "too_large", "json", "http" } do
+      assert.is_true(noted({}, { status = 200, kind = kind }))
+      assert.is_nil(noted({}, { status = 400, kind = kind }))
+    end
     assert.is_nil(noted({ refused = true }, { status = 500 }))
     assert.is_nil(noted({ refused = true }, {}))
     assert.is_true(noted({ unknown = true, refused = true }, { status = 400 }))
@@ -83,6 +88,8 @@ describe("zuora.caller.retry", function()
   it("sends a keyed call again without an answer, and after 409 and 429, but not after a 5xx", function()
     local keyed = { safe = false }
     assert.is_number(policy():delay(err { kind = "transport" }, call(keyed)))
+    assert.is_number(policy():delay(err { kind = "incomplete", status = 200 }, call(keyed)))
+    assert.is_nil((policy():delay(err { kind = "incomplete", status = 500 }, call(keyed))))
     assert.is_number(policy():delay(err { status = 409, retryable = false }, call(keyed)))
     assert.is_number(policy():delay(err { status = 429 }, call(keyed)))
     for _, status in ipairs { 500, 502, 503, 504, 408, 404, 400, 200 } do

@@ -187,9 +187,9 @@ end
 --- of its own.
 ---@param call_of zuora.Request path: "/v1/accounts/A-1", each part of it escaped (zuora.escape); method: "GET" by
 --- default; query: { name = value or list of values }; body: a table is sent as JSON, a string as it is, with
---- content_type; base: "rest" (default), "reporting", "aqua", "files": what the path is below; headers: more of them;
---- accept: the media type that is wanted ("application/json"); safe = true: a POST that only reads, and may be sent
---- again; and the per-call options
+--- content_type; base: "rest" (default), "reporting", "aqua", "files", "queries", "describe": what the path is below;
+--- headers: more of them; accept: the media type that is wanted ("application/json"); safe = true: a POST that only
+--- reads, and may be sent again; and the per-call options
 ---@return any|nil value of JSON its value, else the text
 ---@return zuora.Answer|zuora.Error|nil answer its bytes as they came, too; or err
 function Client:request(call_of)

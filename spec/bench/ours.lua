@@ -2,7 +2,8 @@
 --
 --   lua5.4 spec/bench/ours.lua one BASE N WARM CA | many BASE N IN_FLIGHT CA TIMES | waiting BASE JOBS PAUSE
 --     | files BASE CA ENCODING CONNECTIONS DIRECTORY NAME… | rows PATH POSITIONS HOW TIMES | page BASE CA | first BASE
---     | extract BASE - - CONCURRENCY DIRECTORY NAME…
+--     | extract BASE - - CONCURRENCY DIRECTORY NAME… | journal BASE ITEMS CONCURRENCY DIRECTORY
+--     | load sqlite|postgresql PATH DIRECTORY ROWS
 
 local core = require "zuora.core"
 local zuora = require "zuora"
@@ -109,6 +110,51 @@ function works.extract(loops, base, _, _, concurrency, directory, ...)
     bytes, records = bytes + result.bytes, records + result.records
   end
   done(#results, bytes, ("records=%d"):format(records))
+end
+
+-- Adds up what the functions of a table spend, when they are not called by one another.
+local function watch(of, names, spent)
+  for _, name in ipairs(names) do
+    local f = of[name]
+    of[name] = function(...)
+      if spent.inside then return f(...) end
+      spent.inside = true
+      local cpu, wall = os.clock(), core.now()
+      local results = table.pack(f(...))
+      spent.inside, spent.cpu, spent.wall = false, spent.cpu + os.clock() - cpu, spent.wall + core.now() - wall
+      return table.unpack(results, 1, results.n)
+    end
+  end
+end
+
+-- A plan of so many items of one row: what its journal costs, and how much memory the plan needs.
+function works.journal(loops, base, count, concurrency, directory)
+  local extract, disk = require "zuora.extract", require "zuora.extract.disk"
+  local spent, sync, store = { cpu = 0, wall = 0 }, disk.sync, require "zuora.extract.store"
+  watch(getmetatable(store.open ":memory:"), { "run", "each", "transaction" }, spent)
+  local of_journal = { sync = disk.sync }
+  watch(of_journal, { "sync" }, spent)
+  function disk.sync(path) return (path:find "%-wal$" and of_journal.sync or sync)(path) end
+  local client <close> = new_client(base, "-", { max_connections = concurrency })
+  local items = {}
+  for i = 1, count do items[i] = { name = "item" .. i, query = "select Id from Big" } end
+  local results = assert(extract.run(client, { plan = "bench", output = directory .. "/plan", concurrency = concurrency,
+    items = items }, { poll = 0.01 }))
+  for _, result in ipairs(results) do assert(not result.err and result.records == 1, tostring(result.err)) end
+  loops.tell(spent.cpu, spent.wall, #results, 0)
+end
+
+-- A first load of a file.
+function works.load(_, kind, path, directory, count)
+  local loading = require "spec.bench.loading"
+  local item = { name = "Big", key = "Id", cursor = "UpdatedDate", types = loading.TYPES }
+  local read = { plan = "bench", item = "Big", entity = "", kind = "full", read_from = "", read_to = "20261128T100000Z",
+    generation = 0, piece = "", attempt = 1, path = path, records = count, sha256 = "" }
+  loading.measured(kind, directory, count, function(to)
+    local target <close> = require "zuora.load".open { to = (kind == "sqlite" and "sqlite:" or "") .. to,
+      columns = "evolve", deletes = "flag" }
+    target:load(item, { read }, ".", "_zuora_deleted")
+  end)
 end
 
 local OPTIONS = { array = { form = "array" }, keyed = {}, lazy0 = { form = "lazy" }, lazy1 = { form = "lazy" },

@@ -13,10 +13,10 @@ local works = require "spec.bench.works"
 
 local KIB, MIB = 1024, 1024 * 1024
 local SIZES = {
-  full = { calls = 3000, many = 10000, rows = { MIB, 16 * MIB, 64 * MIB, 256 * MIB }, part = 3, copies = 4, items = 16, page = 50 * MIB,
-    starts = 10, waiting = 1000, pause = 10, rounds = { all = 5, peers = 3 } },
+  full = { calls = 3000, many = 10000, rows = { MIB, 16 * MIB, 64 * MIB, 256 * MIB }, part = 3, copies = 4, items = 20, page = 50 * MIB,
+    journal = { 1000, 10000 }, starts = 10, waiting = 1000, pause = 10, rounds = { all = 5, peers = 3 } },
   small = { calls = 50, many = 300, rows = { 20 * KIB, 40 * KIB, 80 * KIB, 100 * KIB }, part = 3, copies = 4, items = 3, page = 50 * KIB,
-    starts = 1, waiting = 20, pause = 0.2, rounds = { all = 1, peers = 0 } },
+    journal = { 20, 40 }, starts = 1, waiting = 20, pause = 0.2, rounds = { all = 1, peers = 0 } },
 }
 
 local small = os.getenv "BENCH" == "small"

@@ -25,7 +25,10 @@ http {
     location ~ ^/v1/batch-query/jobs/w([0-9]+)$ { return 200 '$executing'; }
     location ~ ^/v1/batch-query/?$ { return 200 '$submitted'; }
     location = /v1/batch-query/jobs/extracted { return 200 '$extracted'; }
-    location ~ ^/v1/describe { default_type text/xml; return 200 '<object><name>Big</name><label>Big</label></object>'; }
+    location ~ ^/tiny/v1/batch-query/?$ { return 200 '$submitted'; }
+    location = /tiny/v1/batch-query/jobs/extracted { return 200 '$one'; }
+    location ~ ^/tiny/v1/files/ { default_type text/csv; return 200 "Id\n1\n"; }
+    location ~ ^(/tiny)?/v1/describe { default_type text/xml; return 200 '<object><name>Big</name><label>Big</label></object>'; }
     location ~ ^/v1/files/part[0-9]+$ { default_type text/csv; alias $data/$part; }
     location ~ ^/v1/files/(.+)$ { default_type text/csv; alias $data/$1; gzip_static on; }
     location = /reporting/api/rest/v1/reportruns/reportdata/run { alias $data/page; }
@@ -82,6 +85,7 @@ function server.start(directory, data_directory, part, records)
   local values = { directory = directory, data = here .. data_directory, part = part, plain = free_port(),
     secure = free_port(), http2 = free_port(), completed = job("j", "completed"), executing = job("w", "executing"),
     submitted = extracted("submitted", 0), extracted = extracted("completed", records),
+    one = extracted("completed", 1),
     user = output_of "id -u" == "0" and "user root;" or "" }
   local file = assert(io.open(directory .. "/nginx.conf", "wb"))
   assert(file:write((CONFIGURATION:gsub("%$(%w+)", values))))

@@ -11,6 +11,11 @@ local function floor_command(verb, arguments, place)
     return ("%s spec/bench/floors/hashed.lua '%s files %s' %s"):format(place.lua, FLOORS.files, arguments,
       place.data .. "/out")
   end
+  if verb == "journal" then
+    local count, directory = arguments:match "^%S+ (%d+) %d+ (%S+)$"
+    return ("%s spec/bench/floors/synced.lua %s %s"):format(place.lua, count, directory)
+  end
+  if verb == "load" then return ("%s spec/bench/floors/load.lua %s"):format(place.lua, arguments) end
   local program = FLOORS[verb] or place.lua .. " spec/bench/floors/lua.lua"
   if verb == "waiting" then return program .. " paced " .. arguments end
   if verb == "first" then return program .. " one " .. arguments .. " 1 0 -" end
@@ -89,6 +94,19 @@ function works.list(place)
     place.part), unit = "s", verb = "extract", arguments = ("%s - - 8 %s"):format(plain, files(out, 1, sizes.items)),
     peers = "", goal = "1.15", memory = sizes.items * sizes.rows[place.part_number],
     records = sizes.items * made.rows[place.part_number] }
+  for i, count in ipairs(sizes.journal) do
+    add { id = "extract", title = ("the journal of a plan of %d items, an item (floor: two syncs)"):format(count),
+      unit = "ms", verb = "journal", arguments = ("%s/tiny %d 8 %s"):format(plain, count, out), peers = "",
+      goal = "wall 5", memory = 1, rounds = i == 1 and 3 or 1 }
+  end
+  for _, case in ipairs { { "sqlite", "SQLite", "sqlite3's .import", "5" }, { "postgresql", "PostgreSQL", "psql's \\copy",
+    "1.2" } } do
+    if case[1] == "sqlite" or not require "spec.load.cluster".missing() then
+      add { id = "extract", title = ("a first load of %s into %s, a row (floor: %s)"):format(place.part, case[2], case[3]),
+        unit = "us", verb = "load", peers = "", goal = case[4], arguments = ("%s %s/rows%d %s %d"):format(case[1], data,
+        place.part_number, out, made.rows[place.part_number]) }
+    end
+  end
   return list
 end
 

@@ -5,6 +5,19 @@ local extract = require "zuora.extract"
 local tenant = require "zuora.simulator.engine.tenant"
 local zuora = require "zuora"
 
+-- What a loss of power leaves of the journal is what was synced: its length is noted in a file.
+local noted = os.getenv "SYNCED"
+if noted then
+  local disk = require "zuora.extract.disk"
+  local sync = disk.sync
+  function disk.sync(path)
+    sync(path)
+    if not path:find "%-wal$" then return end
+    local file <close> = assert(io.open(noted, "w"))
+    file:write(disk.size(path))
+  end
+end
+
 local client <close> = zuora.new { base_url = arg[1], client_id = tenant.defaults.client_id,
   client_secret = tenant.defaults.client_secret }
 local function told(item, read)

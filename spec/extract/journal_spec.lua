@@ -111,6 +111,37 @@ describe("the journal", function()
     book = journal.open(path, "you")
   end)
 
+  it("syncs once for all that was written before, and no more at all for nothing", function()
+    local disk = require "zuora.extract.disk"
+    local sync, count = disk.sync, 0
+    disk.sync = function(...)
+      count = count + 1
+      return sync(...)
+    end
+    local read = planned()
+    book:move(read, "submitted")
+    assert.equal(0, count)
+    local function others() -- one of them comes later than the other's sync
+      if count == 0 then book:sync() end
+    end
+    book:sync(others)
+    book:sync(others)
+    assert.equal(1, count)
+    book:move(read, "completed")
+    book:close()
+    disk.sync = sync
+    assert.equal(2, count)
+  end)
+
+  it("keeps a statement that has failed for no second use", function()
+    local first = planned()
+    fails("file", planned)
+    fails("file", planned)
+    planned { kind = "full", read_to = "c", piece = "", generation = 0, parent = "x" }
+    assert.equal(2, #book:open_of(of))
+    assert.equal(first.read_to, book:open_of(of)[1].read_to)
+  end)
+
   it("raises what the database says", function()
     local broken = path .. ".broken"
     support.write(broken, ("no database "):rep(100))

@@ -102,6 +102,43 @@ describe("zuora.extract.run", function()
     assert.same({}, extract.verify(here.folder .. "/out").problems)
   end)
 
+  it("goes on in the chain when the store is gone in the midst of a read", function()
+    for _, state in ipairs { "completed", "published" } do
+      local here <close> = world.new { name = "extract-gone-" .. state }
+      local items, killed = { { object = "Thing", split = "id:6" } }, false
+      local ok = pcall(here.run, here, here:plan(items), { on_step = function(_, read)
+        killed = read.state == state and read.piece == "id:id00012"
+        if killed then error "killed" end
+      end })
+      assert.is_true(killed and not ok)
+      support.shell(("rm %s/out/.zuora.db*; touch %s/out/Thing/full.begin.20260101T000000Z.g0-a1.csv"):format(here.folder,
+        here.folder))
+      assert.equal(20, good(here, items)[1].records)
+      assert.equal(3 + 4, here:jobs()) -- nobody knows which pieces were done: all of them again, as another generation
+      here:assert_same "Thing"
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id00004", "later", "4", "" } })
+      assert.equal(1, good(here, items)[1].records)
+      assert.same({}, extract.verify(here.folder .. "/out").problems)
+    end
+  end)
+
+  it("asks for nothing before it is on the disk that it will", function()
+    local here <close> = world.new {}
+    local disk = require "zuora.extract.disk"
+    local sync = disk.sync
+    disk.sync = function(path)
+      if path:find "%-wal$" then error(require "zuora.error".new { kind = "file", message = "no power" }, 0) end
+      return sync(path)
+    end
+    local _, err = run(here)
+    disk.sync = sync
+    assert.equal("no power", err.message)
+    assert.equal(0, here:jobs())
+    good(here)
+    assert.equal(1, here:jobs())
+  end)
+
   it("refuses the store of another tenant, and of another plan", function()
     local here <close> = world.new {}
     good(here)

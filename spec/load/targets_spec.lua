@@ -175,6 +175,23 @@ describe("a plan that loads into " .. kind, function()
     assert_loaded()
   end)
 
+  it("loads what was not loaded when the store is gone", function()
+    here = world.new {}
+    local items = { { object = "Thing", deleted = true }, { object = "Thing", name = "Whole", cursor = false } }
+    good(items)
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00002", "changed", "1", "" } })
+    local ok = pcall(here.run, here, plan(items), { on_step = function(_, read)
+      if read.item == "Whole" and read.state == "published" then error "killed" end
+    end })
+    assert.is_false(ok)
+    support.shell(("rm %s/out/.zuora.db*"):format(here.folder))
+    good(items)
+    assert_loaded()
+    assert.equal("changed", rows 'SELECT "Name" AS name FROM "Whole" WHERE "Id" = \'id00002\''[1].name)
+    assert.same({}, extract.verify(here.folder .. "/out").problems)
+  end)
+
   it("loads what was loaded, and not written down, once", function()
     here = world.new {}
     local stopped
@@ -188,9 +205,12 @@ describe("a plan that loads into " .. kind, function()
     assert.is_false(ok)
     local book <close> = store.open(here.folder .. "/out/.zuora.db")
     book:run "UPDATE zuora_read SET state = 'published'"
+    local stage = here.folder .. "/out/.stage.Thing"
+    if target == kinds.PostgreSQL then support.write(stage, "left there") end
     assert.equal("done", good().outcome)
     assert_loaded()
     assert.equal(1, #rows "SELECT * FROM zuora_loads")
+    assert.is_nil(support.read(stage))
   end)
 
   it("replaces what is read whole, in one transaction", function()
@@ -202,6 +222,25 @@ describe("a plan that loads into " .. kind, function()
     good(items)
     assert_loaded()
     assert.equal(19, #rows 'SELECT * FROM "Thing"')
+    local catalogue = kind == "SQLite" and "sqlite_master WHERE name = 'zuora_key_Thing'"
+      or "pg_indexes WHERE indexname = 'zuora_key_Thing'"
+    assert.equal("1", tostring(rows("SELECT count(*) AS n FROM " .. catalogue)[1].n))
+    local read = assert(rows 'SELECT DISTINCT _zuora_read AS read FROM "Thing"')
+    assert.equal(1, #read)
+    assert.matches("^full%.", read[1].read)
+  end)
+
+  it("takes a number for a key", function()
+    here = world.new { rows = { { "id1", "a", "1.50", "2026-01-01T00:00:00+0000" },
+      { "id2", "b", "2", "2026-01-01T00:00:00+0000" } } }
+    local items = { { object = "Thing", key = "Amount", deleted = true } }
+    good(items)
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id2", "c", "2", "" } })
+    good(items)
+    local found = rows 'SELECT "Name" AS name, _zuora_deleted AS gone FROM "Thing" ORDER BY "Id"'
+    assert.same({ "a", "c" }, { found[1].name, found[2].name })
+    assert.is_true(found[1].gone == found[2].gone and found[1].gone ~= nil)
   end)
 
   it("loads the pieces of a first load", function()

@@ -46,7 +46,7 @@ local function wait_for_tenant(self, call, slot)
 end
 
 --- Waits until a request may go out. While it waits for one thing, its host may ask for a (longer) pause: then it
--- starts over, so that of a thousand calls no more are refused than were in flight.
+--- starts over, so that of a thousand calls no more are refused than were in flight.
 ---@param self table the caller
 ---@param call table operation, name, host, ends_at, retries, is_tenants: is it to the tenant itself, with its
 --- credentials and within its limits?

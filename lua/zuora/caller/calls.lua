@@ -70,18 +70,14 @@ function Calls:done(operation, parameters, options)
   return true, type(words) == "string" and error_value.clean(self:masked(words)) or nil
 end
 
---- Cancels a job, and gives what it is then. A response that says nothing of the job, and is a success by its
---- status, means that it is done: the job itself is asked.
----@param group table the job's operations: cancel and get
----@return any|nil value, zuora.Error|nil err
-function Calls:cancel(group, id, options, shape)
-  options = self:shared(options)
-  local value, err = self:perform(group.cancel, { id = id }, options, JSON_OR_NOTHING, function(body)
-    if type(body) == "table" and (next(body) == nil or body.success == true) then return {} end
+--- Calls an operation that cancels a job, and answers what the job is then. A response that says nothing of the job,
+--- and is a success by its status, means that it is done.
+---@return any|nil value true where there is nothing but that, zuora.Error|nil err
+function Calls:cancel(operation, parameters, options, shape)
+  return self:perform(operation, parameters, options, JSON_OR_NOTHING, function(body)
+    if type(body) == "table" and (next(body) == nil or body.success == true) then return true end
     return shape(body)
   end)
-  if value and next(value) == nil then return self:json(group.get, { id = id }, options, shape) end
-  return value, err
 end
 
 --- Calls an operation whose response is XML; `parse` is given the text of it.

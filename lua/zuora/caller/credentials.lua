@@ -81,7 +81,7 @@ end
 ---@param token string|function
 function credentials.token(token)
   local is_fixed = type(token) == "string"
-  local current = is_fixed and token or nil
+  local current, former = is_fixed and token or nil, nil
   local self = { version = 1 }
 
   function self.prepare()
@@ -93,14 +93,14 @@ function credentials.token(token)
     elseif not is_token(value) then
       return nil, error_value.new { kind = "auth", message = "the token function gave no bearer token" }
     end
-    if value ~= current then current, self.version = value, self.version + 1 end
+    if value ~= current then current, former, self.version = value, current, self.version + 1 end
     return true
   end
 
   function self.renew() return not is_fixed end
   function self.identity() return nil end
   function self.headers() return { Authorization = "Bearer " .. current } end
-  function self.mask(_, text) return mask.text(text, { current }) end
+  function self.mask(_, text) return mask.text(text, { current, former }) end
   return self
 end
 
@@ -121,6 +121,9 @@ end
 local OAuth = {}
 OAuth.__index = OAuth
 
+-- The one before is still a secret: a call that it went out with may be answered now.
+local function replace_token(self, token) self.token, self.former = token, self.token or self.former end
+
 -- Does the token endpoint speak of the credentials? A limit or an outage says nothing about them.
 local function is_refused(status) return status >= 400 and status < 500 and status ~= 408 and status ~= 429 end
 
@@ -136,7 +139,8 @@ local function fetch_token(self, ends_at, retries)
   local token, life = read_token(body)
   if not token then return nil, life end
   self.ends_at = self.scheduler.clock.now() + life - math.min(MARGIN, life / 10)
-  self.token, self.version = token, self.version + 1
+  replace_token(self, token)
+  self.version = self.version + 1
   self.tenant = type(body.scope) == "string" and (" " .. body.scope .. " "):match " (tenant%.[%w_-]+) " or nil
   return true
 end
@@ -180,7 +184,7 @@ end
 
 -- A 401 that came to an older token says nothing about the one we have now.
 function OAuth:renew(used)
-  if used == self.version then self.token = nil end
+  if used == self.version then replace_token(self, nil) end
   return true
 end
 
@@ -190,13 +194,13 @@ function OAuth:headers() return { Authorization = "Bearer " .. self.token } end
 function OAuth:identity() return self.tenant end
 
 function OAuth:mask(text)
-  local secrets = self.secrets
-  secrets[self.secret_count + 1] = self.token
+  local secrets, count = self.secrets, self.secret_count
+  secrets[count + 1], secrets[count + 2] = self.token or self.former, self.former
   return mask.text(text, secrets)
 end
 
 --- OAuth client credentials: a token is fetched, reused, renewed before its end and after a 401. However
--- many tasks ask, one fetches.
+--- many tasks ask, one fetches.
 ---@param scheduler table
 ---@param form { client_id: string, client_secret: string }
 ---@param fetch fun(seconds: number, retries: integer): table|nil, zuora.Error|nil calls the token endpoint

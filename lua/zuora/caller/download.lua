@@ -88,18 +88,15 @@ local NO_FILES = "text/html application/json application/xml text/xml applicatio
 local function count_records(filter, target)
   local records, problem, row, byte = filter:records()
   local broken = problem and problem:find("^the gzip data")
-  if target.uncounted and not broken then return true end
-  -- A zip archive is kept as it is, where one was asked for; of all else that cannot be read it is not known whether it
-  -- is whole.
   if broken then
     return nil, error_value.new { kind = "incomplete", message = target.label .. ": " .. problem }
   end
-  local is_zip = target.zipped and problem and problem:find("zip archive", 1, true)
-  if problem and (target.export or target.expected and not is_zip) then
-    return nil, error_value.new { kind = "text", row = row, byte = byte,
-      message = ("%s: row %d, byte %d: %s"):format(target.label, row, byte, problem) }
-  end
-  if problem and target.proven and not problem:find("zip archive", 1, true) then
+  if target.uncounted then return true end
+  -- A zip archive is kept as it is, where it may be one; of all else that cannot be read it is not known whether it is
+  -- whole.
+  local is_zip = problem and problem:find("zip archive", 1, true)
+  local is_refused = target.export or target.expected and not (is_zip and target.zipped) or target.proven and not is_zip
+  if problem and is_refused then
     return nil, error_value.new { kind = "text", row = row, byte = byte,
       message = ("%s: row %d, byte %d: %s"):format(target.label, row, byte, problem) }
   end
@@ -157,7 +154,7 @@ local function move_to_path(sink, target, disposition)
 end
 
 --- Calls an operation whose response is a file, once for each segment of it, and puts the whole at a path, or
--- opens it as rows.
+--- opens it as rows.
 ---@param self table the caller
 ---@param operation table
 ---@param options table per-call options, and those of rows; strict = false is for what is counted, and for what is

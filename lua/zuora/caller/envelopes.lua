@@ -129,7 +129,7 @@ end
 local MARK = "\239\187\191" -- of bytes in UTF-8
 
 --- Reads a body as whatever it is. Returns the decoded JSON (nil when it is not JSON), the failure in it, and
--- what is wrong with the JSON.
+--- what is wrong with the JSON.
 ---@param text string
 ---@return any|nil value, table|nil failure, string|nil problem
 function envelopes.read(text)

@@ -9,7 +9,7 @@ local ascii = require "zuora.support.ascii"
 local hosts = {}
 
 --- The environments, by the names that `zuora.new { environment = … }` takes.
--- `rest`, `zconnect` and `apps` are origins; one that Zuora does not document is absent.
+--- `rest`, `zconnect` and `apps` are origins; one that Zuora does not document is absent.
 hosts.environments = {
   ["us1"] = {
     rest = "https://rest.na.zuora.com",

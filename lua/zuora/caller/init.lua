@@ -7,15 +7,15 @@ local core = require "zuora.core"
 local download = require "zuora.caller.download"
 local error_value = require "zuora.error"
 local hosts = require "zuora.caller.hosts"
-local mask = require "zuora.caller.mask"
 local retry = require "zuora.caller.retry"
+local secrets = require "zuora.caller.secrets"
 local trace = require "zuora.caller.trace"
 local wait = require "zuora.tasks.wait"
 
 local caller = {}
 
 --- The options that every public call takes in its last table, for check.options. Calls that create
--- something take an idempotency key besides.
+--- something take an idempotency key besides.
 caller.options = {
   track_id = "track_id", entity_id = "entity_id", timeout = "seconds", total_timeout = "seconds", retries = "count",
 }
@@ -102,13 +102,16 @@ function Caller:try(call, handler, context)
     call.refused = true -- it has had its time, and its retries
     return nil, err
   end
+  if self.settings.on_request then -- which may take its time: the slot is held, since all else has been waited for
+    self:call_hook("on_request", trace.request(self, operation, call))
+    self:check_open(operation)
+  end
   if call.is_tenants then
     local version = self.credentials.version
     if self.header_version ~= version then self:refresh_headers() end
     call.credentials_version = version
   end
   call.request.deadline = math.max(0, call.ends_at - self.clock.now())
-  if self.settings.on_request then self:call_hook("on_request", trace.request(self, operation, call)) end
   local send = operation.send or core[operation.group][operation.name]
   local request <close>, message, name, class = send(self.endpoints, call.parameters, call.request)
   if not request then return nil, no_response(call, message, name, class) end
@@ -148,44 +151,6 @@ function Caller:explain(operation, err)
     err.message = err.message
       .. "; for user name and password use the legacy Reporting hosts: zuora.new { legacy = true }"
   end
-end
-
--- What an error has from outside. (Its kind and the like are our own words, whatever a password is.)
-local FROM_OUTSIDE = { "message", "body", "code", "process_id", "request_id", "track_id" }
-
--- Should a server have sent a secret back, it goes no further; nor does a link that bears its own signature.
-function Caller:masked(text)
-  return text and mask.links(mask.text(self.credentials:mask(text), self.proxy_secrets))
-end
-
-function Caller:mask(err)
-  for _, name in ipairs(FROM_OUTSIDE) do err[name] = self:masked(err[name]) end
-  for _, reason in ipairs(err.reasons or {}) do
-    for _, name in ipairs(FROM_OUTSIDE) do reason[name] = self:masked(reason[name]) end
-  end
-end
-
---- What a call or a wait returns, with no secret in its error: for errors that did not go through Caller:perform.
----@return any ...
-function Caller:shown(value, err, ...)
-  if value == nil and error_value.is(err) then self:mask(err) end
-  return value, err, ...
-end
-
--- So many words of servers are remembered to hold no secret.
-local WORDS = 100
-
---- A word of a server's that is shown to people, such as a status, without the secrets.
----@param word any
----@return any
-function Caller:word(word)
-  local words = self.words
-  if words[word] or type(word) ~= "string" then return word end
-  local masked = self:masked(word)
-  if masked == word and #word <= 32 and words.count < WORDS then
-    words[word], words.count = true, words.count + 1
-  end
-  return masked
 end
 
 -- After a 401, once: is there another token?
@@ -344,6 +309,12 @@ function Caller:perform(operation, parameters, options, handler, context)
     call.failure, call.class, call.refused, call.progressed, call.credentials_version = nil, nil, nil, nil, nil
   until false
 end
+
+-- What people see of what came from outside.
+Caller.masked = secrets.masked
+Caller.mask = secrets.mask
+Caller.shown = secrets.shown
+Caller.word = secrets.word
 
 -- Calls by what their answers are; `file` is a download.
 Caller.json = calls.json

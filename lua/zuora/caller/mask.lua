@@ -105,7 +105,8 @@ end
 function mask.of_proxies(proxy)
   local secrets = {}
   local function add(url)
-    for secret in ((url or ""):match "^[^@]*//([^/]*)@" or ""):gmatch "[^:]+" do secrets[#secrets + 1] = secret end
+    local user = (url or ""):gsub("^[^/@]*//", ""):match "^([^/]*)@" or ""
+    for secret in user:gmatch "[^:]+" do secrets[#secrets + 1] = secret end
   end
   add(proxy)
   for _, name in ipairs { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" } do

@@ -60,7 +60,7 @@ function Rate:note(request)
 end
 
 --- Seconds that the next request should wait. When less than the reserve of the minute's budget is left,
--- the requests share what is left of the minute, one after another.
+--- the requests share what is left of the minute, one after another.
 ---@return number
 function Rate:pause()
   local budget = self.rate

@@ -1,6 +1,6 @@
 --- What a response of Zuora's says: the value that was asked for, or an error.
 --
--- HTTP 200 is not success; what a failure looks like is known to zuora.envelopes.
+-- HTTP 200 is not success; what a failure looks like is known to envelopes.lua.
 
 local ascii = require "zuora.support.ascii"
 local codes = require "zuora.codes"
@@ -109,6 +109,12 @@ local function fails_in_spite_of_200(body, failure)
   return failure ~= nil or body.status == "error"
 end
 
+-- The same for a call that this module does not know, where a `code` or a `message` may mean anything.
+local function fails_plainly(body)
+  return envelopes.is_refusal(body) or body.faultcode ~= nil or envelopes.reasons(body.reasons) ~= nil
+    or body.errorCode ~= nil and body.id == nil
+end
+
 --- The JSON value of a response, or an error.
 ---@param response table as request:response() gives it
 ---@return any|nil value, zuora.Error|nil err
@@ -154,12 +160,6 @@ function responses.read_text(response, wanted)
   return nil, responses.error(response, { kind = "http", message = "the answer is " .. described(response) })
 end
 
--- The same for a call that this module does not know, where a `code` or a `message` may mean anything.
-local function fails_plainly(body)
-  return envelopes.is_refusal(body) or body.faultcode ~= nil or envelopes.reasons(body.reasons) ~= nil
-    or body.errorCode ~= nil and body.id == nil
-end
-
 -- Why it is not known whether this is all of the answer; nil: it is. JSON proves itself.
 local function unproven(response, is_json, method)
   local coding = ascii.lower(response.headers["content-encoding"] or "identity")
@@ -174,7 +174,7 @@ local function unproven(response, is_json, method)
 end
 
 --- Whatever the response is, of a call that this module does not know: JSON as its value, anything else as
--- text, or an error.
+--- text, or an error.
 ---@param response table
 ---@param method string of the request
 ---@return any|nil value, zuora.Error|nil err

@@ -22,8 +22,8 @@ function retry.is_transient(class)
 end
 
 --- Does the server ask for a pause? That is no failure: it costs neither a retry nor a token, since nothing goes to
--- that host meanwhile (see caller/admission.lua), and what was in flight when it began is all that is refused.
--- (Retry-After counts whole seconds; 0 names no pause.)
+--- that host meanwhile (see caller/admission.lua), and what was in flight when it began is all that is refused.
+--- (Retry-After counts whole seconds; 0 names no pause.)
 ---@param err zuora.Error
 ---@return boolean
 function retry.is_pause(err)
@@ -31,7 +31,7 @@ function retry.is_pause(err)
 end
 
 --- Of a call that creates something: has one of its tries gone out, and nobody knows what became of it? Under
--- one key the answers are the same, so that a refusal settles it.
+--- one key the answers are the same, so that a refusal settles it.
 ---@param err zuora.Error gets unknown_outcome
 ---@param call { safe: boolean, class: string|nil, refused: boolean|nil, unknown: boolean|nil } remembers it
 function retry.note_outcome(err, call)
@@ -40,7 +40,9 @@ function retry.note_outcome(err, call)
   -- What was refused has not gone out (a status is its token's): what is known of the others stays.
   if not call.refused then
     local is_lost = not status and call.class ~= "unsent"
-    if is_lost or status and (status >= 500 or err.kind == "json") then
+    -- A success that broke off, or cannot be read, has been done: but who knows what.
+    local is_unread = status and status < 300 and err.kind ~= "api"
+    if is_lost or is_unread or status and status >= 500 then
       call.unknown = true
     elseif status and status ~= 401 and status ~= 409 and status ~= 429 then
       call.unknown = nil
@@ -66,13 +68,13 @@ local Policy = {}
 Policy.__index = Policy
 
 --- May this call be sent again after this error? Before any counting.
--- A POST that creates something goes out under an idempotency key: without a response, and after 401,
--- 409 and 429, the same key is safe. A 5xx that was received, be it in part, is Zuora's stored response to
--- that key. What has no key (a PUT) is sent again only when it was never taken.
+--- A POST that creates something goes out under an idempotency key: without a response that is whole, and after 401,
+--- 409 and 429, the same key is safe. A 5xx that was received, be it in part, is Zuora's stored response to
+--- that key. What has no key (a PUT) is sent again only when it was never taken.
 local function may_repeat(err, call)
   if call.safe then return err.retryable end
   if call.unkeyed then return err.status == 429 or call.class == "unsent" end
-  if err.kind == "transport" then return err.retryable and (err.status or 0) < 500 end
+  if err.kind == "transport" or err.kind == "incomplete" then return err.retryable and (err.status or 0) < 500 end
   -- What cannot be read may be read when it comes again: under the same key it is the same answer.
   return err.status == 409 or err.status == 429 or err.kind == "json" and err.status == 200
 end

@@ -72,9 +72,9 @@ local function pass_on(self)
 end
 
 --- Waits for the slot.
--- Two go over the limit, since to wait would be to wait for ever: a call made in the midst of one that holds
--- a slot (in on_progress, say, or in a task that was started there); and a call in a coroutine of the
--- user's own within a task, where no task that holds a slot can run to release it.
+--- Two go over the limit, since to wait would be to wait for ever: a call made in the midst of one that holds
+--- a slot (in on_progress, say, or in a task that was started there); and a call in a coroutine of the
+--- user's own within a task, where no task that holds a slot can run to release it.
 ---@param ends_at number until when
 ---@return boolean acquired false: time is up
 function Slot:acquire(ends_at)

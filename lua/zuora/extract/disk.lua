@@ -23,12 +23,16 @@ end
 
 --- Puts a text in the place of a file.
 ---@param path string
----@param text string
+---@param text string|string[] or its pieces
 function disk.write(path, text)
   local beside = path .. ".new"
   local file, problem = io.open(beside, "wb")
   if not file then fail(problem) end
-  local ok, wrong = file:write(text)
+  local ok, wrong = true, nil
+  for _, piece in ipairs(type(text) == "table" and text or { text }) do
+    ok, wrong = file:write(piece)
+    if not ok then break end
+  end
   local closed, wrong_too = file:close()
   if not (ok and closed) then
     os.remove(beside)

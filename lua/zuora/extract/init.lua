@@ -75,14 +75,14 @@ extract.status = of_plan("status", {}, function(read) return tend.status(read) e
 extract.history = of_plan("history", {}, function(read) return tend.history(read) end)
 
 --- Sets an item back, so that the next run reads it again, by reads of their own.
--- from: seconds since the epoch; nil: from the beginning
+--- from: seconds since the epoch; nil: from the beginning
 ---@type fun(source: string|table, options: { item: string, from: integer? }): (what: table[]?, err: zuora.Error?)
 extract.reset = of_plan("reset", { item = "text!", from = "integer" }, function(read, options)
   return tend.reset(read, options.item, options.from)
 end)
 
 --- Takes old files away, but never the newest of an item.
--- keep: seconds: what was done before that goes
+--- keep: seconds: what was done before that goes
 ---@type fun(source: string|table, options: { keep: number }): (paths: string[]|nil, err: zuora.Error|nil)
 extract.prune = of_plan("prune", { keep = "limit!" }, function(read, options)
   return tend.prune(read, math.floor(options.keep))

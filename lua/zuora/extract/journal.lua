@@ -47,11 +47,23 @@ local function now() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
 --- Several changes as one.
 function Journal:transaction(f) return self.store:transaction(f) end
 
+--- Makes sure that what was written down is there after a loss of power, too: before anything is done outside.
+---@param pause fun()|nil lets others come here, too, for whom the same is good
+function Journal:sync(pause) self.store:sync(pause) end
+
 -- --- reads --------------------------------------------------------------------------------------------
 
 --- Writes down a read that is to be made, with the text that it will be asked for by.
 ---@param read table with query, totals and extra (JSON of what else has to be kept)
 function Journal:plan(read)
+  local before = self:find(read)
+  if before and before.planned_at == "" then -- it was found in the folder, see marks.recover
+    read.state, read.attempt = before.state, before.attempt
+    self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_READ, self.owner, key_of(read))
+    self:move(read, "planned", { planned_at = os.time(), query = read.query, totals = read.totals or "",
+      extra = read.extra or "" })
+    return read
+  end
   read.state, read.planned_at = "planned", tostring(os.time())
   self.store:run([[INSERT INTO zuora_read (plan, item, entity, kind, read_from, read_to, generation, piece, parent,
     attempt, state, query, totals, extra, owner, planned_at, updated_at, chain, path, error)
@@ -172,6 +184,14 @@ function Journal:all(plan, item)
   return list
 end
 
+--- Tells of each file of a plan that is proven, in the order of their paths. (There may be very many. What could not be
+--- loaded has failed, and is whole all the same.)
+---@param f fun(path: string, sha256: string)
+function Journal:each_file(plan, f)
+  self.store:each(function(row) f(row.path, row.sha256) end, [[SELECT path, sha256 FROM zuora_read WHERE plan = ? AND
+    (state IN ('published', 'loaded', 'done') OR state = 'failed' AND chain <> '') AND path <> '' ORDER BY path]], plan)
+end
+
 -- --- marks --------------------------------------------------------------------------------------------
 
 function Journal:mark(of) return mark_table.get(self.store, of) end
@@ -222,8 +242,9 @@ function Journal:belongs()
 end
 
 function Journal:close()
-  self.store:close()
-  if self.lock then self.lock:close() end
+  local _ <close> = self.lock
+  local book <close> = self.store
+  book:sync()
 end
 
 Journal.__close = Journal.close
@@ -240,8 +261,8 @@ function journal.open(path, owner)
   local self = setmetatable({ store = store.open(path, not owner), lock = lock, owner = owner or "" }, Journal)
   self.store:run "PRAGMA busy_timeout = 10000"
   if owner then
-    self.store:rows "PRAGMA journal_mode = WAL"
     self.store:run "PRAGMA synchronous = FULL"
+    self.store:sync_by_hand()
   end
   for _, statement in ipairs(STATEMENTS) do self.store:run(statement) end
   claim(self, "version", VERSION, "it was made by another version of this module")

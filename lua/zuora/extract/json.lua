@@ -12,6 +12,7 @@ local function plain(value)
 end
 
 local function write(value, indent, out)
+  if type(value) == "function" then value = value() end
   if type(value) ~= "table" then
     out[#out + 1] = plain(value)
     return
@@ -29,18 +30,26 @@ local function write(value, indent, out)
   for i, key in ipairs(keys) do
     out[#out + 1] = (i > 1 and ",\n" or "\n") .. inner
     if not list then out[#out + 1] = plain(key) .. ": " end
-    write(value[key], inner, out)
+    local piece = list and {} or out -- a long list is not held in small pieces
+    write(value[key], inner, piece)
+    if list then out[#out + 1] = table.concat(piece) end
   end
   out[#out + 1] = "\n" .. indent .. (list and "]" or "}")
 end
 
+--- The text of a value, in pieces. A function in it stands for what it gives: where there are very many of them, they
+--- need not be there at once.
 ---@param value table
----@return string
-function json.encode(value)
+---@return string[]
+function json.pieces(value)
   local out = {}
   write(value, "", out)
-  return table.concat(out)
+  return out
 end
+
+---@param value table
+---@return string
+function json.encode(value) return table.concat(json.pieces(value)) end
 
 --- The value of a text, or nil and what is wrong with it.
 json.decode = core.decode

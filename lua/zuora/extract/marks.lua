@@ -1,6 +1,7 @@
 --- Marks: up to where an item has been read. One moves when a read is done with all of its pieces; where the store was
 --- lost, it is found again in the manifests.
 
+local disk = require "zuora.extract.disk"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local reads = require "zuora.extract.reads"
@@ -42,7 +43,19 @@ local function plan_whole(ctx, of, name)
   ctx.journal:move(read, "split")
 end
 
---- Takes over what the manifests of an item's folder say, where the journal knows nothing of it.
+-- What a killed run has left there, and no manifest knows: nobody will go on with it.
+local function clear(folder, entity)
+  local own = "^" .. (entity ~= "" and entity:gsub("%-", "%%-") .. "%-" or "") .. "[a-z]+%.[^.]+%.[0-9TZ]+%.g[0-9]+"
+  for _, name in ipairs(disk.names(folder)) do
+    local file = name:match "^(.*%.csv)" or name:match "^(.*)%.manifest%.json%.new$"
+    if file and name:find(own) and not disk.size(folder .. "/" .. manifest.path(file)) then
+      os.remove(folder .. "/" .. name)
+    end
+  end
+end
+
+--- Takes over what the manifests of an item's folder say, where the journal knows nothing of it: a file that is read
+--- again keeps its number. The marks too, where no target has them.
 ---@param ctx table
 ---@param item table
 function marks.recover(ctx, item)
@@ -51,7 +64,9 @@ function marks.recover(ctx, item)
   for _, read in ipairs(ctx.journal:all(of.plan, of.item)) do
     if read.entity == of.entity then return end
   end
-  local found = manifest.all(ctx.output .. "/" .. of.item, of.entity)
+  local folder = ctx.output .. "/" .. of.item
+  clear(folder, of.entity)
+  local found = manifest.all(folder, of.entity)
   if #found == 0 then return end
   ctx.journal:transaction(function()
     for _, fields in ipairs(found) do
@@ -63,7 +78,7 @@ function marks.recover(ctx, item)
         records = fields.records, sha256 = fields.sha256, job_id = fields.job or "", chain = fields.number })
       if read.parent ~= "" then
         plan_whole(ctx, of, read.parent)
-      else
+      elseif not ctx.target then
         marks.advance(ctx.journal, of, read, { hash = fields.hash, columns = json.encode(fields.columns or {}),
           tenant = fields.tenant })
       end

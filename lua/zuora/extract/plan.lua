@@ -142,6 +142,7 @@ end
 
 -- --- items --------------------------------------------------------------------------------------------
 
+local NO_TOTALS = {}
 local TOTALS = { "^count$", "^sum%(([%a_][%w_]*)%)$" }
 
 local function check_totals(place, totals)
@@ -196,7 +197,7 @@ local function read_item(place, given)
     if item.cursor == nil then item.cursor = false end
     check_query(place, item)
   end
-  item.totals = item.totals or {}
+  item.totals = item.totals or NO_TOTALS
   for _, word in ipairs { "lookback", "split" } do
     if item[word] and item.cursor == false then fail(place .. "." .. word, "needs a cursor") end
   end

@@ -178,7 +178,7 @@ local function run_item(ctx, given, entity)
     local item = run.prepare(ctx, given, entity)
     result.warning = warning_of(ctx, item)
     local known = ctx.marks:mark(item.of)
-    if ctx.marks == ctx.journal then marks.recover(ctx, item) end
+    marks.recover(ctx, item)
     bring_up_to_date(ctx, item, result)
     keep_mark(ctx, item)
     result.warning = result.warning or news_of(item, known, result)
@@ -219,22 +219,15 @@ function run.work_of(plan, names)
   return list
 end
 
-local PROVEN = { published = true, loaded = true, done = true, failed = true }
-
 --- Writes down the hashes of all files that are there, as sha256sum -c reads them.
 ---@param book table the journal
 ---@param plan table
 function run.write_sums(book, plan)
   local lines = {}
-  for _, read in ipairs(book:all(plan.plan)) do
-    -- (What could not be loaded has failed, and is whole all the same.)
-    local is_proven = PROVEN[read.state] and (read.state ~= "failed" or read.chain ~= "")
-    if is_proven and read.path ~= "" and disk.size(plan.output .. "/" .. read.path) then
-      lines[#lines + 1] = ("%s  %s\n"):format(read.sha256, read.path)
-    end
-  end
-  table.sort(lines, function(a, b) return a:sub(67) < b:sub(67) end)
-  disk.write(plan.output .. "/SHA256SUMS", table.concat(lines))
+  book:each_file(plan.plan, function(path, sum)
+    if disk.size(plan.output .. "/" .. path) then lines[#lines + 1] = ("%s  %s\n"):format(sum, path) end
+  end)
+  disk.write(plan.output .. "/SHA256SUMS", lines)
 end
 
 -- Figures for Prometheus' textfile collector.
@@ -259,13 +252,17 @@ end
 local function write_run(ctx, results)
   local items = {}
   for i, result in ipairs(results) do
-    local copy = {}
-    for name, value in pairs(result) do copy[name] = value end
-    copy.err, copy.error = nil, result.err and tostring(result.err) or nil
-    items[i] = copy
+    items[i] = function()
+      local copy = {}
+      for name, value in pairs(result) do copy[name] = value end
+      copy.err, copy.error = nil, result.err and tostring(result.err) or nil
+      return copy
+    end
   end
-  disk.write(ctx.output .. "/run.json", json.encode { plan = ctx.plan.plan, tenant = ctx.tenant,
-    read_to = times.iso(ctx.b), at = times.iso(os.time()), items = items } .. "\n")
+  local pieces = json.pieces { plan = ctx.plan.plan, tenant = ctx.tenant, read_to = times.iso(ctx.b),
+    at = times.iso(os.time()), items = items }
+  pieces[#pieces + 1] = "\n"
+  disk.write(ctx.output .. "/run.json", pieces)
 end
 
 local Context = {}

@@ -3,6 +3,7 @@
 -- LuaDBI cuts integers to 32 bits and binds numbers as doubles, so everything here is text. What goes wrong is raised
 -- as an error value.
 
+local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 
 local store = {}
@@ -25,11 +26,26 @@ local function bound(...)
   return table.unpack(values, 1, values.n)
 end
 
-local function executed(self, sql, ...)
-  local statement, problem = self.database:prepare(sql)
+-- SQLite's statements that have question marks are few, and are kept: to prepare one costs more than to run it.
+local function prepared(self, sql, is_kept)
+  local statement = self.kept and self.kept[sql]
+  if statement then return statement end
+  local problem
+  statement, problem = self.database:prepare(sql)
   if not statement then fail(self, problem) end
+  if self.kept and is_kept then self.kept[sql] = statement end
+  return statement
+end
+
+local function release(self, sql, statement)
+  if not (self.kept and self.kept[sql]) then statement:close() end
+end
+
+local function executed(self, sql, ...)
+  local statement = prepared(self, sql, select("#", ...) > 0)
   local ok, wrong = statement:execute(bound(...))
   if not ok then
+    if self.kept then self.kept[sql] = nil end
     statement:close()
     fail(self, wrong)
   end
@@ -42,21 +58,31 @@ end
 ---@return integer count of the rows that it changed
 function Store:run(sql, ...)
   local statement = executed(self, sql, ...)
+  self.count = self.count + 1
   local count = statement:affected()
-  statement:close()
+  release(self, sql, statement)
   return count
+end
+
+--- Hands the rows of a query to a function, one after another. Each is good until the next.
+---@param f fun(row: table<string, string>)
+---@param sql string
+---@param ... string|number
+function Store:each(f, sql, ...)
+  local statement = executed(self, sql, ...)
+  for row in statement:rows(true) do f(row) end
+  release(self, sql, statement)
 end
 
 --- All rows of a query, by the names of their columns.
 ---@return table<string, string>[]
 function Store:rows(sql, ...)
-  local statement, list = executed(self, sql, ...), {}
-  for row in statement:rows(true) do
+  local list = {}
+  self:each(function(row)
     local copy = {}
     for name, value in pairs(row) do copy[name] = value end
     list[#list + 1] = copy
-  end
-  statement:close()
+  end, sql, ...)
   return list
 end
 
@@ -94,9 +120,31 @@ function Store:transaction(f)
   return table.unpack(results, 2, results.n)
 end
 
+--- From now on a COMMIT is found again after the end of the process, and, with the next `sync`, after a loss of power,
+--- too: one sync is for all that was committed before it. Else each COMMIT is one by itself.
+function Store:sync_by_hand()
+  local mode = self:row "PRAGMA journal_mode = WAL"
+  if not mode or mode.journal_mode ~= "wal" then return end
+  self:run "PRAGMA synchronous = NORMAL"
+  self.log, self.synced = self.name .. "-wal", 0
+end
+
+--- Makes sure that all that was committed is there after a loss of power.
+---@param pause fun()|nil lets others come here, too, for whom the same sync is good
+function Store:sync(pause)
+  local mine = self.count
+  if not self.log or self.synced >= mine then return end
+  if pause then pause() end
+  if self.synced >= mine then return end
+  local newest = self.count
+  disk.sync(self.log)
+  self.synced = newest
+end
+
 function Store:close()
+  for _, statement in pairs(self.kept or {}) do statement:close() end
   if self.database then self.database:close() end
-  self.database = nil
+  self.database, self.kept = nil, nil
 end
 
 Store.__close = Store.close
@@ -127,8 +175,8 @@ function store.open(path, looks)
   local there = looks and io.open(path, "rb")
   if there then there:close() end
   if looks and not there then path = ":memory:" end
-  return setmetatable({ database = connect("SQLite3", "sqlite3", path, path), name = path, prefix = "",
-    begin = "BEGIN IMMEDIATE" }, Store)
+  return setmetatable({ database = connect("SQLite3", "sqlite3", path, path), name = path, prefix = "", kept = {},
+    count = 0, begin = "BEGIN IMMEDIATE" }, Store)
 end
 
 --- Opens a database of PostgreSQL.
@@ -139,8 +187,7 @@ function store.connect(uri, schema)
   -- A password in it is nobody's business.
   local name = uri:gsub("(//[^/@:]*):[^/@]*@", "%1:***@"):gsub("(password=)[^&]*", "%1***")
   return setmetatable({ database = connect("PostgreSQL", "postgresql", uri, name), name = name, begin = "BEGIN",
-    is_server = true,
-    prefix = '"' .. schema:gsub('"', '""') .. '".' }, Store)
+    is_server = true, count = 0, prefix = '"' .. schema:gsub('"', '""') .. '".' }, Store)
 end
 
 --- The lock of a store: one run holds it, and the kernel takes it from a process that ends.

@@ -111,6 +111,10 @@ end
 
 local steps = {}
 
+-- Before anything is done outside, and while a job goes on. The rest may be done again after a loss of power: it comes
+-- to the same files.
+local function sync(ctx) ctx.journal:sync(function() ctx.client:sleep(0) end) end
+
 -- The same read has the same key, whoever computes it: within a day the same job comes of it. Another body has another.
 local function key_of(item, read)
   local body = { deleted = item.deleted, report = item.report, view = item.view, filters = item.filters }
@@ -129,12 +133,14 @@ function steps.planned(ctx, item, read, source)
   end
   local key = key_of(item, read)
   read.idempotency_key = key
+  sync(ctx)
   local id, err = source.submit(ctx.client, item, read, options_of(ctx, read))
   if not id then return recover(ctx, item, read, source, err) end
   ctx.journal:move(read, "submitted", { job_id = id, idempotency_key = key })
 end
 
 function steps.submitted(ctx, item, read, source)
+  sync(ctx)
   local done, err = source.wait(ctx.client, read, options_of(ctx, read, { timeout = ctx.wait, min = ctx.options.poll }))
   if not done then return recover(ctx, item, read, source, err) end
   ctx.journal:move(read, "completed")
@@ -235,6 +241,7 @@ function steps.fetched(ctx, item, read)
     cursor = item.cursor or nil, object = item.object, header = it.columns, types = item.types,
     refused = item.refused[1] and item.refused or nil, lost = item.lost and item.lost[1] and item.lost or nil })
   if ctx.publish then
+    sync(ctx)
     for _, file in ipairs { read.path, path } do ctx.publish(ctx.output .. "/" .. file, item) end
   end
   ctx.journal:move(read, "published")
@@ -260,6 +267,7 @@ local function finish(ctx, item, read)
       advance(ctx, item, root_of(ctx, read), ctx.journal)
     end
   end)
+  if read.parent == "" then ctx.brought[read.path] = nil end -- pieces may be loaded together
 end
 
 -- The files that are loaded now, each list at once: what replaces all that is there, or is compared with it, when all
@@ -299,6 +307,7 @@ function steps.published(ctx, item, read)
       if not is_there(ctx, piece) then return end
     end
   end
+  if #lists > 0 then sync(ctx) end
   local root = root_of(ctx, read)
   local bucket = read.kind == "audit" and months.of_read(root, planner.piece(root)) or nil
   for i, list in ipairs(lists) do

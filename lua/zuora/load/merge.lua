@@ -18,7 +18,10 @@ local function each(columns, form)
 end
 
 -- A column of the stage as its type.
-local function cast_of(load, column) return load.dialect.cast("s." .. quoted(column.staged), column.kind) end
+local function cast_of(load, column)
+  local staged = "s." .. quoted(column.staged)
+  return column.is_cast and staged or load.dialect.cast(staged, column.kind)
+end
 
 local function deleted_of(load)
   return load.deleted and load.dialect.truth("s." .. quoted(load.deleted)) or load.dialect.truth "'false'"
@@ -37,6 +40,22 @@ local function insert_of(load, where)
     each(load.columns, function(column) return quoted(column.name) end), quoted(merge.OWN.deleted),
     quoted(merge.OWN.read), each(load.columns, function(column) return cast_of(load, column) end), deleted_of(load),
     literal(load.read), load.stage, where or "")
+end
+
+--- The statement that brings a row of a file into the table as it is, without a stage.
+---@param load table
+---@param header string[] its cells, in order
+---@return string sql with "?1" for the first of them
+function merge.direct(load, header)
+  local places, values = {}, {}
+  for i, name in ipairs(header) do places[name] = "?" .. i end
+  for i, column in ipairs(load.columns) do
+    values[i] = load.dialect.cast(places[column.staged], column.kind)
+  end
+  return ("INSERT INTO %s (%s, %s, %s) VALUES (%s, %s, %s)"):format(load.table,
+    each(load.columns, function(column) return quoted(column.name) end), quoted(merge.OWN.deleted),
+    quoted(merge.OWN.read), table.concat(values, ", "),
+    load.dialect.truth(load.deleted and places[load.deleted] or "'false'"), literal(load.read))
 end
 
 local function key_of(load) return cast_of(load, load.key), "t." .. quoted(load.key.name) end
@@ -71,11 +90,13 @@ end
 -- Puts the rows of the stage in the place of those with their keys, where a condition holds, and beside the others.
 local function upsert(load, condition)
   local staged, kept = key_of(load)
-  local update = { sql = ("UPDATE %s AS t SET %s, %s = %s, %s = %s FROM %s AS s WHERE %s = %s AND %s"):format(
-    load.table, each(load.columns, function(column)
-      return quoted(column.name) .. " = " .. cast_of(load, column)
-    end), quoted(merge.OWN.deleted), deleted_of(load), quoted(merge.OWN.read), literal(load.read), load.stage, kept,
-    staged, condition) }
+  local sets = {} -- without the key, which is the same: its index stays as it is
+  for _, column in ipairs(load.columns) do
+    if column ~= load.key then sets[#sets + 1] = ("%s = %s, "):format(quoted(column.name), cast_of(load, column)) end
+  end
+  local update = { sql = ("UPDATE %s AS t SET %s%s = %s, %s = %s FROM %s AS s WHERE %s = %s AND %s"):format(load.table,
+    table.concat(sets), quoted(merge.OWN.deleted), deleted_of(load), quoted(merge.OWN.read), literal(load.read),
+    load.stage, kept, staged, condition) }
   return update, { sql = insert_of(load, (" WHERE NOT EXISTS (SELECT 1 FROM %s AS t WHERE %s = %s)"):format(load.table,
     kept, staged)) }
 end
@@ -234,6 +255,19 @@ function merge.statements(load)
   local steps = { { sql = "SELECT COUNT(*) FROM " .. load.stage, check = tostring(load.records), problem = "count" } }
   local more = WAYS[load.mode](load)
   return table.move(more, 1, #more, #steps + 1, steps)
+end
+
+--- The checks of a load whose rows are in their table, and were not staged.
+---@param load table
+---@return { sql: string, check: string, problem: string }[]
+function merge.checks(load)
+  load.stage = load.table
+  for _, column in ipairs(load.columns) do column.staged, column.is_cast = column.name, true end
+  local list = {}
+  for _, step in ipairs(merge.statements(load)) do
+    if step.check then list[#list + 1] = step end
+  end
+  return list
 end
 
 return merge

@@ -99,8 +99,7 @@ function Target:check(item)
   if there then tables.check(item, there, self.spec.columns) end
 end
 
-local function table_lines(self, load)
-  local there = columns_there(self, load.item)
+local function table_lines(self, load, there)
   if not there then return { tables.create(load) .. ";", load.key and tables.index(load) .. ";" or nil }, {} end
   local statements, names = tables.additions(load, there, self.spec.columns)
   for i, statement in ipairs(statements) do statements[i] = statement .. ";" end
@@ -136,7 +135,7 @@ end
 local function step_line(load, step)
   if not step.check then return step.sql .. ";" end
   local culprit = step.problem ~= "twice" and "''"
-    or ("(SELECT %s FROM %s GROUP BY 1 HAVING count(*) > 1 LIMIT 1)"):format(quoted(load.key.staged), STAGE)
+    or ("(SELECT %s FROM %s GROUP BY 1 HAVING count(*) > 1 LIMIT 1)"):format(quoted(load.key.staged), load.stage)
   return block(("BEGIN IF (%s) <> %s THEN RAISE EXCEPTION 'zuora: %s %%', %s; END IF; END"):format(step.sql, step.check,
     step.problem, culprit))
 end
@@ -170,16 +169,45 @@ local function stage_lines(stage_path, header)
     ("\\copy %s from %s"):format(STAGE, literal(stage_path))
 end
 
+-- Through a stage, into a table that may be there.
+local function staged_lines(self, load, add, there, stage_path, header)
+  local create, copy = stage_lines(stage_path, header)
+  add(create)
+  add(copy)
+  -- Two entities may come with the same table at once.
+  add(("SELECT pg_advisory_xact_lock(hashtext(%s));"):format(literal("zuora " .. load.table)))
+  local made, added = table_lines(self, load, there)
+  for _, line in ipairs(made) do add(line) end
+  for _, step in ipairs(merge.statements(load)) do add(step_line(load, step)) end
+  return added
+end
+
+-- Into a table that is made for them rows go without a stage, before there is an index, and are checked in there.
+local function direct_lines(load, add, stage_path, header)
+  local places, read, deleted = {}, quoted(merge.OWN.read), quoted(merge.OWN.deleted)
+  for _, column in ipairs(load.columns) do places[column.staged] = quoted(column.name) end
+  local names = {}
+  for i, name in ipairs(header) do names[i] = places[name] or deleted end
+  add((tables.create(load):gsub("IF NOT EXISTS ", "", 1)) .. ";")
+  add(("ALTER TABLE %s ALTER %s SET DEFAULT false, ALTER %s SET DEFAULT %s;"):format(load.table, deleted, read,
+    literal(load.read)))
+  add(("\\copy %s (%s) from %s with (null '')"):format(load.table, table.concat(names, ", "), literal(stage_path)))
+  add(("ALTER TABLE %s ALTER %s DROP DEFAULT, ALTER %s DROP DEFAULT;"):format(load.table, deleted, read))
+  if load.deleted then add(("UPDATE %s SET %s = false WHERE %s IS NULL;"):format(load.table, deleted, deleted)) end
+  if load.key then add(tables.index(load) .. ";") end
+  for _, step in ipairs(merge.checks(load)) do add(step_line(load, step)) end
+end
+
 local function script_of(self, load, list, stage_path, header, advance)
   local lines = first_lines()
   local function add(line) lines[#lines + 1] = line end
   for _, read in ipairs(list) do add(loads_line(self, read)) end
-  lines[#lines + 1], lines[#lines + 2] = stage_lines(stage_path, header)
-  -- Two entities may come with the same table at once.
-  add(("SELECT pg_advisory_xact_lock(hashtext(%s));"):format(literal("zuora " .. load.table)))
-  local made, added = table_lines(self, load)
-  for _, line in ipairs(made) do add(line) end
-  for _, step in ipairs(merge.statements(load)) do add(step_line(load, step)) end
+  local there, added = columns_there(self, load.item)
+  if there or load.entity ~= "" or load.deletes == "remove" and load.deleted then
+    added = staged_lines(self, load, add, there, stage_path, header)
+  else
+    direct_lines(load, add, stage_path, header)
+  end
   if advance then
     local book = recorder(self)
     advance { mark = function(_, of) return self:mark(of) end,
@@ -187,18 +215,21 @@ local function script_of(self, load, list, stage_path, header, advance)
     for _, line in ipairs(book.lines) do add(line) end
   end
   add "COMMIT;"
-  return table.concat(lines, "\n") .. "\n", added
+  return table.concat(lines, "\n") .. "\n", added or {}
 end
 
 --- Brings the files of reads into their table; see zuora.load.sqlite.
 function Target:load(item, list, output, deleted, advance, bucket)
+  local stage_path = ("%s/.stage.%s%s"):format(output, item.name, list[1].entity)
   local lacking = tables.lacking(self.store, list)
-  if #lacking == 0 then return {} end
+  if #lacking == 0 then
+    os.remove(stage_path) -- of a run that ended behind its COMMIT
+    return {}
+  end
   local paths, records = {}, 0
   for i, read in ipairs(list) do
     paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
   end
-  local stage_path = ("%s/.stage.%s%s"):format(output, item.name, list[1].entity)
   local ok, result = pcall(function()
     local header = write_stage(paths, stage_path)
     local load = tables.of_file(item, header, deleted, list[1], bucket)

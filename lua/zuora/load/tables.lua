@@ -74,7 +74,7 @@ local function fail(words, ...)
   error(error_value.new { kind = "plan", message = words:format(...) }, 0)
 end
 
--- Kinds of reads that are loaded in a way of their own.
+-- Kinds of reads that are loaded in a way of their own, into a table that is there.
 local SPECIAL = { reconcile = "reconcile", backfill = "backfill", audit = "audit" }
 
 --- What is loaded of a file, by its header.
@@ -110,6 +110,9 @@ function tables.of_file(item, header, deleted, read, bucket)
   return load
 end
 
+--- Is it loaded in a way of its own, into what is there?
+function tables.is_special(load) return SPECIAL[load.mode] ~= nil end
+
 --- The statement that makes the table of an item.
 function tables.create(load)
   if SPECIAL[load.mode] then
@@ -124,9 +127,12 @@ function tables.create(load)
   return ("CREATE TABLE IF NOT EXISTS %s (%s)"):format(load.table, table.concat(list, ", "))
 end
 
+--- The name of the index below.
+function tables.index_name(load) return dialects.quoted("zuora_key_" .. load.item) end
+
 --- The index that rows are found by when they are merged.
 function tables.index(load)
-  return ("CREATE INDEX IF NOT EXISTS %s ON %s (%s)"):format(dialects.quoted("zuora_key_" .. load.item), load.table,
+  return ("CREATE INDEX IF NOT EXISTS %s ON %s (%s)"):format(tables.index_name(load), load.table,
     dialects.quoted(load.key.name))
 end
 

@@ -68,7 +68,7 @@
 ---@field on_retry? fun(info: { operation: string, attempt: integer, delay: number, kind: zuora.ErrorKind, status: integer?, code: string?, request_id: string?, track_id: string? }) told before each pause, without secrets
 ---@field on_request? fun(info: { operation: string, attempt: integer, method: string, url: string, parameters: string? }) told before each attempt of its method, URL and parameters (as JSON), without secrets
 ---@field on_response? fun(info: { operation: string, attempt: integer, status: integer, request_id: string?, track_id: string?, seconds: number, bytes: integer, body: string? }) told after each attempt of its status, and of the body of what is no file and no token, without secrets
----@field log? fun(line: string) told what no result says: where a task failed, which literals Zuora misreads
+---@field log? fun(line: string) told of each answer, pause and further attempt, and what no result says: where a task failed, which literals Zuora misreads
 
 --- A function that runs beside others; what client:spawn returns.
 ---@class zuora.Task

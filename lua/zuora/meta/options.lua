@@ -21,7 +21,7 @@
 ---@field max? number seconds between polls in the end (20)
 ---@field factor? number what the pause grows by (1.5)
 ---@field jitter? boolean draw the pause from its upper part (true)
----@field on_poll? fun(record: zuora.ReportRun|zuora.Job|zuora.QueryJob) told of each poll
+---@field on_poll? fun(record: zuora.ReportRun|zuora.Job|zuora.QueryJob, attempt: integer, elapsed: number):boolean|nil told of each poll; false ends the wait
 
 ---@class zuora.FileOptions: zuora.CallOptions
 ---@field on_progress? fun(bytes: integer, total: integer|nil, batch: string|nil) bytes on the disk, and of how many; of a job: the batch's name

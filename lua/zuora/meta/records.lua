@@ -117,8 +117,10 @@
 ---@field request_ids? string[] of the answers that it came by, for Zuora's support
 ---@field name? string of a job's batch
 
+--- What client.files:status says.
 ---@class zuora.FileStatus
----@field accessible boolean
+---@field success? boolean
+---@field accessible? boolean
 ---@field status? string
 
 ---@alias zuora.Cell string|integer|number|boolean|lightuserdata

@@ -229,10 +229,12 @@ end
 ---@return table[]|nil written, zuora.Error|nil err
 function batches.download_all(context, job, dir, options)
   local list = job.batches or {}
-  if #list > 0 then
-    local sound, problem = batches.check(job, context.caller)
-    if not sound then return context.caller:shown(nil, problem) end
+  if #list == 0 then
+    return nil, error_value.new { kind = "failed", record = job,
+      message = ("job %s has no batches, it is %s"):format(tostring(job.id), tostring(job.status)) }
   end
+  local sound, problem = batches.check(job, context.caller)
+  if not sound then return context.caller:shown(nil, problem) end
   local made, message = core.mkdir(dir)
   if not made then return nil, error_value.new { kind = "file", message = message } end
   local results, failures, tasks, failed = {}, {}, {}, nil
@@ -246,10 +248,6 @@ function batches.download_all(context, job, dir, options)
       if written then written.name = batch.name end
       results[i], failures[i] = written, err
     end
-  end
-  if #tasks == 0 then
-    return nil, error_value.new { kind = "failed", record = job,
-      message = ("job %s has no batches, it is %s"):format(tostring(job.id), tostring(job.status)) }
   end
   context.caller.scheduler:run(tasks)
   for i = 1, #tasks do failed = failed or failures[i] end

@@ -48,7 +48,7 @@ end
 
 --- Fetches a result file, as it is. GET /v1/files/{file_id}
 ---@param file_id string as batch:file_ids() lists them
----@param path string|{ directory: string } replaced when all has been received, and left alone otherwise; in the
+---@param path string|zuora.Directory replaced when all has been received, and left alone otherwise; in the
 --- directory it gets the name that the server gives it, and a number when that is taken
 ---@param options zuora.FileDownloadOptions|nil resume = true: after a failure, or the end of the process, what has
 --- come stays in path.part, and the same call goes on with it; verify = true: it is refused unless its records can be
@@ -72,7 +72,7 @@ end
 --- Can the file be had? GET /v1/files/{file_id}/status (REST hosts)
 ---@param file_id string
 ---@param options zuora.CallOptions|nil
----@return { success: boolean, accessible: boolean, status: string }|nil status, zuora.Error|nil err
+---@return zuora.FileStatus|nil status, zuora.Error|nil err
 function Files:status(file_id, options)
   local context
   context, file_id, options = enter(self, "status", file_id, options)

@@ -159,7 +159,7 @@ end
 function Jobs:get(job_id, options) return life:get(enter(self, "get", job_id, options)) end
 
 --- The last completed job of a partner and project.
--- GET /v1/batch-query/jobs/partner/{partner}/project/{project}
+--- GET /v1/batch-query/jobs/partner/{partner}/project/{project}
 ---@param options zuora.JobLastOptions
 ---@return zuora.Job|nil job, zuora.Error|nil err
 function Jobs:last(options)
@@ -180,9 +180,9 @@ local function is_newer(job, since)
 end
 
 --- What has become of a stateful submit whose answer was lost: the last completed job of its partner and
--- project, and whether it is newer than the one known before. A stateful job that runs twice takes the changes
--- away from the one that was meant to have them, so nothing is submitted here.
--- GET /v1/batch-query/jobs/partner/{partner}/project/{project}
+--- project, and whether it is newer than the one known before. A stateful job that runs twice takes the changes
+--- away from the one that was meant to have them, so nothing is submitted here.
+--- GET /v1/batch-query/jobs/partner/{partner}/project/{project}
 ---@param options zuora.JobRecoverOptions
 --- since: the last job that is known (its id will do, for one call more, or its startTime); timeout: seconds to go on
 --- looking until a newer one has completed (0); and the per-call options, where request_timeout is for one poll
@@ -277,7 +277,7 @@ end
 function Job:refresh(options) return life:get(enter_job(self, "refresh", options)) end
 
 --- Polls until the job has settled; see client.jobs:wait. Completed is final: a job that is known to be
--- completed is not asked for again.
+--- completed is not asked for again.
 ---@param options zuora.WaitOptions|nil
 ---@return zuora.Job|nil self, zuora.Error|nil err
 function Job:wait(options) return checked(life:wait(enter_job(self, "wait", options))) end

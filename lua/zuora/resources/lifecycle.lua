@@ -120,15 +120,17 @@ end
 ---@return table|nil record
 ---@return any words Zuora's, a string, if there are any; or the error
 function Lifecycle:cancel(context, id, options, held)
-  local caller, operations = context.caller, self.operations
+  local caller, operation, parameters = context.caller, self.operations.cancel, { id = id }
   options = caller:shared(options)
-  if not self.cancelled_in_words then
-    return take(self, context, held, caller:cancel(operations, id, options, function(answer)
-      return shown(self, caller, self.read(answer, { id = id }, context))
-    end))
+  local done, words
+  if self.cancelled_in_words then
+    done, words = caller:done(operation, parameters, options)
+  else
+    done, words = caller:cancel(operation, parameters, options, function(answer)
+      return shown(self, caller, self.read(answer, parameters, context))
+    end)
   end
-  local done, words = caller:done(operations.cancel, { id = id }, options)
-  if not done then return nil, words end
+  if done ~= true then return take(self, context, held, done, words) end
   local known, err = self:get(context, id, options, held)
   if known then return known, words end
   err.message = ("the %s was cancelled, but what it is now could not be learnt: %s"):format(self.noun, err.message)

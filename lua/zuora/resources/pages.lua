@@ -19,10 +19,10 @@ end
 function pages.total(value) return math.tointeger(tonumber(value)) end
 
 --- An iterator over the items of all pages. Nothing is given twice, though pages overlap when the list
--- changes meanwhile. It ends with an empty page, or with a short one when Zuora's total says that it is the
--- last: without a total a short page may be one that the server cut. Where it ends before the total is
--- reached, and where a full page comes twice, so that the rest cannot be had, an error is raised; a nil
--- would look like the end.
+--- changes meanwhile. It ends with an empty page, or with a short one when Zuora's total says that it is the
+--- last: without a total a short page may be one that the server cut. Where it ends before the total is
+--- reached, and where a full page comes twice, so that the rest cannot be had, an error is raised; a nil
+--- would look like the end.
 ---@param label string "the search for reports", for messages
 ---@param size integer items of a full page
 ---@param fetch fun(received: integer, page: integer): table|nil, integer|zuora.Error|nil the next page: a list of

@@ -24,7 +24,7 @@ function record.metatable(name, methods, context)
 end
 
 --- The context of the object that a method was called on. Raises when it was called on anything else,
--- as by `client.jobs.get(id)` for `client.jobs:get(id)`.
+--- as by `client.jobs.get(id)` for `client.jobs:get(id)`.
 ---@param self any
 ---@param methods table
 ---@param where string

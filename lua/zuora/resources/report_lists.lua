@@ -68,15 +68,13 @@ end
 --- The one report of a name; see client.reports:find.
 function report_lists.find(context, name, options)
   local found, others = {}, 0
-  local ok, problem = pcall(function()
+  local done, err = error_value.guarded(function()
     for report in report_lists.each(context, name, context.caller:shared(options)) do
       if report.name == name then found[#found + 1] = report else others = others + 1 end
     end
+    return true
   end)
-  if not ok then
-    if error_value.is(problem) then return nil, problem end
-    error(problem, 0)
-  end
+  if not done then return nil, err end
   if #found == 1 then return found[1] end
   if #found == 0 then
     local hint = name:find(("[A-Za-z0-9]"):rep(3)) and ""

@@ -305,7 +305,7 @@ function ReportRuns:wait(run_id, options) return life:wait(enter(self, "wait", r
 function ReportRun:refresh(options) return life:get(enter_run(self, "refresh", options)) end
 
 --- Polls until the run has settled; see client.reportruns:wait. Completed is final: a run that is known to
--- be completed is not asked for again.
+--- be completed is not asked for again.
 ---@param options zuora.WaitOptions|nil
 ---@return zuora.ReportRun|nil self, zuora.Error|nil err
 function ReportRun:wait(options) return life:wait(enter_run(self, "wait", options)) end

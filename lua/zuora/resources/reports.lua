@@ -131,7 +131,7 @@ end
 -- --- client.reports ----------------------------------------------------------------------------------
 
 --- Searches reports by name, data source and description, whatever the case. Words of less than three
--- letters are ignored. GET /reports/search
+--- letters are ignored. GET /reports/search
 ---@param text string
 ---@param options zuora.ReportSearchOptions|nil order_by ("name" or "updated_on"; `ascending` alone stands for the
 --- latter), ascending (true), start (how many to skip), namespace ("ADVANCED"); and the per-call options
@@ -295,7 +295,7 @@ function Reports:copy(report_id, options) return copy(enter(self, "copy", report
 function Reports:delete(report_id, options) return delete(enter(self, "delete", report_id, options)) end
 
 --- Gives reports another owner; the user must be an administrator of Reporting.
--- POST /reports/transfer-ownership (REST hosts)
+--- POST /reports/transfer-ownership (REST hosts)
 ---@param options zuora.ReportTransferOptions either ids or names of reports; to: the id of
 --- the user; and the per-call options
 ---@return true|nil done, string|zuora.Error|nil message

@@ -155,7 +155,7 @@ function simulator.open(settings)
 end
 
 --- Runs a simulator in this process until it is killed, and prints its address first. For a shell:
--- lua5.4 -e 'require "zuora.simulator".run { port = 8080 }'
+--- lua5.4 -e 'require "zuora.simulator".run { port = 8080 }'
 ---@param settings table|nil as for start
 function simulator.run(settings)
   part "main"((prepared(settings)))
@@ -171,7 +171,7 @@ function Simulator:step(seconds)
 end
 
 --- Lets an open simulator move on with the tasks of a client, so that one process is both. Call it outside
--- of client:run: the task goes on until the simulator is stopped.
+--- of client:run: the task goes on until the simulator is stopped.
 ---@param client zuora.Client
 ---@return zuora.Task
 function Simulator:serve(client)

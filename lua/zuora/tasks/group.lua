@@ -66,7 +66,7 @@ function Group:raise_failure()
 end
 
 --- Cancels what is left, when the group is left by an error (or is itself cancelled). Where memory is short no task
--- is left out for it: what fails is raised in the end.
+--- is left out for it: what fails is raised in the end.
 function Group:close()
   self.closing = true -- from now on nothing comes to `tasks`
   local sound, problem = true, nil
@@ -109,7 +109,7 @@ function groups.run(scheduler, functions)
 end
 
 --- Calls f(item, index) for each item, so many at a time. Only so many tasks are made: each takes the next
--- item when it has done with one.
+--- item when it has done with one.
 ---@param scheduler table
 ---@param items any[]
 ---@param f fun(item: any, index: integer): any

@@ -11,6 +11,7 @@ local error_value = require "zuora.error"
 local groups = require "zuora.tasks.group"
 local latch = require "zuora.tasks.latch"
 local queue = require "zuora.tasks.queue"
+local running = require "zuora.tasks.running"
 local timers = require "zuora.tasks.timers"
 
 -- Seconds a blocking wait may stay inside libcurl: Lua answers Ctrl-C only outside.
@@ -18,7 +19,8 @@ local SLICE = 0.2
 
 local NOTHING = { n = 0 }
 
-local Scheduler = { run = groups.run, map = groups.map, latch = latch.new }
+local Scheduler = { run = groups.run, map = groups.map, latch = latch.new, tick = running.tick,
+  context = running.context, lineage = running.lineage, active = running.active, in_task = running.in_task }
 Scheduler.__index = Scheduler
 
 -- --- waiting ------------------------------------------------------------------------------------------
@@ -58,46 +60,6 @@ function Scheduler:wake_all(waiters)
     waiters:remove(position, task)
     task, position = waiters:peek()
   end
-end
-
---- Counts: what came before, and what after.
-function Scheduler:tick()
-  self.time = self.time + 1
-  return self.time
-end
-
---- Whose code is running now: a task, or what stands for all code outside of tasks.
-function Scheduler:context() return self:active() or self.outside end
-
---- Whose code this may be in the midst of, and since when: a call may be made in the midst of another one (in a hook
--- that is told of it), and so may tasks be started. They are not to wait for what that other call holds.
----@return table<table, integer> lineage context -> what it took hold of before that is held until this code ends
-function Scheduler:lineage()
-  local lineage, task, born = {}, self:context(), math.huge
-  while task do
-    lineage[task] = born
-    task, born = task.parent, task.born
-  end
-  return lineage
-end
-
-local RUNS = { running = true, normal = true }
-
-local function is_running(task) return RUNS[coroutine.status(task.thread)] end
-
--- The task whose code is running now: itself, or by way of a coroutine that it made.
-function Scheduler:active()
-  local closing, current = self.closing, self.current
-  return closing and is_running(closing) and closing or current and is_running(current) and current or nil
-end
-
--- The task that is running, unless it is where it cannot yield to the scheduler: in a coroutine of its own
--- making, or below a C function (a callback of string.gsub, a variable that is being closed). Second: is it the main
--- coroutine?
-function Scheduler:in_task()
-  local closing, current, thread, is_main = self.closing, self.current, coroutine.running()
-  local task = closing and closing.thread == thread and closing or current and current.thread == thread and current
-  return task and coroutine.isyieldable() and task or nil, is_main
 end
 
 -- Nothing is left that could wake anybody.
@@ -389,7 +351,7 @@ function scheduler.new(session, clock, log)
     -- What a task waits for: a request, or false. (A table whose keys are always new ones is put in order again and
     -- again, which took a third of a call's time with 256 in flight. So it is by task.)
     awaiting = setmetatable({}, { __mode = "k" }),
-    current = nil, closing = nil, -- see Scheduler:active
+    current = nil, closing = nil, -- see running.lua
     -- What ends a task: made now, since memory may be short then.
     cancelled = error_value.new { kind = "cancelled", message = "the task was cancelled" },
   }, Scheduler)

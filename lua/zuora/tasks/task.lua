@@ -22,7 +22,7 @@ local Join = {}
 function Join:__close() self.joins[self] = nil end
 
 --- Waits for the task. Returns what its function returned; raises its error unchanged, and an error of kind
--- `cancelled` when it was cancelled. May be called again.
+--- `cancelled` when it was cancelled. May be called again.
 ---@return any ...
 function Task:join()
   local scheduler = self.scheduler
@@ -40,12 +40,12 @@ function Task:join()
 end
 
 --- Ends the task where it waits: its `<close>` variables run, its transfer stops. A task that has ended
--- stays as it is. One that is in the midst of something (it cancels itself, or what it called does) ends
--- where it would wait next.
+--- stays as it is. One that is in the midst of something (it cancels itself, or what it called does) ends
+--- where it would wait next.
 function Task:cancel() self.scheduler:cancel(self) end
 
 --- Where the task failed: the lines of its stack, as debug.traceback has them. When the error came to it from
--- another task (by join, run or map), that one's lines are first.
+--- another task (by join, run or map), that one's lines are first.
 ---@return string|nil traceback nil for a task that has not failed
 function Task:traceback()
   return self.status == "failed" and self.trace or nil

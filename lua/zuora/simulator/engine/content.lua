@@ -31,7 +31,7 @@ end
 local MEMORY = 1024 * 1024
 
 --- What is written once, piece by piece. A large one is kept in a file, which is gone when nobody refers to
--- it any more.
+--- it any more.
 ---@param write fun(put: fun(text: string)) is called at once
 function content.file(write)
   local pieces, size, file = {}, 0, nil
@@ -92,7 +92,7 @@ function Content:read()
 end
 
 --- The part of a Range header ("bytes=5-", "bytes=5-9", "bytes=-3"): from, to, or nil when the header is
--- none that is understood, or false when it asks for what is not there.
+--- none that is understood, or false when it asks for what is not there.
 ---@param range string
 ---@param length integer
 ---@return integer|nil|false from, integer|nil to
