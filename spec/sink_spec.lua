@@ -154,6 +154,7 @@ describe("core.sink", function()
     assert.equal(2, number)
     assert.matches("Is a directory", (select(2, core.sink { path = directory })))
     local named <close> = core.sink { path = path, directory = "" }
+    assert.is_truthy(named)
     assert.same({ "file.csv.part" }, support.listing(directory))
     support.shell(("ln -s /dev/null %s/link.part; mkfifo %s/fifo.part"):format(directory, directory))
     assert.is_nil((core.sink { path = directory .. "/link" }))
