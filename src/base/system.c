@@ -91,8 +91,8 @@ int path_sync(lua_State *L) {
   return 2;
 }
 
-/* core.mode(file | path) -> permission bits, is it this user's or root's, is it a regular file | nil, message. Of an open
- * file: what is learnt is about what is read. */
+/* core.mode(file | path) -> permission bits, is it this user's or root's, is it a regular file | nil, message. Of an
+ * open file: what is learnt is about what is read. */
 int mode_push(lua_State *L) {
   struct stat status;
   size_t length;

@@ -154,7 +154,8 @@ void headers_push(lua_State *L, const Headers *headers);
 
 #define VALUES_LIMIT 16
 
-/* Pushes the values of those whose names (so many at most) stand at `names` and behind it, as in that table; nil for none. */
+/* Pushes the values of those whose names (so many at most) stand at `names` and behind it, as in that table;
+ * nil for none. */
 void headers_push_values(lua_State *L, const Headers *headers, int names, int count);
 
 /* Is it one of a list with blanks between? "text/html; charset=utf-8" is of type text/html. */
