@@ -174,6 +174,7 @@ check-asan: $(CHECK_DEPS)
 
 # Only the host of the threads can be watched: a program must be linked with it.
 check-tsan: $(CHECK_DEPS)
+	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS="-g -O1 -fsanitize=thread" all $(BUILD)/tsan/spec/threads
 	SPEC_BUILD=$(BUILD)/tsan TSAN_OPTIONS=exitcode=66 busted spec/threads_spec.lua
 

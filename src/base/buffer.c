@@ -20,7 +20,9 @@ bool buffer_reserve(Buffer *buffer, size_t length) {
   size_t kept = buffer->length;
   if (kept > 0) memcpy(data, buffer->data, kept);
   buffer_free(buffer);
-  *buffer = (Buffer){data, kept, capacity};
+  buffer->data = data;
+  buffer->length = kept;
+  buffer->capacity = capacity;
   return true;
 }
 
