@@ -64,6 +64,14 @@ describe("zuora.core", function()
     for _, bad in ipairs { "", "a\0b", {} } do assert.has_error(function() core.mkdir(bad) end) end
   end)
 
+  it("refuses a path with a zero byte, which the system would take for its end", function()
+    local path = "README.md"
+    for _, name in ipairs { "sync", "mode", "space", "spool", "file", "mkdir" } do
+      assert.matches("zero byte", select(2, pcall(core[name], (name == "spool" and "build" or path) .. "\0x")))
+    end
+    assert.matches("zero byte", select(2, pcall(core.rows, path .. "\0x", { fail = error })))
+  end)
+
   it("exports one symbol", function()
     local text = support.shell("nm -D --defined-only build/zuora/core.so")
     local names = {}

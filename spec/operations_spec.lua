@@ -169,6 +169,10 @@ describe("a call of the core", function()
     assert.has_error(function() core.endpoints { session = session, bases = { a = 1 } } end)
     assert.has_error(function() core.endpoints { session = session, bases = {}, defaults = { x = 1 } } end)
     assert.has_error(function() core.endpoints { session = session, bases = {}, defaults = { headers = {} } } end)
+    for _, wrong in ipairs { 1, "x", true } do
+      assert.matches("'defaults': table expected",
+        select(2, pcall(core.endpoints, { session = session, bases = {}, defaults = wrong })))
+    end
     assert.has_error(function() core.endpoints { session = session, bases = {}, base = {} } end)
     session:close()
     assert.has_error(function() core.endpoints { session = session, bases = {} } end)

@@ -418,19 +418,24 @@ describe("zuora.rows", function()
     assert.has_error(function() zuora.rows(PATH, { types = { a = "date" } }) end)
     assert.has_error(function() zuora.rows() end)
     assert.has_error(function() zuora.rows "a\0b" end)
+    for _, number in ipairs { -1, 1 << 32, math.maxinteger } do
+      assert.matches("descriptor expected", select(2, pcall(core.rows, number, { fail = error })))
+    end
   end)
 
   -- For zuora.load.postgresql alone.
   it("gives pieces of text as PostgreSQL's COPY reads them", function()
-    local function copy(text)
+    local function copy(text, null)
       support.write(PATH, text)
-      local it <close> = assert(core.rows(PATH, { form = "copy", fail = function(message) error(message, 0) end }))
+      local it <close> = assert(core.rows(PATH, { form = "copy", null = null,
+        fail = function(message) error(message, 0) end }))
       local pieces = {}
       for piece in it do pieces[#pieces + 1] = piece end
       return table.concat(pieces), #pieces
     end
     assert.equal("1\t\\\\.\t\n2\ta\\tb\t\"q\"\n3\ta\\r\\nb\\\\\t\n",
       (copy 'a,b,c\n1,\\.,\n2,"a\tb","""q"""\n3,"a\r\nb\\",""\n'))
+    assert.equal("1\t\n\tb\n", (copy("a,b\n1,-\n-,b\n", "-")))
     assert.equal("", (copy "a,b\n"))
     local whole, count = copy("a,b\n" .. ("x\\,y\n"):rep(50000))
     assert.equal(("x\\\\\ty\n"):rep(50000), whole)

@@ -153,6 +153,9 @@ describe("core.sink", function()
     assert.matches("missing/file.csv.part: No such file or directory", message)
     assert.equal(2, number)
     assert.matches("Is a directory", (select(2, core.sink { path = directory })))
+    local named <close> = core.sink { path = path, directory = "" }
+    assert.is_truthy(named)
+    assert.same({ "file.csv.part" }, support.listing(directory))
     support.shell(("ln -s /dev/null %s/link.part; mkfifo %s/fifo.part"):format(directory, directory))
     assert.is_nil((core.sink { path = directory .. "/link" }))
     assert.is_nil((core.sink { path = directory .. "/fifo" }))
@@ -261,6 +264,24 @@ describe("core.sink", function()
       assert.is_true(support.read(left) == body)
       assert.is_true(room_of(left) <= #body + 65536, left .. ": " .. room_of(left))
     end
+  end)
+
+  it("gives back at once what a full disk still had to take ahead", function()
+    local rooms = support.lua(([[
+      local support = require "spec.support"
+      local core = require "zuora.core"
+      local path, body = %q, ("x"):rep(9 << 20)
+      local sim <close> = support.simulator()
+      sim:fault { kind = "status", status = 200, body = body, headers = { ["Content-Type"] = "text/csv" } }
+      local session = core.session {}
+      local sink <close> = assert(core.sink { path = path })
+      assert(support.finish(session, session:start { url = sim.url .. "/x", sink = sink }))
+      print(support.shell("stat -c %%b " .. path .. ".part"))
+      assert(sink:publish())
+      print(support.shell("stat -c %%b " .. path))
+    ]]):format(path), ("FAIL_FALLOCATE=28 LD_PRELOAD=" .. support.native "failing.so"))
+    for blocks in rooms:gmatch "%d+" do assert.is_true(512 * blocks <= (9 << 20) + 65536, rooms) end
+    assert.equal(9 << 20, #support.read(path))
   end)
 
   it("leaves another user's .part alone", function()

@@ -5,8 +5,8 @@
  * were opened by them. (Paths are compared as they are spelled; to relative ones the working directory is
  * added.) Not part of the module.
  *
- * The rule (rule.h) is read from the environment when the program begins. In a program that hosts Lua the same library is a
- * module besides: package.loadlib(path, "luaopen_syscalls")() gives
+ * The rule (rule.h) is read from the environment when the program begins. In a program that hosts Lua the same library
+ * is a module besides: package.loadlib(path, "luaopen_syscalls")() gives
  *   rule(text)    another rule, "" for none; counting begins anew
  *   count()       -> calls that counted so far, how many of them were struck
  *   held()        -> descriptors that were opened below the folder, and not closed

@@ -63,18 +63,17 @@ static const Option endpoints_options[] = {
 int endpoints_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  char nothing = 0;
-  options_read(L, 1, endpoints_options, &nothing);
+  options_read(L, 1, endpoints_options, NULL);
   Endpoints *endpoints = lua_newuserdatauv(L, sizeof *endpoints, ENDPOINTS_USERVALUES);
   request_options_init(&endpoints->defaults);
   luaL_setmetatable(L, ENDPOINTS_CLASS);
 
-  lua_getfield(L, 1, "session");
+  field_push(L, 1, "session");
   Session *session = session_check(L, -1);
   for (size_t i = 0; i < 2; i++) endpoints->setups[i] = session_new_setup(session);
   lua_setiuservalue(L, 2, ENDPOINTS_SESSION);
 
-  lua_getfield(L, 1, "bases");
+  field_push(L, 1, "bases");
   luaL_argcheck(L, lua_istable(L, -1), 1, "option 'bases': table expected");
   table_copy(L);
   bases_check(L, lua_gettop(L));
@@ -85,10 +84,12 @@ int endpoints_new(lua_State *L) {
   lua_newtable(L);
   lua_setiuservalue(L, 2, ENDPOINTS_LISTS);
 
-  if (lua_getfield(L, 1, "defaults") == LUA_TNIL) {
+  field_push(L, 1, "defaults");
+  if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     lua_newtable(L);
   }
+  luaL_argcheck(L, lua_istable(L, -1), 1, "option 'defaults': table expected");
   table_copy(L); /* which keeps the texts alive */
   options_read(L, -1, transport_options, &endpoints->defaults);
   lua_setiuservalue(L, 2, ENDPOINTS_DEFAULTS);

@@ -55,7 +55,7 @@ int send_request(lua_State *L, RequestOptions *options, const char *base, int bo
   lua_remove(L, -2); /* [session, headers, sink, default headers] */
   if (base != NULL && is_plain(L, endpoints, options, session + 1, session + 2)) {
     list_push(L, options, base);
-    options->setup = endpoints->setups[strncmp(options->url, "https:", 6) == 0];
+    options->setup = endpoints->setups[curl_strnequal(options->url, "https:", 6) != 0];
   }
   return request_start(L, session, options, session + 3, session + 1, body, session + 2);
 }

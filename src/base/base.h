@@ -60,7 +60,8 @@ typedef struct Option {
 } Option;
 
 /* Reads the table at `index` (nil and none count as empty) into `into`. Strings are not copied:
- * they live as long as the table keeps them. Raises for an unknown key or an unfit value. */
+ * they live as long as the table keeps them. Where all options are OPTION_VALUE, `into` may be NULL. Raises for an
+ * unknown key or an unfit value. */
 void options_read(lua_State *L, int index, const Option *list, void *into);
 
 /* Pushes table[name], without metamethods: no code of the user's runs while a request is put together. */
@@ -165,6 +166,9 @@ int child_new(lua_State *L); /* core.spawn */
   do {                                                                                             \
     (done) = (call);                                                                               \
   } while ((done) < 0 && errno == EINTR)
+
+/* The path at `index`. Raises for one with a zero byte: the system would take it for the end, and another file. */
+const char *path_argument(lua_State *L, int index, size_t *length);
 
 /* Pushes what the system says of an errno, and returns it. (strerror may use a buffer that all threads
  * share, and other threads may run other Lua states.) */

@@ -89,7 +89,7 @@ static void option_store(lua_State *L, const Option *option, char *into) {
     memcpy(field, &bytes.data, sizeof bytes.data);
     break;
   }
-  case OPTION_VALUE:
+  case OPTION_VALUE: /* stays in the table */
     break;
   }
 }
@@ -104,10 +104,10 @@ void options_read(lua_State *L, int index, const Option *list, void *into) {
     if (lua_type(L, -2) != LUA_TSTRING)
       luaL_error(L, "an option name must be a string, got %s", luaL_typename(L, -2));
     const Option *option = option_find(list, lua_tostring(L, -2));
-    if (option != NULL)
-      option_store(L, option, into);
-    else
+    if (option == NULL)
       luaL_error(L, "unknown option '%s'", lua_tostring(L, -2));
+    else if (option->type != OPTION_VALUE)
+      option_store(L, option, into);
     lua_pop(L, 1); /* [name] */
   }
 }

@@ -25,32 +25,21 @@ typedef struct Child {
   int status; /* once it has ended */
 } Child;
 
-/* A descriptor for each of the three streams that options name: Lua's files. The others are as they are here. */
-static int streams_set(lua_State *L, int options, posix_spawn_file_actions_t *actions) {
-  static const char *const names[] = {"stdin", "stdout", "stderr"};
-  int error = 0;
-  for (int i = 0; i < 3 && error == 0; i++) {
-    field_push(L, options, names[i]);
-    luaL_Stream *stream = luaL_testudata(L, -1, LUA_FILEHANDLE);
-    if (stream != NULL) error = posix_spawn_file_actions_adddup2(actions, fileno(stream->f), i);
-    lua_pop(L, 1);
-  }
-  return error;
-}
-
-static void streams_check(lua_State *L, int options) {
+/* The descriptors of the three streams that options name, Lua's files; -1: it is as it is here. */
+static void streams_read(lua_State *L, int options, int fds[3]) {
   static const Option list[] = {{"stdin", OPTION_VALUE, 0},
                                 {"stdout", OPTION_VALUE, 0},
                                 {"stderr", OPTION_VALUE, 0},
                                 {NULL, OPTION_VALUE, 0}};
   options_read(L, options, list, NULL);
-  for (const Option *option = list; option->name != NULL; option++) {
-    field_push(L, options, option->name);
-    luaL_Stream *stream = luaL_testudata(L, -1, LUA_FILEHANDLE);
+  for (int i = 0; i < 3; i++) {
+    field_push(L, options, list[i].name);
+    const luaL_Stream *stream = luaL_testudata(L, -1, LUA_FILEHANDLE);
     if (!lua_isnil(L, -1) && (stream == NULL || stream->closef == NULL))
-      luaL_error(L, "option '%s': an open file expected", option->name);
+      luaL_error(L, "option '%s': an open file expected", list[i].name);
     if (stream != NULL)
-      fflush(stream->f); /* what is written here comes before what is written there */
+      (void)fflush(stream->f); /* what is written here comes before what is written there */
+    fds[i] = stream != NULL ? fileno(stream->f) : -1;
     lua_pop(L, 1);
   }
 }
@@ -84,15 +73,17 @@ int child_new(lua_State *L) {
     lua_newtable(L);
     lua_replace(L, 2);
   }
-  streams_check(L, 2);
   char **words = arguments_read(L, 1);
   Child *child = lua_newuserdatauv(L, sizeof *child, 0);
   *child = (Child){0, process_now(), 0};
   luaL_setmetatable(L, CHILD_CLASS);
+  int fds[3];
+  streams_read(L, 2, fds); /* from here on nothing raises */
   posix_spawn_file_actions_t actions;
   int error = posix_spawn_file_actions_init(&actions);
   if (error == 0) {
-    error = streams_set(L, 2, &actions);
+    for (int i = 0; i < 3 && error == 0; i++)
+      if (fds[i] >= 0) error = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
     if (error == 0) error = posix_spawnp(&child->pid, words[0], &actions, NULL, words, environ);
     (void)posix_spawn_file_actions_destroy(&actions);
   }
@@ -152,6 +143,6 @@ static int child_close(lua_State *L) {
 void child_open(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"poll", child_poll}, {"kill", child_kill}, {"close", child_close}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", child_close}, {"__close", child_close}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{NULL, NULL}};
   class_new(L, CHILD_CLASS, methods, meta);
 }

@@ -30,6 +30,12 @@ const char *errno_push(lua_State *L, int number) {
                                     int: text_written)(strerror_r(number, room, sizeof room), room));
 }
 
+const char *path_argument(lua_State *L, int index, size_t *length) {
+  const char *path = luaL_checklstring(L, index, length);
+  luaL_argcheck(L, strlen(path) == *length, index, "path with a zero byte");
+  return path;
+}
+
 /* 0, also when it is there already, or an errno. */
 static int directory_make(const char *path, mode_t mode) {
   struct stat status;
@@ -42,8 +48,8 @@ static int directory_make(const char *path, mode_t mode) {
  * private nobody else can look into. */
 int directories_make(lua_State *L) {
   size_t length;
-  const char *path = luaL_checklstring(L, 1, &length);
-  luaL_argcheck(L, length > 0 && strlen(path) == length, 1, "path expected");
+  const char *path = path_argument(L, 1, &length);
+  luaL_argcheck(L, length > 0, 1, "path expected");
   mode_t mode = lua_toboolean(L, 2) ? 0700 : 0777;
   char *parent = lua_newuserdatauv(L, length + 1, 0);
   memcpy(parent, path, length + 1);
@@ -65,7 +71,8 @@ int directories_make(lua_State *L) {
 
 /* core.sync(path) -> true | nil, message: a file or a directory is what it is after a loss of power, too. */
 int path_sync(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
+  size_t length;
+  const char *path = path_argument(L, 1, &length);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   int error = fd < 0 ? errno : 0;
   int done = 0;
@@ -84,12 +91,13 @@ int path_sync(lua_State *L) {
   return 2;
 }
 
-/* core.mode(file | path) -> permission bits, is it this user's or root's, is it a regular file | nil, message. Of an open
- * file: what is learnt is about what is read. */
+/* core.mode(file | path) -> permission bits, is it this user's or root's, is it a regular file | nil, message. Of an
+ * open file: what is learnt is about what is read. */
 int mode_push(lua_State *L) {
   struct stat status;
+  size_t length;
   luaL_Stream *stream = luaL_testudata(L, 1, LUA_FILEHANDLE);
-  const char *path = stream == NULL ? luaL_checkstring(L, 1) : NULL;
+  const char *path = stream == NULL ? path_argument(L, 1, &length) : NULL;
   luaL_argcheck(L, stream == NULL || stream->closef != NULL, 1, "an open file expected");
   if ((stream != NULL ? fstat(fileno(stream->f), &status) : stat(path, &status)) != 0) {
     const char *text = errno_push(L, errno);
@@ -116,7 +124,8 @@ int random_push(lua_State *L) {
 
 /* core.space(path) -> bytes that this user can still write on its disk | nil, message */
 int space_push(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
+  size_t length;
+  const char *path = path_argument(L, 1, &length);
   struct statvfs disk;
   int done;
   UNINTERRUPTED(done, statvfs(path, &disk));

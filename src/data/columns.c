@@ -13,7 +13,6 @@ Type type_named(lua_State *L, const char *name) {
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(names[i], name) == 0) return (Type)i;
   luaL_error(L, "option 'types': '%s' is no type", name);
-  return TYPE_STRING;
 }
 
 /* Pushes the names in the header, and { [name] = place }: of a repeated one, the first. An empty file has

@@ -27,21 +27,11 @@ static bool cell_copy(Rows *rows, const char *text, size_t length) {
   return true;
 }
 
-static bool record_copy(Rows *rows) {
+static bool record_copy(lua_State *L, Rows *rows) {
   for (size_t i = 0; i < rows->column_count; i++) {
-    size_t place = rows->columns[i].place, length = 0;
-    const char *text = "";
+    size_t length;
+    const char *text = column_text(L, rows, &rows->columns[i], &length);
     if (i > 0 && !buffer_append(&rows->made, "\t", 1)) return false;
-    if (place < rows->scanner.cells) {
-      Span span = scanner_cell(&rows->scanner, place);
-      text = rows->scanner.record + span.start;
-      length = span.length;
-      if (span.doubled) {
-        if (!buffer_reserve(&rows->scratch, length)) return false;
-        length = span_copy(&span, rows->scanner.record, rows->scratch.data);
-        text = rows->scratch.data;
-      }
-    }
     if (!cell_copy(rows, text, length)) return false;
   }
   return buffer_append(&rows->made, "\n", 1);
@@ -50,7 +40,7 @@ static bool record_copy(Rows *rows) {
 bool copy_push(lua_State *L, Rows *rows, int self) {
   rows->made.length = 0;
   while (rows->made.length < PIECE_SIZE && record_next(L, rows, self)) {
-    if (!record_copy(rows)) rows_short(L, rows);
+    if (!record_copy(L, rows)) rows_short(L, rows);
   }
   if (rows->made.length == 0) return false;
   lua_pushlstring(L, rows->made.data, rows->made.length);

@@ -7,9 +7,7 @@
 #include "data.h"
 #include "scanner.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
 /* Bytes of each body that are kept as they came: enough to see what is no file. */
 #define FIRST_SIZE 4096u
@@ -50,8 +48,6 @@ bool record_write(Records *records);
 /* What has been written goes on. */
 bool rewrite_flush(Records *records);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

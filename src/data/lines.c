@@ -243,8 +243,8 @@ static Member *members_read(lua_State *L, const Rows *rows, int list, size_t cou
   return members;
 }
 
-/* core.lines(rows, { head, members = { { key, place | fixed, type, gate, quoted }, … }, tail, size }) -> lines, how many
- *                                                                                    | nothing: there are no more
+/* core.lines(rows, { head, members = { { key, place | fixed, type, gate, quoted }, … }, tail, size })
+ *   -> lines, how many | nothing: there are no more
  * A line is the head, each member's key and value, and the tail. A member is null where its cell is empty, or where the
  * cell of the column that is its gate is not true. It raises as rows do. */
 int lines_push(lua_State *L) {

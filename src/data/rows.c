@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -197,11 +198,14 @@ static const Option rows_options[] = {
 
 static int rows_source(lua_State *L, int index, const char **problem) {
   if (lua_isinteger(L, index)) { /* a descriptor: a duplicate is ours */
-    int fd = fcntl((int)lua_tointeger(L, index), F_DUPFD_CLOEXEC, 0);
+    lua_Integer number = lua_tointeger(L, index);
+    luaL_argcheck(L, number >= 0 && number <= INT_MAX, index, "descriptor expected");
+    int fd = fcntl((int)number, F_DUPFD_CLOEXEC, 0);
     if (fd < 0 || lseek(fd, 0, SEEK_SET) != 0) *problem = errno_push(L, errno);
     return fd;
   }
-  const char *path = luaL_checkstring(L, index);
+  size_t length;
+  const char *path = path_argument(L, index, &length);
   int fd;
   UNINTERRUPTED(fd, open(path, O_RDONLY | O_CLOEXEC));
   if (fd < 0) *problem = errno_push(L, errno);

@@ -10,9 +10,7 @@
 
 #include <sys/types.h>
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
 #define ROWS_CLASS "zuora.rows"
 
@@ -113,8 +111,6 @@ bool copy_push(lua_State *L, Rows *rows, int self);
 /* Pushes the one object that serves every row. */
 void lazy_push(lua_State *L, int self);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

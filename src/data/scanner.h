@@ -11,9 +11,7 @@
 #include "data.h"
 #include "marks.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+HIDDEN_BEGIN
 
 /* Longer records are taken for a quote that is missing; of a header less is enough. */
 #define RECORD_LIMIT ((size_t)64 * 1024 * 1024)
@@ -41,8 +39,7 @@ typedef struct Skim {
   uint64_t within; /* all bits: between quotes; none: not */
   uint64_t closed; /* 1: behind a closing quote; */
   uint64_t begins; /*    where a cell begins */
-  size_t
-      stops; /* delimiters, and newlines, since the beginning or, at the end, of the last record */
+  size_t stops; /* delimiters and newlines since the beginning; in the end, since the last record */
   size_t records; /* whole ones, */
   size_t length;  /* which are so long */
   bool open;      /* what follows them is the beginning of another one, and can be gone on with */
@@ -50,8 +47,8 @@ typedef struct Skim {
 } Skim;
 
 typedef struct Scanner {
-  bool
-      strict; /* false: short records and odd cells are kept, a quote may stay open, any bytes will do */
+  /* False: short records and odd cells are kept, a quote may stay open, any bytes will do. */
+  bool strict;
   size_t limit;
 
   /* The record that was found. */
@@ -145,8 +142,6 @@ size_t span_copy(const Span *span, const char *record, char *room);
 /* Can the text stand in a record of commas without quotes around it? */
 bool text_is_bare(const char *text, size_t length);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+HIDDEN_END
 
 #endif

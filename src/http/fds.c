@@ -42,8 +42,8 @@ void session_note_socket(Session *session, int fd) {
   (void)buffer_append(&session->high_sockets, (const char *)&high, sizeof high);
 }
 
-/* libcurl tells the socket of a connection only when a request is over, and whether bytes wait there is to be known only
- * when the next one begins: its port goes with it. */
+/* libcurl tells the socket of a connection only when a request is over, and whether bytes wait there is to be known
+ * only when the next one begins: its port goes with it. */
 void session_note_kept(Session *session, CURL *easy) {
   curl_socket_t fd = CURL_SOCKET_BAD;
   long port = 0;

@@ -62,8 +62,8 @@ static const char *file_name(lua_State *L, const char *path, const char *ending,
 /* core.file(path) -> File | nil, message, errno */
 int file_new(lua_State *L) {
   size_t length;
-  const char *path = luaL_checklstring(L, 1, &length);
-  luaL_argcheck(L, length > 0 && strlen(path) == length, 1, "a path expected");
+  const char *path = path_argument(L, 1, &length);
+  luaL_argcheck(L, length > 0, 1, "path expected");
   Part *part = lua_newuserdatauv(L, sizeof *part, FILE_USERVALUES);
   memset(part, 0, sizeof *part);
   part->fd = -1;
@@ -88,7 +88,8 @@ static int spool_close(lua_State *L) {
 
 /* core.spool(directory) -> file of Lua's own, without a name, for writing and reading back | nil, message, errno */
 int spool_new(lua_State *L) {
-  const char *directory = luaL_checkstring(L, 1);
+  size_t length;
+  const char *directory = path_argument(L, 1, &length);
   luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
   stream->closef = NULL; /* it is closed until there is a file */
   luaL_setmetatable(L, LUA_FILEHANDLE);
@@ -97,9 +98,9 @@ int spool_new(lua_State *L) {
   if (pushed > 0) return pushed;
   stream->f = fdopen(part.fd, "w+b");
   if (stream->f == NULL) {
-    pushed = file_error_push(L, directory, errno);
-    (void)close(part.fd);
-    return pushed;
+    int error = errno;
+    (void)close(part.fd); /* before anything that may raise */
+    return file_error_push(L, directory, error);
   }
   stream->closef = spool_close;
   return 1;

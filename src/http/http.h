@@ -154,7 +154,8 @@ void headers_push(lua_State *L, const Headers *headers);
 
 #define VALUES_LIMIT 16
 
-/* Pushes the values of those whose names (so many at most) stand at `names` and behind it, as in that table; nil for none. */
+/* Pushes the values of those whose names (so many at most) stand at `names` and behind it, as in that table;
+ * nil for none. */
 void headers_push_values(lua_State *L, const Headers *headers, int names, int count);
 
 /* Is it one of a list with blanks between? "text/html; charset=utf-8" is of type text/html. */
@@ -177,8 +178,8 @@ typedef struct RequestOptions {
   /* On a connection of its own, and never repeated: libcurl repeats a request, a POST too, by itself
    * when a connection that others have used turns out to be dead. */
   bool fresh;
-  size_t
-      setup; /* the same for requests that an easy handle is set up for alike; 0: for this one alone */
+  /* The same for requests that an easy handle is set up for alike; 0: for this one alone. */
+  size_t setup;
 } RequestOptions;
 
 extern const Option request_options[];   /* all: for session:start */
@@ -211,8 +212,8 @@ void header_list_open(lua_State *L);
 void lines_free(struct curl_slist *lines);
 
 /* Fills request->headers from the tables at `headers` and `default_headers`, either of which may be nil;
- * the former win, and false there leaves one out. A list at `default_headers` is all of them. Unless they say more, a body for a sink is to come
- * without coding. */
+ * the former win, and false there leaves one out. A list at `default_headers` is all of them. Unless they say more,
+ * a body for a sink is to come without coding. */
 void request_add_headers(lua_State *L, Request *request, const RequestOptions *options,
                          int default_headers, int headers, bool sink);
 
@@ -251,6 +252,7 @@ struct Request {
   size_t setup;        /* see RequestOptions */
   bool ended_well;     /* then its easy handle may serve another one */
   bool sees_lines;     /* header lines come to response_on_body first: see session_checks_lines */
+  bool in_line;        /* of one of them only the beginning has come there */
   bool interim;        /* the newest response was one of those that precede the final one */
   Sink *sink;
   Bytes upload; /* what goes up piece by piece: see request_on_read */

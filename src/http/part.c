@@ -155,6 +155,12 @@ static bool write_all(Part *part, const char *data, size_t length) {
   return true;
 }
 
+/* Gives back the room behind the end of the file: cuts it off there, whatever its length should be. */
+static void room_release(const Part *part) {
+  curl_off_t end = part->ahead ? lseek(part->fd, 0, SEEK_END) : -1;
+  if (end >= 0) (void)file_truncate(part->fd, end);
+}
+
 /* Lets the system write to the disk as the file grows: one sync of gigabytes at the end would stop every
  * other task. And takes room for the next slice, so that the system need not look for it at each write. Both are
  * only hints; part_publish makes sure. */
@@ -168,20 +174,16 @@ static void sync_slice(Part *part) {
 #endif
   part->syncing = part->bytes;
 #if defined(FALLOC_FL_KEEP_SIZE) /* measured on ext4: a quarter off what writing costs */
-  if (fallocate(part->fd, FALLOC_FL_KEEP_SIZE, part->bytes, SYNC_SLICE) == 0) part->ahead = true;
+  part->ahead = true;
+  if (fallocate(part->fd, FALLOC_FL_KEEP_SIZE, part->bytes, SYNC_SLICE) != 0 && errno != EOPNOTSUPP)
+    room_release(part); /* ext4 keeps what it could take, which is all that a full disk had left */
 #endif
-}
-
-/* Gives back the room behind the end of the file: cuts it off there, whatever its length should be. */
-static void room_release(const Part *part) {
-  curl_off_t end = part->ahead ? lseek(part->fd, 0, SEEK_END) : -1;
-  if (end >= 0) (void)file_truncate(part->fd, end);
 }
 
 bool part_flush(Part *part) {
   bool done = write_all(part, part->write_buffer, part->buffered);
   part->buffered = 0;
-  sync_slice(part);
+  if (done) sync_slice(part);
   return done;
 }
 

@@ -18,7 +18,7 @@ typedef struct Part {
   size_t buffered;
   curl_off_t bytes;   /* in the file, and in the buffer */
   curl_off_t syncing; /* up to here the system has been told to write to the disk */
-  bool ahead;         /* room has been taken behind the end */
+  bool ahead;         /* room may have been taken behind the end */
 } Part;
 
 /* Pushes nil, "path: what is wrong" (without the path where it is NULL), errno. */

@@ -127,9 +127,11 @@ size_t response_on_header(char *line, size_t size, size_t count, void *context) 
   return request->failure == FAILURE_NONE ? length : CURL_WRITEFUNC_ERROR;
 }
 
-/* A header line, before libcurl looks at it itself. */
+/* A header line before libcurl looks at it itself, or a piece of one: here a long one comes cut, at any byte. */
 static size_t line_check(Request *request, const char *line, size_t length) {
-  if (!headers_lack(&request->response_headers, line)) return length;
+  bool begins = !request->in_line;
+  request->in_line = line[length - 1] != '\n';
+  if (!begins || !headers_lack(&request->response_headers, line)) return length;
   request->failure = FAILURE_HEADERS;
   return CURL_WRITEFUNC_ERROR;
 }

@@ -169,8 +169,9 @@ static void session_perform(Session *session) {
   if (code != CURLM_OK) session_fail(session, code);
   /* Those that had their part of this turn go on at once in the next one. */
   for (Request *request = session->running; request != NULL; request = request->next) {
-    if (request->taken >= TURN_SIZE) (void)curl_easy_pause(request->easy, CURLPAUSE_CONT);
-    request->taken = 0;
+    bool paused = request->taken >= TURN_SIZE;
+    request->taken = 0; /* first: what libcurl has held back comes at once, and counts */
+    if (paused) (void)curl_easy_pause(request->easy, CURLPAUSE_CONT);
   }
 }
 

@@ -348,8 +348,8 @@ int sink_new(lua_State *L) {
   SinkOptions options = {NULL, NULL, "", NULL, false};
   lua_settop(L, 1);
   options_read(L, 1, sink_options, &options);
-  if ((options.path == NULL || *options.path == '\0') ==
-      (options.directory == NULL || *options.directory == '\0'))
+  bool is_named = options.path != NULL && *options.path != '\0';
+  if (is_named == (options.directory != NULL && *options.directory != '\0'))
     return luaL_error(L, "option 'path' or 'directory' is missing");
   Sink *sink = lua_newuserdatauv(L, sizeof *sink, SINK_USERVALUES);
   memset(sink, 0, sizeof *sink);
@@ -362,7 +362,7 @@ int sink_new(lua_State *L) {
   field_push(L, 1, "filter");
   if (!lua_isnil(L, -1)) sink->filter = luaL_checkudata(L, -1, FILTER_CLASS);
   lua_setiuservalue(L, 2, SINK_FILTER);
-  if (options.directory != NULL) {
+  if (!is_named) {
     int pushed = part_open_nameless(L, &sink->part, options.directory);
     return pushed > 0 ? pushed : 1;
   }

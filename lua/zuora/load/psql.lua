@@ -52,7 +52,7 @@ function Psql:script(script)
   local child <close>, problem = core.spawn({ "psql", "-X", "-q", "-A", "-t", "-d", self.uri, "-f", base },
     { stdin = nothing, stdout = out, stderr = err })
   if not child then
-    os.remove(base)
+    for _, ending in ipairs { "", ".out", ".err" } do os.remove(base .. ending) end
     error(error_value.new { kind = "plan",
       message = tostring(problem) .. ": loading into PostgreSQL needs psql (Debian: postgresql-client)" }, 0)
   end

@@ -49,7 +49,7 @@ static void UNUSED spent_print(Spent since, long long count, long long check) {
          count, check);
 }
 
-/* The memory of `out` grows with what comes. */
+/* Its memory grows with what comes. */
 typedef struct Body {
   char *data;
   size_t length, capacity;
