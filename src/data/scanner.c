@@ -369,9 +369,9 @@ Scan scanner_find(Scanner *scanner) {
 }
 
 Scan scanner_next(Scanner *scanner) {
+  if (scanner->problem != NULL) return SCAN_PROBLEM;
   if (scanner->length > 0) record_leave(scanner);
-  if (scanner->problem != NULL || (scanner->ahead == 0 && !scanner_look_ahead(scanner)))
-    return scanner_find(scanner);
+  if (scanner->ahead == 0 && !scanner_look_ahead(scanner)) return scanner_find(scanner);
   const uint32_t *stops = scanner->stops = scanner->next_stops;
   scanner->next_stops += scanner->columns;
   scanner->ahead--;
