@@ -118,11 +118,11 @@ describe("zuora-tap", function()
     for _, name in ipairs { "journal.lock", "Thing/x.csv", "journal" } do support.write(left .. "/" .. name, "") end
     local held = here.folder .. "/zuora-tap-00bb"
     core.mkdir(held, true)
-    local book <close> = require "zuora.extract.journal".open(held .. "/journal", "other")
+    local book = require "zuora.extract.journal".open(held .. "/journal", "other")
     good("$tap", { select = { "Plain" } })
     assert.equal("zuora-tap-00bb\nzuora-tap-00cc\n", (support.shell("ls " .. here.folder .. " | grep zuora-tap")))
     assert.same({ "kept" }, support.listing(victim))
-    local _ = book
+    book:close()
     support.shell(("rm -r %s %s"):format(held, trap))
   end)
 
