@@ -15,7 +15,7 @@ end
 -- Every n-th file is for the n-th process: neighbours are alike, and should not be in one.
 local function shares(files, jobs)
   local list = {}
-  for i = 1, jobs do list[i] = { "busted" } end
+  for i = 1, jobs do list[i] = { "env", "SPEC_JOB=job" .. i, "busted" } end
   for i, file in ipairs(files) do table.insert(list[(i - 1) % jobs + 1], file) end
   return list
 end
