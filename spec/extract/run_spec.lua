@@ -174,6 +174,27 @@ describe("zuora.extract.run", function()
     assert.matches("'reset q'.*'%-%-keep%-mark'", err.message)
     here.sim:forward(HOUR)
     assert.equal("done", good(here, edited, { keep_mark = true })[1].outcome)
+    -- The other cure, in this step of the grid and in a database as well.
+    for _, load in ipairs { false, { to = "sqlite:" .. here.folder .. "/dw.db" } } do
+      local more = { load = load or nil, output = here.folder .. "/again", plan = load and "loaded" or "again",
+        store = here.folder .. (load and "/loaded.db" or "/again.db") }
+      local function plan(of) return here:plan(of, more) end
+      assert.equal("done", assert(here:run(plan(items "select Id from Thing")))[1].outcome)
+      assert.equal("plan", assert(here:run(plan(edited)))[1].err.kind)
+      assert(extract.reset(plan(edited), { item = "q" }))
+      local result = assert(here:run(plan(edited)))[1]
+      assert.equal("done", result.outcome, tostring(result.err))
+      assert.equal("up to date", assert(here:run(plan(edited)))[1].outcome)
+      support.shell("rm -rf " .. more.output)
+    end
+  end)
+
+  it("says of a query with a field that is not there what it is, and goes on with the others", function()
+    local here <close> = world.new {}
+    local results = assert(run(here, { { query = "select Id, Nope from Thing", name = "q", cursor = "UpdatedDate" },
+      { object = "Thing" } }))
+    assert.matches("Nope", tostring(results[1].err))
+    assert.equal("done", results[2].outcome)
   end)
 
   it("reads a first load by pages; one that is read again does not end before", function()

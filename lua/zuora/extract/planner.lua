@@ -109,7 +109,9 @@ local function is_made(ctx, read)
   return not ctx.target or #ctx.target:lacking(pieces) == 0
 end
 
+-- (What is to be read from the beginning again is read as it is now.)
 local function check_hash(ctx, item, mark)
+  if mark.pending == "1" and mark.mark == "" then return end
   local given = ctx.options.backfill or {}
   for i = #given + 1, 1, -1 do -- (some may be done)
     if mark.hash == planner.hash(without(item, table.move(given, i, #given, 1, {}))) then return end

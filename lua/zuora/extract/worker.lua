@@ -55,11 +55,12 @@ end
 
 -- A field that the engine refuses, though it was described as one that can be had, is left out.
 local function leave_out(ctx, item, read, field)
+  if item.kind ~= "object" or item.fields ~= "*" then return false end
   local kept = {}
   for _, column in ipairs(item.columns) do
     if column ~= field then kept[#kept + 1] = column end
   end
-  if item.fields ~= "*" or #kept == #item.columns or #kept == 0 then return false end
+  if #kept == #item.columns or #kept == 0 then return false end
   item.columns = kept
   item.refused[#item.refused + 1] = field
   ctx.journal:event(read.plan, read.item, "field refused", field)
