@@ -79,7 +79,7 @@ function support.write(path, content)
 end
 
 -- Processes that share the specs share no folder.
-local SCRATCH = "build/spec/" .. (os.getenv "SPEC_JOB" and os.getenv "SPEC_JOB" .. "/" or "")
+local SCRATCH = "build/spec/" .. (os.getenv "SPEC_JOB" and os.getenv "SPEC_JOB" .. "-" or "")
 
 --- A directory of its own under build/, empty.
 function support.scratch(name)
