@@ -78,12 +78,9 @@ function support.write(path, content)
   file:close()
 end
 
--- Processes that share the specs share no folder.
-local SCRATCH = "build/spec/" .. (os.getenv "SPEC_JOB" and os.getenv "SPEC_JOB" .. "-" or "")
-
 --- A directory of its own under build/, empty.
 function support.scratch(name)
-  local path = SCRATCH .. name
+  local path = "build/spec/" .. name
   assert(os.execute(("rm -rf '%s' && mkdir -p '%s'"):format(path, path)))
   return path
 end

@@ -28,7 +28,7 @@ function world.new(options)
   local settings = { objects = { Thing = { columns = COLUMNS, rows = options.rows or world.rows(20) } }, looks = 1 }
   for name, value in pairs(options.simulator or {}) do settings[name] = value end
   local sim = require "zuora.simulator".start(settings)
-  local folder = support.scratch(options.name or "extract")
+  local folder = support.scratch(options.name or "extract" .. (os.getenv "SPEC_JOB" or ""))
   support.shell("rm -rf " .. folder)
   core.mkdir(folder)
   sim:forward(3601 - os.time() % 3600) -- just behind a point of the grid: no case crosses one by itself
