@@ -126,6 +126,24 @@ describe("an audit of " .. kind, function()
     end)
   end
 
+  it("finds rows that do not say when they were changed, or made", function()
+    for _, deletes in ipairs { "flag", "remove" } do
+      here = audited.world(audited.year(30))
+      local of = plan(nil, { deletes = deletes })
+      run(of)
+      local month = month_of "id00003"
+      sql(([[INSERT INTO "Thing" ("Id", "Amount", "CreatedDate") VALUES ('ghost', '1', '%s-04T00:00:00Z')]]):format(month))
+      sql [[INSERT INTO "Thing" ("Id", "Amount") VALUES ('dateless', '1')]]
+      local list = months_of(audit(of))
+      assert.same({ "before", month }, { list[1]:match "^before", list[2] })
+      assert.same({}, differences())
+      assert.equal("right", audit(of, { check = true }).outcome)
+      here:close()
+      target.forget(here.folder)
+    end
+    here = audited.world(audited.year(30))
+  end)
+
   it("reads what is too large by its parts: halves of a month, pages of what is before all", function()
     here = audited.world(audited.year(1), { simulator = { query_rows = 25 } })
     local of = plan { { object = "Thing", totals = audited.TOTALS, split = "id:25" } }

@@ -250,6 +250,31 @@ describe("a plan that loads into " .. kind, function()
     assert.equal(4, #rows "SELECT * FROM zuora_loads")
   end)
 
+  it("misses a table that was taken away, until the item is set back", function()
+    here = world.new {}
+    local items = { { object = "Thing", deleted = true }, { object = "Thing", name = "Whole", cursor = false },
+      { object = "Thing", name = "None", where = "Name = 'nobody'" } }
+    good(items)
+    for _, name in ipairs { "Thing", "Whole", "None" } do target.run(here.folder, ('DROP TABLE "%s"'):format(name)) end
+    for _, forward in ipairs { 0, HOUR } do -- with nothing to be read, and with a window
+      here.sim:forward(forward)
+      for _, act in ipairs { here.run, function(_, of) return extract.preview(here.client, of) end,
+        function(_, of) return extract.audit(here.client, of, { poll = 0.002 }) end } do
+        local results = assert(act(here, plan(items)))
+        for i = 1, 2 do
+          assert.equal("plan", results[i].err and results[i].err.kind)
+          assert.matches("has no table of it now: 'extract reset PLAN " .. results[i].item .. "'", results[i].err.message)
+        end
+        assert.is_nil(results[3].err) -- nothing is lost
+      end
+    end
+    for _, name in ipairs { "Thing", "Whole" } do assert(extract.reset(plan(items), { item = name })) end
+    good(items)
+    assert_loaded()
+    assert_loaded "Whole"
+    assert.equal("up to date", good(items).outcome)
+  end)
+
   it("adds columns that are new, or refuses them", function()
     here = world.new {}
     good { { object = "Thing", fields = { "Id", "Name", "UpdatedDate" } } }

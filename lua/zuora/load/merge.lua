@@ -130,12 +130,12 @@ function merge.own_rows(load, alias)
   return ("substr(%s, 1, %d) = %s"):format(name, #load.entity + 1, literal(load.entity .. "-"))
 end
 
---- A row that has not changed since the mark, or in a time that has not come yet.
+--- A row that has not changed since the mark, or in a time that has not come yet; or nothing says when.
 ---@param cursor string
 ---@param bucket { mark: string, latest: string }
 ---@return string condition
 function merge.is_settled(cursor, bucket)
-  return ("(%s < %s OR %s > %s)"):format(cursor, literal(times.plain(bucket.mark)), cursor,
+  return ("COALESCE(%s < %s OR %s > %s, 1 = 1)"):format(cursor, literal(times.plain(bucket.mark)), cursor,
     literal(times.plain(bucket.latest)))
 end
 
@@ -160,7 +160,7 @@ local function audit_steps(load)
   local staged, kept = key_of(load)
   local function add(words, ...) steps[#steps + 1] = { sql = words:format(...) } end
   local cursor = "t." .. quoted(load.cursor.name)
-  local is_settled = ("COALESCE(%s, 1 = 1)"):format(merge.is_settled(cursor, load.bucket))
+  local is_settled = merge.is_settled(cursor, load.bucket)
   local gone = ("%s AND %s AND %s AND (%s IS NULL OR %s IN (SELECT %s FROM %s AS t WHERE %s EXCEPT SELECT %s "
     .. "FROM %s AS s))"):format(inside, merge.lives(load, "t"), is_settled, kept, kept, kept, load.table, inside,
     staged, load.stage)

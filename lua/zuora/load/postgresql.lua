@@ -96,8 +96,7 @@ end
 
 --- Raises where the table of an item is not one that it could be loaded into.
 function Target:check(item)
-  local there = columns_there(self, item.name)
-  if there then tables.check(item, there, self.spec.columns) end
+  tables.check(self.store, item, columns_there(self, item.name), self.spec.columns)
 end
 
 local function table_lines(self, load, there)

@@ -150,11 +150,24 @@ local function check_frozen(item, names)
     table.concat(names, ", "))
 end
 
+-- Was something loaded, by a mark that goes on from there? Then somebody has taken the table away.
+local function check_lost(store, item)
+  local lost = store:row(([[SELECT 1 AS lost FROM %szuora_mark AS m WHERE m.plan = ? AND m.item = ?
+    AND COALESCE(m.pending, '') <> '1' AND EXISTS (SELECT 1 FROM %szuora_loads AS l WHERE l.plan = m.plan
+    AND l.item = m.item AND l.entity = m.entity AND l.records <> '0')]]):format(store.prefix, store.prefix),
+    item.of.plan, item.of.item)
+  if not lost then return end
+  fail("%s: it was loaded before, and the target has no table of it now: 'extract reset PLAN %s' reads all of it again",
+    item.name, item.name)
+end
+
 --- Can an item be loaded into the table that is there? Said before it is asked for, as far as it can be known.
+---@param store table of the target
 ---@param item table
----@param there table<string, string>
+---@param there table<string, string>|nil
 ---@param policy "evolve"|"freeze"
-function tables.check(item, there, policy)
+function tables.check(store, item, there, policy)
+  if not there then return check_lost(store, item) end
   check_own(dialects.quoted(item.name), there)
   local missing = {}
   for _, name in ipairs(type(item.fields) == "table" and item.columns or {}) do
