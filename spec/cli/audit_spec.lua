@@ -52,6 +52,16 @@ describe("zuora extract audit", function()
     good(("extract audit %s --poll 0.01"):format(plan))
   end)
 
+  it("is not content where nothing could be audited: 2", function()
+    support.write(plan, core.encode { plan = "nightly", output = dir .. "/out", load = { to = "sqlite:" .. dir
+      .. "/dw.db" }, items = { { object = "Thing", name = "Whole", cursor = false } } })
+    local told = run(("extract audit %s --poll 0.01"):format(plan))
+    assert.equal(2, told.code, told.err)
+    assert.equal("", told.out)
+    assert.matches("Whole: not audited: it is read whole each time\n", told.err)
+    assert.matches("nothing of this plan could be audited\n$", told.err)
+  end)
+
   it("is refused for what cannot be compared, and while a run has the plan: 2, 8", function()
     for _, words in ipairs { "--item Whole", "--item Nothing" } do
       local result = run(("extract audit %s %s"):format(plan, words))

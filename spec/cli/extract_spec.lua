@@ -119,6 +119,13 @@ describe("zuora extract", function()
       result.err)
   end)
 
+  it("says why an item failed, though it is to be quiet", function()
+    write_plan { { object = "Account" }, { report = "No such report", view = "Detail" } }
+    local result = run(("extract run %s --poll 0.01 --quiet"):format(plan))
+    assert.equal(7, result.code, result.err)
+    assert.matches("^No such report: zuora: not_found: [^\n]+\nzuora: not all of the plan is as it should be\n", result.err)
+  end)
+
   it("leaves what still runs, and says how to go on: 6", function()
     local slow <close> = support.simulator { seconds = 60 }
     local run_slow = program.on(slow)

@@ -51,7 +51,7 @@ local function told(command, words)
     on_step = function(_, read) line(read.item, read.entity):waiting(STATES[read.state] or read.state, 0) end,
     on_item = function(result)
       local item = line(result.item, result.entity)
-      if result.err then item:failed(tostring(result.err)) else item:done(words(result)) end
+      if result.err then item:lost(tostring(result.err)) else item:done(words(result)) end
     end,
   }
 end
@@ -141,7 +141,7 @@ function verbs_of.audit(command, args)
   end
   local results, err = extract.audit(command:client(), args.plan, options)
   if not results then return nil, err end
-  local records, errors, is_wrong = {}, {}, false
+  local records, errors, is_wrong, is_audited = {}, {}, false, false
   for _, result in ipairs(results) do
     for _, one in ipairs(result.differences) do
       records[#records + 1] = { item = result.item, entity = result.entity, month = one.month,
@@ -149,6 +149,7 @@ function verbs_of.audit(command, args)
     end
     if result.err then errors[#errors + 1] = result.err end
     is_wrong = is_wrong or result.outcome == "wrong"
+    is_audited = is_audited or result.outcome ~= "not audited"
   end
   local done, problem = command:print_records(records, { "item", "entity", "month", "expected", "found", "outcome" })
   if not done then return nil, problem end
@@ -156,6 +157,7 @@ function verbs_of.audit(command, args)
     return nil, { exit = exits.of_several(errors, #errors < #results), message = "not all items were audited" }
   end
   command.subject = nil -- there is nothing to go on with
+  if not is_audited then return nil, { exit = exits.usage, message = "nothing of this plan could be audited" } end
   if #records == 0 then return true end
   if is_wrong then return nil, { exit = exits.incomplete, message = "the target is not as it should be" } end
   return nil, { exit = exits.some, message = "the target was not as it should be, and is now" }
@@ -280,7 +282,8 @@ function extract_noun.define(noun, parser)
   how_to_read(check)
   local audit = plan_of(parser, verb("audit", "compare what is loaded with Zuora, and mend it", "format settings"))
   audit:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
-  audit:flag "--check":description "Say what differs (exit code 5), and mend nothing. What was mended: exit code 7."
+  audit:flag "--check"
+    :description "Say what differs (exit code 5), and mend nothing. What was mended: exit code 7; nothing to audit: 2."
   audit:option "--wait":argname "SECONDS":convert(parser.seconds)
     :description "How long to wait for a job (the plan's wait, 4h)."
   audit:option "--poll":argname "SECONDS":convert(parser.seconds)

@@ -41,7 +41,7 @@ local function download_all(command, args)
     local written, err = fetch(command, args, file_id, { directory = args.directory },
       { on_progress = function(bytes, total) item:receiving(bytes, total) end })
     if not written then
-      item:failed(err.message)
+      item:lost(err.message)
       return nil, err
     end
     item:written(written)

@@ -39,7 +39,7 @@ local function tell_failures(item_of, err)
   for i, batch in ipairs(err.record.batches) do
     local problem = err.failures[i]
     if problem then
-      item_of(batch.name):failed(problem.message)
+      item_of(batch.name):lost(problem.message)
       list[#list + 1] = problem
     end
   end

@@ -155,6 +155,13 @@ end
 ---@param words string|nil why
 function Item:failed(words) settle(self, "failed", words, "red", self.of.terminal.utf8 and "✗" or "x") end
 
+--- It is one of several that has failed: nobody else says why, so it is told where nothing else is, too.
+---@param words string why
+function Item:lost(words)
+  self:failed(words)
+  if self.of.mode == "quiet" then self.of:line(self.name .. ": " .. words, true) end
+end
+
 -- --- all of them -------------------------------------------------------------------------------------
 
 ---@class zuora.cli.Progress

@@ -16,6 +16,7 @@ local run = require "zuora.extract.run"
 local times = require "zuora.extract.times"
 local totals = require "zuora.extract.totals"
 local work = require "zuora.extract.work"
+local worker = require "zuora.extract.worker"
 
 local audit = {}
 
@@ -37,7 +38,7 @@ local function subject_of(ctx, item)
   local there = ctx.target:columns(item.name)
   if not there then return nil, "the target has no table of it" end
   local of = { item = item.name, object = item.object, entity = item.of.entity, mark = mark.mark,
-    latest = months.latest(ctx.now), sums = {} }
+    latest = months.latest(ctx.now), is_always_set = run.is_always_set(item.cursor), sums = {} }
   if query.has(item.columns or item.parsed.select, item.object, "CreatedDate") then of.made = there.createddate end
   for _, name in ipairs { "key", "cursor" } do
     of[name] = there[ascii.lower(item[name])]
@@ -61,11 +62,7 @@ end
 
 -- --- comparing ----------------------------------------------------------------------------------------
 
-local function options_of(ctx, item, more)
-  local options = more or {}
-  options.entity_id = item.of.entity ~= "" and item.of.entity or ctx.options.entity_id
-  return options
-end
+local function options_of(ctx, item, more) return worker.options_of(ctx, item.of, more) end
 
 local function submitted(ctx, item, queries)
   local job, err = ctx.client.jobs:submit { queries = queries, useQueryLabels = true, dateTimeUtc = true,

@@ -2,9 +2,10 @@
 
 local decimals = {}
 
--- Digits behind the point where a sum is taken in two parts, and how many of its parts are a whole.
+--- Digits behind the point where a sum is taken in two parts, and how many of its parts are a whole.
 decimals.DIGITS = 12
-local SCALE = 10 ^ decimals.DIGITS // 1 | 0
+decimals.SCALE = 10 ^ decimals.DIGITS // 1 | 0
+local SCALE = decimals.SCALE
 
 --- The same number without what says nothing: "+007.50" is "7.5", "-0.0" is "0".
 ---@param text string

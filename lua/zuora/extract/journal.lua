@@ -16,7 +16,7 @@ local STATEMENTS = {
   [[CREATE TABLE IF NOT EXISTS zuora_read (plan TEXT, item TEXT, entity TEXT, kind TEXT, read_from TEXT,
     read_to TEXT, generation TEXT, piece TEXT, parent TEXT, attempt TEXT, state TEXT, idempotency_key TEXT, job_id TEXT,
     record_count TEXT, records TEXT, bytes TEXT, sha256 TEXT, path TEXT, totals TEXT, query TEXT, extra TEXT,
-    error TEXT, owner TEXT, lease_until TEXT, chain TEXT, planned_at TEXT, updated_at TEXT,
+    error TEXT, owner TEXT, chain TEXT, planned_at TEXT, updated_at TEXT,
     PRIMARY KEY (plan, item, entity, kind, read_from, read_to, generation, piece))]],
   -- One open read for each item; the pieces of one that was split are not counted.
   [[CREATE UNIQUE INDEX IF NOT EXISTS zuora_read_open ON zuora_read (plan, item, entity)

@@ -127,4 +127,11 @@ function manifest.name(fields)
     generation = fields.generation, piece = fields.piece or "", entity = fields.entity or "" })
 end
 
+--- Takes away what there is of a file that is not proven, and not to be taken for a whole one.
+---@param path string
+function manifest.discard(path)
+  local proof = manifest.path(path)
+  for _, name in ipairs { path, path .. ".part", path .. ".part.state", proof, proof .. ".new" } do os.remove(name) end
+end
+
 return manifest

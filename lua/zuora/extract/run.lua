@@ -30,6 +30,14 @@ local function fail(kind, words, ...) error(error_value.new { kind = kind, messa
 
 -- --- what Zuora says ----------------------------------------------------------------------------------
 
+--- Does Zuora set it in every row? What a plan names itself may be empty.
+function run.is_always_set(cursor)
+  for _, name in ipairs(CURSORS) do
+    if name == cursor then return true end
+  end
+  return false
+end
+
 --- The server's clock: windows end by it.
 ---@return integer seconds since the epoch
 function run.server_time(client, options)

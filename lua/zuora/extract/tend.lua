@@ -79,11 +79,7 @@ local function give_up(plan, book, item, entity, turns)
   for _, read in ipairs(open) do
     local is_proven = read.state == "published" or read.state == "loaded"
     for turn = 0, is_proven and -1 or turns do
-      local path = plan.output .. "/" .. reads.path(read, turn)
-      local proof = manifest.path(path)
-      for _, name in ipairs { path, path .. ".part", path .. ".part.state", proof, proof .. ".new" } do
-        os.remove(name)
-      end
+      manifest.discard(plan.output .. "/" .. reads.path(read, turn))
     end
     book:move(read, "failed", { error = planner.SET_BACK, chain = is_proven and read.chain or "" })
   end

@@ -1,14 +1,14 @@
---- Sums of a file, exact: whole numbers and billionths, never floats.
+--- Sums of a file, exact: whole numbers and parts of them, never floats.
 
 local ascii = require "zuora.support.ascii"
 local columns = require "zuora.extract.columns"
+local decimals = require "zuora.extract.decimals"
 local error_value = require "zuora.error"
 local rows = require "zuora.rows"
 
 local totals = {}
 
-local DIGITS = 12
-local SCALE = 10 ^ DIGITS // 1 | 0
+local DIGITS, SCALE = decimals.DIGITS, decimals.SCALE
 
 -- A decimal text as two integers with one sign: the whole part, and the fraction in SCALE parts.
 local function parse(text)
@@ -27,23 +27,16 @@ local function add(sum, text)
   return true
 end
 
-local function same(sum, text)
-  local other = { whole = 0, fraction = 0 }
-  return add(other, text) and other.whole == sum.whole and other.fraction == sum.fraction
-end
-
-local function told_of(told, object, name, field)
-  local long, short = ("%s(%s.%s)"):format(name, object, field), ("%s(%s)"):format(name, field)
-  return told[ascii.lower(long)] or told[ascii.lower(short)]
-end
-
 --- What Zuora says that a function comes to.
 ---@param told table<string, string> by the headers, in lower case
 ---@param object string
 ---@param name "count"|"sum"
 ---@param field string
 ---@return string|nil
-totals.told = told_of
+function totals.told(told, object, name, field)
+  local long, short = ("%s(%s.%s)"):format(name, object, field), ("%s(%s)"):format(name, field)
+  return told[ascii.lower(long)] or told[ascii.lower(short)]
+end
 
 local function fail(words, ...)
   return nil, error_value.new { kind = "incomplete", message = words:format(...) }
@@ -94,16 +87,15 @@ function totals.agree(item, path, told, deleted, limit)
       end
     end
   end
-  local counted = told_of(told, item.object, "count", item.key)
+  local counted = totals.told(told, item.object, "count", item.key)
   if not counts(counted, count, all, limit) then
     return fail("%s: the file has %d rows%s, and Zuora counted %s in the same transaction", item.name, count,
       limit and (" of a page of %d"):format(limit) or "", tostring(counted))
   end
   for _, sum in ipairs(sums) do
-    local summed = told_of(told, item.object, "sum", sum.field)
-    if not same(sum, summed == "" and "0" or tostring(summed)) then
-      return fail("%s: the file's sum of %s is %d and %d/%d, and Zuora's is %s", item.name, sum.field, sum.whole,
-        sum.fraction, SCALE, tostring(summed))
+    local summed, own = totals.told(told, item.object, "sum", sum.field), decimals.of_parts(sum.whole, sum.fraction)
+    if decimals.plain(summed == "" and "0" or tostring(summed)) ~= own then
+      return fail("%s: the file's sum of %s is %s, and Zuora's is %s", item.name, sum.field, own, tostring(summed))
     end
   end
   return true

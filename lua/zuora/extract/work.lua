@@ -5,6 +5,7 @@ local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
+local manifest = require "zuora.extract.manifest"
 local reads = require "zuora.extract.reads"
 local times = require "zuora.extract.times"
 
@@ -19,9 +20,6 @@ local SHORTEST, LONGEST = 0.05, 10
 -- Seconds until Zuora's time is asked for again, where it did not answer; and until what failed is tried again, where
 -- there is no end.
 local LATER, AGAIN = 30, 300
-
-local Worker = {}
-Worker.__index = Worker
 
 -- Does it until the database can be reached.
 local function insist(self, f, ...)
@@ -75,10 +73,6 @@ end
 
 -- --- an item ------------------------------------------------------------------------------------------
 
-local function remove(path)
-  for _, name in ipairs { path, path .. ".part", path .. ".part.state" } do os.remove(name) end
-end
-
 -- Where a worker's rows are on their way into PostgreSQL.
 local function stage_of(self, claim, owner)
   return ("%s/.stage.%s%s%s"):format(self.ctx.output, claim.item, claim.entity, self.claims:suffix(owner))
@@ -92,7 +86,7 @@ local function sweep(self, of, claim)
   for _, read in ipairs(ctx.journal:open_of(of)) do
     for turn = 0, claim.turn - 1 do
       local path = reads.path(read, turn)
-      if path ~= read.path then remove(ctx.output .. "/" .. path) end
+      if path ~= read.path then manifest.discard(ctx.output .. "/" .. path) end
     end
   end
   ctx.journal:event(of.plan, of.item, "taken over", claim.former)
@@ -104,7 +98,7 @@ local function leave_nothing(self, claim)
   os.remove(stage_of(self, claim))
   if not bringing then return end
   local row = self.ctx.journal:find(bringing.read)
-  if row and row.path ~= bringing.path then remove(self.ctx.output .. "/" .. bringing.path) end
+  if row and row.path ~= bringing.path then manifest.discard(self.ctx.output .. "/" .. bringing.path) end
 end
 
 local function is_held(self, of)
@@ -285,9 +279,9 @@ end
 ---@param tools table item, plain, time, finish: what to do; is_audit; nothing: what a result of nothing has besides
 ---@return table[] results
 function work.all(ctx, list, is_worker, tools)
-  local self = setmetatable({ ctx = ctx, client = ctx.client, claims = ctx.journal.claims, plan = ctx.plan.plan,
+  local self = { ctx = ctx, client = ctx.client, claims = ctx.journal.claims, plan = ctx.plan.plan,
     is_worker = is_worker, is_forever = ctx.options.forever, tools = tools, keys = {}, given = {}, working = {},
-    results = {}, strange = {}, renewed_at = core.now(), idle_until = 0, pause = SHORTEST, step_ends = 0 }, Worker)
+    results = {}, strange = {}, renewed_at = core.now(), idle_until = 0, pause = SHORTEST, step_ends = 0 }
   for i, one in ipairs(list) do
     self.keys[i] = claims.key(one[1].name, one[2])
     self.given[self.keys[i]] = one[1]

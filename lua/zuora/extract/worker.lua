@@ -30,19 +30,24 @@ local DELETED = SOURCES.object.DELETED
 
 local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
 
-local function options_of(ctx, read, more)
+--- Options of a call that is about a read, or about an item: for its entity.
+---@param ctx table
+---@param read { entity: string }
+---@param more table|nil
+---@return table options
+function worker.options_of(ctx, read, more)
   local options = more or {}
   options.entity_id = read.entity ~= "" and read.entity or ctx.options.entity_id
   return options
 end
 
+local options_of = worker.options_of
+
 -- --- failures -----------------------------------------------------------------------------------------
 
--- What there is of an attempt's file is no good to the next, and not to be taken for a whole one.
+-- What there is of an attempt's file is no good to the next.
 local function discard(ctx, item, read)
-  local path = ctx.output .. "/" .. reads.path(read, item.claim.turn)
-  local proof = manifest.path(path)
-  for _, name in ipairs { path, path .. ".part", path .. ".part.state", proof, proof .. ".new" } do os.remove(name) end
+  manifest.discard(ctx.output .. "/" .. reads.path(read, item.claim.turn))
 end
 
 local function try_again(ctx, item, read, err, changes)

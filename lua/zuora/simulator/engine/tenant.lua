@@ -60,11 +60,14 @@ end
 local function tour_objects()
   return {
     Account = {
-      columns = { "Id", "AccountNumber", "Name", "Balance", "Currency" },
+      columns = { "Id", "AccountNumber", "Name", "Balance", "Currency", "CreatedDate", "UpdatedDate" },
       rows = {
-        { "2c92c0f84835bb2a01483c19f8190001", "A00000001", "Ærøskøbing \"Ferry\", Ltd", "1729.76", "EUR" },
-        { "2c92c0f84835bb2a01483c19f8190002", "A00000002", "Line\nBreak AG", "0", "EUR" },
-        { "2c92c0f84835bb2a01483c19f8190003", "A00000003", "日本 GmbH", "-12.5", "JPY" },
+        { "2c92c0f84835bb2a01483c19f8190001", "A00000001", "Ærøskøbing \"Ferry\", Ltd", "1729.76", "EUR",
+          "2026-01-15T08:00:00+0000", "2026-01-15T08:00:00+0000" },
+        { "2c92c0f84835bb2a01483c19f8190002", "A00000002", "Line\nBreak AG", "0", "EUR",
+          "2026-02-16T08:00:00+0000", "2026-02-16T08:00:00+0000" },
+        { "2c92c0f84835bb2a01483c19f8190003", "A00000003", "日本 GmbH", "-12.5", "JPY",
+          "2026-03-17T08:00:00+0000", "2026-03-17T08:00:00+0000" },
       },
     },
     AccountingPeriod = {
