@@ -5,10 +5,12 @@ local audited = require "spec.extract.audited"
 local decimals = require "zuora.extract.decimals"
 local extract = require "zuora.extract"
 local journal = require "zuora.extract.journal"
+local kinds = require "spec.load.kinds"
 local months = require "zuora.extract.months"
+local world = require "spec.extract.world"
 
 local HOUR = audited.HOUR
-local target = audited.kinds.SQLite
+local target = kinds.SQLite
 
 describe("an audit", function()
   local here
@@ -33,7 +35,7 @@ describe("an audit", function()
     return results
   end
 
-  local function sql(text) return target.run(here.folder, text) end
+  local function sql(text) return target:run(here.folder, text) end
 
   it("is refused without a target, before anything is sent", function()
     here = audited.world(audited.year(30))
@@ -42,6 +44,17 @@ describe("an audit", function()
     assert.equal("plan", err.kind)
     assert.matches("no 'load'", err.message)
     assert.same({}, here.sim:journal())
+  end)
+
+  it("leaves out rows with an empty cursor where Zuora has such rows, too", function()
+    here = world.new { name = "audit", simulator = { objects = { Thing = {
+      columns = { "Id", "CreatedDate", "PostedOn" }, rows = {
+        { "id1", "2026-01-02T00:00:00+0000", "2026-01-03T00:00:00+0000" },
+        { "id2", "2026-01-02T00:00:00+0000", "" } } } } } }
+    local of = plan { { query = "select Id, CreatedDate, PostedOn from Thing", name = "Posted", cursor = "PostedOn" } }
+    run(of)
+    assert.equal(2, #target:rows(here.folder, [[SELECT 1 AS one FROM "Posted"]]))
+    assert.equal("right", audit(of)[1].outcome)
   end)
 
   it("says of what it cannot compare why not; it is an error for what is named", function()
@@ -154,7 +167,7 @@ describe("an audit", function()
     local result = audit(of)[1]
     assert.same({ "mended", 1 }, { result.outcome, #result.differences })
     assert.equal("11e643f4-a3ee-1234-a3ee-0123456789ab", result.entity)
-    assert.equal(1, #target.rows(here.folder, [[SELECT 1 AS one FROM "Thing" WHERE "Id" = 'other']]))
+    assert.equal(1, #target:rows(here.folder, [[SELECT 1 AS one FROM "Thing" WHERE "Id" = 'other']]))
     sql [[DELETE FROM "Thing" WHERE "Id" = 'other']]
     assert.same({}, audited.differences(target, here))
   end)
@@ -174,10 +187,10 @@ describe("an audit", function()
     sql [[DELETE FROM "Thing" WHERE "Id" = 'id00005']]
     sql [[INSERT INTO "Thing" SELECT * FROM "Thing" WHERE "Id" = 'id00009']]
     assert.equal("mended", audit(of)[1].outcome)
-    assert.same({ n = 20 }, { n = #target.rows(here.folder, [[SELECT DISTINCT "Id" FROM "Thing" WHERE "Id" < 'id9']]) })
+    assert.same({ n = 20 }, { n = #target:rows(here.folder, [[SELECT DISTINCT "Id" FROM "Thing" WHERE "Id" < 'id9']]) })
     here.sim:forward(2 * HOUR)
     run(of)
-    assert.equal(21, #target.rows(here.folder, [[SELECT 1 AS one FROM "Thing"]]))
+    assert.equal(21, #target:rows(here.folder, [[SELECT 1 AS one FROM "Thing"]]))
     assert.equal("right", audit(of)[1].outcome)
   end)
 

@@ -4,13 +4,14 @@
 local audited = require "spec.extract.audited"
 local extract = require "zuora.extract"
 local json = require "zuora.extract.json"
+local kinds = require "spec.load.kinds"
 local support = require "spec.support"
 
 local HOUR = audited.HOUR
 
 local THING = { { object = "Thing", deleted = true, totals = audited.TOTALS } }
 
-for kind, target in pairs(audited.kinds) do
+for kind, target in pairs(kinds) do
 describe("an audit of " .. kind, function()
   if target.missing then
     pending("cannot be tried here: " .. target.missing)
@@ -46,8 +47,8 @@ describe("an audit of " .. kind, function()
     return results[1]
   end
 
-  local function sql(text) return target.run(here.folder, text) end
-  local function rows(text) return target.rows(here.folder, text) end
+  local function sql(text) return target:run(here.folder, text) end
+  local function rows(text) return target:rows(here.folder, text) end
   local function differences() return audited.differences(target, here) end
 
   local function months_of(result)

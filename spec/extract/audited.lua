@@ -1,9 +1,6 @@
---- A year of rows, the two kinds of targets they are loaded into, and what is held against the tenant afterwards.
+--- A year of rows, and what is held against the tenant when they were loaded.
 
-local cluster = require "spec.load.cluster"
 local extract = require "zuora.extract"
-local store = require "zuora.extract.store"
-local support = require "spec.support"
 local world = require "spec.extract.world"
 
 local audited = { HOUR = 3600, DAY = 24 * 3600 }
@@ -32,48 +29,13 @@ function audited.world(rows, options)
   return world.new { simulator = simulator, name = options.name or "audit" }
 end
 
--- --- targets ------------------------------------------------------------------------------------------
-
-local kinds = {}
-audited.kinds = kinds
-
-local function with(open, f, sql, ...)
-  local one <close> = open
-  return one[f](one, sql, ...)
-end
-
-kinds.SQLite = {
-  setup = function() end, teardown = function() end,
-  to = function(folder) return "sqlite:" .. folder .. "/dw.db" end,
-  rows = function(folder, sql) return with(store.open(folder .. "/dw.db"), "rows", sql) end,
-  run = function(folder, sql) return with(store.open(folder .. "/dw.db"), "run", sql) end,
-  forget = function(folder) support.shell(("rm -f %s/dw.db"):format(folder)) end,
-}
-
-local database
-
-kinds.PostgreSQL = {
-  missing = cluster.missing(),
-  setup = function() database = cluster.start() end,
-  teardown = function() database:stop() end,
-  to = function() return database.uri end,
-  rows = function(_, sql) return with(store.connect(database.uri, "public"), "rows", sql) end,
-  run = function(_, sql) return with(store.connect(database.uri, "public"), "run", sql) end,
-  forget = function()
-    local one <close> = store.connect(database.uri, "public")
-    one:run "SET client_min_messages = warning"
-    one:run "DROP SCHEMA public CASCADE"
-    one:run "CREATE SCHEMA public"
-  end,
-}
-
 -- --- comparing ----------------------------------------------------------------------------------------
 
 --- What the table has that the tenant has not, or the other way; rows are texts of Id, Name and Amount.
 ---@return string[] differences, in order
 function audited.differences(target, here, table_name)
   local list, there = {}, {}
-  for _, row in ipairs(target.rows(here.folder, ([[SELECT "Id", "Name", CAST("Amount" AS TEXT) AS "Amount" FROM "%s"
+  for _, row in ipairs(target:rows(here.folder, ([[SELECT "Id", "Name", CAST("Amount" AS TEXT) AS "Amount" FROM "%s"
     WHERE _zuora_deleted IS NULL OR NOT _zuora_deleted]]):format(table_name or "Thing"))) do
     local text = ("%s %s %s"):format(row.Id, row.Name, row.Amount or "")
     if there[text] then list[#list + 1] = "twice: " .. text end

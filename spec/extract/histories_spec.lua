@@ -4,6 +4,7 @@
 
 local audited = require "spec.extract.audited"
 local counts = require "zuora.load.counts"
+local kinds = require "spec.load.kinds"
 local query = require "zuora.extract.query"
 
 local HOUR, DAY = audited.HOUR, audited.DAY
@@ -23,7 +24,7 @@ local function random_of(seed)
   end
 end
 
-for kind, target in pairs(audited.kinds) do
+for kind, target in pairs(kinds) do
 describe("an audit of " .. kind .. ", after any history,", function()
   if target.missing then
     pending("cannot be tried here: " .. target.missing)
@@ -87,7 +88,7 @@ describe("an audit of " .. kind .. ", after any history,", function()
     local words = ({ [[DELETE FROM "Thing" WHERE "Id" = '%s']],
       [[INSERT INTO "Thing" SELECT * FROM "Thing" WHERE "Id" = '%s']],
       [[UPDATE "Thing" SET "Amount" = '123456789.87' WHERE "Id" = '%s']] })[pick(3)]
-    target.run(here.folder, words:format(planted))
+    target:run(here.folder, words:format(planted))
     return held[planted].CreatedDate:sub(1, 7)
   end
 

@@ -10,11 +10,7 @@ local world = require "spec.extract.world"
 local HOUR, DAY = 3600, 24 * 3600
 
 describe("an extraction", function()
-  local function good(here, items, options, more)
-    local results = assert(here:run(here:plan(items, more), options))
-    for _, result in ipairs(results) do assert.is_nil(result.err, tostring(result.err)) end
-    return results
-  end
+  local good = world.good
 
   -- Ends a run, as though it had been killed, where a read comes to a state.
   local function killed_at(here, plan, state, piece)

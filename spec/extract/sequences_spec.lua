@@ -8,11 +8,7 @@ local world = require "spec.extract.world"
 local HOUR = 3600
 
 describe("an extraction", function()
-  local function good(here, items, options, more)
-    local results = assert(here:run(here:plan(items, more), options))
-    for _, result in ipairs(results) do assert.is_nil(result.err, tostring(result.err)) end
-    return results
-  end
+  local good = world.good
 
   -- Does something once, when a read has come to a state.
   local function once_at(state, f)

@@ -49,6 +49,15 @@ function world:run(plan, options)
   return extract.run(self.client, plan, all)
 end
 
+--- Runs items of a plan, all of which are to go well.
+function world:good(items, options, more)
+  local results = assert(self:run(self:plan(items, more), options))
+  for _, result in ipairs(results) do
+    if result.err then error(tostring(result.err), 2) end
+  end
+  return results
+end
+
 local function own_name(name) return name:match "[^.]*$" end
 
 --- What the files of an item come to, in the order of the chain: by Id, newer values over older ones.

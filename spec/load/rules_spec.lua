@@ -1,36 +1,16 @@
 -- Rules of zuora.load, zuora.load.merge, zuora.load.tables, zuora.load.sqlite and zuora.load.postgresql, each with what
 -- would go wrong without it.
 
-local cluster = require "spec.load.cluster"
 local core = require "zuora.core"
 local exits = require "zuora.cli.exits"
 local extract = require "zuora.extract"
+local kinds = require "spec.load.kinds"
 local store = require "zuora.extract.store"
 local support = require "spec.support"
 local tables = require "zuora.load.tables"
 local world = require "spec.extract.world"
 
 local HOUR, DAY = 3600, 24 * 3600
-
-local kinds, database = {}, nil
-
-kinds.SQLite = {
-  to = function(folder) return "sqlite:" .. folder .. "/dw.db" end,
-  open = function(folder) return store.open(folder .. "/dw.db") end,
-  forget = function(folder) support.shell(("rm -f %s/dw.db"):format(folder)) end,
-}
-
-kinds.PostgreSQL = {
-  missing = cluster.missing(),
-  to = function() return database.uri end,
-  open = function() return store.connect(database.uri, "public") end,
-  forget = function()
-    local one <close> = store.connect(database.uri, "public")
-    one:run "SET client_min_messages = warning"
-    one:run "DROP SCHEMA public CASCADE"
-    one:run "CREATE SCHEMA public"
-  end,
-}
 
 for kind, target in pairs(kinds) do
 describe("a target of " .. kind, function()
@@ -40,12 +20,8 @@ describe("a target of " .. kind, function()
   end
 
   local here
-  setup(function()
-    if kind == "PostgreSQL" then database = cluster.start() end
-  end)
-  teardown(function()
-    if kind == "PostgreSQL" then database:stop() end
-  end)
+  setup(target.setup)
+  teardown(target.teardown)
   after_each(function()
     here:close()
     target.forget(here.folder)
@@ -68,15 +44,8 @@ describe("a target of " .. kind, function()
     return result
   end
 
-  local function rows(sql)
-    local one <close> = target.open(here.folder)
-    return one:rows(sql)
-  end
-
-  local function change(sql)
-    local one <close> = target.open(here.folder)
-    one:run(sql)
-  end
+  local function rows(sql) return target:rows(here.folder, sql) end
+  local function change(sql) target:run(here.folder, sql) end
 
   -- The Ids that are there, and not deleted.
   local function ids(name)
@@ -488,12 +457,13 @@ describe("a target of " .. kind, function()
     local results, err = here:run(plan(items), { on_step = function(_, read)
       if read.state == "published" and not stopped then
         stopped = true
-        database:run(("%s/pg_ctl -D %s/data -m immediate stop"):format(database.bin, database.folder))
+        target.database:run(("%s/pg_ctl -D %s/data -m immediate stop"):format(target.database.bin,
+          target.database.folder))
       end
     end })
     assert(results, tostring(err))
     for _, result in ipairs(results) do assert.equal(75, exits.of(result.err), tostring(result.err)) end
-    database:start_again()
+    target.database:start_again()
     for _, result in ipairs(assert(here:run(plan(items)))) do assert.is_nil(result.err) end
   end)
 end)

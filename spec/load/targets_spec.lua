@@ -1,62 +1,14 @@
 -- zuora.load, zuora.load.sqlite, zuora.load.postgresql, zuora.load.psql, zuora.load.merge, zuora.load.tables and
 -- zuora.load.dialects: every row once, whatever comes in whatever order.
 
-local cluster = require "spec.load.cluster"
 local extract = require "zuora.extract"
+local kinds = require "spec.load.kinds"
 local store = require "zuora.extract.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 
 
 local HOUR = 3600
-
--- --- the two kinds of targets -------------------------------------------------------------------------
-
-local kinds = {}
-
-kinds.SQLite = {
-  to = function(folder) return "sqlite:" .. folder .. "/dw.db" end,
-  rows = function(folder, sql)
-    local one <close> = store.open(folder .. "/dw.db")
-    return one:rows(sql)
-  end,
-  run = function(folder, sql)
-    local one <close> = store.open(folder .. "/dw.db")
-    one:run(sql)
-  end,
-  save = function(folder) support.shell(("cp %s/dw.db %s/dw.db.old"):format(folder, folder)) end,
-  restore = function(folder) support.shell(("cp %s/dw.db.old %s/dw.db"):format(folder, folder)) end,
-  forget = function(folder) support.shell(("rm -f %s/dw.db"):format(folder)) end,
-}
-
-local database
-
-kinds.PostgreSQL = {
-  missing = cluster.missing(),
-  to = function() return database.uri end,
-  rows = function(_, sql)
-    local one <close> = store.connect(database.uri, "public")
-    return one:rows(sql)
-  end,
-  run = function(_, sql)
-    local one <close> = store.connect(database.uri, "public")
-    one:run(sql)
-  end,
-  save = function(folder)
-    database:run(("pg_dump --clean --if-exists -f %s/dump %s"):format(database.folder, ("'%s'"):format(database.uri)))
-    local _ = folder
-  end,
-  restore = function()
-    kinds.PostgreSQL.forget()
-    database:run(("psql -X -q -d '%s' -f %s/dump"):format(database.uri, database.folder))
-  end,
-  forget = function()
-    local one <close> = store.connect(database.uri, "public")
-    one:run "SET client_min_messages = warning"
-    one:run "DROP SCHEMA public CASCADE"
-    one:run "CREATE SCHEMA public"
-  end,
-}
 
 for kind, target in pairs(kinds) do
 describe("a plan that loads into " .. kind, function()
@@ -66,12 +18,8 @@ describe("a plan that loads into " .. kind, function()
   end
 
   local here
-  setup(function()
-    if kind == "PostgreSQL" then database = cluster.start() end
-  end)
-  teardown(function()
-    if kind == "PostgreSQL" then database:stop() end
-  end)
+  setup(target.setup)
+  teardown(target.teardown)
   after_each(function()
     here:close()
     target.forget(here.folder)
@@ -94,7 +42,7 @@ describe("a plan that loads into " .. kind, function()
     return result
   end
 
-  local function rows(sql) return target.rows(here.folder, sql) end
+  local function rows(sql) return target:rows(here.folder, sql) end
 
   -- The table has every row of the tenant once, as it is there.
   local function assert_loaded(name)
@@ -255,7 +203,7 @@ describe("a plan that loads into " .. kind, function()
     local items = { { object = "Thing", deleted = true }, { object = "Thing", name = "Whole", cursor = false },
       { object = "Thing", name = "None", where = "Name = 'nobody'" } }
     good(items)
-    for _, name in ipairs { "Thing", "Whole", "None" } do target.run(here.folder, ('DROP TABLE "%s"'):format(name)) end
+    for _, name in ipairs { "Thing", "Whole", "None" } do target:run(here.folder, ('DROP TABLE "%s"'):format(name)) end
     for _, forward in ipairs { 0, HOUR } do -- with nothing to be read, and with a window
       here.sim:forward(forward)
       for _, act in ipairs { here.run, function(_, of) return extract.preview(here.client, of) end,
@@ -305,7 +253,7 @@ describe("a plan that loads into " .. kind, function()
     local other = plan()
     other.plan, other.output, other.store = "weekly", here.folder .. "/weekly", nil
     assert.matches("belongs to the plan 'nightly'", select(2, here:run(other)).message)
-    target.run(here.folder, "CREATE TABLE mine (Id TEXT)")
+    target:run(here.folder, "CREATE TABLE mine (Id TEXT)")
     assert.matches("was not made by a plan", tostring(run { { object = "Thing", name = "mine" } }.err))
     for _, to in ipairs { "postgresql://me:secret@host/dw", "postgresql:///dw?password=secret" } do
       local _, err = here:run(here:plan(nil, { load = { to = to } }))
@@ -426,7 +374,7 @@ describe("a plan that loads into " .. kind, function()
   it("refuses a target of another version", function()
     here = world.new {}
     good()
-    target.run(here.folder, "UPDATE zuora_target SET value = '2' WHERE name = 'version'")
+    target:run(here.folder, "UPDATE zuora_target SET value = '2' WHERE name = 'version'")
     assert.matches("belongs to the version '2', not '1'", run().err.message)
     assert.matches("belongs to the version", select(2, extract.preview(here.client, plan())).message)
   end)
@@ -451,7 +399,7 @@ describe("a plan that loads into " .. kind, function()
 
   it("loads from a folder with any name", function()
     here = world.new {}
-    local odd = here:plan(nil, { output = here.folder .. "/|id; it's \"\\ 日本", load = { to = database.uri } })
+    local odd = here:plan(nil, { output = here.folder .. "/|id; it's \"\\ 日本", load = { to = target.to() } })
     assert.is_nil(assert(here:run(odd))[1].err)
     assert_loaded()
     assert.is_nil(support.shell(("ls -A '%s'/*/"):format(here.folder)):find ".stage", 1, true)
@@ -462,12 +410,12 @@ describe("a plan that loads into " .. kind, function()
     good()
     here.sim:forward(HOUR)
     here.sim:update("Thing", { { "id00001", "later", "1", "" } })
-    local blocker = store.connect(database.uri, "public")
+    local blocker = target.open()
     blocker:run "BEGIN"
     blocker:run 'LOCK TABLE "Thing" IN ACCESS EXCLUSIVE MODE'
     here.client:spawn(function()
       here.client:sleep(0.5)
-      database:restart "immediate"
+      target.database:restart "immediate"
     end)
     local err = run().err
     assert.is_true(err.retryable, tostring(err))
