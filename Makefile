@@ -109,8 +109,8 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	$(LUA) spec/demo.lua
 
-# Specs wait more than they work: so many processes share them. What they load is built beforehand, by one.
-JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Specs wait more than they work: one process more than there are processors shares them. What they load is built beforehand, by one.
+JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 NATIVES = failing.so process.so pty.so shim.so threads wiped.so torture/syscalls.so torture/memory
 
 test: deps
