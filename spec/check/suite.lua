@@ -1,4 +1,4 @@
---- Runs all specs in as many processes as there are processors, since most of their time is waiting: suite.lua JOBS.
+--- Runs all specs in several processes, since most of their time is waiting: suite.lua JOBS.
 --- The last line has what came of them together.
 
 local core = require "zuora.core"
