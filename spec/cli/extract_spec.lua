@@ -100,6 +100,23 @@ describe("zuora extract", function()
     assert.equal(2, run("extract work " .. plan).code)
   end)
 
+  it("tells a database that takes nobody from one that is not there now: 2, 4, 75", function()
+    if cluster.missing() then
+      pending("cannot be tried here: " .. cluster.missing())
+      return
+    end
+    local database <close> = cluster.start()
+    for code, uri in pairs { [2] = database.uri:gsub("/postgres%?", "/nodb?"), [4] = database.uri:gsub("=postgres$", "=nobody"),
+      [75] = "postgresql://x:secret@127.0.0.1:1/db" } do
+      write_plan({ { object = "Account" } }, { store = uri })
+      for _, verb in ipairs { "run", "status" } do
+        local result = run(("extract %s %s"):format(verb, plan))
+        assert.equal(code, result.code, result.err)
+        assert.is_nil(result.err:find "secret")
+      end
+    end
+  end)
+
   it("refuses a plan that is wrong before anything is sent: 2", function()
     write_plan({ { object = "Account" } }, { evry = "1h" })
     local result = run("extract run " .. plan)

@@ -3,6 +3,7 @@
 
 local core = require "zuora.core"
 local error_value = require "zuora.error"
+local psql = require "zuora.load.psql"
 local store = require "zuora.extract.store"
 
 local server = {}
@@ -96,6 +97,15 @@ function Server:reconnect() forget(self) end
 Server.close = forget
 Server.__close = forget
 
+-- LuaDBI does not say why. What does not pass by itself is the user's to put right.
+local function explain(self, err)
+  if not (error_value.is(err) and err.retryable) then return err end
+  local words, kind = psql.refusal(self.uri)
+  if not words then return err end
+  return error_value.new { kind = kind or err.kind, retryable = kind == nil,
+    message = ("%s: cannot be opened: %s"):format(store.name_of(self.uri), words) }
+end
+
 --- Opens a database.
 ---@param uri string "postgresql://…"
 ---@param schema string that our tables are in
@@ -103,7 +113,8 @@ Server.__close = forget
 ---@return table server it can do what zuora.extract.store's can
 function server.connect(uri, schema, setup)
   local self = setmetatable({ uri = uri, schema = schema, setup = setup }, Server)
-  connect(self)
+  local ok, problem = pcall(connect, self)
+  if not ok then error(explain(self, problem), 0) end
   return self
 end
 

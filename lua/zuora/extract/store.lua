@@ -179,13 +179,19 @@ function store.open(path, looks)
     count = 0, begin = "BEGIN IMMEDIATE" }, Store)
 end
 
+--- What a database is called in messages: a password in its address is nobody's business.
+---@param uri string
+---@return string
+function store.name_of(uri)
+  return (uri:gsub("(//[^/@:?]*):[^?]*@", "%1:***@"):gsub("(password=)[^&]*", "%1***"))
+end
+
 --- Opens a database of PostgreSQL.
 ---@param uri string "postgresql://…", or what else libpq understands
 ---@param schema string that our tables are in
 ---@return table store
 function store.connect(uri, schema)
-  -- A password in it is nobody's business.
-  local name = uri:gsub("(//[^/@:]*):[^/@]*@", "%1:***@"):gsub("(password=)[^&]*", "%1***")
+  local name = store.name_of(uri)
   return setmetatable({ database = connect("PostgreSQL", "postgresql", uri, name), name = name, begin = "BEGIN",
     is_server = true, count = 0, prefix = '"' .. schema:gsub('"', '""') .. '".' }, Store)
 end

@@ -34,6 +34,64 @@ local function fail(self, words)
     message = ("%s: %s"):format(self.name, error_value.clean(line, 300)) }, 0)
 end
 
+-- Seconds that a server is waited for, where it is only asked why it takes nobody.
+local PATIENCE = "10"
+
+-- Of what is said before there is a connection: what will be said again until somebody has put it right, and what that
+-- is. (All else may pass: a server that starts, one that has too many guests, a name that is not known for a while.)
+local REFUSALS = {
+  auth = { "authentication failed", "no password supplied", "no pg_hba.conf entry", "role .* does not exist",
+    "is not permitted to log in", "permission denied for database" },
+  plan = { "database .* does not exist", "invalid URI", "invalid connection option", "invalid %S+ value",
+    "invalid port number", "invalid integer value", "unrecognized %S+ name", "definition of service .* not found",
+    "service file .* not found", "server does not support SSL", "certificate" },
+}
+
+-- A password is given in a file that nobody else can read, not as an argument. Gives its path, too.
+local function without_password(uri)
+  local password = uri:match "//[^/@:]*:([^/@]*)@" or uri:match "[?&]password=([^&]*)"
+  if not password then return uri end
+  uri = uri:gsub("(//[^/@:]*):[^/@]*@", "%1@"):gsub("([?&])password=[^&]*&?", "%1"):gsub("[?&]$", "")
+  password = password:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end):gsub("[\\:]", "\\%0")
+  local path = os.tmpname()
+  local file <close> = opened(path, "wb")
+  file:write("*:*:*:*:", password, "\n")
+  return ("%s%spassfile=%s"):format(uri, uri:find("?", 1, true) and "&" or "?", path), path
+end
+
+--- Why a server takes nobody, in words of libpq's; nil where they cannot be had (or it has taken us by now).
+---@param uri string
+---@return string|nil words
+---@return "auth"|"plan"|nil kind what is wrong with what it was given; nil: it may pass
+function psql.refusal(uri)
+  local before_host = uri:match "^%w+://([^?]*)@"
+  if before_host and before_host:find ":.*[/@]" then
+    return "a / or @ of its password is to be written %2F or %40", "plan" -- libpq's words would show some of it
+  end
+  local base = os.tmpname()
+  local asked, secret = without_password(uri)
+  local nothing <close> = opened "/dev/null"
+  local err <close> = opened(base, "wb")
+  local session <close> = core.session {}
+  local child <close> = core.spawn({ "env", "LC_ALL=C", "PGCONNECT_TIMEOUT=" .. PATIENCE, "psql", "-X", "-w", "-d",
+    asked, "-c", "SELECT 1" }, { stdin = nothing, stdout = err, stderr = err })
+  local status = not child and 127 or child:poll()
+  while not status do
+    session:step(PAUSE)
+    status = child:poll()
+  end
+  if secret then os.remove(secret) end
+  local words = read(base)
+  local line = words:match "FATAL: +([^\n]+)" or words:match "psql: error: ([^\n]+)" or words:match "psql: ([^\n]+)"
+  if status ~= 2 or not line then return nil end
+  for kind, list in pairs(REFUSALS) do
+    for _, pattern in ipairs(list) do
+      if line:find(pattern) then return line, kind end
+    end
+  end
+  return line
+end
+
 --- Runs a script; raises what PostgreSQL says of it.
 ---@param script string SQL, and what psql knows besides
 ---@return string output
