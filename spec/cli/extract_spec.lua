@@ -125,6 +125,20 @@ describe("zuora extract", function()
     assert.same({}, sim:journal())
   end)
 
+  it("is told of a folder that is not there: 2", function()
+    local result = run(("extract verify %s/nofolder"):format(dir))
+    assert.same({ 2, "zuora: plan: " .. dir .. "/nofolder: there is no such folder\n" }, { result.code, result.err })
+    write_plan({ { object = "Account" } }, { load = { to = ("sqlite:%s/no/dw.db"):format(dir) } })
+    for _, verb in ipairs { "run", "check" } do
+      result = run(("extract %s %s"):format(verb, plan))
+      assert.equal(2, result.code)
+      assert.matches(("load.to: sqlite:%s/no/dw.db: there is no folder %s/no\n"):format(dir, dir), result.err, 1, true)
+    end
+    write_plan({ { object = "Account" } }, { load = { to = ("sqlite:%s/out/dw.db"):format(dir) } }) -- which a run makes
+    good("extract check " .. plan)
+    good(("extract run %s --poll 0.01"):format(plan))
+  end)
+
   it("says that files are not what they were: 5", function()
     write_plan { { object = "Account" } }
     good(("extract run %s --poll 0.01"):format(plan))

@@ -54,7 +54,7 @@ describe("zuora.extract.server", function()
       assert.is_nil(tostring(err):find "sec")
       assert.is_nil(tostring(err):find "ret@")
     end
-    local err = select(2, pcall(load.open, { to = at("postgres@", "nodb") }))
+    local err = select(2, pcall(load.open, { to = at("postgres@", "nodb") }, "out"))
     assert.equal("plan", err.kind)
   end)
 

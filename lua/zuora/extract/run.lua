@@ -308,7 +308,9 @@ end
 -- Opens what a run works with, and makes sure that it is this tenant's and this plan's.
 local function open_context(ctx, owner)
   local plan, client = ctx.plan, ctx.client
-  if plan.load then ctx.target = load.open(plan.load, function(seconds) client:sleep(seconds) end, owner == nil) end
+  if plan.load then
+    ctx.target = load.open(plan.load, plan.output, function(seconds) client:sleep(seconds) end, owner == nil)
+  end
   ctx.marks = ctx.target or ctx.journal
   local held = ctx.journal.claims
   if held and ctx.target then ctx.target.suffix = held:suffix() end

@@ -3,6 +3,7 @@
 
 local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
+local error_value = require "zuora.error"
 local manifest = require "zuora.extract.manifest"
 local rows = require "zuora.rows"
 
@@ -97,12 +98,11 @@ end
 ---@param root string
 ---@return { files: integer, records: integer, bytes: integer, problems: { path: string, problem: string }[] }
 function verify.folder(root)
+  if not disk.is_folder(root) then
+    error(error_value.new { kind = "plan", message = root .. ": there is no such folder" }, 0)
+  end
   local found = { files = 0, records = 0, bytes = 0, problems = {} }
   local function problem(path, words) table.insert(found.problems, { path = path, problem = words }) end
-  if not disk.is_folder(root) then
-    problem(root, "is no folder")
-    return found
-  end
   for _, name in ipairs(disk.names(root)) do
     if disk.is_folder(root .. "/" .. name) then check_folder(root, name, found, problem) end
   end

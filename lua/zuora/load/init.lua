@@ -1,6 +1,7 @@
 --- Where extracted files are loaded into: a database that has every row once, and the marks.
 
 local core = require "zuora.core"
+local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 
 local load = {}
@@ -14,13 +15,22 @@ local function alone(seconds)
   session:step(seconds)
 end
 
+-- A database is made where there is none, but no folder for it: the place may be a mistake.
+local function check_folder(path, output)
+  local folder = path:match "^(.*)/[^/]*$"
+  if not folder or folder == "" or folder == output or disk.is_folder(folder) then return end
+  error(error_value.new { kind = "plan",
+    message = ("load.to: sqlite:%s: there is no folder %s"):format(path, folder) }, 0)
+end
+
 --- Opens the target of a plan.
 ---@param spec { to: string, schema: string|nil, columns: "evolve"|"freeze", deletes: "flag"|"remove" }
+---@param output string the plan's folder, which may be made later
 ---@param sleep (fun(seconds: number))|nil lets other tasks go on while a program works
 ---@param looks boolean|nil nothing is made, and no change is kept
 ---@return table target mark(of), set_mark(of, before, after), reset(of, mark),
 --- belong_to(plan, tenant), belongs(), lacking(list), check(item), load(…), close()
-function load.open(spec, sleep, looks)
+function load.open(spec, output, sleep, looks)
   sleep = sleep or alone
   local scheme, rest = spec.to:match "^(%l+):(.*)$"
   if not SCHEMES[scheme or ""] then
@@ -33,7 +43,10 @@ function load.open(spec, sleep, looks)
       message = "load.to: a password in it would be seen in the list of processes: leave it to ~/.pgpass, or to a "
         .. "service" }, 0)
   end
-  return require(SCHEMES[scheme]).open(scheme == "sqlite" and (rest:gsub("^//", "")) or spec.to, spec, sleep, looks)
+  local is_file = scheme == "sqlite"
+  local place = is_file and rest:gsub("^//", "") or spec.to
+  if is_file then check_folder(place, output) end
+  return require(SCHEMES[scheme]).open(place, spec, sleep, looks)
 end
 
 return load
