@@ -46,8 +46,13 @@ describe("zuora extract audit", function()
         found = "1 rows, sum(Amount) 1.5", outcome = "wrong" }, core.decode(told.out))
       assert.matches("the target is not as it should be\n$", told.err)
     end
-    local mended = run(("extract audit %s --poll 0.01 --format csv"):format(plan))
+    local mended = run(("extract audit %s --poll 0.01 --lease 9 --format csv"):format(plan))
     assert.equal(7, mended.code, mended.err)
+    local month = os.date("!%Y-%m", made):gsub("%-", "%%-")
+    for _, state in ipairs { "asking", "fetching", "loading" } do
+      assert.matches(("\nThing: %s: %s\n"):format(month, state), mended.err)
+    end
+    assert.matches("\nThing: comparing\nThing: mended", mended.err)
     assert.matches("^item,entity,month,expected,found,outcome\nThing,,[^\n]+,mended\n$", (mended.out:gsub("\r", "")))
     good(("extract audit %s --poll 0.01"):format(plan))
   end)

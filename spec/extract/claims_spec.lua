@@ -346,14 +346,15 @@ describe("of several machines", function()
       target:run(('DELETE FROM %s"Thing" WHERE "Id" = ?'):format(target.prefix), "id00004")
       local seen
       local function audit()
-        return good(extract.audit(here.client, plan, { poll = 0.002, on_step = function()
-          seen = seen or assert(extract.status(plan))[1].owner
+        return good(extract.audit(here.client, plan, { poll = 0.002, lease = 5, on_step = function()
+          seen = seen or assert(extract.status(plan))[1]
         end }))[1]
       end
       local result = audit()
       assert.same({ "mended", "19", "20" }, { result.outcome, result.differences[1].found.count,
         result.differences[1].expected.count })
-      assert.is_string(seen)
+      assert.is_string(seen.owner)
+      assert.is_true(seen.lease >= 0 and seen.lease <= 5)
       assert.equal("right", audit().outcome)
       assert.equal(20, #target:rows(('SELECT * FROM %s"Thing"'):format(target.prefix)))
       assert.same({}, good(work(plan)))

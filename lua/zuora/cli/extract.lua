@@ -48,7 +48,10 @@ local function told(command, words)
     return items[key]
   end
   return {
-    on_step = function(_, read) line(read.item, read.entity):waiting(STATES[read.state] or read.state, 0) end,
+    on_step = function(of, read)
+      local state = STATES[read.state] or read.state
+      line(read.item, read.entity):waiting(of.month and of.month .. ": " .. state or state, 0)
+    end,
     on_item = function(result)
       local item = line(result.item, result.entity)
       if result.err then item:lost(tostring(result.err)) else item:done(words(result)) end
@@ -134,7 +137,8 @@ end
 function verbs_of.audit(command, args)
   local options = told(command, audit_words)
   local told_step = options.on_step
-  options.items, options.check, options.wait, options.poll = given(args.item), args.check, args.wait, args.poll
+  options.items, options.check = given(args.item), args.check
+  options.wait, options.poll, options.lease = args.wait, args.poll, args.lease
   function options.on_step(item, read)
     repeats(command, args, "audit")
     told_step(item, read)
@@ -258,13 +262,17 @@ local function how_to_read(one)
     :description "Read this column of --item for all rows, too; may be given several times."
 end
 
+local function how_long_to_hold(parser, one)
+  one:option "--lease":argname "SECONDS":convert(parser.seconds)
+    :description "With a store on PostgreSQL: for how long an item stays a worker's that does not answer (60)."
+end
+
 local function how_to_wait(parser, one)
   one:option "--wait":argname "SECONDS":convert(parser.seconds)
     :description "How long to wait for a job (the plan's wait, 4h). What has not settled goes on in Zuora: exit code 6."
   one:option "--poll":argname "SECONDS":convert(parser.seconds)
     :description "The first pause between two looks at a job (1); it grows to 20."
-  one:option "--lease":argname "SECONDS":convert(parser.seconds)
-    :description "With a store on PostgreSQL: for how long an item stays a worker's that does not answer (60)."
+  how_long_to_hold(parser, one)
   one:option "--metrics":argname "FILE":description "Write figures for Prometheus into FILE."
   return one
 end
@@ -288,6 +296,7 @@ function extract_noun.define(noun, parser)
     :description "How long to wait for a job (the plan's wait, 4h)."
   audit:option "--poll":argname "SECONDS":convert(parser.seconds)
     :description "The first pause between two looks at a job (1); it grows to 20."
+  how_long_to_hold(parser, audit)
   plan_of(parser, verb("status", "where each item of a plan stands", "format"))
   plan_of(parser, verb("history", "what has happened to a plan", "format"))
   parser.argument(verb("verify", "prove what lies in a plan's folder, without Zuora", ""), "FOLDER", "folder")

@@ -164,9 +164,10 @@ end
 local function mend(ctx, item, of, differing, result)
   local buckets = {}
   for i, one in ipairs(differing) do
-    buckets[i] = one.bucket
+    buckets[i], item.month = one.bucket, one.bucket.name
     read_again(ctx, item, of, one.bucket, result)
   end
+  item.month = nil
   local left = compare(ctx, item, buckets, of)
   if #left > 0 then
     fail("incomplete", "%s: %s is not as it is in Zuora, though it was read again", item.name, left[1].bucket.name)

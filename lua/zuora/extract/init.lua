@@ -53,8 +53,8 @@ function extract.work(client, source, options)
   end)
 end
 
-local AUDIT = { items = "list", check = "boolean", wait = "limit", poll = "seconds", entity_id = "entity_id",
-  on_item = "function", on_step = "function" }
+local AUDIT = { items = "list", check = "boolean", wait = "limit", poll = "seconds", lease = "seconds",
+  entity_id = "entity_id", on_item = "function", on_step = "function" }
 
 --- Compares what a plan has loaded with what Zuora has: count and sums, by the months in which rows were made, but for
 --- what has changed since the item was read last. What differs is read again, and right afterwards.

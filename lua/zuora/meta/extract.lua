@@ -64,9 +64,11 @@
 ---@field check? boolean say what differs, and mend nothing
 ---@field wait? number seconds for one job
 ---@field poll? number the first pause between two looks at a job, seconds
+---@field lease? number with a store on PostgreSQL: seconds that an item stays a worker's that does not answer (60)
 ---@field entity_id? string
 ---@field on_item? fun(result: zuora.AuditResult)
----@field on_step? fun(item: table, read: table) of a read; `read.state` is "comparing" while there is none
+---@field on_step? fun(item: table, read: table) of a read; `read.state` is "comparing" while there is none; `item.month`
+--- is the month that is read again
 
 --- What one item of one entity has come to.
 ---@class zuora.AuditResult
