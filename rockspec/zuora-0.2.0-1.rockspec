@@ -148,6 +148,7 @@ build = {
     ["zuora.extract.mark_table"] = "lua/zuora/extract/mark_table.lua",
     ["zuora.extract.marks"] = "lua/zuora/extract/marks.lua",
     ["zuora.extract.months"] = "lua/zuora/extract/months.lua",
+    ["zuora.extract.phrases"] = "lua/zuora/extract/phrases.lua",
     ["zuora.extract.plan"] = "lua/zuora/extract/plan.lua",
     ["zuora.extract.planner"] = "lua/zuora/extract/planner.lua",
     ["zuora.extract.publish"] = "lua/zuora/extract/publish.lua",

@@ -42,8 +42,8 @@ describe("zuora extract audit", function()
     for _ = 1, 2 do
       local told = run(("extract audit %s --poll 0.01 --check --item Thing"):format(plan))
       assert.equal(5, told.code, told.err)
-      assert.same({ item = "Thing", month = os.date("!%Y-%m", made), expected = "1 rows, sum(Amount) 2.25",
-        found = "1 rows, sum(Amount) 1.5", outcome = "wrong" }, core.decode(told.out))
+      assert.same({ item = "Thing", month = os.date("!%Y-%m", made), expected = "1 row, sum(Amount) 2.25",
+        found = "1 row, sum(Amount) 1.5", outcome = "wrong" }, core.decode(told.out))
       assert.matches("the target is not as it should be\n$", told.err)
     end
     local mended = run(("extract audit %s --poll 0.01 --lease 9 --format csv"):format(plan))

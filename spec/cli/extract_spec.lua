@@ -42,11 +42,11 @@ describe("zuora extract", function()
 
     local out, err = good(("extract run %s --poll 0.01 --item Account --metrics %s/zuora.prom"):format(plan, dir))
     assert.equal("", out)
-    assert.matches("Account: 3 records, %d+ bytes, 1 reads\n$", err)
+    assert.matches("Account: 3 records, %d+ bytes, 1 read\n$", err)
     assert.matches('zuora_extract_records{plan="first",item="Account",entity=""} 3\n', support.read(dir .. "/zuora.prom"))
     err = select(2, good(("extract run %s --poll 0.01"):format(plan)))
     assert.matches("Account: up to date\n", err)
-    assert.matches("AccountingPeriod: 1 records", err)
+    assert.matches("AccountingPeriod: 1 record,", err)
     local status = lines_of(good("extract status " .. plan))
     assert.equal(3, status[1].records)
     assert.matches("^%d+%-%d+%-%d+T%d%d:00:00Z$", status[1].mark)
@@ -57,14 +57,14 @@ describe("zuora extract", function()
     write_plan { { object = "Account" } }
     good(("extract run %s --poll 0.01"):format(plan))
     assert.equal("Account: the next run reads it again from the beginning\n",
-      select(2, good(("extract reset %s Account"):format(plan))))
+      select(2, good(("extract reset %s --item Account"):format(plan))))
     assert.matches("from 2026%-01%-02T00:00:00Z",
-      select(2, good(("extract reset %s Account --from 2026-01-02"):format(plan))))
-    assert.matches("2 reads?\n", select(2, good(("extract run %s --poll 0.01 --again"):format(plan)))
-      :gsub("1 reads", "2 reads"))
+      select(2, good(("extract reset %s --item Account --from 2026-01-02"):format(plan))))
+    assert.matches("[12] reads?\n", select(2, good(("extract run %s --poll 0.01 --again"):format(plan))))
     assert.equal("reset", lines_of(good("extract history " .. plan))[1].what)
     assert.matches("^removed Account/full[^\n]+csv\n", select(2, good(("extract prune %s --keep 0s"):format(plan))))
-    for _, words in ipairs { "reset PLAN Nothing", "reset PLAN Account --from soon", "prune PLAN --keep long", "run PLAN --item x",
+    for _, words in ipairs { "reset PLAN", "reset PLAN --item Nothing", "reset PLAN --item Account --from soon",
+      "status PLAN --item x", "history PLAN --item x", "prune PLAN --keep long", "run PLAN --item x",
       "run PLAN --backfill Name",
       "verify", "status " .. dir .. "/none" } do
       local result = run("extract " .. words:gsub("PLAN", plan))
@@ -81,7 +81,7 @@ describe("zuora extract", function()
     local database <close> = cluster.start()
     write_plan({ { object = "Account" }, { report = "Accounts by balance", view = "Detail" } }, { store = database.uri })
     local err = select(2, good(("extract work %s --poll 0.01 --metrics %s/zuora.prom"):format(plan, dir)))
-    assert.matches("Account: 3 records, %d+ bytes, 1 reads\n", err)
+    assert.matches("Account: 3 records, %d+ bytes, 1 read\n", err)
     assert.matches('zuora_extract_records{plan="nightly",item="Account",entity=""} 3\n', support.read(dir .. "/zuora.prom"))
     assert.equal("", select(2, good("extract work " .. plan)))
     assert.matches("up to date", select(2, good("extract run " .. plan)))
@@ -117,6 +117,36 @@ describe("zuora extract", function()
     end
   end)
 
+  it("names cures that can be pasted", function()
+    plan = dir .. "/my plan.json"
+    local quoted = program.quoted(plan)
+    write_plan { { name = "posted", query = "select Id, Name from Account", cursor = "UpdatedDate" } }
+    good(("extract run %s --poll 0.01"):format(quoted))
+    for _, cure in ipairs { "reset", "run" } do
+      write_plan { { name = "posted", query = "select Id, Name, " .. (cure == "run" and "Balance" or "Currency")
+        .. " from Account", cursor = "UpdatedDate" } }
+      local result = run("extract run " .. quoted)
+      assert.equal(2, result.code)
+      local command = result.err:match("`zuora (extract " .. cure .. " [^`]*)`")
+      assert.equal(("extract %s %s --item posted%s"):format(cure, quoted, cure == "run" and " --keep-mark" or ""), command)
+      good(command)
+      good(("extract run %s --poll 0.01"):format(quoted))
+    end
+  end)
+
+  it("knows one item from the others in each of its verbs", function()
+    write_plan { { object = "Account" }, { object = "AccountingPeriod" } }
+    good(("extract run %s --poll 0.01"):format(plan))
+    good(("extract reset %s --item Account --item AccountingPeriod"):format(plan))
+    for _, verb in ipairs { "status", "history" } do
+      local lines = lines_of(good(("extract %s %s --item AccountingPeriod"):format(verb, plan)))
+      assert.same({ "AccountingPeriod", 1 }, { lines[1].item, #lines })
+    end
+    assert.matches("^1 file, 1 record, %d+ bytes: all as they were\n$",
+      select(2, good(("extract verify %s/out --item AccountingPeriod"):format(dir))))
+    assert.equal(2, run(("extract verify %s/out --item Nothing"):format(dir)).code)
+  end)
+
   it("refuses a plan that is wrong before anything is sent: 2", function()
     write_plan({ { object = "Account" } }, { evry = "1h" })
     local result = run("extract run " .. plan)
@@ -146,7 +176,7 @@ describe("zuora extract", function()
     support.write(path, (support.read(path):gsub("JPY", "EUR")))
     local result = run(("extract verify %s/out"):format(dir))
     assert.equal(5, result.code)
-    assert.matches("^Account/full[^\n]*%.csv: was changed: its SHA%-256 is another\nzuora: 1 files are not what they were\n",
+    assert.matches("^Account/full[^\n]*%.csv: was changed: its SHA%-256 is another\nzuora: a file is not what it was\n",
       result.err)
   end)
 

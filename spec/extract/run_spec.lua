@@ -165,7 +165,7 @@ describe("zuora.extract.run", function()
     local edited = items "select Id, Name from Thing where Amount > 2"
     local err = assert(run(here, edited))[1].err
     assert.equal("plan", err.kind)
-    assert.matches("'reset q'.*'%-%-keep%-mark'", err.message)
+    assert.matches("`zuora extract reset PLAN %-%-item q`.*`zuora extract run PLAN %-%-item q %-%-keep%-mark`", err.message)
     here.sim:forward(HOUR)
     assert.equal("done", good(here, edited, { keep_mark = true })[1].outcome)
     -- The other cure, in this step of the grid and in a database as well.

@@ -205,7 +205,7 @@ describe("a target of " .. kind, function()
     here = world.new { rows = world.rows(4) }
     local function items(...) return { { object = "Thing", fields = { "Id", "Name", "UpdatedDate", ... } } } end
     good(items())
-    assert.matches("'%-%-keep%-mark' goes on from there, '%-%-item Thing %-%-backfill Amount' reads what is new",
+    assert.matches(" %-%-keep%-mark` goes on from there, `zuora extract run PLAN %-%-item Thing %-%-backfill Amount` reads what is new",
       run(items "Amount").err.message)
     local options = { backfill = { "Amount" }, items = { "Thing" } }
     assert.matches("no column 'Nonesuch'", run(items "Amount", nil, { backfill = { "Nonesuch" }, items = { "Thing" },
@@ -238,7 +238,7 @@ describe("a target of " .. kind, function()
       local book <close> = store.open(here.folder .. "/out/.zuora.db")
       book:run "DELETE FROM zuora_read WHERE kind = 'backfill-Name'"
     end
-    assert.matches("'reset Thing'", run(items("Name", "Amount")).err.message)
+    assert.matches("`zuora extract reset PLAN %-%-item Thing`", run(items("Name", "Amount")).err.message)
     good(items("Name", "Amount"), nil, options)
     assert.equal(3, #rows 'SELECT * FROM "Thing" WHERE "Name" LIKE \'name %\'')
   end)

@@ -211,7 +211,7 @@ describe("a plan that loads into " .. kind, function()
         local results = assert(act(here, plan(items)))
         for i = 1, 2 do
           assert.equal("plan", results[i].err and results[i].err.kind)
-          assert.matches("has no table of it now: 'extract reset PLAN " .. results[i].item .. "'", results[i].err.message)
+          assert.matches("has no table of it now: `zuora extract reset PLAN %-%-item " .. results[i].item .. "`", results[i].err.message)
         end
         assert.is_nil(results[3].err) -- nothing is lost
       end

@@ -2,6 +2,9 @@
 
 local exits = require "zuora.cli.exits"
 local extract = require "zuora.extract"
+local phrases = require "zuora.extract.phrases"
+
+local count = phrases.count
 
 local verbs_of = {}
 
@@ -9,9 +12,9 @@ local UNITS = { s = 1, m = 60, h = 3600, d = 86400 }
 
 -- "90d" as seconds.
 local function duration(text)
-  local count, unit = text:match "^(%d+)([smhd])$"
-  if not count then return nil, ("'%s' is no time such as 12h or 90d"):format(text) end
-  return math.tointeger(tonumber(count)) * UNITS[unit]
+  local number, unit = text:match "^(%d+)([smhd])$"
+  if not number then return nil, ("'%s' is no time such as 12h or 90d"):format(text) end
+  return math.tointeger(tonumber(number)) * UNITS[unit]
 end
 
 -- "2026-11-28" or "2026-11-28T10:00:00Z" as seconds since the epoch.
@@ -29,7 +32,8 @@ local STATES = { planned = "asking", submitted = "waiting", completed = "fetchin
 local function words_of(result)
   if result.outcome == "up to date" then return "up to date" end
   if result.outcome == "taken over" then return "taken over by another worker, since this one did not answer" end
-  local words = ("%d records, %d bytes, %d reads"):format(result.records, result.bytes, result.reads)
+  local words = ("%s, %s, %s"):format(count(result.records, "record"), count(result.bytes, "byte"),
+    count(result.reads, "read"))
   if result.refused then words = words .. "; refused: " .. table.concat(result.refused, ", ") end
   if result.warning then words = words .. "; warning: " .. result.warning end
   if result.lost then words = words .. "; no longer there: " .. table.concat(result.lost, ", ") end
@@ -119,8 +123,8 @@ end
 
 local function audit_words(result)
   if result.outcome == "not audited" then return "not audited: " .. result.reason end
-  return ("%s: %d rows in %d months, as of %s; %d have changed since"):format(result.outcome, result.rows,
-    result.months, result.mark, result.changed)
+  return ("%s: %s in %s, as of %s; %d %s changed since"):format(result.outcome, count(result.rows, "row"),
+    count(result.months, "month"), result.mark, result.changed, result.changed == 1 and "has" or "have")
 end
 
 -- Count and sums as one text.
@@ -130,7 +134,7 @@ local function figures(of)
     if name ~= "count" then words[#words + 1] = name .. " " .. value end
   end
   table.sort(words)
-  table.insert(words, 1, of.count .. " rows")
+  table.insert(words, 1, count(of.count, "row"))
   return table.concat(words, ", ")
 end
 
@@ -183,11 +187,12 @@ function verbs_of.check(command, args)
   local done, problem = command:print_records(records, { "item", "entity", "state", "kind", "from", "to", "query" })
   if not done then return nil, problem end
   if #failed == 0 then return true end
-  return nil, { exit = exits.of_several(failed, #failed < #list), message = #failed .. " items cannot be read" }
+  return nil, { exit = exits.of_several(failed, #failed < #list),
+    message = count(#failed, "item") .. " cannot be read" }
 end
 
 function verbs_of.status(command, args)
-  local list, err = extract.status(args.plan)
+  local list, err = extract.status(args.plan, { items = given(args.item) })
   if not list then return nil, err end
   local records = {}
   for i, one in ipairs(list) do
@@ -202,30 +207,33 @@ function verbs_of.status(command, args)
 end
 
 function verbs_of.history(command, args)
-  local list, err = extract.history(args.plan)
+  local list, err = extract.history(args.plan, { items = given(args.item) })
   if not list then return nil, err end
   return command:print_records(list, { "at", "item", "what", "detail" })
 end
 
 function verbs_of.verify(command, args)
-  local found, err = extract.verify(args.folder)
+  local found, err = extract.verify(args.folder, { items = given(args.item) })
   if not found then return nil, err end
   for _, one in ipairs(found.problems) do command.progress:line(("%s: %s"):format(one.path, one.problem), true) end
   if #found.problems > 0 then
-    return nil, { exit = exits.incomplete, message = #found.problems .. " files are not what they were" }
+    return nil, { exit = exits.incomplete, message = #found.problems == 1 and "a file is not what it was"
+      or #found.problems .. " files are not what they were" }
   end
-  command.progress:line(("%d files, %d records, %d bytes: all as they were"):format(found.files, found.records,
-    found.bytes))
+  command.progress:line(("%s, %s, %s: all as they were"):format(count(found.files, "file"),
+    count(found.records, "record"), count(found.bytes, "byte")))
   return true
 end
 
 -- --- tending ------------------------------------------------------------------------------------------
 
 function verbs_of.reset(command, args)
-  local list, err = extract.reset(args.plan, { item = args.name, from = args.from })
-  if not list then return nil, err end
-  for _, one in ipairs(list) do
-    command.progress:line(("%s: the next run reads it again from %s"):format(one.item, one.from))
+  for _, name in ipairs(args.item) do
+    local list, err = extract.reset(args.plan, { item = name, from = args.from })
+    if not list then return nil, err end
+    for _, one in ipairs(list) do
+      command.progress:line(("%s: the next run reads it again from %s"):format(one.item, one.from))
+    end
   end
   return true
 end
@@ -250,6 +258,11 @@ local extract_noun = {}
 
 local function plan_of(parser, one)
   parser.argument(one, "PLAN", "plan"):description "The plan, a JSON file."
+  return one
+end
+
+local function of_items(one)
+  one:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
   return one
 end
 
@@ -279,17 +292,15 @@ end
 
 function extract_noun.define(noun, parser)
   local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs_of[name]) end
-  local run = how_to_wait(parser, plan_of(parser, verb("run", "bring all items of a plan up to date", "settings")))
-  run:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
+  local run = of_items(how_to_wait(parser, plan_of(parser, verb("run", "bring all items of a plan up to date",
+    "settings"))))
   run:flag "--dry-run":description "Say what would be asked for, and ask for nothing."
   how_to_read(run)
   how_to_wait(parser, plan_of(parser, verb("work", "bring a plan up to date beside other machines", "settings")))
     :flag "--forever":description "Go on with each step of the plan's grid."
-  local check = plan_of(parser, verb("check", "say what the next run would ask for", "format settings"))
-  check:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
-  how_to_read(check)
-  local audit = plan_of(parser, verb("audit", "compare what is loaded with Zuora, and mend it", "format settings"))
-  audit:option "--item":argname "NAME":count "*":description "This item alone; may be given several times."
+  how_to_read(of_items(plan_of(parser, verb("check", "say what the next run would ask for", "format settings"))))
+  local audit = of_items(plan_of(parser, verb("audit", "compare what is loaded with Zuora, and mend it",
+    "format settings")))
   audit:flag "--check"
     :description "Say what differs (exit code 5), and mend nothing. What was mended: exit code 7; nothing to audit: 2."
   audit:option "--wait":argname "SECONDS":convert(parser.seconds)
@@ -297,11 +308,12 @@ function extract_noun.define(noun, parser)
   audit:option "--poll":argname "SECONDS":convert(parser.seconds)
     :description "The first pause between two looks at a job (1); it grows to 20."
   how_long_to_hold(parser, audit)
-  plan_of(parser, verb("status", "where each item of a plan stands", "format"))
-  plan_of(parser, verb("history", "what has happened to a plan", "format"))
-  parser.argument(verb("verify", "prove what lies in a plan's folder, without Zuora", ""), "FOLDER", "folder")
+  of_items(plan_of(parser, verb("status", "where each item of a plan stands", "format")))
+  of_items(plan_of(parser, verb("history", "what has happened to a plan", "format")))
+  local verify = of_items(verb("verify", "prove what lies in a plan's folder, without Zuora", ""))
+  parser.argument(verify, "FOLDER", "folder")
   local reset = plan_of(parser, verb("reset", "set an item back, to be read again", ""))
-  parser.argument(reset, "ITEM", "name")
+  reset:option "--item":argname "NAME":count "+":description "This item; may be given several times."
   reset:option "--from":argname "TIME":convert(moment):description "From that time (from the beginning)."
   local prune = plan_of(parser, verb("prune", "take old files away", ""))
   prune:option "--keep":argname "TIME":convert(duration):default "90d"

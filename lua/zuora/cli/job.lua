@@ -1,5 +1,6 @@
 --- zuora job: AQuA jobs.
 
+local count = require "zuora.extract.phrases".count
 local exits = require "zuora.cli.exits"
 local texts = require "zuora.cli.texts"
 
@@ -56,7 +57,7 @@ local function download(command, subject, one, dir)
   for _, file in pairs(written or err.results or {}) do item_of(file.name):written(file) end
   if not written and err.failures then return tell_failures(item_of, err) end
   if not written then return nil, err end
-  subject.item:done(("%d files in %s"):format(#written, dir))
+  subject.item:done(("%s in %s"):format(count(#written, "file"), dir))
   return command:print_records(written, FILE)
 end
 

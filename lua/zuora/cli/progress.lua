@@ -7,6 +7,7 @@
 -- Nothing here runs by itself: whoever waits calls `tick` some times a second, so that clocks go on and a new size of
 -- the window is seen.
 
+local count = require "zuora.extract.phrases".count
 local json = require "zuora.cli.json"
 local terminal = require "zuora.cli.terminal"
 
@@ -148,7 +149,8 @@ function Item:done(words) settle(self, "done", words, "green", self.of.terminal.
 --- It is done: it is in a file.
 ---@param file { path: string, records: integer|nil, bytes: integer }
 function Item:written(file)
-  self:done(("%s  %s%d bytes"):format(file.path, file.records and file.records .. " records, " or "", file.bytes))
+  self:done(("%s  %s%s"):format(file.path, file.records and count(file.records, "record") .. ", " or "",
+    count(file.bytes, "byte")))
 end
 
 --- It has failed.

@@ -12,12 +12,8 @@ function texts.usage(message, code) error({ exit = code or 2, message = message 
 local usage = texts.usage
 
 --- A word as a shell reads it back.
----@param word string
----@return string
-function texts.quoted(word)
-  if word:find "^[%w_./:=@,+-]+$" then return word end
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
+---@type fun(word: string): string
+texts.quoted = require "zuora.extract.phrases".quoted
 
 --- What is in a file; "-" is standard input.
 ---@param path string

@@ -10,6 +10,7 @@ local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local months = require "zuora.extract.months"
+local phrases = require "zuora.extract.phrases"
 local planner = require "zuora.extract.planner"
 local query = require "zuora.extract.query"
 local run = require "zuora.extract.run"
@@ -33,7 +34,8 @@ local function subject_of(ctx, item)
   local mark = ctx.marks:mark(item.of)
   if not mark or mark.mark == "" then return nil, "it has not been read since it was made or set back" end
   if mark.hash ~= planner.hash(item) then
-    return nil, ("its query, cursor or key is not what it was when it was read last: 'reset %s'"):format(item.name)
+    return nil, ("its query, cursor or key is not what it was when it was read last: `%s`"):format(
+      phrases.command(item.of, "reset", item.name))
   end
   local there = ctx.target:columns(item.name)
   if not there then return nil, "the target has no table of it" end
@@ -179,8 +181,8 @@ end
 local function tell(ctx, item, result, differing)
   for i, one in ipairs(differing) do
     result.differences[i] = { month = one.bucket.name, expected = one.expected, found = one.found }
-    ctx.journal:event(item.of.plan, item.name, "differs", ("%s: %s rows, and %s in Zuora"):format(one.bucket.name,
-      one.found.count, one.expected.count))
+    ctx.journal:event(item.of.plan, item.name, "differs", ("%s: %s, and %s in Zuora"):format(one.bucket.name,
+      phrases.count(one.found.count, "row"), one.expected.count))
   end
 end
 

@@ -85,13 +85,18 @@ local function of_plan(where, rules, f)
 end
 
 --- Where each item of a plan stands.
----@type fun(source: string|table): (items: table[]|nil, err: zuora.Error|nil) item, entity, mark, open, last, error;
---- owner and lease (seconds that are left) where several machines share the store
-extract.status = of_plan("status", {}, function(read) return tend.status(read) end)
+--- item, entity, mark, open, last, error; owner and lease (seconds that are left) where several machines share the
+--- store
+---@type fun(source: string|table, options: { items: string[]? }?): (items: table[]?, err: zuora.Error?)
+extract.status = of_plan("status", { items = "list" }, function(read, options)
+  return tend.status(read, options.items)
+end)
 
---- What has happened to a plan.
----@type fun(source: string|table): (events: table[]|nil, err: zuora.Error|nil) at, item, what and detail of each
-extract.history = of_plan("history", {}, function(read) return tend.history(read) end)
+--- What has happened to a plan: at, item, what and detail of each event
+---@type fun(source: string|table, options: { items: string[]? }?): (events: table[]?, err: zuora.Error?)
+extract.history = of_plan("history", { items = "list" }, function(read, options)
+  return tend.history(read, options.items)
+end)
 
 --- Sets an item back, so that the next run reads it again, by reads of their own.
 --- from: seconds since the epoch; nil: from the beginning
@@ -109,11 +114,13 @@ end)
 
 --- Proves what lies in a folder, without Zuora.
 ---@param folder string
+---@param options { items: string[]|nil }|nil
 ---@return { files: integer, records: integer, bytes: integer, problems: { path: string, problem: string }[] }|nil found
 ---@return zuora.Error|nil err
-function extract.verify(folder)
+function extract.verify(folder, options)
   check.value("zuora.extract.verify", "folder", folder, "line")
-  return guarded(verify.folder, folder)
+  options = check.options("zuora.extract.verify", options, { items = "list" })
+  return guarded(verify.folder, folder, options.items)
 end
 
 local PREVIEW = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean",

@@ -4,6 +4,7 @@
 local disk = require "zuora.extract.disk"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
+local phrases = require "zuora.extract.phrases"
 local reads = require "zuora.extract.reads"
 
 local marks = {}
@@ -84,7 +85,7 @@ function marks.recover(ctx, item)
       end
     end
   end)
-  ctx.journal:event(of.plan, of.item, "recovered", #found .. " manifests")
+  ctx.journal:event(of.plan, of.item, "recovered", phrases.count(#found, "manifest"))
 end
 
 return marks

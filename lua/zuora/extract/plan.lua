@@ -285,7 +285,10 @@ function plan.read(source)
   local given, problem = table_of(source)
   if not given then return nil, error_value.new { kind = "plan", message = problem } end
   local ok, read = pcall(read_plan, given)
-  if ok then return read end
+  if ok then
+    read.file = type(source) == "string" and source or nil
+    return read
+  end
   if getmetatable(read) ~= PROBLEM then error(read, 0) end
   return nil, error_value.new { kind = "plan",
     message = (type(source) == "string" and source or "the plan") .. ": " .. read.message }

@@ -4,6 +4,7 @@ local columns = require "zuora.extract.columns"
 local digest = require "zuora.extract.digest"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
+local phrases = require "zuora.extract.phrases"
 local query = require "zuora.extract.query"
 local reads = require "zuora.extract.reads"
 local times = require "zuora.extract.times"
@@ -109,6 +110,15 @@ local function is_made(ctx, read)
   return not ctx.target or #ctx.target:lacking(pieces) == 0
 end
 
+--- The command that reads columns that are new.
+---@param fields string[]
+---@return string
+function planner.backfill(item, fields)
+  local words = {}
+  for _, field in ipairs(fields) do table.move({ "--backfill", field }, 1, 2, #words + 1, words) end
+  return phrases.command(item.of, "run", item.name, table.unpack(words))
+end
+
 -- (What is to be read from the beginning again is read as it is now.)
 local function check_hash(ctx, item, mark)
   if mark.pending == "1" and mark.mark == "" then return end
@@ -118,10 +128,10 @@ local function check_hash(ctx, item, mark)
   end
   local new = planner.new_columns(item, mark)
   local is_wider = new[1] and item.cursor and item.mode ~= "replace" and mark.hash == planner.hash(without(item, new))
-  fail("%s: its query, cursor or key is not what it was when it was read last: 'reset %s' reads it again from the "
-    .. "beginning, '--keep-mark' goes on from there%s", item.name, item.name,
-    is_wider and (", '--item %s --backfill %s' reads what is new of all rows, too"):format(item.name,
-      table.concat(new, " --backfill ")) or "")
+  fail("%s: its query, cursor or key is not what it was when it was read last: `%s` has it read again from the "
+    .. "beginning, `%s` goes on from there%s", item.name, phrases.command(item.of, "reset", item.name),
+    phrases.command(item.of, "run", item.name, "--keep-mark"),
+    is_wider and (", `%s` reads what is new of all rows, too"):format(planner.backfill(item, new)) or "")
 end
 
 -- May there have been deletions since then which Zuora has forgotten, and no comparison of keys has found?
@@ -143,8 +153,8 @@ local function check_deleted(ctx, item, mark)
   local at = times.of(mark.mark)
   if not may_miss_deleted(ctx, item, at) then return end
   fail("%s: it was read last at %s, and Zuora keeps deleted rows for 30 days: what was deleted since may be gone "
-    .. "there. '--reconcile' reads the keys of all rows, too, and takes those that are no longer there for deleted",
-    item.name, times.iso(at))
+    .. "there. `%s` reads the keys of all rows, too, and takes those that are no longer there for deleted",
+    item.name, times.iso(at), phrases.command(item.of, "run", item.name, "--reconcile"))
 end
 
 -- One that is not there, or a generation more of it, when that is wished for (or the mark says that it is missing).
@@ -166,7 +176,8 @@ local function unless_made(ctx, item, fields, is_missing)
     return reads.new(item.of, fields)
   end
   if failed then
-    fail("%s: this read failed before (%s): '--again' tries once more", item.name, failed.error)
+    fail("%s: this read failed before (%s): `%s` tries once more", item.name, failed.error,
+      phrases.command(item.of, "run", item.name, "--again"))
   end
   return nil
 end
@@ -267,8 +278,9 @@ end
 function planner.check_text(item, read)
   local hash = piece_of(read).hash
   if not hash or read.kind:find "^backfill" or hash == planner.hash(item) then return end
-  fail("%s: its query, cursor or key was changed in the middle of a read: 'reset %s' reads it again from the "
-    .. "beginning, or let the plan be as it was until that is done", item.name, item.name)
+  fail("%s: its query, cursor or key was changed in the middle of a read: `%s` has it read again from the "
+    .. "beginning, or let the plan be as it was until that is done", item.name,
+    phrases.command(item.of, "reset", item.name))
 end
 
 --- The page that begins behind an Id.

@@ -91,8 +91,8 @@ end
 ---@param claim table|nil where several machines share the store
 ---@return table item a copy
 function run.prepare(ctx, given, entity, claim)
-  local item = setmetatable({ of = { plan = ctx.plan.plan, item = given.name, entity = entity or "" }, refused = {},
-    claim = claim }, { __index = given })
+  local of = { plan = ctx.plan.plan, item = given.name, entity = entity or "", file = ctx.plan.file }
+  local item = setmetatable({ of = of, refused = {}, claim = claim }, { __index = given })
   if item.object and item.kind ~= "data_query" then
     local object, err = ctx.client.describe:object(item.object,
       { entity_id = entity ~= "" and entity or ctx.options.entity_id })
@@ -178,8 +178,8 @@ local function news_of(item, mark, result)
     if not refused:find(name .. "\n", 1, true) then new[#new + 1] = name end
   end
   if #new == 0 then return nil end
-  return ("rows that were read before have no %s: '--item %s --backfill %s' reads what is new of them"):format(
-    table.concat(new, ", "), item.name, table.concat(new, " --backfill "))
+  return ("rows that were read before have no %s: `%s` reads what is new of them"):format(table.concat(new, ", "),
+    planner.backfill(item, new))
 end
 
 local function run_item(ctx, given, entity, claim)

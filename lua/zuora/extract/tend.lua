@@ -6,6 +6,7 @@ local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
 local load = require "zuora.load"
 local manifest = require "zuora.extract.manifest"
+local phrases = require "zuora.extract.phrases"
 local planner = require "zuora.extract.planner"
 local reads = require "zuora.extract.reads"
 local run = require "zuora.extract.run"
@@ -20,10 +21,10 @@ local function of(plan, item, entity) return { plan = plan.plan, item = item.nam
 --- Where each item stands.
 ---@return table[] items: item, entity, mark (ISO text), open (its reads that go on, in their order), last (the newest
 --- that is done), error; owner and lease (seconds) where a worker has it
-function tend.status(plan)
+function tend.status(plan, items)
   local book <close> = journal.open(plan.store)
   local list, held = {}, book.claims and book.claims:all(plan.plan) or {}
-  for i, one in ipairs(run.work_of(plan)) do
+  for i, one in ipairs(run.work_of(plan, items)) do
     local item, entity = one[1], one[2]
     local mark = book:mark(of(plan, item, entity))
     local at = mark and times.of(mark.mark)
@@ -50,9 +51,14 @@ end
 
 --- What has happened, in order.
 ---@return { at: string, item: string, what: string, detail: string }[]
-function tend.history(plan)
+function tend.history(plan, items)
   local book <close> = journal.open(plan.store)
-  return book:events(plan.plan)
+  local wanted, list = {}, {}
+  for _, one in ipairs(items and run.work_of(plan, items) or {}) do wanted[one[1].name] = true end
+  for _, event in ipairs(book:events(plan.plan)) do
+    if not items or wanted[event.item] then list[#list + 1] = event end
+  end
+  return list
 end
 
 -- Folder, store and target must be this plan's, and of one tenant; whether it is the right one only a run can ask.
@@ -165,7 +171,7 @@ function tend.prune(plan, keep)
     end
   end
   if #gone > 0 then
-    book:event(plan.plan, "", "pruned", #gone .. " files")
+    book:event(plan.plan, "", "pruned", phrases.count(#gone, "file"))
     run.write_sums(book, plan)
   end
   return gone

@@ -4,6 +4,7 @@ local ascii = require "zuora.support.ascii"
 local columns = require "zuora.extract.columns"
 local decimals = require "zuora.extract.decimals"
 local error_value = require "zuora.error"
+local phrases = require "zuora.extract.phrases"
 local rows = require "zuora.rows"
 
 local totals = {}
@@ -89,8 +90,8 @@ function totals.agree(item, path, told, deleted, limit)
   end
   local counted = totals.told(told, item.object, "count", item.key)
   if not counts(counted, count, all, limit) then
-    return fail("%s: the file has %d rows%s, and Zuora counted %s in the same transaction", item.name, count,
-      limit and (" of a page of %d"):format(limit) or "", tostring(counted))
+    return fail("%s: the file has %s%s, and Zuora counted %s in the same transaction", item.name,
+      phrases.count(count, "row"), limit and (" of a page of %d"):format(limit) or "", tostring(counted))
   end
   for _, sum in ipairs(sums) do
     local summed, own = totals.told(told, item.object, "sum", sum.field), decimals.of_parts(sum.whole, sum.fraction)

@@ -5,6 +5,7 @@ local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local manifest = require "zuora.extract.manifest"
+local phrases = require "zuora.extract.phrases"
 local rows = require "zuora.rows"
 
 local verify = {}
@@ -23,17 +24,21 @@ local function count(path)
   return number
 end
 
+local function had(number, one, before)
+  return ("has %s, and had %s"):format(phrases.count(number, one), tostring(before))
+end
+
 local function check_file(folder, fields)
   local path = folder .. "/" .. fields.file
   local size = disk.size(path)
   if not size then return "is gone" end
-  if size ~= fields.bytes then return ("has %d bytes, and had %s"):format(size, tostring(fields.bytes)) end
+  if size ~= fields.bytes then return had(size, "byte", fields.bytes) end
   local sum, problem = digest.file(path)
   if not sum then return problem end
   if sum ~= fields.sha256 then return "was changed: its SHA-256 is another" end
   local number, wrong = count(path)
   if not number then return wrong end
-  if number ~= fields.records then return ("has %d records, and had %s"):format(number, tostring(fields.records)) end
+  if number ~= fields.records then return had(number, "record", fields.records) end
   return nil
 end
 
@@ -94,16 +99,21 @@ local function check_folder(root, name, found, problem)
   for _, chain in pairs(chains) do check_chain(chain, problem) end
 end
 
+local function check_place(path)
+  if disk.is_folder(path) then return end
+  error(error_value.new { kind = "plan", message = path .. ": there is no such folder" }, 0)
+end
+
 --- Proves what lies in a plan's folder.
 ---@param root string
+---@param items string[]|nil
 ---@return { files: integer, records: integer, bytes: integer, problems: { path: string, problem: string }[] }
-function verify.folder(root)
-  if not disk.is_folder(root) then
-    error(error_value.new { kind = "plan", message = root .. ": there is no such folder" }, 0)
-  end
+function verify.folder(root, items)
+  check_place(root)
+  for _, name in ipairs(items or {}) do check_place(root .. "/" .. name) end
   local found = { files = 0, records = 0, bytes = 0, problems = {} }
   local function problem(path, words) table.insert(found.problems, { path = path, problem = words }) end
-  for _, name in ipairs(disk.names(root)) do
+  for _, name in ipairs(items or disk.names(root)) do
     if disk.is_folder(root .. "/" .. name) then check_folder(root, name, found, problem) end
   end
   return found

@@ -5,6 +5,7 @@ local dialects = require "zuora.load.dialects"
 local error_value = require "zuora.error"
 local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
+local phrases = require "zuora.extract.phrases"
 local reads = require "zuora.extract.reads"
 
 local tables = {}
@@ -86,7 +87,7 @@ local SPECIAL = { reconcile = "reconcile", backfill = "backfill", audit = "audit
 ---@return table load columns, key, cursor, deleted, mode, changed (the cursor of the plan), bound, bucket
 function tables.of_file(item, header, deleted, read, bucket)
   local mode = SPECIAL[read.kind:match "^%l+"] or item.mode or item.cursor and "merge" or "replace"
-  local load = { columns = {}, mode = mode, bound = read.read_to, bucket = bucket,
+  local load = { columns = {}, mode = mode, bound = read.read_to, bucket = bucket, of = item.of,
     changed = item.cursor and { name = item.cursor, kind = item.types and item.types[item.cursor] } or nil }
   local by_name = {}
   for _, staged in ipairs(header) do
@@ -116,7 +117,8 @@ function tables.is_special(load) return SPECIAL[load.mode] ~= nil end
 --- The statement that makes the table of an item.
 function tables.create(load)
   if SPECIAL[load.mode] then
-    fail("%s: the target has no table of it: 'reset %s' reads all of it", load.item, load.item)
+    fail("%s: the target has no table of it: `%s` has all of it read", load.item,
+      phrases.command(load.of, "reset", load.item))
   end
   local list = {}
   for i, column in ipairs(load.columns) do
@@ -157,8 +159,8 @@ local function check_lost(store, item)
     AND l.item = m.item AND l.entity = m.entity AND l.records <> '0')]]):format(store.prefix, store.prefix),
     item.of.plan, item.of.item)
   if not lost then return end
-  fail("%s: it was loaded before, and the target has no table of it now: 'extract reset PLAN %s' reads all of it again",
-    item.name, item.name)
+  fail("%s: it was loaded before, and the target has no table of it now: `%s` has all of it read again", item.name,
+    phrases.command(item.of, "reset", item.name))
 end
 
 --- Can an item be loaded into the table that is there? Said before it is asked for, as far as it can be known.
