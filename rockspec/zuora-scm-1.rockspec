@@ -140,6 +140,7 @@ build = {
     ["zuora.extract.decimals"] = "lua/zuora/extract/decimals.lua",
     ["zuora.extract.digest"] = "lua/zuora/extract/digest.lua",
     ["zuora.extract.disk"] = "lua/zuora/extract/disk.lua",
+    ["zuora.extract.history"] = "lua/zuora/extract/history.lua",
     ["zuora.extract"] = "lua/zuora/extract/init.lua",
     ["zuora.extract.journal"] = "lua/zuora/extract/journal.lua",
     ["zuora.extract.json"] = "lua/zuora/extract/json.lua",

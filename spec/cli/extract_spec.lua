@@ -61,7 +61,8 @@ describe("zuora extract", function()
     assert.matches("from 2026%-01%-02T00:00:00Z",
       select(2, good(("extract reset %s --item Account --from 2026-01-02"):format(plan))))
     assert.matches("[12] reads?\n", select(2, good(("extract run %s --poll 0.01 --again"):format(plan))))
-    assert.equal("reset", lines_of(good("extract history " .. plan))[1].what)
+    local history = lines_of(good("extract history " .. plan))
+    assert.same({ "run", "1 item: 1 done; 1 file, 3 rows", "reset" }, { history[1].what, history[1].detail, history[2].what })
     assert.matches("^removed Account/full[^\n]+csv\n", select(2, good(("extract prune %s --keep 0s"):format(plan))))
     for _, words in ipairs { "reset PLAN", "reset PLAN --item Nothing", "reset PLAN --item Account --from soon",
       "status PLAN --item x", "history PLAN --item x", "prune PLAN --keep long", "run PLAN --item x",

@@ -136,8 +136,10 @@ describe("an extraction", function()
       change(path)
       good(here)
       here:assert_same "Thing"
-      assert.matches("^file ", extract.history(plan)[#extract.history(plan)].what)
+      local history = assert(extract.history(plan))
+      assert.matches("^file ", history[#history - 1].what) -- before the run that it was in
       here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id00002", "another name", "1", "" } })
     end
     assert.same({}, extract.verify(here.folder .. "/out").problems)
   end)

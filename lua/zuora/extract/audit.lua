@@ -8,6 +8,7 @@ local counts = require "zuora.load.counts"
 local decimals = require "zuora.extract.decimals"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
+local history = require "zuora.extract.history"
 local json = require "zuora.extract.json"
 local months = require "zuora.extract.months"
 local phrases = require "zuora.extract.phrases"
@@ -221,8 +222,9 @@ local function audit_item(ctx, given, entity, claim)
   return result
 end
 
-local function write_results(ctx, results)
+local function write_results(ctx, results, news)
   run.write_sums(ctx.journal, ctx.plan)
+  history.note(ctx, ctx.options.check and "audit --check" or "audit", news)
   local items = {}
   for i, result in ipairs(results) do
     items[i] = run.plain(result)
@@ -250,7 +252,7 @@ function audit.all(client, plan, options)
     if ctx.on_item then ctx.on_item(result) end
     return result
   end, { concurrency = plan.concurrency }))
-  write_results(ctx, results)
+  write_results(ctx, results, results)
   return results
 end
 

@@ -4,6 +4,7 @@ local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
+local history = require "zuora.extract.history"
 local journal = require "zuora.extract.journal"
 local json = require "zuora.extract.json"
 local load = require "zuora.load"
@@ -348,9 +349,11 @@ function run.context(client, plan, options, owner)
   error(problem, 0)
 end
 
-local function finish(ctx, results)
+-- `news`: results that no history has yet.
+local function finish(ctx, results, news)
   run.write_sums(ctx.journal, ctx.plan)
   write_run(ctx, results)
+  history.note(ctx, ctx.is_worker and "work" or "run", news)
   if ctx.options.metrics then write_metrics(ctx, results, ctx.options.metrics) end
 end
 
@@ -366,6 +369,7 @@ function run.all(client, plan, options, as_worker)
     fail("plan", "several can work on a plan whose 'store' is \"postgresql://…\", not %s", plan.store)
   end
   local ctx <close> = run.context(client, plan, options, claims.owner())
+  ctx.is_worker = as_worker
   if ctx.journal.claims then
     return work.all(ctx, list, as_worker, { item = run_item, plain = run.plain, time = run.server_time,
       finish = finish })
@@ -375,7 +379,7 @@ function run.all(client, plan, options, as_worker)
     if ctx.on_item then ctx.on_item(result) end
     return result
   end, { concurrency = plan.concurrency }))
-  finish(ctx, results)
+  finish(ctx, results, results)
   return results
 end
 

@@ -150,7 +150,7 @@ local function work_on(self, claim)
   elseif not ok then
     error(result, 0)
   end
-  self.results[key], self.is_dirty = result, true
+  self.results[key], self.is_dirty, self.news[#self.news + 1] = result, true, result
   if self.ctx.on_item then self.ctx.on_item(result) end
 end
 
@@ -195,6 +195,7 @@ local function give_up(self, keys)
     self.results[key] = nothing_of(self, key, "failed")
     self.results[key].err = error_value.new { kind = "busy", retryable = true,
       message = key .. ": another worker holds it" }
+    self.news[#self.news + 1] = self.results[key]
     if self.ctx.on_item then self.ctx.on_item(self.results[key]) end
   end
 end
@@ -241,7 +242,9 @@ local function finish(self)
   self.is_dirty = false
   local list = {}
   for _, key in ipairs(self.keys) do list[#list + 1] = self.results[key] end
-  insist(self, self.tools.finish, self.ctx, list)
+  local news = self.news
+  self.news = {}
+  insist(self, self.tools.finish, self.ctx, list, news)
   return list
 end
 
@@ -276,12 +279,13 @@ end
 ---@param ctx table of a run
 ---@param list { [1]: table, [2]: string }[] items and entities
 ---@param is_worker boolean|nil what is up to date is left as it is
----@param tools table item, plain, time, finish: what to do; is_audit; nothing: what a result of nothing has besides
+---@param tools table item, plain, time, finish (all results, and those that are new): what to do; is_audit; nothing:
+--- what a result of nothing has besides
 ---@return table[] results
 function work.all(ctx, list, is_worker, tools)
   local self = { ctx = ctx, client = ctx.client, claims = ctx.journal.claims, plan = ctx.plan.plan,
     is_worker = is_worker, is_forever = ctx.options.forever, tools = tools, keys = {}, given = {}, working = {},
-    results = {}, strange = {}, renewed_at = core.now(), idle_until = 0, pause = SHORTEST, step_ends = 0 }
+    results = {}, news = {}, strange = {}, renewed_at = core.now(), idle_until = 0, pause = SHORTEST, step_ends = 0 }
   for i, one in ipairs(list) do
     self.keys[i] = claims.key(one[1].name, one[2])
     self.given[self.keys[i]] = one[1]

@@ -1,0 +1,33 @@
+--- The history of a plan: beside what has happened to its items, a line for each run.
+
+local error_value = require "zuora.error"
+local phrases = require "zuora.extract.phrases"
+
+local history = {}
+
+-- Bytes of the names of items that have failed.
+local LONGEST = 200
+
+--- Writes into the history what came of a command.
+---@param ctx table
+---@param what string the command
+---@param results table[] of its items
+function history.note(ctx, what, results)
+  if #results == 0 then return end
+  local outcomes, counts, failed, files, records = {}, {}, {}, 0, 0
+  for _, result in ipairs(results) do
+    local outcome = result.outcome
+    if not counts[outcome] then outcomes[#outcomes + 1] = outcome end
+    counts[outcome] = (counts[outcome] or 0) + 1
+    if outcome == "failed" then failed[#failed + 1] = result.item end
+    files, records = files + #result.files, records + result.records
+  end
+  for i, outcome in ipairs(outcomes) do
+    outcomes[i] = counts[outcome] .. " " .. outcome
+      .. (outcome == "failed" and (" (%s)"):format(error_value.clean(table.concat(failed, ", "), LONGEST)) or "")
+  end
+  ctx.journal:event(ctx.plan.plan, "", what, ("%s: %s; %s, %s"):format(phrases.count(#results, "item"),
+    table.concat(outcomes, ", "), phrases.count(files, "file"), phrases.count(records, "row")))
+end
+
+return history
