@@ -197,13 +197,12 @@ function verbs_of.status(command, args)
   local records = {}
   for i, one in ipairs(list) do
     local open = one.open[1]
-    records[i] = { item = one.item, entity = one.entity, mark = one.mark, open = open and open.read,
-      open_reads = #one.open, state = open and open.state, job = open and open.job, last = one.last and one.last.read,
-      records = one.last and one.last.records, owner = one.owner, lease = one.lease,
-      error = open and open.error or one.error }
+    records[i] = { item = one.item, entity = one.entity, state = one.state, mark = one.mark, next = one.next,
+      last = one.last and one.last.read, records = one.last and one.last.records, open = open and open.read,
+      open_reads = #one.open, job = open and open.job, owner = one.owner, lease = one.lease, error = one.error }
   end
-  return command:print_records(records, { "item", "entity", "mark", "open", "open_reads", "state", "job", "last",
-    "records", "owner", "lease", "error" })
+  return command:print_records(records, { "item", "entity", "state", "mark", "next", "last", "records", "open",
+    "open_reads", "job", "owner", "lease", "error" })
 end
 
 function verbs_of.history(command, args)

@@ -23,6 +23,8 @@ local STATEMENTS = {
     WHERE parent = '' AND state NOT IN ('done', 'split', 'failed')]],
   mark_table.CREATE:format "",
   [[CREATE TABLE IF NOT EXISTS zuora_event (at TEXT, plan TEXT, item TEXT, what TEXT, detail TEXT)]],
+  [[CREATE TABLE IF NOT EXISTS zuora_item (plan TEXT, item TEXT, entity TEXT, result TEXT,
+    PRIMARY KEY (plan, item, entity))]],
 }
 
 -- The same for PostgreSQL, where rows have no number by themselves; what is open is found without what is not, and a
@@ -246,6 +248,26 @@ end
 
 function Journal:events(plan)
   return self.store:rows("SELECT * FROM zuora_event WHERE plan = ? ORDER BY rowid", plan)
+end
+
+--- Writes down what came of an item. (Where several machines share it, that is done when it is given back.)
+---@param of table
+---@param result string JSON
+function Journal:note(of, result)
+  self.store:run([[INSERT INTO zuora_item (plan, item, entity, result) VALUES (?, ?, ?, ?)
+    ON CONFLICT (plan, item, entity) DO UPDATE SET result = excluded.result]], of.plan, of.item, of.entity, result)
+end
+
+--- What came of the items of a plan when they were worked on last.
+---@param plan string
+---@return table<string, { result: string, owner: string|nil, lease: number|nil }> JSON, by their keys
+function Journal:items(plan)
+  if self.claims then return self.claims:all(plan) end
+  local all = {}
+  for _, row in ipairs(self.store:rows("SELECT * FROM zuora_item WHERE plan = ?", plan)) do
+    all[claims.key(row.item, row.entity)] = row
+  end
+  return all
 end
 
 -- --- opening ------------------------------------------------------------------------------------------

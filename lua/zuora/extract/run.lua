@@ -281,6 +281,7 @@ function run.plain(result)
   local copy = {}
   for name, value in pairs(result) do copy[name] = value end
   copy.err, copy.error = nil, result.err and tostring(result.err) or nil
+  copy.category = result.err and result.err.category
   return copy
 end
 
@@ -376,6 +377,7 @@ function run.all(client, plan, options, as_worker)
   end
   local results = assert(client:map(list, function(one)
     local result = run_item(ctx, one[1], one[2])
+    ctx.journal:note({ plan = plan.plan, item = result.item, entity = one[2] }, json.encode(run.plain(result)))
     if ctx.on_item then ctx.on_item(result) end
     return result
   end, { concurrency = plan.concurrency }))

@@ -4,6 +4,7 @@ local claims = require "zuora.extract.claims"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
+local json = require "zuora.extract.json"
 local load = require "zuora.load"
 local manifest = require "zuora.extract.manifest"
 local phrases = require "zuora.extract.phrases"
@@ -18,33 +19,65 @@ local function fail(words, ...) error(error_value.new { kind = "plan", message =
 
 local function of(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
 
---- Where each item stands.
----@return table[] items: item, entity, mark (ISO text), open (its reads that go on, in their order), last (the newest
---- that is done), error; owner and lease (seconds) where a worker has it
-function tend.status(plan, items)
-  local book <close> = journal.open(plan.store)
-  local list, held = {}, book.claims and book.claims:all(plan.plan) or {}
-  for i, one in ipairs(run.work_of(plan, items)) do
-    local item, entity = one[1], one[2]
-    local mark = book:mark(of(plan, item, entity))
-    local at = mark and times.of(mark.mark)
-    local status = { item = item.name, entity = entity ~= "" and entity or nil, mark = at and times.iso(at) or nil,
-      open = {} }
-    local claim = held[claims.key(item.name, entity)]
-    if claim and claim.owner ~= "" then status.owner, status.lease = claim.owner, math.floor(claim.lease) end
-    for k, read in ipairs(book:open_of(of(plan, item, entity))) do
-      status.open[k] = { read = reads.name(read), state = read.state, attempt = read.attempt, job = read.job_id,
-        error = read.error ~= "" and read.error or nil }
-    end
-    for _, read in ipairs(book:all(plan.plan, item.name)) do
-      if read.entity == entity and read.state == "done" then
-        status.last, status.error = { read = reads.name(read), records = tonumber(read.records),
-          at = read.updated_at }, nil
-      elseif read.entity == entity and read.state == "failed" then
-        status.error = read.error
+-- The newest read of an item that is done, and the one that has failed since. (Audits are no runs of it, and what was
+-- set back has not failed.)
+local function ended(book, this)
+  local last, failed
+  for _, read in ipairs(book:all(this.plan, this.item)) do
+    if read.entity == this.entity and read.kind ~= "audit" then
+      if read.state == "done" then
+        last, failed = read, nil
+      elseif read.state == "failed" and read.error ~= planner.SET_BACK then
+        failed = read
       end
     end
-    list[i] = status
+  end
+  return last, failed
+end
+
+-- When a run finds something to do: what has failed for good, and what is up to date, with the next point of the grid.
+local function next_of(plan, status, failed, now)
+  local ends = status.state == "failed" and failed and failed.read_to or status.state == "done" and status.stamp
+  local at = ends and times.of(ends)
+  at = at and at + plan.every + plan.settle
+  return at and at > now and times.iso(at) or "the next run"
+end
+
+local function status_of(book, plan, this, known, now)
+  local mark, last, failed = book:mark(this), ended(book, this)
+  local at = mark and times.of(mark.mark)
+  local status = { item = this.item, entity = this.entity ~= "" and this.entity or nil, open = {},
+    mark = at and times.iso(at) or nil, stamp = mark and mark.mark }
+  for k, read in ipairs(book:open_of(this)) do
+    status.open[k] = { read = reads.name(read), state = read.state, attempt = read.attempt, job = read.job_id,
+      error = read.error ~= "" and read.error or nil }
+  end
+  if last then
+    status.last = { read = reads.name(last), records = tonumber(last.records), at = last.updated_at }
+  end
+  local result = known and known.result ~= "" and json.decode(known.result) or {}
+  local open, has_failed = status.open[1], result.error ~= nil or failed ~= nil
+  status.state = open and open.state or has_failed and "failed" or (last or at) and "done" or "new"
+  local words = result.error or failed and failed.error or open and open.error
+  local category = result.category and (" (%s):"):format(result.category) or ":"
+  status.error = words and words:gsub("^zuora: ([%w_]+):", "%1" .. category) or nil
+  status.next = next_of(plan, status, failed, now)
+  status.stamp = nil
+  if known and (known.owner or "") ~= "" then status.owner, status.lease = known.owner, math.floor(known.lease) end
+  return status
+end
+
+--- Where each item stands.
+---@param items string[]|nil
+---@return table[] items: item, entity, state (of its first open read; else "failed", "done" or "new"), mark (ISO text),
+--- next (ISO text, or "the next run"), open (its reads that go on, in their order), last (the newest that is done),
+--- error; owner and lease (seconds) where a worker has it
+function tend.status(plan, items)
+  local book <close> = journal.open(plan.store)
+  local list, all, now = {}, book:items(plan.plan), book:clock()
+  for i, one in ipairs(run.work_of(plan, items)) do
+    local this = of(plan, one[1], one[2])
+    list[i] = status_of(book, plan, this, all[claims.key(this.item, this.entity)], now)
   end
   return list
 end
