@@ -138,6 +138,7 @@ build = {
     ["zuora.extract.audit"] = "lua/zuora/extract/audit.lua",
     ["zuora.extract.claims"] = "lua/zuora/extract/claims.lua",
     ["zuora.extract.columns"] = "lua/zuora/extract/columns.lua",
+    ["zuora.extract.damage"] = "lua/zuora/extract/damage.lua",
     ["zuora.extract.decimals"] = "lua/zuora/extract/decimals.lua",
     ["zuora.extract.digest"] = "lua/zuora/extract/digest.lua",
     ["zuora.extract.disk"] = "lua/zuora/extract/disk.lua",

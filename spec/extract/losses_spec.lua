@@ -165,7 +165,7 @@ describe("an extraction", function()
     end
     here.sim:forward(HOUR)
     here.sim:update("Thing", { { "id00001", "later", "1", "" } })
-    assert.matches("have no Amount: '%-%-item Thing %-%-backfill Amount'", good(here)[1].warning)
+    assert.matches("have no Amount: `zuora extract run PLAN %-%-item Thing %-%-backfill Amount`", good(here)[1].warning)
     local result = good(here, nil, { items = { "Thing" }, backfill = { "Amount" } })[1]
     assert.matches("/backfill%-Amount%.", result.files[1])
     assert.matches("^Thing.Id,Thing.UpdatedDate,Thing.Amount\n", support.read(here.folder .. "/out/" .. result.files[1]))

@@ -60,6 +60,12 @@ describe("a folder of extracted files", function()
     assert.is_nil((manifest.read(here.folder .. "/nonesuch")))
   end)
 
+  it("shows a window that does not begin where another ended", function()
+    local last = support.shell(("ls %s/out/Thing/window*.manifest.json"):format(here.folder)):match "([^\n]+)\n$"
+    support.write(last, (support.read(last):gsub('"from": "%d+T', '"from": "20200101T')))
+    assert.matches("^Thing/window[^\n]*: nothing was read up to where its window begins$", problems())
+  end)
+
   it("is pruned from the oldest on, and sound afterwards", function()
     local plan = here:plan()
     assert.same({}, assert(extract.prune(plan, { keep = 100 * DAY })))

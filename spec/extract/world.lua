@@ -63,14 +63,14 @@ end
 
 local function own_name(name) return name:match "[^.]*$" end
 
---- What the files of an item come to, in the order of the chain: by Id, newer values over older ones.
+--- What the files of an item come to, by their places: by Id, newer values over older ones.
 ---@return table<string, table<string, string>> rows by Id
 function world:merged(item)
-  local json, list = require "zuora.extract.json", {}
+  local json, manifest, list = require "zuora.extract.json", require "zuora.extract.manifest", {}
   for path in support.shell(("ls %s/out/%s/*.manifest.json"):format(self.folder, item)):gmatch "[^\n]+" do
     list[#list + 1] = json.decode(support.read(path))
   end
-  table.sort(list, function(a, b) return a.number < b.number end)
+  table.sort(list, function(a, b) return manifest.place(a) < manifest.place(b) end)
   local merged = {}
   for _, fields in ipairs(list) do
     for row in assert(zuora.rows(("%s/out/%s/%s"):format(self.folder, item, fields.file))) do

@@ -215,6 +215,7 @@ function verbs_of.verify(command, args)
   local found, err = extract.verify(args.folder, { items = given(args.item) })
   if not found then return nil, err end
   for _, one in ipairs(found.problems) do command.progress:line(("%s: %s"):format(one.path, one.problem), true) end
+  if found.cure then command.progress:line("to bring anew what is damaged: " .. found.cure, true) end
   if #found.problems > 0 then
     return nil, { exit = exits.incomplete, message = #found.problems == 1 and "a file is not what it was"
       or #found.problems .. " files are not what they were" }
@@ -266,7 +267,7 @@ local function of_items(one)
 end
 
 local function how_to_read(one)
-  one:flag "--again":description "Read once more what has been read."
+  one:flag "--again":description "Read once more what has been read, and bring damaged files anew."
   one:flag "--keep-mark":description "Go on from where it was with a query that was changed."
   one:flag "--reconcile"
     :description "Read the keys of all rows, too: what a target has more was deleted (there is a file of them)."

@@ -115,7 +115,8 @@ end)
 --- Proves what lies in a folder, without Zuora.
 ---@param folder string
 ---@param options { items: string[]|nil }|nil
----@return { files: integer, records: integer, bytes: integer, problems: { path: string, problem: string }[] }|nil found
+---@return { files: integer, records: integer, bytes: integer, problems: { path: string, problem: string }[],
+--- cure: string|nil }|nil found cure: the command that brings anew what is damaged
 ---@return zuora.Error|nil err
 function extract.verify(folder, options)
   check.value("zuora.extract.verify", "folder", folder, "line")

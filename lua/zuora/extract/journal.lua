@@ -133,10 +133,12 @@ function Journal:move(read, state, changes)
 end
 
 --- Sets a read back to where its file is brought, whoever has done it.
-function Journal:reopen(read)
+---@param read table
+---@param changes table<string, string>|nil other columns
+function Journal:reopen(read, changes)
   holding(self, read, function()
     self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_READ, self.owner, key_of(read))
-    self:move(read, "completed")
+    self:move(read, "completed", changes)
   end)
 end
 

@@ -107,7 +107,17 @@ function manifest.read(path)
   return fields, nil, digest.text(text)
 end
 
---- The manifests of an item's folder, by their numbers; what cannot be read is left out.
+--- Where a file is in its chain, as to what it has: one that was brought anew later is in the place of the one before.
+---@return integer
+function manifest.place(fields)
+  local place = fields.number
+  for _, number in ipairs(type(fields.replaces) == "table" and fields.replaces or {}) do
+    if math.type(number) and number < place then place = number end
+  end
+  return place
+end
+
+--- The manifests of an item's folder, by their places; what cannot be read is left out.
 ---@param folder string
 ---@param entity string
 ---@return table[] of their fields
@@ -117,7 +127,7 @@ function manifest.all(folder, entity)
     local fields = name:find "%.manifest%.json$" and manifest.read(folder .. "/" .. name)
     if fields and fields.entity == entity then list[#list + 1] = fields end
   end
-  table.sort(list, function(a, b) return a.number < b.number end)
+  table.sort(list, function(a, b) return manifest.place(a) < manifest.place(b) end)
   return list
 end
 

@@ -2,6 +2,7 @@
 
 local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
+local damage = require "zuora.extract.damage"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local history = require "zuora.extract.history"
@@ -146,7 +147,7 @@ end
 -- All open reads of an item, and those that follow, until there is nothing left to ask for.
 local function bring_up_to_date(ctx, item, result)
   while true do
-    if not run.advance_open(ctx, item, result) then
+    if not run.advance_open(ctx, item, result) and not damage.reopen(ctx, item, result) then
       local read = planner.next(ctx, item)
       if not read then return end
       run.plan_read(ctx, item, read, read.read_from == "")
@@ -292,8 +293,8 @@ local function write_run(ctx, results)
     for i, result in ipairs(ctx.journal.claims and work.results(ctx) or results) do
       items[i] = function() return run.plain(result) end
     end
-    local pieces = json.pieces { plan = ctx.plan.plan, tenant = ctx.tenant, read_to = times.iso(ctx.b), at = at,
-      items = items }
+    local pieces = json.pieces { plan = ctx.plan.plan, file = ctx.plan.file, tenant = ctx.tenant,
+      read_to = times.iso(ctx.b), at = at, items = items }
     pieces[#pieces + 1] = "\n"
     return pieces
   end)

@@ -4,6 +4,7 @@
 local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
+local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local phrases = require "zuora.extract.phrases"
 local rows = require "zuora.rows"
@@ -42,25 +43,12 @@ local function check_file(folder, fields)
   return nil
 end
 
--- Those of one item and entity, by their numbers: each names the one before it, and a window begins
--- where another ended.
-local function check_chain(chain, problem)
-  table.sort(chain, function(a, b) return a.fields.number < b.fields.number end)
-  local ends, is_pruned, replaced = {}, chain[1].fields.number > 1, {}
+-- Those of one item and entity, by their places: a window begins where another ended.
+local function check_windows(chain, problem)
+  table.sort(chain, function(a, b) return manifest.place(a.fields) < manifest.place(b.fields) end)
+  local ends, is_pruned = {}, manifest.place(chain[1].fields) > 1
   for _, one in ipairs(chain) do
-    for _, number in ipairs(one.fields.replaces or {}) do replaced[number] = true end
-  end
-  for i, one in ipairs(chain) do
-    local fields, before = one.fields, chain[i - 1]
-    local follows = before and before.fields.number + 1
-    while follows and follows < fields.number and replaced[follows] do follows = follows + 1 end
-    if before and follows ~= fields.number then
-      problem(one.path, "the file before it, number " .. fields.number - 1 .. ", is gone")
-    elseif before and not replaced[fields.number - 1]
-      and (not fields.previous or fields.previous.sha256 ~= before.sha256)
-    then
-      problem(before.path, "was changed after " .. one.path .. " was written")
-    end
+    local fields = one.fields
     -- (The first one may begin where a target's mark was, which the folder knows nothing of.)
     if fields.kind == "window" and not next(ends) then ends[fields.from] = true end
     if fields.kind == "window" and fields.piece == "" and not ends[fields.from] and not is_pruned then
@@ -72,6 +60,27 @@ local function check_chain(chain, problem)
   end
 end
 
+-- By their numbers: each names the one before it.
+local function check_chain(chain, problem)
+  table.sort(chain, function(a, b) return a.fields.number < b.fields.number end)
+  local replaced = {}
+  for _, one in ipairs(chain) do
+    for _, number in ipairs(one.fields.replaces or {}) do replaced[number] = true end
+  end
+  for i, one in ipairs(chain) do
+    local fields, before = one.fields, chain[i - 1]
+    local follows = before and before.fields.number + 1
+    while follows and follows < fields.number and replaced[follows] do follows = follows + 1 end
+    if before and follows ~= fields.number then
+      problem(one.path, "the file before it, number " .. fields.number - 1 .. ", is gone", fields.item)
+    elseif before and not replaced[fields.number - 1]
+      and (not fields.previous or fields.previous.sha256 ~= before.sha256)
+    then
+      problem(before.path, "was changed after " .. one.path .. " was written")
+    end
+  end
+end
+
 local function check_folder(root, name, found, problem)
   local folder, known, chains = root .. "/" .. name, {}, {}
   for _, file in ipairs(disk.names(folder)) do
@@ -80,11 +89,11 @@ local function check_folder(root, name, found, problem)
       local fields, wrong, sum = manifest.read(folder .. "/" .. file)
       known[file] = true
       if not fields then
-        problem(path, wrong)
+        problem(path, wrong, name)
       else
         known[fields.file] = true
         wrong = check_file(folder, fields)
-        if wrong then problem(name .. "/" .. fields.file, wrong) end
+        if wrong then problem(name .. "/" .. fields.file, wrong, name) end
         local key = fields.entity or ""
         chains[key] = chains[key] or {}
         table.insert(chains[key], { fields = fields, path = path, sha256 = sum })
@@ -96,7 +105,10 @@ local function check_folder(root, name, found, problem)
   for _, file in ipairs(disk.names(folder)) do
     if not known[file] then problem(name .. "/" .. file, "no manifest knows it") end
   end
-  for _, chain in pairs(chains) do check_chain(chain, problem) end
+  for _, chain in pairs(chains) do
+    check_chain(chain, problem)
+    check_windows(chain, problem)
+  end
 end
 
 local function check_place(path)
@@ -104,18 +116,34 @@ local function check_place(path)
   error(error_value.new { kind = "plan", message = path .. ": there is no such folder" }, 0)
 end
 
+-- The command that brings anew what is damaged of items. (The last run has left the place of its plan.)
+local function cure_of(root, items)
+  if #items == 0 then return nil end
+  local last = json.decode(disk.read(root .. "/run.json") or "{}")
+  local file, more = type(last) == "table" and type(last.file) == "string" and disk.size(last.file) and last.file, {}
+  for i = 2, #items do table.move({ "--item", items[i] }, 1, 2, #more + 1, more) end
+  more[#more + 1] = "--again"
+  return phrases.command({ file = file or nil }, "run", items[1], table.unpack(more))
+end
+
 --- Proves what lies in a plan's folder.
 ---@param root string
 ---@param items string[]|nil
----@return { files: integer, records: integer, bytes: integer, problems: { path: string, problem: string }[] }
+---@return { files: integer, records: integer, bytes: integer, problems: { path: string, problem: string }[],
+--- cure: string|nil } found cure: a command
 function verify.folder(root, items)
   check_place(root)
   for _, name in ipairs(items or {}) do check_place(root .. "/" .. name) end
   local found = { files = 0, records = 0, bytes = 0, problems = {} }
-  local function problem(path, words) table.insert(found.problems, { path = path, problem = words }) end
+  local damaged = {}
+  local function problem(path, words, item)
+    table.insert(found.problems, { path = path, problem = words })
+    if item and damaged[#damaged] ~= item then damaged[#damaged + 1] = item end
+  end
   for _, name in ipairs(items or disk.names(root)) do
     if disk.is_folder(root .. "/" .. name) then check_folder(root, name, found, problem) end
   end
+  found.cure = cure_of(root, damaged)
   return found
 end
 

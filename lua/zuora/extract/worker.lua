@@ -222,19 +222,28 @@ function steps.completed(ctx, item, read, source)
   ctx.brought[path], item.claim.bringing = true, nil
 end
 
+--- Sets a read whose file is gone, or was changed, back to where that is brought.
+---@param ctx table
+---@param read table
+---@param changes table<string, string>|nil of its row
+function worker.bring_anew(ctx, read, changes)
+  local path = ctx.output .. "/" .. read.path
+  ctx.journal:hold(read)
+  ctx.journal:event(read.plan, read.item, disk.size(path) and "file changed" or "file gone", read.path)
+  ctx.journal:reopen(read, changes)
+  ctx.brought[read.path] = nil
+  os.remove(path)
+  os.remove(manifest.path(path))
+end
+
 -- A state holds only with its file: one that is gone, or was changed since another process brought it, is brought anew.
 local function is_there(ctx, read)
   local path = ctx.output .. "/" .. read.path
   local size = disk.size(path)
   local is_same = size == tonumber(read.bytes)
     and (ctx.brought[read.path] or digest.file(path, ctx.pulse) == read.sha256)
-  if is_same then return true end
-  ctx.journal:hold(read)
-  ctx.journal:event(read.plan, read.item, size and "file changed" or "file gone", read.path)
-  os.remove(path)
-  os.remove(manifest.path(path))
-  ctx.journal:reopen(read)
-  return false
+  if not is_same then worker.bring_anew(ctx, read) end
+  return is_same
 end
 
 function steps.fetched(ctx, item, read)
@@ -258,9 +267,10 @@ function steps.fetched(ctx, item, read)
   ctx.journal:move(read, "published", sum and { manifest = sum })
 end
 
--- The mark goes to the end of a read when all of its pieces are done.
+-- The mark goes to the end of a read when all of its pieces are done. (Of one that was brought anew it did so then.)
 local function advance(ctx, item, root, book)
   local good_for = planner.piece(root) -- whatever the plan says by now
+  if good_for.is_mended then return end
   marks.advance(book, item.of, root, { hash = good_for.hash or planner.hash(item),
     columns = json.encode(good_for.columns or planner.columns(item)), tenant = ctx.tenant,
     looked_back = item.lookback and planner.lookback_due(ctx, item) })
@@ -271,6 +281,7 @@ local function root_of(ctx, read) return read.parent == "" and read or ctx.journ
 local function finish(ctx, item, read)
   ctx.journal:transaction(function()
     ctx.journal:move(read, "done")
+    if planner.piece(read).is_mended then return end
     if read.parent ~= "" and ctx.journal:pieces_left(read) > 0 then return end
     if ctx.target then
       ctx.journal:copy_mark(item.of, ctx.target:mark(item.of))
@@ -310,7 +321,9 @@ local function load(ctx, item, read, list, on_load, bucket)
 end
 
 function steps.published(ctx, item, read)
-  if not ctx.target then return finish(ctx, item, read) end
+  if not ctx.target or planner.piece(root_of(ctx, read)).is_mended or planner.piece(read).is_mended then
+    return finish(ctx, item, read)
+  end
   local is_last = read.parent == "" or ctx.journal:pieces_left(read) == 1
   local lists = loads_of(ctx, item, read, is_last)
   for _, list in ipairs(lists) do

@@ -36,7 +36,7 @@
 
 ---@class zuora.ExtractOptions
 ---@field items? string[] names; all others are left as they are
----@field again? boolean read once more what has been read
+---@field again? boolean read once more what has been read, and bring damaged files anew
 ---@field keep_mark? boolean go on from where it was with a query that was changed
 ---@field reconcile? boolean read the keys of all rows of items with `deleted`, too: what the target has more is gone
 ---@field backfill? string[] columns of `items` that are new: read for all rows, with the key and the cursor

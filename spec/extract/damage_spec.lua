@@ -1,0 +1,115 @@
+-- zuora.extract.damage: files that are not what they were.
+
+local extract = require "zuora.extract"
+local store = require "zuora.extract.store"
+local support = require "spec.support"
+local world = require "spec.extract.world"
+
+local HOUR, DAY = 3600, 24 * 3600
+
+describe("a damaged file", function()
+  local here
+  before_each(function() here = world.new { name = "extract-damage" } end)
+  after_each(function() here:close() end)
+
+  -- Three nights.
+  local function nights(items, more)
+    for i = 1, 3 do
+      here:good(items, nil, more)
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id0000" .. i, "night " .. i, "1", "" } })
+    end
+    here:good(items, nil, more)
+  end
+
+  local function files() return support.shell(("ls %s/out/Thing/*.csv"):format(here.folder)) end
+
+  -- The first is gone, one in the middle is changed, and of one the manifest is.
+  local function do_harm()
+    local list = {}
+    for path in files():gmatch "[^\n]+" do list[#list + 1] = path end
+    os.remove(list[1])
+    support.write(list[2], (support.read(list[2]):gsub("night", "NIGHT")))
+    os.remove((list[3]:gsub("csv$", "manifest.json")))
+  end
+
+  local function found() return assert(extract.verify(here.folder .. "/out")) end
+
+  local function assert_mended()
+    assert.same({}, found().problems)
+    assert.is_nil(found().cure)
+    here:assert_same "Thing"
+    assert.equal(0, select(2, support.shell(("cd %s/out && sha256sum -c SHA256SUMS"):format(here.folder))))
+  end
+
+  it("is brought anew by what verify names: of the same job, or of another when its file is gone", function()
+    for _, age in ipairs { 0, 4 * DAY } do
+      nights()
+      here.sim:forward(age)
+      local mark, jobs = extract.status(here:plan())[1].mark, here:jobs()
+      do_harm()
+      assert.is_true(#found().problems >= 3)
+      assert.equal("zuora extract run PLAN --item Thing --again", found().cure)
+      if age == 0 then
+        assert.equal("up to date", here:good()[1].outcome) -- it looks at none of them
+        assert.is_true(#found().problems >= 3)
+      end
+      assert.is_true(here:good(nil, { again = true })[1].reads >= 4)
+      -- (Where time has passed, there is a window more, which is read once more, too.)
+      assert.equal(jobs + (age == 0 and 1 or 5), here:jobs())
+      assert.is_true(extract.status(here:plan())[1].mark >= mark)
+      assert_mended()
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id00009", "later", "1", "" } })
+      here:good()
+      assert_mended()
+    end
+  end)
+
+  it("is brought anew as pieces, too, and not when it was pruned", function()
+    local items = { { object = "Thing", split = "id:6" } }
+    nights(items)
+    do_harm()
+    here:good(items, { again = true })
+    assert_mended()
+    assert(extract.prune(here:plan(items), { keep = 0 }))
+    assert.equal(1, here:good(items, { again = true })[1].reads)
+    assert.same({}, found().problems)
+  end)
+
+  it("moves no mark, undoes no reset, keeps no older text, and loads nothing twice", function()
+    local narrow, wide = { { object = "Thing", fields = { "Id", "Name", "UpdatedDate" } } }, { { object = "Thing" } }
+    for _, load in ipairs { false, { to = "sqlite:" .. here.folder .. "/dw.db" } } do
+      local more = load and { load = load } or nil
+      support.shell(("rm -rf %s/out"):format(here.folder))
+      nights(narrow, more)
+      here:good(wide, { keep_mark = true }, more)
+      do_harm()
+      here:good(wide, { again = true }, more)
+      assert.same({}, found().problems)
+      assert.equal("up to date", here:good(wide, nil, more)[1].outcome)
+      do_harm()
+      assert(extract.reset(here:plan(wide, more), { item = "Thing" }))
+      here:good(wide, { again = true }, more)
+      assert.same({}, found().problems)
+      assert.matches("reset", files())
+      if load then
+        local target <close> = store.open(here.folder .. "/dw.db")
+        assert.equal("20", target:row 'SELECT CAST(count(*) AS TEXT) AS n FROM "Thing"'.n)
+        assert.equal("0", target:row [[SELECT CAST(count(*) AS TEXT) AS n FROM "Thing" WHERE "Amount" IS NULL]].n)
+      end
+    end
+  end)
+
+  it("is left, and told, where Zuora has forgotten what was deleted then", function()
+    local items = { { object = "Thing", deleted = true } }
+    nights(items)
+    for _ = 1, 3 do
+      here.sim:forward(14 * DAY)
+      here:good(items)
+    end
+    support.shell(("rm $(ls %s/out/Thing/window*.csv | head -1)"):format(here.folder))
+    assert.matches("^Thing/window.*only a backup has it$", here:good(items, { again = true })[1].warning)
+    assert.equal(1, #found().problems)
+  end)
+end)
