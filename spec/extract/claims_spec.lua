@@ -363,6 +363,15 @@ describe("of several machines", function()
       assert.same({}, assert(extract.verify(plan.output)).problems)
     end)
 
+    it("says in run.json and in its status why an item failed", function()
+      local plan = plan_of(nil, { { object = "Thing" }, { object = "Nonesuch" } })
+      assert.equal(404, assert(work(plan))[2].err.status)
+      assert.matches('"error": "zuora: api: [^\n]*Nonesuch', support.read(plan.output .. "/run.json"))
+      local status = assert(extract.status(plan))
+      assert.same({ "done", "failed" }, { status[1].state, status[2].state })
+      assert.matches("^api %(not_found%): ", status[2].error)
+    end)
+
     it("goes on with each step of the grid", function()
       local plan, steps = plan_of { every = 1 }, {}
       local ok, problem = pcall(work, plan, { forever = true, on_item = function(result)

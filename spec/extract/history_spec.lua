@@ -12,6 +12,7 @@ describe("the history of a plan", function()
     local list = {}
     for _, event in ipairs(assert(extract.history(plan))) do
       assert.matches("^%d+%-%d+%-%d+T%d+:%d+:%d+Z$", event.at)
+      assert.is_nil(event.plan or event.rowid)
       list[#list + 1] = ("%s%s: %s"):format(event.item, event.what, event.detail)
     end
     return list

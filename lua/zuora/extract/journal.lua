@@ -249,7 +249,7 @@ function Journal:event(plan, item, what, detail)
 end
 
 function Journal:events(plan)
-  return self.store:rows("SELECT * FROM zuora_event WHERE plan = ? ORDER BY rowid", plan)
+  return self.store:rows("SELECT at, item, what, detail FROM zuora_event WHERE plan = ? ORDER BY rowid", plan)
 end
 
 --- Writes down what came of an item. (Where several machines share it, that is done when it is given back.)

@@ -277,12 +277,11 @@ local function write_metrics(ctx, results, path)
   disk.write(path, table.concat(lines, "\n") .. "\n")
 end
 
---- A result as it stands in a file.
+--- A result as it stands in a file, or stood there.
 function run.plain(result)
-  local copy = {}
+  local copy, err = {}, result.err
   for name, value in pairs(result) do copy[name] = value end
-  copy.err, copy.error = nil, result.err and tostring(result.err) or nil
-  copy.category = result.err and result.err.category
+  if err then copy.err, copy.error, copy.category = nil, tostring(err), err.category end
   return copy
 end
 
