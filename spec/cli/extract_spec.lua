@@ -32,6 +32,8 @@ describe("zuora extract", function()
     assert.equal("first", core.decode(support.read(plan)).plan)
     assert.matches('"Account"', good "extract init --object Account")
     assert.equal(2, run("extract init --object Nonesuch").code)
+    assert.matches("a name of letters", run("extract init --name 'my plan'").err)
+    assert.equal("Account: nothing has been read of it yet\n", select(2, good(("extract reset %s --item Account"):format(plan))))
 
     local seen = lines_of(good("extract check " .. plan))
     assert.same({ "Account", "new", "full" }, { seen[1].item, seen[1].state, seen[1].kind })

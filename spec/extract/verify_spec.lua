@@ -109,6 +109,9 @@ describe("a folder of extracted files", function()
     assert.is_nil(assert(extract.status(plan))[1].mark)
     assert.is_nil(support.shell("ls " .. here.folder):find "nonesuch")
     local other = here:plan(nil, { plan = "weekly" })
+    for _, verb in ipairs { "status", "history" } do
+      assert.matches("folder .* belongs to the plan 'nightly'", select(2, extract[verb](other)).message)
+    end
     assert.matches("folder .* belongs to the plan 'nightly'", select(2, extract.preview(here.client, other)).message)
     other.output, other.store = here.folder .. "/weekly", here:plan().output .. "/.zuora.db"
     assert.matches("belongs to the plan 'nightly', not 'weekly': name another 'store'",

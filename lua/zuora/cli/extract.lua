@@ -231,6 +231,7 @@ function verbs_of.reset(command, args)
   for _, name in ipairs(args.item) do
     local list, err = extract.reset(args.plan, { item = name, from = args.from })
     if not list then return nil, err end
+    if #list == 0 then command.progress:line(name .. ": nothing has been read of it yet") end
     for _, one in ipairs(list) do
       command.progress:line(("%s: the next run reads it again from %s"):format(one.item, one.from))
     end

@@ -149,6 +149,9 @@ end
 function extract.init(client, options)
   options = check.options("zuora.extract.init", options, { objects = "list", plan = "text", output = "line",
     entity_id = "entity_id" })
+  local _, err = plan.read { plan = options.plan or "nightly", output = options.output or "out",
+    items = { { object = "Account" } } }
+  if err then return nil, err end
   return guarded(tend.init, client, options.objects, options)
 end
 

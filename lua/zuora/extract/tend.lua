@@ -19,6 +19,24 @@ local function fail(words, ...) error(error_value.new { kind = "plan", message =
 
 local function of(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
 
+-- Folder, store and target must be this plan's, and of one tenant; whether it is the right one only a run can ask.
+local function check_owners(plan, book, target)
+  local places = { { "the folder " .. plan.output, manifest.belongs(plan.output) },
+    { "the store " .. plan.store, book:belongs() } }
+  if target then places[3] = { "the target " .. target.store.name, target:belongs() } end
+  local first
+  for _, place in ipairs(places) do
+    local name, owner = place[1], place[2]
+    if owner.plan and owner.plan ~= plan.plan then
+      fail("%s belongs to the plan '%s', not '%s'", name, owner.plan, plan.plan)
+    end
+    if first and owner.tenant and owner.tenant ~= first[2].tenant then
+      fail("%s belongs to the tenant '%s', and %s to '%s'", name, owner.tenant, first[1], first[2].tenant)
+    end
+    first = first or owner.tenant and place or nil
+  end
+end
+
 -- The newest read of an item that is done, and the one that has failed since. (Audits are no runs of it, and what was
 -- set back has not failed.)
 local function ended(book, this)
@@ -74,6 +92,7 @@ end
 --- error; owner and lease (seconds) where a worker has it
 function tend.status(plan, items)
   local book <close> = journal.open(plan.store)
+  check_owners(plan, book)
   local list, all, now = {}, book:items(plan.plan), book:clock()
   for i, one in ipairs(run.work_of(plan, items)) do
     local this = of(plan, one[1], one[2])
@@ -86,30 +105,13 @@ end
 ---@return { at: string, item: string, what: string, detail: string }[]
 function tend.history(plan, items)
   local book <close> = journal.open(plan.store)
+  check_owners(plan, book)
   local wanted, list = {}, {}
   for _, one in ipairs(items and run.work_of(plan, items) or {}) do wanted[one[1].name] = true end
   for _, event in ipairs(book:events(plan.plan)) do
     if not items or wanted[event.item] then list[#list + 1] = event end
   end
   return list
-end
-
--- Folder, store and target must be this plan's, and of one tenant; whether it is the right one only a run can ask.
-local function check_owners(plan, book, target)
-  local places = { { "the folder " .. plan.output, manifest.belongs(plan.output) },
-    { "the store " .. plan.store, book:belongs() } }
-  if target then places[3] = { "the target " .. target.store.name, target:belongs() } end
-  local first
-  for _, place in ipairs(places) do
-    local name, owner = place[1], place[2]
-    if owner.plan and owner.plan ~= plan.plan then
-      fail("%s belongs to the plan '%s', not '%s'", name, owner.plan, plan.plan)
-    end
-    if first and owner.tenant and owner.tenant ~= first[2].tenant then
-      fail("%s belongs to the tenant '%s', and %s to '%s'", name, owner.tenant, first[1], first[2].tenant)
-    end
-    first = first or owner.tenant and place or nil
-  end
 end
 
 -- Reads that go on are given up: what is not proven is taken away. False: there are none.
