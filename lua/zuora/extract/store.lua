@@ -3,6 +3,7 @@
 -- LuaDBI cuts integers to 32 bits and binds numbers as doubles, so everything here is text. What goes wrong is raised
 -- as an error value.
 
+local attempt = require "zuora.support.attempt"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 
@@ -156,8 +157,8 @@ local function fail_without(name)
 end
 
 local function connect(driver, package, where, name)
-  local found, dbi = pcall(require, "DBI")
-  if not found or not pcall(require, "dbd." .. package) then fail_without(package) end
+  local found, dbi = attempt(require, "DBI")
+  if not found or not attempt(require, "dbd." .. package) then fail_without(package) end
   local ok, database, problem = pcall(dbi.Connect, driver, where)
   if not ok or not database then
     error(error_value.new { kind = "file", retryable = driver == "PostgreSQL",
