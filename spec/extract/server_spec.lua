@@ -71,6 +71,17 @@ describe("zuora.extract.server", function()
       assert.is_nil(tostring(err):find "secret")
     end
     assert.equal(3, #names) -- a file for a password, too
+    local core = require "zuora.core"
+    local session = core.session
+    core.session = function()
+      local it = session {}
+      return setmetatable({}, { __index = { step = function() error "interrupted!" end }, __close = function() it:close() end })
+    end
+    local ok, problem = pcall(server.connect, "postgresql://x:secret@127.0.0.1:1/db", "public", {})
+    core.session = session
+    assert.is_false(ok)
+    assert.matches("interrupted!", tostring(problem))
+    assert.equal(5, #names)
     for _, name in ipairs(names) do assert.is_nil(support.read(name)) end
   end)
 end)

@@ -70,6 +70,10 @@ function psql.refusal(uri)
   end
   local base = os.tmpname()
   local asked, secret = without_password(uri)
+  local _ <close> = setmetatable({}, { __close = function() -- whatever ends this
+    os.remove(base)
+    os.remove(secret or base)
+  end })
   local nothing <close> = opened "/dev/null"
   local err <close> = opened(base, "wb")
   local session <close> = core.session {}
@@ -80,7 +84,6 @@ function psql.refusal(uri)
     session:step(PAUSE)
     status = child:poll()
   end
-  if secret then os.remove(secret) end
   local words = read(base)
   local line = words:match "FATAL: +([^\n]+)" or words:match "psql: error: ([^\n]+)" or words:match "psql: ([^\n]+)"
   if status ~= 2 or not line then return nil end
