@@ -23,6 +23,18 @@ describe("zuora at a terminal", function()
       { TERM = "xterm", LC_ALL = "C.UTF-8", NO_COLOR = "1" }, more or {}) .. " lua5.4 lua/bin/zuora " .. words, columns, rows)
   end
 
+  it("shows where the items of a plan stand, and all of why one failed", function()
+    local plan = directory .. "/plan.json"
+    support.write(plan, core.encode { plan = "p", output = directory .. "/out", items = { { object = "Nonesuch" } } })
+    assert.equal(1, program.run("extract run " .. plan, program.environment_of(sim)).code)
+    local run <close> = zuora("extract status " .. plan, 140, 24)
+    assert.equal(0, run:finish(10))
+    local lines = run.screen:text()
+    assert.matches("^item +state +next +open_reads$", lines[1])
+    assert.matches("^Nonesuch  failed  the next run +0$", lines[2])
+    assert.matches("^Nonesuch: api %(not_found%): Cannot find object: 'Nonesuch'", lines[3])
+  end)
+
   it("shows how a report gets on, then a bar while its rows come, and what came of it", function()
     sim:fault { on = "GET /reporting/api/rest/v1/reportruns/export/*", kind = "trickle", size = 8000, seconds = 0.02 }
     local run <close> = zuora(("report run %s --poll 0.2 -o %s/report.csv"):format(support.REPORT, directory))

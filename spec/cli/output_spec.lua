@@ -65,6 +65,12 @@ describe("output", function()
     assert.equal("[]\n", written("json", function(o) return o:records {} end))
   end)
 
+  it("of records as a table for people has no column in which there is nothing", function()
+    local list, columns = { { a = "1", b = "" }, { c = "3" } }, { "a", "b", "c" }
+    assert.equal("a  c\n1\n   3\n", written("table", function(o) return o:records(list, columns) end))
+    assert.matches("^a,b,c\r?\n1,,\r?\n,,3\r?\n$", written("csv", function(o) return o:records(list, columns) end))
+  end)
+
   it("of records as rows has what has no parts, or what was asked for", function()
     assert.equal('id,name,status,big,done,total\n1,,a,,true,0.1\n2,"say ""hi"", twice\n",,9007199254740993,,\n',
       written("csv", function(o) return o:records(RECORDS) end))

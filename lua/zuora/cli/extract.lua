@@ -201,8 +201,15 @@ function verbs_of.status(command, args)
       last = one.last and one.last.read, records = one.last and one.last.records, open = open and open.read,
       open_reads = #one.open, job = open and open.job, owner = one.owner, lease = one.lease, error = one.error }
   end
-  return command:print_records(records, { "item", "entity", "state", "mark", "next", "last", "records", "open",
-    "open_reads", "job", "owner", "lease", "error" })
+  local columns = { "item", "entity", "state", "mark", "next", "records", "last", "open_reads", "open", "job", "owner",
+    "lease", "error" }
+  local for_people = not command:format() and command.terminal.is_terminal
+  if for_people then columns[#columns] = nil end -- a line is wide enough for it
+  local done, problem = command:print_records(records, columns)
+  for _, one in ipairs(done and for_people and records or {}) do
+    if one.error then command.progress:line(("%s: %s"):format(one.item, one.error), true) end
+  end
+  return done, problem
 end
 
 function verbs_of.history(command, args)

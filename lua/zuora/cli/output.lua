@@ -197,7 +197,18 @@ local function values_of(record, columns)
   return values
 end
 
---- Records, each a row; JSON has all of each.
+-- Columns in which there is something: for people, who have a window of some width.
+local function filled(list, columns)
+  local kept = {}
+  for _, name in ipairs(columns) do
+    local is_empty = #list > 0
+    for _, record in ipairs(list) do is_empty = is_empty and (record[name] == nil or record[name] == "") end
+    if not is_empty then kept[#kept + 1] = name end
+  end
+  return kept
+end
+
+--- Records, each a row; JSON has all of each, and a table no column in which there is nothing.
 ---@param list table[]
 ---@param columns string[]|nil which members, in this order (of a table and CSV: those that have no parts)
 ---@return true|nil done, string|nil message, boolean|nil is_pipe as of rows
@@ -206,6 +217,7 @@ function Output:records(list, columns)
   return finish(self, function(write)
     if name == "json" or name == "jsonl" then return records_as_json(self, list, name, write) end
     columns = columns or columns_of(list)
+    if name == "table" then columns = filled(list, columns) end
     if #columns == 0 then return end
     local format = formats[name](self, columns, write)
     for _, record in ipairs(list) do format.row(values_of(record, columns)) end
