@@ -58,6 +58,10 @@ function disk.write(path, text, beside, once)
   disk.sync(folder_of(path))
 end
 
+--- Is there anything? (To open and close a database of this process' own would give up its locks.)
+---@return boolean
+function disk.is_there(path) return lfs().attributes(path, "mode") ~= nil end
+
 ---@return boolean
 function disk.is_folder(path) return lfs().attributes(path, "mode") == "directory" end
 
