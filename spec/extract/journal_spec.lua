@@ -103,6 +103,15 @@ describe("the journal", function()
     assert.matches("another version", err.message)
   end)
 
+  it("keeps its locks while this process looks at it, too", function()
+    planned()
+    journal.open(path):close()
+    local text = support.shell(("LUA_PATH_5_4='./lua/?.lua;./lua/?/init.lua;;' LUA_CPATH_5_4='./build/?.so;;' lua5.4 -e "
+      .. "'local s = require \"zuora.extract.store\".open \"%s\" print(pcall(s.row, s, \"PRAGMA journal_mode = DELETE\"))' "
+      .. "2>&1"):format(path))
+    assert.matches("^false.*database is locked", text)
+  end)
+
   it("is held by one process at a time", function()
     fails("busy", journal.open, path, "you")
     local reader <close> = journal.open(path)

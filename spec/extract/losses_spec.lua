@@ -1,7 +1,9 @@
 -- More sequences of events that would lose or double rows, or leave what cannot be proven: zuora.extract.marks,
 -- zuora.extract.planner, zuora.extract.worker, zuora.extract.tend, zuora.extract.reads and zuora.extract.manifest.
 
+local disk = require "zuora.extract.disk"
 local extract = require "zuora.extract"
+local mark_table = require "zuora.extract.mark_table"
 local reads = require "zuora.extract.reads"
 local store = require "zuora.extract.store"
 local support = require "spec.support"
@@ -102,6 +104,35 @@ describe("an extraction", function()
     good(here)
     here:assert_same "Thing"
     assert_sound(here)
+  end)
+
+  it("is set back though power is lost just behind the reset of the target", function()
+    local here <close> = world.new {}
+    local to = { load = { to = ("sqlite:%s/dw.db"):format(here.folder) } }
+    local plan = here:plan(nil, to)
+    good(here, nil, nil, to)
+    here.sim:forward(HOUR)
+    killed_at(here, plan, "submitted")
+    -- What is durable of the store when the target's mark, which is, is set back.
+    local reset, sync, log, durable, count = mark_table.reset, disk.sync, here.folder .. "/out/.zuora.db-wal", 0, 0
+    local _ <close> = setmetatable({}, { __close = function() mark_table.reset, disk.sync = reset, sync end })
+    function disk.sync(path)
+      if path == log then durable = disk.size(log) end
+      return sync(path)
+    end
+    function mark_table.reset(...)
+      count = count + 1
+      if count == 2 then
+        support.shell(("cp %s/out/.zuora.db %s/kept; cp %s %s/kept-wal; truncate -s %d %s/kept-wal"):format(here.folder,
+          here.folder, log, here.folder, durable, here.folder))
+      end
+      return reset(...)
+    end
+    assert(extract.reset(plan, { item = "Thing" }))
+    assert.equal(2, count)
+    support.shell(("rm %s/out/.zuora.db*; cd %s && cp kept out/.zuora.db && cp kept-wal out/.zuora.db-wal"):format(
+      here.folder, here.folder))
+    assert.matches("^Thing/reset%.begin", good(here, nil, nil, to)[1].files[1])
   end)
 
   it("goes past numbers that others have now when old files are taken away", function()

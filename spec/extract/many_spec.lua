@@ -1,10 +1,11 @@
--- A plan of very many items: what it needs of memory is what is said in it and what came of it. (zuora.extract.run)
+-- A plan of very many items: what it needs of memory is what is said in it or, later, what came of it.
+-- (zuora.extract.run)
 
 local support = require "spec.support"
 local world = require "spec.extract.world"
 
--- KiB: an item of the plan as it was read, and its result.
-local EACH = 2
+-- KiB: an item of the plan as it was given, and its result.
+local EACH = 0.9
 
 describe("a plan of many items", function()
   -- The memory of Lua when the last item is done, and when all is.

@@ -13,8 +13,9 @@ local times = require "zuora.extract.times"
 
 describe("the queries of an extraction", function()
   local function item(fields)
-    local read = assert(plan.read { plan = "p", output = "o", items = { fields } })
-    return read.items[1]
+    local read = assert(plan.read { plan = "p", output = "o", items = { fields } }).items[1]
+    read.parsed = query.parse(read.query)
+    return read
   end
   local A, B = "20261127T100000Z", "20261128T100000Z"
 
@@ -104,6 +105,11 @@ describe("the files of an extraction", function()
     assert.same({ "c" }, disk.names(folder .. "/a/b"))
     assert.is_nil(disk.read(folder .. "/nonesuch"))
     assert.same({}, disk.names(folder .. "/nonesuch"))
+    disk.write(folder .. "/a/b/c", function(out)
+      out "piece "
+      out "by piece"
+    end)
+    assert.equal("piece by piece", disk.read(folder .. "/a/b/c"))
     local ok, err = pcall(disk.write, folder .. "/nonesuch/c", "text")
     assert.is_false(ok)
     assert.equal("file", err.kind)

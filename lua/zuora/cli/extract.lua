@@ -49,7 +49,7 @@ local function told(command, words)
   local function line(name, entity)
     local key = name .. (entity and entity ~= "" and " " .. entity or "")
     items[key] = items[key] or command.progress:item(key)
-    return items[key]
+    return items[key], key
   end
   return {
     on_step = function(of, read)
@@ -57,7 +57,8 @@ local function told(command, words)
       line(read.item, read.entity):waiting(of.month and of.month .. ": " .. state or state, 0)
     end,
     on_item = function(result)
-      local item = line(result.item, result.entity)
+      local item, key = line(result.item, result.entity)
+      items[key] = nil
       if result.err then item:lost(tostring(result.err)) else item:done(words(result)) end
     end,
   }

@@ -31,18 +31,18 @@ end
 
 --- Puts a text in the place of a file.
 ---@param path string
----@param text string|string[] or its pieces
+---@param text string|fun(out: fun(piece: string)) or what writes it, piece by piece
 ---@param beside string|nil where it grows; where there may be other writers, a path of one's own
 ---@param once boolean|nil what is there stays
 function disk.write(path, text, beside, once)
   beside = beside or path .. ".new"
-  local file, problem = io.open(beside, "wb")
+  local file <close>, problem = io.open(beside, "wb")
   if not file then fail(problem) end
   local ok, wrong = true, nil
-  for _, piece in ipairs(type(text) == "table" and text or { text }) do
-    ok, wrong = file:write(piece)
-    if not ok then break end
+  local function out(piece)
+    if ok then ok, wrong = file:write(piece) end
   end
+  if type(text) == "string" then out(text) else text(out) end
   local closed, wrong_too = file:close()
   if not (ok and closed) then
     os.remove(beside)
@@ -58,6 +58,10 @@ function disk.write(path, text, beside, once)
   if not renamed then fail(reason) end
   disk.sync(folder_of(path))
 end
+
+--- Is there anything? (To open and close a database of this process' own would give up its locks.)
+---@return boolean
+function disk.is_there(path) return lfs().attributes(path, "mode") ~= nil end
 
 ---@return boolean
 function disk.is_folder(path) return lfs().attributes(path, "mode") == "directory" end

@@ -168,7 +168,7 @@ local function check_query(place, item)
       parsed.tail_word)
   end
   if item.totals and parsed.tail then fail(place .. ".totals", "cannot go with %s", parsed.tail_word) end
-  item.object, item.parsed = parsed.object, parsed
+  item.object = parsed.object
 end
 
 local function read_item(place, given)

@@ -13,6 +13,7 @@ local manifest = require "zuora.extract.manifest"
 local marks = require "zuora.extract.marks"
 local planner = require "zuora.extract.planner"
 local publish = require "zuora.extract.publish"
+local query = require "zuora.extract.query"
 local times = require "zuora.extract.times"
 local work = require "zuora.extract.work"
 local worker = require "zuora.extract.worker"
@@ -95,7 +96,8 @@ end
 function run.prepare(ctx, given, entity, claim)
   local of = { plan = ctx.plan.plan, item = given.name, entity = entity or "", file = ctx.plan.file }
   local item = setmetatable({ of = of, refused = {}, claim = claim }, { __index = given })
-  if item.object and item.kind ~= "data_query" then
+  if item.object then
+    item.parsed = item.query and query.parse(item.query) -- (not kept in the plan, which may have very many items)
     local object, err = ctx.client.describe:object(item.object,
       { entity_id = entity ~= "" and entity or ctx.options.entity_id })
     if not object then error(err, 0) end
@@ -232,16 +234,22 @@ function run.work_of(plan, names)
   return list
 end
 
--- Puts what is made of pieces into a file of the plan's folder. Of several workers the last one has the newest: each
--- looks afterwards whether there is something newer than its own.
-local function write_newest(book, plan, name, pieces_of)
+local function text_of(write)
+  local pieces = {}
+  write(function(piece) pieces[#pieces + 1] = piece end)
+  return table.concat(pieces)
+end
+
+-- Writes a file of the plan's folder. Of several workers the last one has the newest: each looks afterwards whether
+-- there is something newer than its own.
+local function write_newest(book, plan, name, write)
   local path, claimed = plan.output .. "/" .. name, book.claims
-  if not claimed then return disk.write(path, pieces_of()) end
-  local text = table.concat(pieces_of())
+  if not claimed then return disk.write(path, write) end
+  local text = text_of(write)
   repeat
     local written = text
     disk.write(path, written, claimed:scratch(plan.output))
-    text = table.concat(pieces_of())
+    text = text_of(write)
   until text == written
 end
 
@@ -249,12 +257,10 @@ end
 ---@param book table the journal
 ---@param plan table
 function run.write_sums(book, plan)
-  write_newest(book, plan, "SHA256SUMS", function()
-    local lines = {}
+  write_newest(book, plan, "SHA256SUMS", function(out)
     book:each_file(plan.plan, function(path, sum)
-      if disk.size(plan.output .. "/" .. path) then lines[#lines + 1] = ("%s  %s\n"):format(sum, path) end
+      if disk.size(plan.output .. "/" .. path) then out(("%s  %s\n"):format(sum, path)) end
     end)
-    return lines
   end)
 end
 
@@ -287,15 +293,14 @@ end
 
 local function write_run(ctx, results)
   local at = times.iso(ctx.journal:clock())
-  write_newest(ctx.journal, ctx.plan, "run.json", function()
+  write_newest(ctx.journal, ctx.plan, "run.json", function(out)
     local items = {}
     for i, result in ipairs(ctx.journal.claims and work.results(ctx) or results) do
       items[i] = function() return run.plain(result) end
     end
-    local pieces = json.pieces { plan = ctx.plan.plan, file = ctx.plan.file, tenant = ctx.tenant,
-      read_to = times.iso(ctx.b), at = at, items = items }
-    pieces[#pieces + 1] = "\n"
-    return pieces
+    json.write({ plan = ctx.plan.plan, file = ctx.plan.file, tenant = ctx.tenant, read_to = times.iso(ctx.b), at = at,
+      items = items }, out)
+    out "\n"
   end)
 end
 
@@ -375,7 +380,9 @@ function run.all(client, plan, options, as_worker)
     return work.all(ctx, list, as_worker, { item = run_item, plain = run.plain, time = run.server_time,
       finish = finish })
   end
-  local results = assert(client:map(list, function(one)
+  plan.items = nil -- of very many only what came of them is kept
+  local results = assert(client:map(list, function(one, i)
+    list[i] = false
     local result = run_item(ctx, one[1], one[2])
     ctx.journal:note({ plan = plan.plan, item = result.item, entity = one[2] }, json.encode(run.plain(result)))
     if ctx.on_item then ctx.on_item(result) end

@@ -174,9 +174,7 @@ end
 ---@param looks boolean|nil true: where there is none, none is made: what is in it is nothing; false: it is made
 ---@return table store
 function store.open(path, looks)
-  local there = looks and io.open(path, "rb")
-  if there then there:close() end
-  if looks and not there then path = ":memory:" end
+  if looks and not disk.is_there(path) then path = ":memory:" end
   return setmetatable({ database = connect("SQLite3", "sqlite3", path, path), name = path, prefix = "", kept = {},
     count = 0, begin = "BEGIN IMMEDIATE" }, Store)
 end

@@ -169,6 +169,7 @@ function tend.reset(plan, name, from)
       if from and mark then check_reached(book, this, mark, from) end
       local known = give_up(plan, book, item, entity, turns)
       known = book:reset(this, from and times.stamp(from) or "") or known
+      book:sync() -- or, after a loss of power, a read that goes on could set the target's mark forward
       if target then known = target:reset(this, from and times.stamp(from) or "") or known end
       if known then
         list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
