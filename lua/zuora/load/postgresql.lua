@@ -13,8 +13,7 @@ local tables = require "zuora.load.tables"
 
 local postgresql = {}
 
-local Target = {}
-Target.__index = Target
+local Target = tables.class()
 
 local STAGE = "zuora_stage"
 
@@ -46,13 +45,6 @@ local function recorder(self)
     return 1
   end }
 end
-
-function Target:mark(of) return mark_table.get(self.store, of) end
-function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
-function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
-function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
-function Target:lacking(list) return tables.lacking(self.store, list) end
-function Target:belongs() return tables.belongs(self.store) end
 
 -- --- staging ------------------------------------------------------------------------------------------
 
@@ -107,10 +99,7 @@ local function table_lines(self, load, there)
 end
 
 local function loads_line(self, read)
-  return filled(([[INSERT INTO %szuora_loads (plan, item, entity, kind, read_from, read_to, generation, piece, records,
-    sha256, loaded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);]]):format(self.store.prefix), read.plan, read.item,
-    read.entity, read.kind, read.read_from, read.read_to, read.generation, read.piece, read.records, read.sha256,
-    os.date "!%Y-%m-%dT%H:%M:%SZ")
+  return filled(tables.NOTE:format(self.store.prefix), tables.note_of(read)) .. ";"
 end
 
 -- A connection of our own: it waits for locks no longer than psql does.
@@ -266,10 +255,6 @@ function Target:counts(of, path)
   if not ok then error(result, 0) end
   return result
 end
-
-function Target:close() self.store:close() end
-
-Target.__close = Target.close
 
 --- Opens a target.
 ---@param uri string

@@ -3,7 +3,6 @@
 local counts = require "zuora.load.counts"
 local dialects = require "zuora.load.dialects"
 local error_value = require "zuora.error"
-local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
 local reads = require "zuora.extract.reads"
 local rows = require "zuora.rows"
@@ -12,18 +11,9 @@ local tables = require "zuora.load.tables"
 
 local sqlite = {}
 
-local Target = {}
-Target.__index = Target
+local Target = tables.class()
 
 local STAGE = "temp.zuora_stage"
-
-function Target:mark(of) return mark_table.get(self.store, of) end
-function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
-function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
-
-function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
-function Target:lacking(list) return tables.lacking(self.store, list) end
-function Target:belongs() return tables.belongs(self.store) end
 
 -- --- staging ------------------------------------------------------------------------------------------
 
@@ -131,10 +121,7 @@ end
 local function note_loads(self, list)
   local new = 0
   for _, read in ipairs(list) do
-    new = new + self.store:run([[INSERT INTO zuora_loads (plan, item, entity, kind, read_from, read_to, generation,
-      piece, records, sha256, loaded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING]], read.plan,
-      read.item, read.entity, read.kind, read.read_from, read.read_to, read.generation, read.piece,
-      read.records, read.sha256, os.date "!%Y-%m-%dT%H:%M:%SZ")
+    new = new + self.store:run(tables.NOTE:format("") .. " ON CONFLICT DO NOTHING", tables.note_of(read))
   end
   return new > 0
 end
@@ -189,10 +176,6 @@ function Target:counts(of, path)
     return found
   end)
 end
-
-function Target:close() self.store:close() end
-
-Target.__close = Target.close
 
 --- Opens a target.
 ---@param path string

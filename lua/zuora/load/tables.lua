@@ -58,6 +58,17 @@ function tables.belongs(store)
   return owner
 end
 
+--- The statement that notes that a read is loaded, and what its question marks stand for.
+tables.NOTE = [[INSERT INTO %szuora_loads (plan, item, entity, kind, read_from, read_to, generation, piece, records,
+  sha256, loaded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)]]
+
+---@param read table
+---@return string ...
+function tables.note_of(read)
+  return read.plan, read.item, read.entity, read.kind, read.read_from, read.read_to, read.generation, read.piece,
+    read.records, read.sha256, os.date "!%Y-%m-%dT%H:%M:%SZ"
+end
+
 --- Those of a list of reads that are not loaded.
 ---@return table[]
 function tables.lacking(store, list)
@@ -69,6 +80,22 @@ function tables.lacking(store, list)
       table.concat(wheres, " AND ")), table.unpack(values)) then missing[#missing + 1] = read end
   end
   return missing
+end
+
+--- What a target is and can do, whatever its database; it has a `store`.
+---@return table class
+function tables.class()
+  local Target = {}
+  Target.__index = Target
+  function Target:mark(of) return mark_table.get(self.store, of) end
+  function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
+  function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
+  function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
+  function Target:belongs() return tables.belongs(self.store) end
+  function Target:lacking(list) return tables.lacking(self.store, list) end
+  function Target:close() self.store:close() end
+  Target.__close = Target.close
+  return Target
 end
 
 local function fail(words, ...)
