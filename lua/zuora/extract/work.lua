@@ -78,11 +78,23 @@ local function stage_of(self, claim, owner)
   return ("%s/.stage.%s%s%s"):format(self.ctx.output, claim.item, claim.entity, self.claims:suffix(owner))
 end
 
+--- Where an audit of an item has the keys of what has changed; a worker in a file of its own.
+---@param ctx table
+---@param of table
+---@param owner string|nil this one
+---@return string path
+function work.changes_of(ctx, of, owner)
+  local held = ctx.journal.claims
+  return ("%s/.audit.%s%s%s.csv"):format(ctx.output, of.item, of.entity, held and held:suffix(owner) or "")
+end
+
 -- What the worker that had it before has left: it may be writing still, but to no file that anybody reads.
 local function sweep(self, of, claim)
   local ctx = self.ctx
   os.remove(self.claims:scratch(ctx.output, claim.former))
   os.remove(stage_of(self, claim, claim.former))
+  local changes = work.changes_of(ctx, of, claim.former)
+  for _, ending in ipairs { "", ".part", ".stage" } do os.remove(changes .. ending) end
   for _, read in ipairs(ctx.journal:open_of(of)) do
     for turn = 0, claim.turn - 1 do
       local path = reads.path(read, turn)
