@@ -360,30 +360,6 @@ describe("of several machines", function()
       assert.same({}, assert(extract.verify(plan.output)).problems)
     end)
 
-    it("audits beside one that was stopped in an audit, and tells nothing that it has not compared itself", function()
-      local plan = plan_of { load = { to = database.uri, schema = "dw_" .. name } }
-      good(work(plan))
-      local target <close> = server.connect(database.uri, plan.load.schema, {})
-      target:run(('DELETE FROM %s"Thing" WHERE "Id" = ?'):format(target.prefix), "id00004")
-      local stopped <close> = assert(core.file(plan.output .. "/.audit.Thing.csv"))
-      assert(stopped:write "Id\n")
-      support.write(plan.output .. "/.audit.Thing.other.csv", "Id\n")
-      local other <close> = journal.open(database.uri, "other", 60)
-      local is_taken
-      local result = good(extract.audit(here.client, plan, { poll = 0.002, check = true, on_step = function()
-        if is_taken then return end
-        is_taken = other.store:run([[UPDATE zuora_item SET owner = 'other', lease_until = clock_timestamp()
-          + interval '0.2 s' WHERE plan = ?]], name) == 1
-      end }))[1]
-      assert.equal("wrong", result.outcome)
-      local told = {}
-      for i, event in ipairs(assert(extract.history(plan))) do told[i] = event.what end
-      assert.same({ "taken over", "differs" }, told)
-      for _, file in ipairs(disk.names(plan.output)) do
-        assert.is_true(file == ".audit.Thing.csv.part" or not file:find "^%.audit", file)
-      end
-    end)
-
     it("goes on with each step of the grid", function()
       local plan, steps = plan_of { every = 1 }, {}
       local ok, problem = pcall(work, plan, { forever = true, on_item = function(result)

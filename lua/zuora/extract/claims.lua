@@ -70,6 +70,13 @@ function Claims:enlist(plan, list)
     CAST(? AS TEXT[])) ON CONFLICT DO NOTHING]], plan, array(items), array(entities))
 end
 
+--- Has items looked at that somebody with a wrong clock has visited in a step that has not come yet.
+---@param plan string
+---@param step string the first such one
+function Claims:forget_steps(plan, step)
+  self.store:run("UPDATE zuora_item SET step = '' WHERE plan = ? AND step > ?", plan, step)
+end
+
 -- A statement with DUE in it; and the values of that.
 local function asked(sql, what) return (sql:format(what.keys and "= ANY" or "<> ALL")) end
 

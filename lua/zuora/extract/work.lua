@@ -21,6 +21,8 @@ local SHORTEST, LONGEST = 0.05, 10
 -- there is no end.
 local LATER, AGAIN = 30, 300
 
+local DAY = 24 * 3600
+
 -- Does it until the database can be reached.
 local function insist(self, f, ...)
   for _, pause in ipairs(PAUSES) do
@@ -299,6 +301,7 @@ function work.all(ctx, list, is_worker, tools)
     self.given[self.keys[i]] = one[1]
   end
   self.claims:enlist(self.plan, list)
+  self.claims:forget_steps(self.plan, times.stamp(ctx.now + DAY))
   for key in pairs(self.claims:all(self.plan)) do self.strange[key] = not self.given[key] or nil end
   self.since = self.claims:now()
   ctx.check = function(of) check(self, of) end

@@ -1,0 +1,72 @@
+-- Several machines: what one that was stopped, or that had a wrong clock, leaves to the others. (zuora.extract.claims,
+-- zuora.extract.work, zuora.extract.audit)
+
+local cluster = require "spec.load.cluster"
+local core = require "zuora.core"
+local disk = require "zuora.extract.disk"
+local extract = require "zuora.extract"
+local journal = require "zuora.extract.journal"
+local server = require "zuora.extract.server"
+local support = require "spec.support"
+local world = require "spec.extract.world"
+
+local DAY = 24 * 3600
+
+describe("beside others", function()
+  if cluster.missing() then
+    pending("cannot be tried here: " .. cluster.missing())
+    return
+  end
+
+  local database
+  setup(function() database = cluster.start() end)
+  teardown(function() database:stop() end)
+
+  local function good(results, err)
+    assert(results, tostring(err))
+    for _, one in ipairs(results) do assert.is_nil(one.err, tostring(one.err)) end
+    return results
+  end
+
+  local function work(here, plan) return extract.work(here.client, plan, { poll = 0.002 }) end
+
+  it("audits beside one that was stopped in an audit, and tells nothing that it has not compared itself", function()
+    local here <close> = world.new { name = "beside" }
+    local plan = here:plan(nil, { plan = "audited", store = database.uri, load = { to = database.uri, schema = "dw" } })
+    good(work(here, plan))
+    local target <close> = server.connect(database.uri, plan.load.schema, {})
+    target:run(('DELETE FROM %s"Thing" WHERE "Id" = ?'):format(target.prefix), "id00004")
+    local stopped <close> = assert(core.file(plan.output .. "/.audit.Thing.csv"))
+    assert(stopped:write "Id\n")
+    support.write(plan.output .. "/.audit.Thing.other.csv", "Id\n")
+    local other <close> = journal.open(database.uri, "other", 60)
+    local is_taken
+    local result = good(extract.audit(here.client, plan, { poll = 0.002, check = true, on_step = function()
+      if is_taken then return end
+      is_taken = other.store:run([[UPDATE zuora_item SET owner = 'other', lease_until = clock_timestamp()
+        + interval '0.2 s' WHERE plan = ?]], "audited") == 1
+    end }))[1]
+    assert.equal("wrong", result.outcome)
+    local told = {}
+    for i, event in ipairs(assert(extract.history(plan))) do told[i] = event.what end
+    assert.same({ "taken over", "differs" }, told)
+    for _, file in ipairs(disk.names(plan.output)) do
+      assert.is_true(file == ".audit.Thing.csv.part" or not file:find "^%.audit", file)
+    end
+  end)
+
+  it("looks at an item that was visited in a step which has not come yet", function()
+    local here <close> = world.new { name = "beside" }
+    local plan = here:plan(nil, { plan = "ahead", store = database.uri })
+    good(work(here, plan))
+    here.sim:forward(20 * DAY)
+    good(work(here, plan))
+    here.sim:forward(-20 * DAY)
+    for _ = 1, 2 do
+      assert.matches("has not come yet by Zuora's clock", tostring(assert(work(here, plan))[1].err))
+    end
+    assert(extract.reset(plan, { item = "Thing" }))
+    assert.equal("done", good(work(here, plan))[1].outcome)
+    assert.same({}, good(work(here, plan)))
+  end)
+end)
