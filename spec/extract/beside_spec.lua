@@ -1,5 +1,5 @@
 -- Several machines: what one that was stopped, or that had a wrong clock, leaves to the others. (zuora.extract.claims,
--- zuora.extract.work, zuora.extract.audit)
+-- zuora.extract.work, zuora.extract.audit, zuora.extract.totals)
 
 local cluster = require "spec.load.cluster"
 local core = require "zuora.core"
@@ -8,6 +8,7 @@ local extract = require "zuora.extract"
 local journal = require "zuora.extract.journal"
 local server = require "zuora.extract.server"
 local support = require "spec.support"
+local totals = require "zuora.extract.totals"
 local world = require "spec.extract.world"
 
 local DAY = 24 * 3600
@@ -53,6 +54,29 @@ describe("beside others", function()
     for _, file in ipairs(disk.names(plan.output)) do
       assert.is_true(file == ".audit.Thing.csv.part" or not file:find "^%.audit", file)
     end
+  end)
+
+  -- Who lost it every time, because that takes longer than a lease, would never come to an end.
+  it("keeps an item while the rows of a long file are gone through", function()
+    local here <close> = world.new { name = "beside" }
+    local rows, pulses = 0, 0
+    local function next_row()
+      rows = rows + 1
+      return rows <= 20000 and rows or nil
+    end
+    for _ in totals.each(next_row, function() pulses = pulses + 1 end) do end
+    assert.same({ 20001, 4 }, { rows, pulses })
+
+    local each, kept = totals.each, 0
+    totals.each = function(it, pulse)
+      kept = kept + (pulse and 1 or 0)
+      return each(it, pulse)
+    end
+    local ok, problem = pcall(work, here, here:plan({ { object = "Thing", split = "id:8", totals = { "count" } } },
+      { plan = "long", store = database.uri }))
+    totals.each = each
+    assert(ok, problem)
+    assert.equal(2 * 3, kept) -- totals, and the last Id, of each page
   end)
 
   it("looks at an item that was visited in a step which has not come yet", function()

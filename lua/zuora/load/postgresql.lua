@@ -252,7 +252,7 @@ function Target:columns(name) return columns_there(self, name) end
 function Target:counts(of, path)
   local stage_path = path .. ".stage"
   local ok, result = pcall(function()
-    local header = write_stage({ path }, stage_path)
+    local header = write_stage({ path }, stage_path, self.pulse)
     local lines = first_lines()
     lines[#lines + 1], lines[#lines + 2] = stage_lines(stage_path, header)
     lines[#lines + 1] = counts.query(self, of, STAGE, header) .. ";"
