@@ -39,7 +39,10 @@ describe("beside others", function()
     target:run(('DELETE FROM %s"Thing" WHERE "Id" = ?'):format(target.prefix), "id00004")
     local stopped <close> = assert(core.file(plan.output .. "/.audit.Thing.csv"))
     assert(stopped:write "Id\n")
-    support.write(plan.output .. "/.audit.Thing.other.csv", "Id\n")
+    for _, name in ipairs { ".audit.Thing.other.csv", ".audit.Thing.before.csv.stage", ".stage.Thing.before" } do
+      support.write(plan.output .. "/" .. name, "Id\n")
+    end
+    support.write(plan.output .. "/.stage.Things.other", "of another item")
     local other <close> = journal.open(database.uri, "other", 60)
     local is_taken
     local result = good(extract.audit(here.client, plan, { poll = 0.002, check = true, on_step = function()
@@ -51,8 +54,9 @@ describe("beside others", function()
     local told = {}
     for i, event in ipairs(assert(extract.history(plan))) do told[i] = event.what end
     assert.same({ "taken over", "differs" }, told)
+    assert.equal("of another item", support.read(plan.output .. "/.stage.Things.other"))
     for _, file in ipairs(disk.names(plan.output)) do
-      assert.is_true(file == ".audit.Thing.csv.part" or not file:find "^%.audit", file)
+      assert.is_true(file == ".audit.Thing.csv.part" or not file:find "^%.audit" and not file:find "^%.stage%.Thing%.", file)
     end
   end)
 

@@ -181,7 +181,7 @@ local function id_of(owner) return owner:match "[^/]*$" end
 function Claims:scratch(output, owner) return ("%s/.%s.new"):format(output, id_of(owner or self.owner)) end
 
 --- What tells a worker's other files from those of the others.
-function Claims:suffix(owner) return "." .. id_of(owner or self.owner) end
+function Claims:suffix() return "." .. id_of(self.owner) end
 
 --- The database's time, as `since` wants it.
 ---@return string

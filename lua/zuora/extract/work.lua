@@ -3,6 +3,7 @@
 
 local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
+local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
@@ -76,27 +77,38 @@ end
 -- --- an item ------------------------------------------------------------------------------------------
 
 -- Where a worker's rows are on their way into PostgreSQL.
-local function stage_of(self, claim, owner)
-  return ("%s/.stage.%s%s%s"):format(self.ctx.output, claim.item, claim.entity, self.claims:suffix(owner))
+local function stage_of(self, claim)
+  return ("%s/.stage.%s%s%s"):format(self.ctx.output, claim.item, claim.entity, self.claims:suffix())
 end
 
 --- Where an audit of an item has the keys of what has changed; a worker in a file of its own.
 ---@param ctx table
 ---@param of table
----@param owner string|nil this one
 ---@return string path
-function work.changes_of(ctx, of, owner)
+function work.changes_of(ctx, of)
   local held = ctx.journal.claims
-  return ("%s/.audit.%s%s%s.csv"):format(ctx.output, of.item, of.entity, held and held:suffix(owner) or "")
+  return ("%s/.audit.%s%s%s.csv"):format(ctx.output, of.item, of.entity, held and held:suffix() or "")
+end
+
+-- Staged rows, and keys of what has changed, of all who had the item before: whoever took it over may have been killed,
+-- too, before this was done.
+local function sweep_folder(self, of)
+  local folder, key, own = self.ctx.output, of.item .. of.entity, self.claims:suffix()
+  for _, name in ipairs(disk.names(folder)) do
+    local rest = name:match "^%.stage%.(.*)$" or name:match "^%.audit%.(.*)$"
+    if rest and rest:sub(1, #key) == key then
+      local suffix = rest:match("^%.[^.]+", #key + 1)
+      local ending = suffix and rest:sub(#key + #suffix + 1)
+      if suffix ~= own and (ending == "" or ending and ending:find "^%.csv") then os.remove(folder .. "/" .. name) end
+    end
+  end
 end
 
 -- What the worker that had it before has left: it may be writing still, but to no file that anybody reads.
 local function sweep(self, of, claim)
   local ctx = self.ctx
   os.remove(self.claims:scratch(ctx.output, claim.former))
-  os.remove(stage_of(self, claim, claim.former))
-  local changes = work.changes_of(ctx, of, claim.former)
-  for _, ending in ipairs { "", ".part", ".stage" } do os.remove(changes .. ending) end
+  sweep_folder(self, of)
   for _, read in ipairs(ctx.journal:open_of(of)) do
     for turn = 0, claim.turn - 1 do
       local path = reads.path(read, turn)
