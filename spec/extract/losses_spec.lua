@@ -47,6 +47,25 @@ describe("an extraction", function()
     end
   end)
 
+  it("stops where a wrong clock has set the mark to what has not come yet", function()
+    local here <close> = world.new {}
+    local items = { { object = "Thing" }, { object = "Thing", name = "Whole", cursor = false } }
+    good(here, items)
+    here.sim:forward(20 * DAY)
+    good(here, items)
+    here.sim:forward(-20 * DAY)
+    here.sim:update("Thing", { { "id00003", "later", "3.25", "" } })
+    here.sim:forward(HOUR)
+    for i, result in ipairs(assert(here:run(here:plan(items)))) do
+      assert.equal("plan", result.err.kind)
+      assert.matches("has not come yet by Zuora's clock: 'reset " .. result.item, result.err.message)
+      assert(extract.reset(here:plan(items), { item = result.item, from = i == 1 and os.time() - DAY or nil }))
+    end
+    good(here, items)
+    here:assert_same "Thing"
+    here:assert_same("Whole", "Thing")
+  end)
+
   it("finds its mark in the manifest of a lookback when those of the windows were taken away", function()
     local here <close> = world.new { rows = world.rows(20, HOUR) }
     local items = { { object = "Thing", lookback = { days = 1, every = "1h" } } }

@@ -223,6 +223,37 @@ describe("a plan that loads into " .. kind, function()
     assert.equal("up to date", good(items).outcome)
   end)
 
+  -- Takes the table away when a read has come to a state for the so-many-th time.
+  local function taken_away(state, nth)
+    return { on_step = function(_, read)
+      nth = nth - (read.state == state and 1 or 0)
+      if nth ~= 0 or read.state ~= state then return end
+      nth = -1
+      target:run(here.folder, 'DROP TABLE "Thing"')
+    end }
+  end
+
+  local NO_TABLE = "has no table of it now: 'extract reset PLAN Thing'"
+
+  it("takes no rest for the whole, where the table is taken away in the midst of a run", function()
+    here = world.new {}
+    local items = { { object = "Thing", deleted = true, split = "id:6" } }
+    assert.matches(NO_TABLE, tostring(run(items, nil, taken_away("loaded", 2)).err))
+    assert.matches(NO_TABLE, tostring(run(items).err))
+    assert(extract.reset(plan(items), { item = "Thing" }))
+    good(items)
+    assert_loaded()
+
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00003", "later", "3.25", "" } })
+    assert.matches(NO_TABLE, tostring(run(items, nil, taken_away("published", 1)).err))
+    assert(extract.reset(plan(items), { item = "Thing", from = os.time() - HOUR }))
+    assert.matches(NO_TABLE, tostring(run(items).err)) -- not all would be read
+    assert(extract.reset(plan(items), { item = "Thing" }))
+    good(items)
+    assert_loaded()
+  end)
+
   it("adds columns that are new, or refuses them", function()
     here = world.new {}
     good { { object = "Thing", fields = { "Id", "Name", "UpdatedDate" } } }

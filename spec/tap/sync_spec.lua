@@ -184,6 +184,21 @@ describe("a tap", function()
     assert.equal(40, good(here, into, more)[1].records)
   end)
 
+  it("reads nothing from a bookmark on that has not come yet, and leaves it as it is", function()
+    local here <close> = world.new {}
+    local into, jobs = world.loader(), here:jobs()
+    for ahead, kind in pairs { [2 * HOUR] = "plan", [0] = false } do
+      local state = { bookmarks = { Thing = { UpdatedDate = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() + ahead) } } }
+      local result = assert(here:run(into, { state = state }))[1]
+      assert.equal(kind, result.err and result.err.kind or false)
+      if kind then
+        assert.matches("Thing.UpdatedDate: it has not come yet by Zuora's clock", result.err.message)
+        assert.same(state, into.state)
+        assert.equal(jobs, here:jobs())
+      end
+    end
+  end)
+
   it("has other jobs an hour after one has failed, however far apart its bookmarks are", function()
     local here <close> = world.new {}
     local into, more = world.loader(), { plan = { every = 24 * HOUR, settle = 0 } }

@@ -120,7 +120,7 @@ end
 -- Compares some buckets, in one transaction of Zuora's; those that differ are added to a list.
 local function compare_some(ctx, item, buckets, of, list)
   local job = finished(ctx, item, buckets, of)
-  local path = ("%s/.audit.%s%s.csv"):format(ctx.output, item.name, item.of.entity)
+  local path = work.changes_of(ctx, item.of)
   local changed, err = job:batch "changed":download(path, options_of(ctx, item))
   if not changed then error(err, 0) end
   local ok, found = pcall(ctx.target.counts, ctx.target, of, path)
@@ -180,6 +180,8 @@ end
 -- --- items --------------------------------------------------------------------------------------------
 
 local function tell(ctx, item, result, differing)
+  -- Who was stopped meanwhile has compared what Zuora had then with what another has loaded since.
+  if #differing > 0 then ctx.journal:hold(item.of) end
   for i, one in ipairs(differing) do
     result.differences[i] = { month = one.bucket.name, expected = one.expected, found = one.found }
     ctx.journal:event(item.of.plan, item.name, "differs", ("%s: %s, and %s in Zuora"):format(one.bucket.name,

@@ -70,6 +70,13 @@ function Claims:enlist(plan, list)
     CAST(? AS TEXT[])) ON CONFLICT DO NOTHING]], plan, array(items), array(entities))
 end
 
+--- Has items looked at that somebody with a wrong clock has visited in a step that has not come yet.
+---@param plan string
+---@param step string the first such one
+function Claims:forget_steps(plan, step)
+  self.store:run("UPDATE zuora_item SET step = '' WHERE plan = ? AND step > ?", plan, step)
+end
+
 -- A statement with DUE in it; and the values of that.
 local function asked(sql, what) return (sql:format(what.keys and "= ANY" or "<> ALL")) end
 
@@ -174,7 +181,7 @@ local function id_of(owner) return owner:match "[^/]*$" end
 function Claims:scratch(output, owner) return ("%s/.%s.new"):format(output, id_of(owner or self.owner)) end
 
 --- What tells a worker's other files from those of the others.
-function Claims:suffix(owner) return "." .. id_of(owner or self.owner) end
+function Claims:suffix() return "." .. id_of(self.owner) end
 
 --- The database's time, as `since` wants it.
 ---@return string

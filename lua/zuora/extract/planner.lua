@@ -16,6 +16,9 @@ local DAY = 24 * 3600
 -- For so long Zuora keeps what was deleted.
 local DELETED_LIFE = 30 * DAY
 
+-- So far clocks of Zuora's servers may be apart.
+local SKEW = 300
+
 --- What is said of reads that were given up by a reset.
 planner.SET_BACK = "it was set back"
 
@@ -149,6 +152,15 @@ function planner.is_too_old(ctx, item, read)
   return read.kind == "window" and may_miss_deleted(ctx, item, times.of(read.read_from))
 end
 
+-- Was it read up to a time that has not come yet? Whoever said so had a wrong clock, and what changes until then would
+-- never be read.
+local function check_clock(ctx, item, mark)
+  if mark.mark <= times.stamp(ctx.now + SKEW) then return end
+  fail("%s: it was read up to %s, which has not come yet by Zuora's clock: 'reset %s' reads it again from the "
+    .. "beginning, with '--from TIME' from before the clock was wrong", item.name, times.iso(times.of(mark.mark)),
+    item.name)
+end
+
 local function check_deleted(ctx, item, mark)
   local at = times.of(mark.mark)
   if not may_miss_deleted(ctx, item, at) then return end
@@ -223,6 +235,7 @@ end
 ---@return table|nil read
 function planner.next(ctx, item)
   local to, mark = times.stamp(ctx.b), ctx.marks:mark(item.of)
+  if mark then check_clock(ctx, item, mark) end
   if mark and not ctx.options.keep_mark then check_hash(ctx, item, mark) end
   if not item.cursor or item.mode == "replace" then
     if ctx.options.backfill then fail("%s: it is read whole each time: there is nothing to backfill", item.name) end

@@ -9,6 +9,9 @@ local rows = require "zuora.rows"
 
 local totals = {}
 
+-- Rows between two pulses.
+local STRETCH = 4096
+
 local DIGITS, SCALE = decimals.DIGITS, decimals.SCALE
 
 -- A decimal text as two integers with one sign: the whole part, and the fraction in SCALE parts.
@@ -63,20 +66,38 @@ local function counts(counted, count, all, limit)
   return number and math.tointeger(tonumber(number)) >= count
 end
 
+--- The rows of a file that may be long.
+---@param it function
+---@param pulse fun()|nil called every now and then
+---@return function
+function totals.each(it, pulse)
+  if not pulse then return it end
+  local left = STRETCH
+  return function()
+    left = left - 1
+    if left == 0 then
+      left = STRETCH
+      pulse()
+    end
+    return it()
+  end
+end
+
 --- Do the totals that came with a file agree with its rows? Those of deleted rows do not count.
 ---@param item table
 ---@param path string
 ---@param told table<string, string> "count(account.id)", "sum(account.balance)": by the headers, in lower case
 ---@param deleted string the column that says of a row that it is deleted, where there is one
 ---@param limit integer|nil of a page that has no end yet: what was counted is all that is beyond its begin
+---@param pulse fun()|nil called every now and then
 ---@return true|nil ok, zuora.Error|nil err
-function totals.agree(item, path, told, deleted, limit)
+function totals.agree(item, path, told, deleted, limit, pulse)
   local it <close>, problem = rows.of_file(path, { form = "array" })
   if not it then return nil, problem end
   local sums, wrong = sums_of(limit and { totals = {} } or item, it)
   if not sums then return nil, wrong end
   local gone, count, all = columns.find(it.columns, item.object, deleted), 0, 0
-  for row in it do
+  for row in totals.each(it, pulse) do
     all = all + 1
     if not (gone and row[gone] == "true") then
       count = count + 1

@@ -3,6 +3,7 @@
 
 local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
+local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
@@ -20,6 +21,8 @@ local SHORTEST, LONGEST = 0.05, 10
 -- Seconds until Zuora's time is asked for again, where it did not answer; and until what failed is tried again, where
 -- there is no end.
 local LATER, AGAIN = 30, 300
+
+local DAY = 24 * 3600
 
 -- Does it until the database can be reached.
 local function insist(self, f, ...)
@@ -74,15 +77,38 @@ end
 -- --- an item ------------------------------------------------------------------------------------------
 
 -- Where a worker's rows are on their way into PostgreSQL.
-local function stage_of(self, claim, owner)
-  return ("%s/.stage.%s%s%s"):format(self.ctx.output, claim.item, claim.entity, self.claims:suffix(owner))
+local function stage_of(self, claim)
+  return ("%s/.stage.%s%s%s"):format(self.ctx.output, claim.item, claim.entity, self.claims:suffix())
+end
+
+--- Where an audit of an item has the keys of what has changed; a worker in a file of its own.
+---@param ctx table
+---@param of table
+---@return string path
+function work.changes_of(ctx, of)
+  local held = ctx.journal.claims
+  return ("%s/.audit.%s%s%s.csv"):format(ctx.output, of.item, of.entity, held and held:suffix() or "")
+end
+
+-- Staged rows, and keys of what has changed, of all who had the item before: whoever took it over may have been killed,
+-- too, before this was done.
+local function sweep_folder(self, of)
+  local folder, key, own = self.ctx.output, of.item .. of.entity, self.claims:suffix()
+  for _, name in ipairs(disk.names(folder)) do
+    local rest = name:match "^%.stage%.(.*)$" or name:match "^%.audit%.(.*)$"
+    if rest and rest:sub(1, #key) == key then
+      local suffix = rest:match("^%.[^.]+", #key + 1)
+      local ending = suffix and rest:sub(#key + #suffix + 1)
+      if suffix ~= own and (ending == "" or ending and ending:find "^%.csv") then os.remove(folder .. "/" .. name) end
+    end
+  end
 end
 
 -- What the worker that had it before has left: it may be writing still, but to no file that anybody reads.
 local function sweep(self, of, claim)
   local ctx = self.ctx
   os.remove(self.claims:scratch(ctx.output, claim.former))
-  os.remove(stage_of(self, claim, claim.former))
+  sweep_folder(self, of)
   for _, read in ipairs(ctx.journal:open_of(of)) do
     for turn = 0, claim.turn - 1 do
       local path = reads.path(read, turn)
@@ -291,6 +317,7 @@ function work.all(ctx, list, is_worker, tools)
     self.given[self.keys[i]] = one[1]
   end
   self.claims:enlist(self.plan, list)
+  self.claims:forget_steps(self.plan, times.stamp(ctx.now + DAY))
   for key in pairs(self.claims:all(self.plan)) do self.strange[key] = not self.given[key] or nil end
   self.since = self.claims:now()
   ctx.check = function(of) check(self, of) end

@@ -153,13 +153,13 @@ function steps.submitted(ctx, item, read, source)
 end
 
 -- The last Id of a page: they must come in order, or the next page would leave some out.
-local function last_of_page(item, path)
+local function last_of_page(item, path, pulse)
   local it <close>, problem = rows.of_file(path, { form = "lazy" })
   if not it then error(problem, 0) end
   local _, name = columns.find(it.columns, item.object, item.key)
   if not name then fail("incomplete", "%s: a page has no column %s", item.name, item.key) end
   local last
-  for row in it do
+  for row in totals.each(it, pulse) do
     local id = row[name]
     if last and id <= last then
       fail("incomplete", "%s: row %d of a page: %s is not behind %s", item.name, it.row, id, last)
@@ -170,18 +170,18 @@ local function last_of_page(item, path)
 end
 
 -- Is what has come what was asked for? Gives the last Id of a page whose end was not known.
-local function prove(item, path, written, read, piece)
+local function prove(item, path, written, read, piece, pulse)
   if written.record_count and written.record_count ~= written.records then
     fail("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
   end
   if written.totals then
     -- (The job of a page does not know the end that was found in its file.)
     local has_no_end = not piece.up_to or piece.closed_at == read.attempt
-    local ok, err = totals.agree(item, path, written.totals, DELETED, has_no_end and piece.limit or nil)
+    local ok, err = totals.agree(item, path, written.totals, DELETED, has_no_end and piece.limit or nil, pulse)
     if not ok then error(err, 0) end
   end
   -- (One that is read again has its end, and the next is there.)
-  return piece.limit and not piece.up_to and last_of_page(item, path) or nil
+  return piece.limit and not piece.up_to and last_of_page(item, path, pulse) or nil
 end
 
 -- The number of a file in its chain: one that was there before is another's now, which says so.
@@ -202,7 +202,7 @@ function steps.completed(ctx, item, read, source)
   item.claim.bringing = { read = read, path = path }
   local written, err = source.fetch(ctx.client, read, whole, options_of(ctx, read))
   if not written then return recover(ctx, item, read, source, err) end
-  local ok, last = pcall(prove, planner.asked(item, read.kind), whole, written, read, piece)
+  local ok, last = pcall(prove, planner.asked(item, read.kind), whole, written, read, piece, ctx.pulse)
   if not ok then return recover(ctx, item, read, source, last) end
   local sum, problem = digest.file(whole, ctx.pulse)
   if not sum then fail("file", "%s", problem) end

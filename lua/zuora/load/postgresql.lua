@@ -183,11 +183,11 @@ local function direct_lines(load, add, stage_path, header)
   for _, step in ipairs(merge.checks(load)) do add(step_line(load, step)) end
 end
 
-local function script_of(self, load, list, stage_path, header, advance)
+local function script_of(self, load, there, list, stage_path, header, advance)
   local lines = first_lines()
   local function add(line) lines[#lines + 1] = line end
   for _, read in ipairs(list) do add(loads_line(self, read)) end
-  local there, added = columns_there(self, load.item)
+  local added
   if there or load.entity ~= "" or load.deletes == "remove" and load.deleted then
     added = staged_lines(self, load, add, there, stage_path, header)
   else
@@ -215,13 +215,15 @@ function Target:load(item, list, output, deleted, advance, bucket)
   for i, read in ipairs(list) do
     paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
   end
+  local there = columns_there(self, item.name)
+  if not there then tables.check_lost(self.store, item, list[1]) end
   local ok, result = pcall(function()
     local header = write_stage(paths, stage_path, self.pulse)
     local load = tables.of_file(item, header, deleted, list[1], bucket)
     load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
     load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
     load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
-    local script, added = script_of(self, load, lacking, stage_path, header, advance)
+    local script, added = script_of(self, load, there, lacking, stage_path, header, advance)
     local done, err = pcall(self.psql.script, self.psql, script)
     if not done and not was_loaded(self, lacking[1]) then
       error(error_value.is(err) and explain(load, err) or err, 0)
@@ -239,7 +241,7 @@ function Target:columns(name) return columns_there(self, name) end
 function Target:counts(of, path)
   local stage_path = path .. ".stage"
   local ok, result = pcall(function()
-    local header = write_stage({ path }, stage_path)
+    local header = write_stage({ path }, stage_path, self.pulse)
     local lines = first_lines()
     lines[#lines + 1], lines[#lines + 2] = stage_lines(stage_path, header)
     lines[#lines + 1] = counts.query(self, of, STAGE, header) .. ";"

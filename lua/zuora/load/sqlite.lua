@@ -141,6 +141,7 @@ function Target:load(item, list, output, deleted, advance, bucket)
     paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
   end
   return self.store:transaction(function()
+    if not columns_there(self, item.name) then tables.check_lost(self.store, item, list[1]) end
     if not note_loads(self, list) then return {} end
     local header = header_of(paths[1])
     local load = tables.of_file(item, header, deleted, list[1], bucket)

@@ -179,12 +179,19 @@ local function check_frozen(item, names)
     table.concat(names, ", "))
 end
 
--- Was something loaded, by a mark that goes on from there? Then somebody has taken the table away.
-local function check_lost(store, item)
-  local lost = store:row(([[SELECT 1 AS lost FROM %szuora_mark AS m WHERE m.plan = ? AND m.item = ?
-    AND COALESCE(m.pending, '') <> '1' AND EXISTS (SELECT 1 FROM %szuora_loads AS l WHERE l.plan = m.plan
-    AND l.item = m.item AND l.entity = m.entity AND l.records <> '0')]]):format(store.prefix, store.prefix),
-    item.of.plan, item.of.item)
+--- Raises where something was loaded that is gone on from, or that is of the same whole as a read: somebody has taken
+--- the table away.
+---@param store table of the target
+---@param item table
+---@param read table|nil that is to be loaded now
+function tables.check_lost(store, item, read)
+  local of = read or item.of
+  local lost = store:row(([[SELECT 1 AS lost FROM %szuora_loads AS l WHERE l.plan = ? AND l.item = ?
+    AND l.records <> '0' AND (EXISTS (SELECT 1 FROM %szuora_mark AS m WHERE m.plan = l.plan AND m.item = l.item
+    AND m.entity = l.entity AND (COALESCE(m.pending, '') <> '1' OR m.mark <> ''))
+    OR l.entity = ? AND l.kind = ? AND l.read_from = ? AND l.read_to = ? AND l.generation = ?) LIMIT 1]]):format(
+    store.prefix, store.prefix), of.plan, of.item, of.entity, of.kind or "", of.read_from or "", of.read_to or "",
+    of.generation or "")
   if not lost then return end
   fail("%s: it was loaded before, and the target has no table of it now: `%s` has all of it read again", item.name,
     phrases.command(item.of, "reset", item.name))
@@ -196,7 +203,7 @@ end
 ---@param there table<string, string>|nil
 ---@param policy "evolve"|"freeze"
 function tables.check(store, item, there, policy)
-  if not there then return check_lost(store, item) end
+  if not there then return tables.check_lost(store, item) end
   check_own(dialects.quoted(item.name), there)
   local missing = {}
   for _, name in ipairs(type(item.fields) == "table" and item.columns or {}) do

@@ -21,6 +21,9 @@ local sync = {}
 -- For so long Zuora keeps what was deleted.
 local DELETED_LIFE = 30 * 24 * 3600
 
+-- So far clocks of Zuora's servers, and of those who wrote a bookmark, may be apart.
+local SKEW = 300
+
 -- For so long a run that begins again gets the jobs of the one before, those that failed, too.
 local SAME_JOBS = 3600
 
@@ -101,6 +104,10 @@ local function next_read(ctx, item, stream)
   end
   local bookmark, start = ctx.target.state:bookmark(stream), ctx.start
   if bookmark == ctx.b then return nil end
+  if bookmark and bookmark > ctx.now + SKEW then
+    error(error_value.new { kind = "plan", message = ("state: bookmarks.%s.%s: it has not come yet by Zuora's clock: "
+      .. "set it to when the stream was read last"):format(stream.id, stream.cursor) }, 0)
+  end
   local from = bookmark or start
   -- (tap-zuora's bookmarks are younger than what Zuora's replicas may have had.)
   if bookmark and bookmark > ctx.b then from = math.max(ctx.b, math.min(start or 0, bookmark)) end
