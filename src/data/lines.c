@@ -223,7 +223,7 @@ static const Column *column_at(lua_State *L, const Rows *rows, size_t place) {
 /* Reads the members, and pushes them; their texts stay on the stack below. */
 static Member *members_read(lua_State *L, const Rows *rows, int list, size_t count) {
   Member *members = lua_newuserdatauv(L, (count + 1) * sizeof *members, 0);
-  luaL_checkstack(L, 2 * (int)count + 8, "members");
+  luaL_checkstack(L, 2 * (int)count + LUA_MINSTACK, "members"); /* and room for an error */
   for (size_t i = 0; i < count; i++) {
     MemberOptions options = {{"", 0}, {NULL, 0}, "string", 0, 0, false};
     lua_rawgeti(L, list, (lua_Integer)i + 1);
