@@ -28,7 +28,7 @@ function Semaphore:slot()
   local task, is_main = scheduler:in_task()
   local holder = task or scheduler:context()
   local slot = { semaphore = self, task = task or false, holder = holder, key = holder, is_used = false, since = nil,
-    position = nil, request = nil }
+    position = false, request = nil }
   if task or is_main then return setmetatable(slot, Slot) end
   slot.key = slot
   return setmetatable(slot, Droppable)
