@@ -1,5 +1,5 @@
 /*
- * Plain JSON, as nearly all answers are: strings without a backslash, integers of few digits, few levels and few
+ * Plain JSON, as nearly all answers are: no backslash and no NUL, integers of few digits, few levels and few
  * members. It is read here into tables that have their size from the start, and is what json.c makes of it by
  * lua-cjson, which reads all else, and says what is wrong with it.
  *
@@ -41,9 +41,7 @@ static bool byte_skip(Text *text, char byte) {
 static bool string_push(lua_State *L, Text *text) {
   const char *start = text->at + 1, *end = memchr(start, '"', (size_t)(text->end - start));
   if (end == NULL) return false;
-  size_t length = (size_t)(end - start);
-  if (memchr(start, '\\', length) != NULL || memchr(start, '\0', length) != NULL) return false;
-  lua_pushlstring(L, start, length);
+  lua_pushlstring(L, start, (size_t)(end - start));
   text->at = end + 1;
   return true;
 }
@@ -149,6 +147,7 @@ static bool value_push(lua_State *L, Text *text, int levels) {
 bool plain_json_push(lua_State *L, const char *json, size_t length) {
   Text text = {json, json + length};
   int top = lua_gettop(L);
+  if (memchr(json, '\\', length) != NULL || memchr(json, '\0', length) != NULL) return false;
   if (lua_checkstack(L, ROOM) && value_push(L, &text, LEVELS) && next_byte(&text) == '\0' &&
       text.at == text.end)
     return true;
