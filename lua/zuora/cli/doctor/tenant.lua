@@ -1,7 +1,6 @@
 --- What the doctor asks Zuora itself: are the credentials taken, and if not, are they elsewhere; which APIs may be
 --- used; how much is left of the limits.
 
-local attempt = require "zuora.support.attempt"
 local zuora = require "zuora"
 
 local tenant = {}
@@ -11,6 +10,13 @@ local TOTAL, CONNECT, RETRIES = 20, 5, 0
 
 -- An id that nothing has.
 local NOBODY = ("0"):rep(32)
+
+-- pcall, which Ctrl-C goes through.
+local function attempt(f, ...)
+  local results = table.pack(pcall(f, ...))
+  if not results[1] and tostring(results[2]):find "interrupted!$" then error(results[2], 0) end
+  return table.unpack(results, 1, results.n)
+end
 
 --- A client with these settings, impatient.
 ---@param settings table
