@@ -68,6 +68,7 @@ end
 
 -- The headers of this call alone, nil for none; false: without the default one. A host that is not Zuora's gets none.
 function Caller:headers(operation, options)
+  if operation.safe and next(options) == nil then return nil end -- as nearly always
   local is_keyed = not operation.safe and not operation.unkeyed
   if operation.url or not (is_keyed or options.headers or options.track_id or options.entity_id) then return nil end
   local headers = check.rules(options.headers or {})
