@@ -12,10 +12,10 @@ describe("zuora.resources.lifecycle", function()
     return table.unpack(table.remove(answers, 1))
   end
   local caller = {
-    json = function(_, operation, parameters, _, read)
+    json = function(_, operation, parameters, _, read, of)
       local fields, err = take("json", operation, parameters.id)
       if not fields then return nil, err end
-      return read(fields)
+      return read(fields, of, parameters)
     end,
     cancel = function(_, operation, parameters, _, read)
       local fields, err = take("cancel", operation, parameters.id)

@@ -9,20 +9,20 @@ local Calls = {}
 
 -- A handler that does no more than to read each response.
 local function reader(read)
-  return { read = function(_, response, context) return read(response, context) end }
+  return { read = function(_, response, ...) return read(response, ...) end }
 end
 
 -- What a call returns of the JSON in a response, by the `shape` of that; `read` is responses.read, or another of its
 -- kind.
 local function shaped(read)
-  local handler = reader(function(response, shape)
+  local handler = reader(function(response, shape, context, parameters)
     local body, err = read(response)
     if body == nil then return nil, err end
-    local value, problem, kind = shape(body)
+    local value, problem, kind = shape(body, context, parameters)
     if value ~= nil then return value end
     return nil, responses.error(response, { kind = kind or "json", message = problem, retryable = false })
   end)
-  function handler.shape(body, shape) return shape(body) end
+  function handler.shape(body, shape, context, parameters) return shape(body, context, parameters) end
   return handler
 end
 
@@ -53,11 +53,12 @@ function RAW:prepare(call)
 end
 
 --- Calls an operation whose answer is JSON.
----@param shape fun(body: any): any|nil, string|nil, string|nil what the call returns of it, or what is wrong with it,
---- and of which kind that is
+---@param shape fun(body: any, context: any, parameters: table): any|nil, string|nil, string|nil what the call
+--- returns of it, or what is wrong with it, and of which kind that is
+---@param context any|nil for shape, which need not be made anew for each call then
 ---@return any|nil value, zuora.Error|nil err
-function Calls:json(operation, parameters, options, shape)
-  return self:perform(operation, parameters, options, JSON, shape)
+function Calls:json(operation, parameters, options, shape, context)
+  return self:perform(operation, parameters, options, JSON, shape, context)
 end
 
 --- Calls an operation that answers that it is done, be it with words or with nothing at all.
@@ -98,10 +99,10 @@ end
 
 --- Calls an operation of the Reporting API; `shape` is given what is inside its envelope.
 ---@return any|nil value, zuora.Error|nil err
-function Calls:reporting(operation, parameters, options, shape)
+function Calls:reporting(operation, parameters, options, shape, context)
   return self:json(operation, parameters, options, function(body)
     if type(body) ~= "table" or body.response == nil then return nil, "the answer has no 'response'" end
-    local value, problem = shape(body.response)
+    local value, problem = shape(body.response, context, parameters)
     -- A success with words in the place of what was asked for: they say why it is not there.
     if value == nil and type(body.response) == "string" and body.response ~= "" then
       return nil, body.response, "api"

@@ -68,6 +68,7 @@ end
 
 -- The headers of this call alone, nil for none; false: without the default one. A host that is not Zuora's gets none.
 function Caller:headers(operation, options)
+  if operation.safe and next(options) == nil then return nil end -- as nearly always
   local is_keyed = not operation.safe and not operation.unkeyed
   if operation.url or not (is_keyed or options.headers or options.track_id or options.entity_id) then return nil end
   local headers = check.rules(options.headers or {})
@@ -93,7 +94,7 @@ function Caller:refresh_headers()
 end
 
 -- One attempt. Returns what the handler makes of the response, or nil, err.
-function Caller:try(call, handler, context)
+function Caller:try(call, handler, context, more)
   local operation = call.operation
   local slot <close> = self.semaphore:slot()
   local _ <close> = slot -- see the top of tasks/scheduler.lua
@@ -122,7 +123,7 @@ function Caller:try(call, handler, context)
   if not operation.url then self.rate:note(request) end
   if handler.shape and not self.is_watched then
     local body = core.success(request)
-    local value = body and handler.shape(body, context)
+    local value = body and handler.shape(body, context, more, call.parameters)
     if value ~= nil then return value end
   end
   local response, status
@@ -130,7 +131,7 @@ function Caller:try(call, handler, context)
   if not response then return nil, no_response(call, message, name, class, status) end
   if self.is_watched then self:report(call, response) end
   response.mask = self.mask_text
-  return handler:read(response, context)
+  return handler:read(response, context, more, call.parameters)
 end
 
 -- Tells the hooks of a response.
@@ -269,16 +270,18 @@ end
 ---@param operation table as core.operations has it
 ---@param parameters table by their wire names
 ---@param options table the user's per-call options
----@param handler table what to make of it. handler:read(response, context) gives a value, or nil, err. Where they are
---- there, handler.shape(body, context) gives the same of the JSON of a success, or nil: then read is called.
+---@param handler table what to make of it. handler:read(response, context, more, parameters) gives a value, or
+--- nil, err. Where they are there, handler.shape(body, context, more, parameters) gives the same of the JSON of a
+--- success, or nil: then read is called.
 --- handler:prepare(call) comes before each attempt: call.request is what the core is given besides the
 --- parameters, call.tries counts what has failed before, call.on_wait is called while the response comes. And
 --- handler:recover(call, err) comes after an attempt that failed (call.failure and .class say how, where there
 --- was no whole response): it gives a value all the same, or nil and perhaps another error, and may set
 --- call.progressed, which is then no failure of the call's
 ---@param context any for handler:read
+---@param more any the same
 ---@return any|nil value, zuora.Error|nil err
-function Caller:perform(operation, parameters, options, handler, context)
+function Caller:perform(operation, parameters, options, handler, context, more)
   self:check_open(operation)
   local call = begin(self, operation, parameters, options)
   repeat
@@ -287,7 +290,7 @@ function Caller:perform(operation, parameters, options, handler, context)
       call.request.headers = check.rules(call.headers or {})
       handler:prepare(call)
     end
-    local value, err = self:try(call, handler, context)
+    local value, err = self:try(call, handler, context, more)
     if err and handler.recover then
       local problem
       value, problem = handler:recover(call, err)
@@ -355,8 +358,10 @@ function caller.new(self)
     sleep = function(seconds) return self.scheduler:sleep(seconds) end }
   self.hosts = {}
   for base, url in pairs(self.bases) do self.hosts[base] = hosts.authority(url) end
-  self.is_watched = self.settings.log or self.settings.on_response
+  self.is_watched, self.closed = self.settings.log or self.settings.on_response or false, false
   function self.mask_text(text) return self:masked(text) end
+  -- Here a method is found at once, where by way of a metatable it is looked for twice. (So it is in the scheduler.)
+  for name, method in pairs(Caller) do self[name] = method end
   return setmetatable(self, Caller)
 end
 

@@ -28,7 +28,7 @@ function Semaphore:slot()
   local task, is_main = scheduler:in_task()
   local holder = task or scheduler:context()
   local slot = { semaphore = self, task = task or false, holder = holder, key = holder, is_used = false, since = nil,
-    position = nil, request = nil }
+    position = false, request = nil }
   if task or is_main then return setmetatable(slot, Slot) end
   slot.key = slot
   return setmetatable(slot, Droppable)
@@ -39,10 +39,15 @@ end
 local function is_held(self, slot) return self.held.members[slot.key] == slot end
 
 local function hold(self, slot)
-  if is_held(self, slot) then return true end
+  local held, key = self.held, slot.key
+  local other = held.members[key]
+  if other == slot then return true end
   slot.since = self.scheduler:tick()
-  if self.held.members[slot.key] then slot.key = slot end
-  self.held:put(slot.key, slot)
+  if other then
+    key = slot
+    slot.key = key
+  end
+  held:put(key, slot)
   return true
 end
 
@@ -78,17 +83,19 @@ end
 ---@param ends_at number until when
 ---@return boolean acquired false: time is up
 function Slot:acquire(ends_at)
-  local all, scheduler = self.semaphore, self.semaphore.scheduler
+  local all = self.semaphore
+  local scheduler, waiting = all.scheduler, all.waiting
   self.is_used = true
-  if not all.waiting:peek() and all.held:size() < all.limit then return hold(all, self) end
-  self.position = all.waiting:next() -- known before it is in there: an error may come anywhere
-  self.position = all.waiting:push(self) -- (the same, unless a finaliser has looked into an empty queue)
+  -- (A queue that nobody has ever been in need not be looked into.)
+  if (waiting.last == 0 or not waiting:peek()) and all.held:size() < all.limit then return hold(all, self) end
+  self.position = waiting:next() -- known before it is in there: an error may come anywhere
+  self.position = waiting:push(self) -- (the same, unless a finaliser has looked into an empty queue)
   pass_on(all)
   if is_held(all, self) then return true end
   local is_free = scheduler:active() and not self.task or holds_one(all)
   while not is_held(all, self) do
     if is_free or scheduler.clock.now() >= ends_at then
-      all.waiting:remove(self.position, self)
+      waiting:remove(self.position, self)
       return is_free and hold(all, self) or false
     end
     scheduler:park(nil, ends_at)
@@ -100,10 +107,11 @@ end
 function Slot:release()
   if not self.is_used then return end
   local all = self.semaphore
+  local held, waiting, key = all.held, all.waiting, self.key
   self.request = nil
-  if self.position then all.waiting:remove(self.position, self) end
-  if is_held(all, self) then all.held:put(self.key, nil) end
-  if all.waiting:peek() then pass_on(all) end
+  if self.position then waiting:remove(self.position, self) end
+  if held.members[key] == self then held:put(key, nil) end
+  if waiting.last > 0 and waiting:peek() then pass_on(all) end
   self.is_used = false
 end
 

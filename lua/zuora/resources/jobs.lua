@@ -25,6 +25,16 @@ local Job = {}
 -- The words of the answer that repeat those of the request.
 local ECHOES = { "partner", "project" }
 
+local function other_echo(fields, wanted)
+  for _, name in ipairs(ECHOES) do
+    local echo = fields[name]
+    if wanted[name] and echo ~= nil and echo ~= wanted[name] then
+      return ("the answer is about the %s %s, not %s"):format(name, tostring(echo), wanted[name])
+    end
+  end
+  return nil
+end
+
 local function about(wanted) return wanted.id and "job " .. wanted.id or "the job" end
 
 -- A job as the API describes it, with its batches as records, or what is wrong with it: it must be one that
@@ -36,15 +46,12 @@ local function read(fields, wanted, context)
     return nil, ("the answer is about job %s, not %s"):format(fields.id, wanted.id)
   end
   if type(fields.status) ~= "string" then return nil, "the answer about " .. about(wanted) .. " has no 'status'" end
-  for i = 1, #ECHOES do
-    local name = ECHOES[i]
-    local echo = fields[name]
-    if wanted[name] and echo ~= nil and echo ~= wanted[name] then
-      return nil, ("the answer is about the %s %s, not %s"):format(name, tostring(echo), wanted[name])
-    end
+  if not wanted.id then
+    local problem = other_echo(fields, wanted)
+    if problem then return nil, problem end
   end
-  local problem = batches.read(fields.batches, context.batch, fields.format)
-  if problem then return nil, ("the 'batches' of %s are %s"):format(about(wanted), problem) end
+  local unsound = batches.read(fields.batches, context.batch, fields.format)
+  if unsound then return nil, ("the 'batches' of %s are %s"):format(about(wanted), unsound) end
   return fields
 end
 

@@ -22,9 +22,6 @@ local lifecycle = {}
 local Lifecycle = {}
 Lifecycle.__index = Lifecycle
 
----@param description table
-function lifecycle.new(description) return setmetatable(description, Lifecycle) end
-
 -- The fields of an answer, with no secret in the texts that say how it went: people read them.
 local function shown(self, caller, fields, problem)
   if not fields then return nil, problem end
@@ -33,6 +30,15 @@ local function shown(self, caller, fields, problem)
   if fields.message then fields.message = caller:word(fields.message) end
   if fields.errorMessage then fields.errorMessage = caller:word(fields.errorMessage) end
   return fields
+end
+
+---@param description table
+function lifecycle.new(description)
+  local self = setmetatable(description, Lifecycle)
+  function self.shape(answer, context, parameters)
+    return shown(self, context.caller, self.read(answer, parameters, context))
+  end
+  return self
 end
 
 -- What the user gets for an answer: the record that it was asked for, up to date, or a new one.
@@ -51,9 +57,7 @@ end
 ---@return table|nil record, zuora.Error|nil err
 function Lifecycle:call(context, operation, parameters, options, held)
   local caller = context.caller
-  return take(self, context, held, caller[self.api](caller, operation, parameters, options, function(answer)
-    return shown(self, caller, self.read(answer, parameters, context))
-  end))
+  return take(self, context, held, caller[self.api](caller, operation, parameters, options, self.shape, context))
 end
 
 --- Its present state.
@@ -127,7 +131,7 @@ function Lifecycle:cancel(context, id, options, held)
     done, words = caller:done(operation, parameters, options)
   else
     done, words = caller:cancel(operation, parameters, options, function(answer)
-      return shown(self, caller, self.read(answer, parameters, context))
+      return self.shape(answer, context, parameters)
     end)
   end
   if done ~= true then return take(self, context, held, done, words) end

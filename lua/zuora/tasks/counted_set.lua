@@ -17,12 +17,16 @@ end
 --- Takes a member in, with a value, or out: nil.
 function Set:put(member, value)
   if self.changing then recount(self) end
-  local turn = self.turn + 1
+  local turn, members = self.turn + 1, self.members
   self.turn = turn
   self.changing = true
-  local before, count = self.members[member], self.count
-  self.members[member] = value
-  if (before == nil) ~= (value == nil) then self.count = count + (value == nil and -1 or 1) end
+  local before, count = members[member], self.count
+  members[member] = value
+  if value == nil then
+    if before ~= nil then self.count = count - 1 end
+  elseif before == nil then
+    self.count = count + 1
+  end
   self.changing = self.turn ~= turn
 end
 

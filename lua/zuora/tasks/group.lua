@@ -146,8 +146,8 @@ end
 
 ---@param scheduler table
 function groups.new(scheduler)
-  return setmetatable({ scheduler = scheduler, tasks = counted_set.new(), failed = queue.new(), closing = false },
-    Group)
+  return setmetatable({ scheduler = scheduler, tasks = counted_set.new(), failed = queue.new(), closing = false,
+    failure = false, stopped = false }, Group)
 end
 
 return groups

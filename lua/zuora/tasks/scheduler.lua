@@ -41,7 +41,7 @@ function Scheduler:unpark(task)
   if task.index or self.timers.moving then self.timers:remove(task) end
   if task.queue then
     task.queue:remove(task.position, task)
-    task.queue = nil
+    task.queue = false
   end
 end
 
@@ -102,11 +102,11 @@ end
 function Scheduler:await(request, on_wait, task)
   if task == nil then task = self:in_task() end
   request:owner(task)
-  while not request:finished() do
+  repeat
     if task then self.awaiting[task] = request end
     self:park(nil, on_wait and self.clock.now() + SLICE, task)
     if on_wait then on_wait() end
-  end
+  until request:finished()
   if task then self.awaiting[task] = false end
 end
 
@@ -132,7 +132,7 @@ function Scheduler:start(f, group, is_main)
   -- Who started it, and when: see lineage.
   local task = setmetatable({ thread = coroutine.create(body), f = f, scheduler = self, group = group,
     is_main = is_main, status = "ready", parent = self:context(), born = self:tick(), raised = false, problem = false,
-    cancelled = false, trace = false, results = false }, Task)
+    cancelled = false, trace = false, results = false, queue = false }, Task)
   if group.closing then
     task.f, task.status, task.results = nil, "cancelled", NOTHING
     return task
@@ -214,7 +214,7 @@ local function resume(self, task)
     self.current = task
     local alive, problem = coroutine.resume(thread, task)
     if not alive then set_problem(task, problem) end
-    self.current = nil
+    self.current = false
   end
   -- It has yielded, or ended. All is read from the task itself: Ctrl-C may have kept this function from hearing what
   -- coroutine.resume returned.
@@ -346,15 +346,18 @@ end
 ---@param clock { now: fun(): number, step: fun(session: userdata, seconds: number): integer, table }
 ---@param log fun(line: string)|nil told where a task failed, when nobody joins it
 function scheduler.new(session, clock, log)
-  local self = setmetatable({ session = session, clock = clock, log = log, ready = queue.new(), outside = {}, time = 0,
+  local self = { session = session, clock = clock, log = log, ready = queue.new(), outside = {}, time = 0,
     timers = timers.new(), -- the tasks that wait for a time: their `at`
     -- What a task waits for: a request, or false. (A table whose keys are always new ones is put in order again and
     -- again, which took a third of a call's time with 256 in flight. So it is by task.)
     awaiting = setmetatable({}, { __mode = "k" }),
-    current = nil, closing = nil, -- see running.lua
+    current = false, closing = false, -- see running.lua
+    on_ready = false,
     -- What ends a task: made now, since memory may be short then.
     cancelled = error_value.new { kind = "cancelled", message = "the task was cancelled" },
-  }, Scheduler)
+  }
+  for name, method in pairs(Scheduler) do self[name] = method end -- see caller.new
+  setmetatable(self, Scheduler)
   self.root = groups.new(self)
   return self
 end

@@ -62,7 +62,7 @@ local function mend(self)
   for i = #self, #all + 1, -1 do self[i] = nil end
   for i, timer in ipairs(all) do put(self, i, timer) end
   if self.leaving then self.leaving.index = nil end
-  self.moving = nil
+  self.moving = false
 end
 
 ---@param timer { at: number, turn: integer|nil, index: integer|nil }
@@ -73,7 +73,7 @@ function Timers:add(timer)
   self.leaving = nil
   self.moving = timer
   rise(self, #self + 1, timer)
-  self.moving = nil
+  self.moving = false
 end
 
 --- Takes a timer out. One that is not there (any more) is no matter.
@@ -90,11 +90,11 @@ function Timers:remove(timer)
     if i > 1 and is_before(last, self[i // 2]) then rise(self, i, last) else sink(self, i, last) end
   end
   timer.index = nil
-  self.moving = nil
+  self.moving = false
 end
 
 local timers = {}
 
-function timers.new() return setmetatable({ turn = 0 }, Timers) end
+function timers.new() return setmetatable({ turn = 0, moving = false }, Timers) end
 
 return timers
