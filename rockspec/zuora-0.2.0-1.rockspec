@@ -65,7 +65,6 @@ build = {
         "src/data/gzip.c",
         "src/data/json.c",
         "src/data/lines.c",
-        "src/data/plain_json.c",
         "src/data/rewrite.c",
         "src/data/rows.c",
         "src/data/scanner.c",

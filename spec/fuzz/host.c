@@ -103,22 +103,6 @@ static int host_gzip(lua_State *L) {
   return code == Z_STREAM_END ? 1 : luaL_error(L, "deflate failed");
 }
 
-/* plain_json(bytes) -> is it plain?, its value. From memory of its own, so that who reads beyond it is seen. */
-static int host_plain_json(lua_State *L) {
-  size_t length;
-  const char *bytes = luaL_checklstring(L, 1, &length);
-  char *json = malloc(length + (length == 0));
-  if (json == NULL) return luaL_error(L, "no memory");
-  memcpy(json, bytes, length);
-  int top = lua_gettop(L);
-  bool plain = plain_json_push(L, json, length);
-  free(json);
-  if (lua_gettop(L) != top + plain) return luaL_error(L, "values were left behind");
-  lua_pushboolean(L, plain);
-  lua_insert(L, top + 1);
-  return 1 + plain;
-}
-
 /* Does this way of marking blocks say what the portable one says? */
 static bool marks_agree(Mark *mark, const char *text, char delimiter) {
   uint64_t here[MARKS], anywhere[MARKS];
@@ -198,7 +182,6 @@ static int open_host(lua_State *L) {
                                        {"keep", host_keep},
                                        {"gzip", host_gzip},
                                        {"marks", host_marks},
-                                       {"plain_json", host_plain_json},
                                        {"watch_lines", host_watch_lines},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);

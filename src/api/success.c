@@ -56,10 +56,7 @@ int success_push(lua_State *L) {
       (*body != '{' && *body != '['))
     return 0;
   lua_settop(L, 1);
-  body = lua_pushlstring(L, body, request->body.length); /* a finaliser may close the request */
-  if (plain_json_push(L, body, lua_rawlen(L, 2)))
-    lua_remove(L, 2);
-  else
-    json_decode(L);
+  lua_pushlstring(L, body, request->body.length);
+  json_decode(L);
   return lua_istable(L, 2) && !tells_failure(L, 2) && !has_error_status(L, 2) ? 1 : 0;
 }

@@ -20,11 +20,6 @@ void json_decode(lua_State *L);
 /* Pushes the JSON text of the value at `index`, as core.encode does. */
 void json_encode(lua_State *L, int index);
 
-/* --- plain_json.c ----------------------------------------------------------------------------- */
-
-/* Pushes the value of plain JSON, which is what core.decode gives; false, and nothing: it is not plain. */
-bool plain_json_push(lua_State *L, const char *json, size_t length);
-
 /* --- gzip.c: unpacks gzip, of one member or several ------------------------------------------- */
 
 typedef struct Inflater Inflater;
