@@ -161,6 +161,7 @@ build = {
     ["zuora.extract.sources.data_query"] = "lua/zuora/extract/sources/data_query.lua",
     ["zuora.extract.sources.report"] = "lua/zuora/extract/sources/report.lua",
     ["zuora.extract.store"] = "lua/zuora/extract/store.lua",
+    ["zuora.extract.summary"] = "lua/zuora/extract/summary.lua",
     ["zuora.extract.tend"] = "lua/zuora/extract/tend.lua",
     ["zuora.extract.times"] = "lua/zuora/extract/times.lua",
     ["zuora.extract.totals"] = "lua/zuora/extract/totals.lua",

@@ -15,6 +15,7 @@ local phrases = require "zuora.extract.phrases"
 local planner = require "zuora.extract.planner"
 local query = require "zuora.extract.query"
 local run = require "zuora.extract.run"
+local summary = require "zuora.extract.summary"
 local times = require "zuora.extract.times"
 local totals = require "zuora.extract.totals"
 local work = require "zuora.extract.work"
@@ -225,11 +226,11 @@ local function audit_item(ctx, given, entity, claim)
 end
 
 local function write_results(ctx, results, news)
-  run.write_sums(ctx.journal, ctx.plan)
+  summary.write_sums(ctx.journal, ctx.plan)
   history.note(ctx, ctx.options.check and "audit --check" or "audit", news)
   local items = {}
   for i, result in ipairs(results) do
-    items[i] = run.plain(result)
+    items[i] = summary.plain(result)
   end
   disk.write(ctx.output .. "/audit.json", json.encode { plan = ctx.plan.plan, tenant = ctx.tenant,
     at = times.iso(ctx.journal:clock()), items = items } .. "\n", ctx.journal.claims

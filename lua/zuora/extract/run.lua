@@ -14,6 +14,7 @@ local marks = require "zuora.extract.marks"
 local planner = require "zuora.extract.planner"
 local publish = require "zuora.extract.publish"
 local query = require "zuora.extract.query"
+local summary = require "zuora.extract.summary"
 local times = require "zuora.extract.times"
 local work = require "zuora.extract.work"
 local worker = require "zuora.extract.worker"
@@ -234,76 +235,6 @@ function run.work_of(plan, names)
   return list
 end
 
-local function text_of(write)
-  local pieces = {}
-  write(function(piece) pieces[#pieces + 1] = piece end)
-  return table.concat(pieces)
-end
-
--- Writes a file of the plan's folder. Of several workers the last one has the newest: each looks afterwards whether
--- there is something newer than its own.
-local function write_newest(book, plan, name, write)
-  local path, claimed = plan.output .. "/" .. name, book.claims
-  if not claimed then return disk.write(path, write) end
-  local text = text_of(write)
-  repeat
-    local written = text
-    disk.write(path, written, claimed:scratch(plan.output))
-    text = text_of(write)
-  until text == written
-end
-
---- Writes down the hashes of all files that are there, as sha256sum -c reads them.
----@param book table the journal
----@param plan table
-function run.write_sums(book, plan)
-  write_newest(book, plan, "SHA256SUMS", function(out)
-    book:each_file(plan.plan, function(path, sum)
-      if disk.size(plan.output .. "/" .. path) then out(("%s  %s\n"):format(sum, path)) end
-    end)
-  end)
-end
-
--- Figures for Prometheus' textfile collector.
-local function write_metrics(ctx, results, path)
-  local lines = { "# TYPE zuora_extract_records gauge", "# TYPE zuora_extract_bytes gauge",
-    "# TYPE zuora_extract_seconds gauge", "# TYPE zuora_extract_failed gauge" }
-  local function add(name, labels, value)
-    lines[#lines + 1] = ("zuora_extract_%s{%s} %s"):format(name, labels, value)
-  end
-  for _, result in ipairs(results) do
-    local labels = ('plan="%s",item="%s",entity="%s"'):format(ctx.plan.plan, result.item, result.entity or "")
-    add("records", labels, result.records)
-    add("bytes", labels, result.bytes)
-    add("seconds", labels, result.seconds)
-    add("failed", labels, result.err and 1 or 0)
-  end
-  lines[#lines + 1] = "# TYPE zuora_extract_ended gauge"
-  add("ended", ('plan="%s"'):format(ctx.plan.plan), os.time())
-  disk.write(path, table.concat(lines, "\n") .. "\n")
-end
-
---- A result as it stands in a file, or stood there.
-function run.plain(result)
-  local copy, err = {}, result.err
-  for name, value in pairs(result) do copy[name] = value end
-  if err then copy.err, copy.error, copy.category = nil, tostring(err), err.category end
-  return copy
-end
-
-local function write_run(ctx, results)
-  local at = times.iso(ctx.journal:clock())
-  write_newest(ctx.journal, ctx.plan, "run.json", function(out)
-    local items = {}
-    for i, result in ipairs(ctx.journal.claims and work.results(ctx) or results) do
-      items[i] = function() return run.plain(result) end
-    end
-    json.write({ plan = ctx.plan.plan, file = ctx.plan.file, tenant = ctx.tenant, read_to = times.iso(ctx.b), at = at,
-      items = items }, out)
-    out "\n"
-  end)
-end
-
 local Context = {}
 
 function Context:__close()
@@ -357,10 +288,10 @@ end
 
 -- `news`: results that no history has yet.
 local function finish(ctx, results, news)
-  run.write_sums(ctx.journal, ctx.plan)
-  write_run(ctx, results)
+  summary.write_sums(ctx.journal, ctx.plan)
+  summary.write_run(ctx, function() return ctx.journal.claims and work.results(ctx) or results end)
   history.note(ctx, ctx.is_worker and "work" or "run", news)
-  if ctx.options.metrics then write_metrics(ctx, results, ctx.options.metrics) end
+  if ctx.options.metrics then summary.write_metrics(ctx, results, ctx.options.metrics) end
 end
 
 --- Brings all items of a plan up to date.
@@ -377,14 +308,14 @@ function run.all(client, plan, options, as_worker)
   local ctx <close> = run.context(client, plan, options, claims.owner())
   ctx.is_worker = as_worker
   if ctx.journal.claims then
-    return work.all(ctx, list, as_worker, { item = run_item, plain = run.plain, time = run.server_time,
+    return work.all(ctx, list, as_worker, { item = run_item, plain = summary.plain, time = run.server_time,
       finish = finish })
   end
   plan.items = nil -- of very many only what came of them is kept
   local results = assert(client:map(list, function(one, i)
     list[i] = false
     local result = run_item(ctx, one[1], one[2])
-    ctx.journal:note({ plan = plan.plan, item = result.item, entity = one[2] }, json.encode(run.plain(result)))
+    ctx.journal:note({ plan = plan.plan, item = result.item, entity = one[2] }, json.encode(summary.plain(result)))
     if ctx.on_item then ctx.on_item(result) end
     return result
   end, { concurrency = plan.concurrency }))

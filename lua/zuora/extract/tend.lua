@@ -11,6 +11,7 @@ local phrases = require "zuora.extract.phrases"
 local planner = require "zuora.extract.planner"
 local reads = require "zuora.extract.reads"
 local run = require "zuora.extract.run"
+local summary = require "zuora.extract.summary"
 local times = require "zuora.extract.times"
 
 local tend = {}
@@ -208,7 +209,7 @@ function tend.prune(plan, keep)
   end
   if #gone > 0 then
     book:event(plan.plan, "", "pruned", phrases.count(#gone, "file"))
-    run.write_sums(book, plan)
+    summary.write_sums(book, plan)
   end
   return gone
 end

@@ -1,0 +1,85 @@
+--- What is told in files of a plan's folder when a run has ended: SHA256SUMS, run.json, and figures for Prometheus.
+
+local disk = require "zuora.extract.disk"
+local json = require "zuora.extract.json"
+local times = require "zuora.extract.times"
+
+local summary = {}
+
+local function text_of(write)
+  local pieces = {}
+  write(function(piece) pieces[#pieces + 1] = piece end)
+  return table.concat(pieces)
+end
+
+-- Writes a file of the plan's folder. Of several workers the last one has the newest: each looks afterwards whether
+-- there is something newer than its own.
+local function write_newest(book, plan, name, write)
+  local path, claimed = plan.output .. "/" .. name, book.claims
+  if not claimed then return disk.write(path, write) end
+  local text = text_of(write)
+  repeat
+    local written = text
+    disk.write(path, written, claimed:scratch(plan.output))
+    text = text_of(write)
+  until text == written
+end
+
+--- Writes down the hashes of all files that are there, as sha256sum -c reads them.
+---@param book table the journal
+---@param plan table
+function summary.write_sums(book, plan)
+  write_newest(book, plan, "SHA256SUMS", function(out)
+    book:each_file(plan.plan, function(path, sum)
+      if disk.size(plan.output .. "/" .. path) then out(("%s  %s\n"):format(sum, path)) end
+    end)
+  end)
+end
+
+--- A result as it stands in a file, or stood there.
+function summary.plain(result)
+  local copy, err = {}, result.err
+  for name, value in pairs(result) do copy[name] = value end
+  if err then copy.err, copy.error, copy.category = nil, tostring(err), err.category end
+  return copy
+end
+
+--- Writes what came of each item.
+---@param ctx table
+---@param results_of fun(): table[] asked again where another worker may have written meanwhile
+function summary.write_run(ctx, results_of)
+  local at = times.iso(ctx.journal:clock())
+  write_newest(ctx.journal, ctx.plan, "run.json", function(out)
+    local items = {}
+    for i, result in ipairs(results_of()) do
+      items[i] = function() return summary.plain(result) end
+    end
+    json.write({ plan = ctx.plan.plan, file = ctx.plan.file, tenant = ctx.tenant, read_to = times.iso(ctx.b), at = at,
+      items = items }, out)
+    out "\n"
+  end)
+end
+
+--- Writes figures for Prometheus' textfile collector.
+---@param ctx table
+---@param results table[]
+---@param path string
+function summary.write_metrics(ctx, results, path)
+  local lines = { "# TYPE zuora_extract_records gauge", "# TYPE zuora_extract_bytes gauge",
+    "# TYPE zuora_extract_seconds gauge", "# TYPE zuora_extract_failed gauge" }
+  local function add(name, labels, value)
+    lines[#lines + 1] = ("zuora_extract_%s{%s} %s"):format(name, labels, value)
+  end
+  for _, result in ipairs(results) do
+    local labels = ('plan="%s",item="%s",entity="%s"'):format(ctx.plan.plan, result.item, result.entity or "")
+    add("records", labels, result.records)
+    add("bytes", labels, result.bytes)
+    add("seconds", labels, result.seconds)
+    add("failed", labels, result.err and 1 or 0)
+  end
+  lines[#lines + 1] = "# TYPE zuora_extract_ended gauge"
+  add("ended", ('plan="%s"'):format(ctx.plan.plan), os.time())
+  disk.write(path, table.concat(lines, "\n") .. "\n")
+end
+
+return summary
