@@ -57,6 +57,12 @@ local function with_numbers(read)
   return read
 end
 
+local function reads_of(self, sql, ...)
+  local list = self.store:rows(sql, ...)
+  for _, read in ipairs(list) do with_numbers(read) end
+  return list
+end
+
 --- Seconds since the epoch: the database's, where several machines share it.
 ---@return integer
 function Journal:clock() return self.claims and self.store:clock() or os.time() end
@@ -155,10 +161,8 @@ end
 --- The reads of an item that are not over, in the order in which they are to be made.
 ---@return table[]
 function Journal:open_of(of)
-  local list = self.store:rows("SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND " .. OPEN
+  return reads_of(self, "SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND " .. OPEN
     .. " ORDER BY read_from, piece", of.plan, of.item, of.entity)
-  for _, read in ipairs(list) do with_numbers(read) end
-  return list
 end
 
 --- The read itself, or nil.
@@ -168,11 +172,9 @@ end
 
 --- The reads of an item that end there, newest generation first.
 function Journal:ending_at(of, kind, read_to)
-  local list = self.store:rows([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND kind = ? AND
+  return reads_of(self, [[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND kind = ? AND
     read_to = ? AND parent = '' ORDER BY length(generation) DESC, generation DESC]], of.plan, of.item, of.entity, kind,
     read_to)
-  for _, read in ipairs(list) do with_numbers(read) end
-  return list
 end
 
 --- How many pieces of a read that was split are not done.
@@ -189,10 +191,8 @@ end
 
 --- The pieces of the same whole, in their order, but for those that were split themselves.
 function Journal:pieces_of(read)
-  local list = self.store:rows([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND parent = ? AND
+  return reads_of(self, [[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND parent = ? AND
     state <> 'split' ORDER BY read_from, piece]], read.plan, read.item, read.entity, read.parent)
-  for _, one in ipairs(list) do with_numbers(one) end
-  return list
 end
 
 --- The read that another one is a piece of.
@@ -220,10 +220,8 @@ end
 
 --- All reads of a plan, or of an item of it, by the time of their last change.
 function Journal:all(plan, item)
-  local list = self.store:rows("SELECT * FROM zuora_read WHERE plan = ?" .. (item and " AND item = ?" or "")
+  return reads_of(self, "SELECT * FROM zuora_read WHERE plan = ?" .. (item and " AND item = ?" or "")
     .. " ORDER BY updated_at, read_to", table.unpack { plan, item })
-  for _, read in ipairs(list) do with_numbers(read) end
-  return list
 end
 
 --- Tells of each file of a plan that is proven, in the order of their paths. (There may be very many. What could not be

@@ -60,11 +60,7 @@ local function write_stage(paths, path, pulse)
   for _, of in ipairs(paths) do
     local it <close>, err = rows.open(of, { form = "copy" }, of)
     if not it then error(err, 0) end
-    if header and table.concat(header, "\31") ~= table.concat(it.columns, "\31") then
-      error(error_value.new { kind = "incomplete",
-        message = of .. ": its header is not that of the piece before it" }, 0)
-    end
-    header = it.columns
+    header = tables.same_header(of, it.columns, header)
     for piece in it do
       local done, wrong = open:write(piece)
       if not done then fail(path .. ": " .. wrong) end

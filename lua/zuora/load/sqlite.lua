@@ -32,18 +32,13 @@ local function header_of(path)
   return it.columns
 end
 
-local function same_header(a, b) return table.concat(a, "\31") == table.concat(b, "\31") end
-
 -- Runs a statement for all rows of the files, with their cells as texts.
 local function fill(self, paths, header, sql)
   local add, finish = self.store:many(sql)
   for _, path in ipairs(paths) do
     local it <close>, problem = rows.of_file(path, { form = "array" })
     if not it then error(problem, 0) end
-    if not same_header(header, it.columns) then
-      error(error_value.new { kind = "incomplete",
-        message = path .. ": its header is not that of the piece before it" }, 0)
-    end
+    tables.same_header(path, it.columns, header)
     for row in it do add(row) end
   end
   finish()

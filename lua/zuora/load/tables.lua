@@ -102,6 +102,19 @@ local function fail(words, ...)
   error(error_value.new { kind = "plan", message = words:format(...) }, 0)
 end
 
+--- The header of a file that is loaded together with those before it.
+---@param path string
+---@param header string[] its own
+---@param before string[]|nil theirs
+---@return string[] header
+function tables.same_header(path, header, before)
+  if before and table.concat(header, "\31") ~= table.concat(before, "\31") then
+    error(error_value.new { kind = "incomplete",
+      message = path .. ": its header is not that of the piece before it" }, 0)
+  end
+  return header
+end
+
 -- Kinds of reads that are loaded in a way of their own, into a table that is there.
 local SPECIAL = { reconcile = "reconcile", backfill = "backfill", audit = "audit" }
 
