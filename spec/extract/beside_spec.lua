@@ -83,6 +83,37 @@ describe("beside others", function()
     assert.equal(2 * 3, kept) -- totals, and the last Id, of each page
   end)
 
+  it("leaves nothing of what was staged where a load is cancelled", function()
+    local here <close> = world.new { name = "beside" }
+    local plan = here:plan(nil, { plan = "cancelled", store = database.uri, load = { to = database.uri, schema = "dwc" } })
+    good(work(here, plan))
+    here.sim:forward(3600)
+    here.sim:update("Thing", { { "id00003", "later", "3.25", "" } })
+    local other <close> = server.connect(database.uri, plan.load.schema, {})
+    other:run "BEGIN"
+    other:run "LOCK TABLE dwc.zuora_loads IN EXCLUSIVE MODE"
+    local names, tmpname = {}, os.tmpname
+    rawset(os, "tmpname", function()
+      names[#names + 1] = tmpname()
+      return names[#names]
+    end)
+    local task = here.client:spawn(function() return work(here, plan) end)
+    local ok, problem = pcall(function()
+      for _ = 1, 1000 do
+        here.client:step(0.01)
+        if other:row "SELECT 1 AS there FROM pg_locks WHERE NOT granted" then break end
+      end
+      task:cancel()
+    end)
+    rawset(os, "tmpname", tmpname)
+    assert(ok, problem)
+    assert.equal(1, #names)
+    for _, ending in ipairs { "", ".out", ".err" } do assert.is_nil(disk.size(names[1] .. ending)) end
+    for _, file in ipairs(disk.names(plan.output)) do assert.is_nil(file:find "^%.stage", file) end
+    other:run "ROLLBACK"
+    assert.equal("done", good(work(here, plan))[1].outcome)
+  end)
+
   it("looks at an item that was visited in a step which has not come yet", function()
     local here <close> = world.new { name = "beside" }
     local plan = here:plan(nil, { plan = "ahead", store = database.uri })

@@ -63,6 +63,16 @@ end
 ---@return boolean
 function disk.is_there(path) return lfs().attributes(path, "mode") ~= nil end
 
+--- What is to be closed where files are needed no more, whatever ends that: an error, or that the task is cancelled.
+---@param ... string paths
+---@return table
+function disk.passing(...)
+  local paths = { ... }
+  return setmetatable({}, { __close = function()
+    for _, path in ipairs(paths) do os.remove(path) end
+  end })
+end
+
 ---@return boolean
 function disk.is_folder(path) return lfs().attributes(path, "mode") == "directory" end
 

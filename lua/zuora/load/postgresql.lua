@@ -2,6 +2,7 @@
 
 local counts = require "zuora.load.counts"
 local dialects = require "zuora.load.dialects"
+local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
@@ -213,22 +214,16 @@ function Target:load(item, list, output, deleted, advance, bucket)
   end
   local there = columns_there(self, item.name)
   if not there then tables.check_lost(self.store, item, list[1]) end
-  local ok, result = pcall(function()
-    local header = write_stage(paths, stage_path, self.pulse)
-    local load = tables.of_file(item, header, deleted, list[1], bucket)
-    load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
-    load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
-    load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
-    local script, added = script_of(self, load, there, lacking, stage_path, header, advance)
-    local done, err = pcall(self.psql.script, self.psql, script)
-    if not done and not was_loaded(self, lacking[1]) then
-      error(error_value.is(err) and explain(load, err) or err, 0)
-    end
-    return added
-  end)
-  os.remove(stage_path)
-  if not ok then error(result, 0) end
-  return result
+  local _ <close> = disk.passing(stage_path)
+  local header = write_stage(paths, stage_path, self.pulse)
+  local load = tables.of_file(item, header, deleted, list[1], bucket)
+  load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
+  load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
+  load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
+  local script, added = script_of(self, load, there, lacking, stage_path, header, advance)
+  local done, err = pcall(self.psql.script, self.psql, script)
+  if not done and not was_loaded(self, lacking[1]) then error(error_value.is(err) and explain(load, err) or err, 0) end
+  return added
 end
 
 function Target:columns(name) return columns_there(self, name) end
@@ -236,22 +231,18 @@ function Target:columns(name) return columns_there(self, name) end
 --- See zuora.load.sqlite.
 function Target:counts(of, path)
   local stage_path = path .. ".stage"
-  local ok, result = pcall(function()
-    local header = write_stage({ path }, stage_path, self.pulse)
-    local lines = first_lines()
-    lines[#lines + 1], lines[#lines + 2] = stage_lines(stage_path, header)
-    lines[#lines + 1] = counts.query(self, of, STAGE, header) .. ";"
-    lines[#lines + 1] = "ROLLBACK;\n"
-    local list = {}
-    for line in self.psql:script(table.concat(lines, "\n")):gmatch "[^\n]+" do
-      local bucket, cells = line:match "^([^|]*)|(.*)$"
-      list[#list + 1] = { bucket = bucket, cells = cells }
-    end
-    return counts.read(self, of, list)
-  end)
-  os.remove(stage_path)
-  if not ok then error(result, 0) end
-  return result
+  local _ <close> = disk.passing(stage_path)
+  local header = write_stage({ path }, stage_path, self.pulse)
+  local lines = first_lines()
+  lines[#lines + 1], lines[#lines + 2] = stage_lines(stage_path, header)
+  lines[#lines + 1] = counts.query(self, of, STAGE, header) .. ";"
+  lines[#lines + 1] = "ROLLBACK;\n"
+  local list = {}
+  for line in self.psql:script(table.concat(lines, "\n")):gmatch "[^\n]+" do
+    local bucket, cells = line:match "^([^|]*)|(.*)$"
+    list[#list + 1] = { bucket = bucket, cells = cells }
+  end
+  return counts.read(self, of, list)
 end
 
 --- Opens a target.

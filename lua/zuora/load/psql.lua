@@ -2,6 +2,7 @@
 --- process, on files; while it works, other tasks do.
 
 local core = require "zuora.core"
+local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 
 local psql = {}
@@ -16,7 +17,6 @@ local function read(path)
   local file = io.open(path, "rb")
   local text = file and file:read "a" or ""
   if file then file:close() end
-  os.remove(path)
   return text
 end
 
@@ -100,12 +100,12 @@ end
 ---@return string output
 function Psql:script(script)
   local base = os.tmpname()
+  local _ <close> = disk.passing(base, base .. ".out", base .. ".err")
   local nothing <close> = opened "/dev/null"
   local file = opened(base, "wb")
   local written, wrong = file:write("\\set ON_ERROR_STOP 1\n\\set VERBOSITY terse\n", script)
   local closed, wrong_too = file:close()
   if not (written and closed) then
-    os.remove(base)
     error(error_value.new { kind = "file", message = ("%s: %s"):format(base, tostring(wrong or wrong_too)) }, 0)
   end
   local out <close> = opened(base .. ".out", "wb")
@@ -113,7 +113,6 @@ function Psql:script(script)
   local child <close>, problem = core.spawn({ "psql", "-X", "-q", "-A", "-t", "-d", self.uri, "-f", base },
     { stdin = nothing, stdout = out, stderr = err })
   if not child then
-    for _, ending in ipairs { "", ".out", ".err" } do os.remove(base .. ending) end
     error(error_value.new { kind = "plan",
       message = tostring(problem) .. ": loading into PostgreSQL needs psql (Debian: postgresql-client)" }, 0)
   end
@@ -122,7 +121,6 @@ function Psql:script(script)
     self.sleep(PAUSE)
     status = child:poll()
   end
-  os.remove(base)
   local output, words = read(base .. ".out"), read(base .. ".err")
   if status ~= 0 then fail(self, words) end
   return output
