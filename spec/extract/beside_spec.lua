@@ -53,7 +53,7 @@ describe("beside others", function()
     assert.equal("wrong", result.outcome)
     local told = {}
     for i, event in ipairs(assert(extract.history(plan))) do told[i] = event.what end
-    assert.same({ "taken over", "differs" }, told)
+    assert.same({ "work", "taken over", "differs", "audit --check" }, told)
     assert.equal("of another item", support.read(plan.output .. "/.stage.Things.other"))
     for _, file in ipairs(disk.names(plan.output)) do
       assert.is_true(file == ".audit.Thing.csv.part" or not file:find "^%.audit" and not file:find "^%.stage%.Thing%.", file)

@@ -58,7 +58,7 @@ describe("an extraction", function()
     here.sim:forward(HOUR)
     for i, result in ipairs(assert(here:run(here:plan(items)))) do
       assert.equal("plan", result.err.kind)
-      assert.matches("has not come yet by Zuora's clock: 'reset " .. result.item, result.err.message)
+      assert.matches("has not come yet by Zuora's clock: `zuora extract reset PLAN %-%-item " .. result.item, result.err.message)
       assert(extract.reset(here:plan(items), { item = result.item, from = i == 1 and os.time() - DAY or nil }))
     end
     good(here, items)

@@ -156,9 +156,9 @@ end
 -- never be read.
 local function check_clock(ctx, item, mark)
   if mark.mark <= times.stamp(ctx.now + SKEW) then return end
-  fail("%s: it was read up to %s, which has not come yet by Zuora's clock: 'reset %s' reads it again from the "
-    .. "beginning, with '--from TIME' from before the clock was wrong", item.name, times.iso(times.of(mark.mark)),
-    item.name)
+  fail("%s: it was read up to %s, which has not come yet by Zuora's clock: `%s` has it read again from the beginning, "
+    .. "with --from TIME from before the clock was wrong", item.name, times.iso(times.of(mark.mark)),
+    phrases.command(item.of, "reset", item.name))
 end
 
 local function check_deleted(ctx, item, mark)
