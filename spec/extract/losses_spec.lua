@@ -45,6 +45,33 @@ describe("an extraction", function()
     end
   end)
 
+  it("stops where the store is an older copy than the folder, and writes over nothing", function()
+    for _, has_target in ipairs { true, false } do
+      local here <close> = world.new { simulator = { ignore_keys = true } }
+      local more = { store = here.folder .. "/store.db", load = has_target and { to = "sqlite:" .. here.folder .. "/dw.db" } or nil }
+      good(here, nil, nil, more)
+      support.shell(("cp %s/store.db %s/old.db"):format(here.folder, here.folder))
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id00003", "later", "3.25", "" } })
+      good(here, nil, nil, more)
+      local files = support.shell(("sha256sum %s/out/Thing/*"):format(here.folder))
+      support.shell(("rm %s/store.db* && mv %s/old.db %s/store.db"):format(here.folder, here.folder, here.folder))
+      here.sim:forward(has_target and HOUR or 0)
+      here.sim:update("Thing", { { "id00004", "later", "3.25", "" } })
+      for _ = 1, 2 do
+        local err = assert(here:run(here:plan(nil, more)))[1].err
+        assert.equal("plan", err.kind)
+        assert.matches("is proven, and the store .*/store.db knows nothing of it: it is an older copy", err.message)
+      end
+      assert.equal(files, support.shell(("sha256sum %s/out/Thing/*"):format(here.folder)))
+      support.shell(("rm %s/store.db*"):format(here.folder))
+      here.sim:forward(HOUR)
+      good(here, nil, nil, more)
+      here:assert_same "Thing"
+      assert_sound(here)
+    end
+  end)
+
   it("stops where a wrong clock has set the mark to what has not come yet", function()
     local here <close> = world.new {}
     local items = { { object = "Thing" }, { object = "Thing", name = "Whole", cursor = false } }
