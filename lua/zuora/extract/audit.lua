@@ -9,6 +9,7 @@ local decimals = require "zuora.extract.decimals"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
+local marks = require "zuora.extract.marks"
 local months = require "zuora.extract.months"
 local planner = require "zuora.extract.planner"
 local query = require "zuora.extract.query"
@@ -187,6 +188,7 @@ end
 local function audit_now(ctx, given, entity, result, claim)
   local item = run.prepare(ctx, given, entity, claim)
   if not ctx.options.check then
+    marks.recover(ctx, item)
     while run.advance_open(ctx, item, result) do end
   end
   local of, reason = subject_of(ctx, item)
