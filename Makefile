@@ -20,7 +20,7 @@ DEBIAN_PACKAGES_FOR_EXTRACTION = lua-dbi-sqlite3 lua-luaossl lua-filesystem sqli
 DEBIAN_PACKAGES_FOR_DOC = help2man
 DEBIAN_PACKAGES_FOR_SPECS = $(DEBIAN_PACKAGES_FOR_DOC) lua-busted lua-check luarocks curl unzip git nginx-light lua-luv \
   lua-cqueues lua-copas locales clang cppcheck valgrind $(DEBIAN_PACKAGES_FOR_EXTRACTION) lua-dbi-postgresql \
-  postgresql postgresql-client python3-jsonschema
+  postgresql postgresql-client python3-jsonschema procps man-db bsdextrautils
 DEBIAN_PACKAGES_FOR_CHECKS = clang-14 clang-tidy clang-tools clang-format llvm-14 libclang-rt-14-dev dpkg-dev python3 \
   musl-tools
 DEBIAN_PACKAGES_FOR_BENCH = curl golang python3-pycurl python3-requests nodejs gnuplot-nox

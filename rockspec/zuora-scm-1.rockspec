@@ -238,6 +238,7 @@ build = {
     ["zuora.simulator.http.token"] = "lua/zuora/simulator/http/token.lua",
     ["zuora.simulator.main"] = "lua/zuora/simulator/main.lua",
     ["zuora.support.ascii"] = "lua/zuora/support/ascii.lua",
+    ["zuora.support.attempt"] = "lua/zuora/support/attempt.lua",
     ["zuora.support.check"] = "lua/zuora/support/check.lua",
     ["zuora.support.names"] = "lua/zuora/support/names.lua",
     ["zuora.tap"] = "lua/zuora/tap/init.lua",

@@ -55,6 +55,34 @@ describe("Ctrl-C", function()
     answers [[client:run(function() client.jobs:get "x" end, function() client:sleep(10) end)]]
   end)
 
+  -- A hook is called where lua-cjson is, too.
+  it("is no mistake of the JSON that is being read or written, and no missing library", function()
+    local core = require "zuora.core"
+    local attempt = require "zuora.support.attempt"
+    local sethook, pcall = debug.sethook, pcall -- busted looks globals up by functions of its own
+    local function told_at(n, ...)
+      local count, is_over = 0, false
+      sethook(function()
+        count = count + 1
+        if count == n and not is_over then error("interrupted!", 0) end
+      end, "c")
+      local ok, message = pcall(...)
+      is_over = true
+      sethook()
+      return count >= n + 1, ok, message -- (sethook is called, too)
+    end
+    for _, call in ipairs { { core.decode, '{"a":[1]}' }, { core.encode, { 1 } }, { attempt, require, "none" } } do
+      local n = 2
+      while true do
+        local is_there, ok, message = told_at(n, table.unpack(call))
+        if not is_there then break end
+        assert.same({ false, "interrupted!" }, { ok, message })
+        n = n + 1
+      end
+      assert.is_true(n > 2)
+    end
+  end)
+
   it("ends a pause", function() answers [[client:sleep(10)]] end)
 
   it("ends a step", function()

@@ -50,6 +50,11 @@ describe("the start", function()
     assert.equal("zuora: Lua 5.3 is too old: 5.4 is needed, which may be called lua5.4\n", result.err)
     result = program.shell([[lua5.4 -e 'package.preload.socket = function() error "module \39socket\39 not found:" end' \
       lua/bin/zuora simulate]])
+    for name in ("zuora zuora-tap"):gmatch "%S+" do
+      local early = program.shell([[lua5.4 -e 'package.preload["zuora.cli"] = function() error("interrupted!", 0) end' \
+        lua/bin/]] .. name .. " version")
+      assert.same({ out = "", err = name .. ": interrupted\n", code = 130 }, early)
+    end
     assert.same({ out = "", err = "zuora: module 'socket' not found; zuora doctor says more\n", code = 2 }, result)
   end)
 end)

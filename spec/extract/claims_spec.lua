@@ -187,7 +187,7 @@ describe("of several machines", function()
       local script = ([[local book = require "zuora.extract.journal".open(%q, "x") print(#book:events "p")]]):format(database.uri)
       local path = support.scratch "claims-two" .. ".lua"
       support.write(path, script)
-      local run = "LUA_PATH_5_4='./lua/?.lua;./lua/?/init.lua;;' LUA_CPATH_5_4='./build/?.so;;' lua5.4 " .. path .. " 2>&1"
+      local run = ("LUA_PATH_5_4='%s' LUA_CPATH_5_4='%s' lua5.4 %s 2>&1"):format(package.path, package.cpath, path)
       assert.equal("0\n0\n0\n", (support.shell(("(%s & %s & %s & wait)"):format(run, run, run))))
     end)
   end)

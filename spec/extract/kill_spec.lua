@@ -56,8 +56,9 @@ describe("an extraction that is killed", function()
 
   -- Runs the plan in a process; true when it ended by itself, as it should.
   local function run(path, before)
-    local text, status = support.shell(("LUA_PATH_5_4='./lua/?.lua;./lua/?/init.lua;;' LUA_CPATH_5_4='./build/?.so;;' "
-      .. "SYNCED=%s.synced %slua5.4 spec/extract/child.lua %s %s 2>&1"):format(here.folder, before or "", here.sim.url, path))
+    local text, status = support.shell(("LUA_PATH_5_4='%s' LUA_CPATH_5_4='%s' SYNCED=%s.synced "
+      .. "%slua5.4 spec/extract/child.lua %s %s 2>&1"):format(package.path, package.cpath, here.folder, before or "",
+      here.sim.url, path))
     if status ~= 0 and not before then error(("%s (%s)"):format(text, status), 0) end
     return status == 0, text, status
   end

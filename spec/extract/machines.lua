@@ -52,8 +52,8 @@ function machines:start(options)
   self.count = self.count + 1
   local path = ("%s/worker%d.log"):format(self.here.folder, self.count)
   local out, nothing = assert(io.open(path, "wb")), assert(io.open "/dev/null")
-  local child = assert(core.spawn({ "env", "SHIFT=" .. (options.shift or 0), "LUA_PATH_5_4=./lua/?.lua;./lua/?/init.lua;;",
-    "LUA_CPATH_5_4=./build/?.so;;", "lua5.4", "spec/extract/machine.lua", self.here.sim.url, options.path or self.path,
+  local child = assert(core.spawn({ "env", "SHIFT=" .. (options.shift or 0), "LUA_PATH_5_4=" .. package.path,
+    "LUA_CPATH_5_4=" .. package.cpath, "lua5.4", "spec/extract/machine.lua", self.here.sim.url, options.path or self.path,
     tostring(self.lease), options.signal, options.state }, { stdin = nothing, stdout = out, stderr = out }))
   out:close()
   nothing:close()

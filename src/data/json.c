@@ -32,11 +32,17 @@
 /* Where the registry keeps both: addresses of our own, so no name can clash. */
 static const char decoder_key = 0, encoder_key = 0;
 
-/* Calls lua-cjson by lua_pcall. False: there is a message on the stack. A lack of memory is raised again: it says
- * nothing about the JSON. */
+/* Is it what the lua program raises, wherever it is, after Ctrl-C? */
+static bool is_interruption(const char *message) {
+  return message != NULL && strstr(message, "interrupted!") != NULL;
+}
+
+/* Calls lua-cjson by lua_pcall. False: there is a message on the stack. A lack of memory and an interruption are raised
+ * again: they say nothing about the JSON. */
 static bool cjson_call(lua_State *L, int arguments, int results) {
   int status = lua_pcall(L, arguments, results, 0);
-  if (status == LUA_ERRMEM) lua_error(L);
+  if (status == LUA_ERRMEM || (status != LUA_OK && is_interruption(lua_tostring(L, -1))))
+    lua_error(L);
   return status == LUA_OK;
 }
 

@@ -1,5 +1,6 @@
 --- SHA-256, by luaossl.
 
+local attempt = require "zuora.support.attempt"
 local error_value = require "zuora.error"
 
 local digest = {}
@@ -7,7 +8,7 @@ local digest = {}
 local PIECE = 1024 * 1024
 
 local function new()
-  local ok, openssl = pcall(require, "openssl.digest")
+  local ok, openssl = attempt(require, "openssl.digest")
   if not ok then
     error(error_value.new { kind = "plan",
       message = "an extraction needs luaossl (Debian: lua-luaossl, LuaRocks: luaossl)" }, 0)

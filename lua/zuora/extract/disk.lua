@@ -1,5 +1,6 @@
 --- Files that are there for good: written beside their place, synced, and renamed.
 
+local attempt = require "zuora.support.attempt"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
 
@@ -22,7 +23,7 @@ function disk.sync(path)
 end
 
 local function lfs()
-  local ok, found = pcall(require, "lfs")
+  local ok, found = attempt(require, "lfs")
   if ok then return found end
   error(error_value.new { kind = "plan",
     message = "an extraction needs LuaFileSystem (Debian: lua-filesystem, LuaRocks: luafilesystem)" }, 0)

@@ -3,6 +3,7 @@
 -- LuaDBI cuts integers to 32 bits and binds numbers as doubles, so everything here is text. What goes wrong is raised
 -- as an error value.
 
+local attempt = require "zuora.support.attempt"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 
@@ -20,10 +21,10 @@ local function fail(self, words)
     0)
 end
 
-local function bound(...)
+local function texts(...)
   local values = table.pack(...)
   for i = 1, values.n do values[i] = tostring(values[i]) end
-  return table.unpack(values, 1, values.n)
+  return values
 end
 
 -- SQLite's statements that have question marks are few, and are kept: to prepare one costs more than to run it.
@@ -41,9 +42,9 @@ local function release(self, sql, statement)
   if not (self.kept and self.kept[sql]) then statement:close() end
 end
 
-local function executed(self, sql, ...)
-  local statement = prepared(self, sql, select("#", ...) > 0)
-  local ok, wrong = statement:execute(bound(...))
+local function executed(self, sql, values)
+  local statement = prepared(self, sql, values.n > 0)
+  local ok, wrong = statement:execute(table.unpack(values, 1, values.n))
   if not ok then
     if self.kept then self.kept[sql] = nil end
     statement:close()
@@ -57,7 +58,7 @@ end
 ---@param ... string|number what the question marks stand for
 ---@return integer count of the rows that it changed
 function Store:run(sql, ...)
-  local statement = executed(self, sql, ...)
+  local statement = executed(self, sql, texts(...))
   self.count = self.count + 1
   local count = statement:affected()
   release(self, sql, statement)
@@ -69,7 +70,8 @@ end
 ---@param sql string
 ---@param ... string|number
 function Store:each(f, sql, ...)
-  local statement = executed(self, sql, ...)
+  local values = texts(...) -- named, for the collector: SQLite has their addresses, and compares each row with them
+  local statement = executed(self, sql, values)
   for row in statement:rows(true) do f(row) end
   release(self, sql, statement)
 end
@@ -155,8 +157,8 @@ local function fail_without(name)
 end
 
 local function connect(driver, package, where, name)
-  local found, dbi = pcall(require, "DBI")
-  if not found or not pcall(require, "dbd." .. package) then fail_without(package) end
+  local found, dbi = attempt(require, "DBI")
+  if not found or not attempt(require, "dbd." .. package) then fail_without(package) end
   local ok, database, problem = pcall(dbi.Connect, driver, where)
   if not ok or not database then
     error(error_value.new { kind = "file", retryable = driver == "PostgreSQL",

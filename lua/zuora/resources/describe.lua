@@ -3,6 +3,7 @@
 -- The answers are XML, read by LuaExpat: it is loaded when it is needed, and needed for nothing else.
 
 local ascii = require "zuora.support.ascii"
+local attempt = require "zuora.support.attempt"
 local core = require "zuora.core"
 local entrance = require "zuora.resources.entrance"
 local record = require "zuora.resources.record"
@@ -26,7 +27,7 @@ local enter_object = entrance.record(Object, "object", { field = { "name:string"
 -- --- XML to tables -----------------------------------------------------------------------------------
 
 local function parser_of()
-  local ok, lxp = pcall(require, "lxp")
+  local ok, lxp = attempt(require, "lxp")
   if not ok then error("client.describe needs LuaExpat (Debian: lua-expat, LuaRocks: luaexpat)", 0) end
   return lxp
 end
