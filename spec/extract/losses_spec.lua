@@ -5,6 +5,7 @@ local extract = require "zuora.extract"
 local reads = require "zuora.extract.reads"
 local store = require "zuora.extract.store"
 local support = require "spec.support"
+local times = require "zuora.extract.times"
 local world = require "spec.extract.world"
 
 local HOUR, DAY = 3600, 24 * 3600
@@ -43,6 +44,29 @@ describe("an extraction", function()
       end
       assert.equal(2, count, items.on)
     end
+  end)
+
+  it("knows how late it is at Zuora in a run that takes long", function()
+    local here <close> = world.new {}
+    local clock = times.clock(1000.9)
+    assert.equal(1000, clock())
+    support.shell "sleep 0.15"
+    assert.equal(1001, clock())
+
+    local plan = here:plan { { object = "Thing" }, { object = "Thing", name = "More" } }
+    local first, ahead = times.clock, 0
+    times.clock = function(now) return function() return now + ahead end end
+    local ok, problem = pcall(function()
+      good(here, plan.items)
+      ahead = DAY -- a day later another one has read it
+      do
+        local book <close> = store.open(here.folder .. "/out/.zuora.db")
+        book:run("UPDATE zuora_mark SET mark = ? WHERE item = 'More'", times.stamp(os.time() + DAY))
+      end
+      good(here, plan.items)
+    end)
+    times.clock = first
+    assert(ok, problem)
   end)
 
   it("stops where the store is an older copy than the folder, and writes over nothing", function()
