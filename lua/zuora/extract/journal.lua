@@ -224,6 +224,15 @@ function Journal:all(plan, item)
     .. " ORDER BY updated_at, read_to", table.unpack { plan, item })
 end
 
+--- Where the files of an item lie, as far as they have been brought.
+---@return table<string, boolean>
+function Journal:paths(of)
+  local known = {}
+  self.store:each(function(row) known[row.path] = true end, [[SELECT path FROM zuora_read WHERE plan = ? AND item = ?
+    AND entity = ? AND path <> '']], of.plan, of.item, of.entity)
+  return known
+end
+
 --- Tells of each file of a plan that is proven, in the order of their paths. (There may be very many. What could not be
 --- loaded has failed, and is whole all the same.)
 ---@param f fun(path: string, sha256: string)

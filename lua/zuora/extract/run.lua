@@ -256,7 +256,7 @@ local function open_context(ctx, owner)
   ctx.journal:belong_to(plan.plan, ctx.tenant)
   if ctx.target then ctx.target:belong_to(plan.plan, ctx.tenant) end
   ctx.now = run.server_time(client, ctx.options)
-  ctx.b = times.grid(ctx.now, plan.settle, plan.every)
+  ctx.clock, ctx.b = times.clock(ctx.now), times.grid(ctx.now, plan.settle, plan.every)
 end
 
 --- Makes what a run works with.

@@ -259,7 +259,7 @@ local function step_on(self)
   local ok, now = pcall(self.tools.time, self.client, self.ctx.options)
   local plan = self.ctx.plan
   if not ok then return error_value.is(now) or error(now, 0) end
-  self.ctx.now, self.ctx.b = now, times.grid(now, plan.settle, plan.every)
+  self.ctx.now, self.ctx.clock, self.ctx.b = now, times.clock(now), times.grid(now, plan.settle, plan.every)
   self.step_ends = core.now() + plan.every - (now - plan.settle) % plan.every
 end
 
