@@ -16,14 +16,17 @@ local function new()
   return openssl.new "sha256"
 end
 
-local function hex(bytes)
+--- Bytes as hexadecimal digits.
+---@param bytes string
+---@return string
+function digest.hex(bytes)
   return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
 --- Of a text.
 ---@param text string
 ---@return string 64 hexadecimal digits
-function digest.text(text) return hex(new():final(text)) end
+function digest.text(text) return digest.hex(new():final(text)) end
 
 --- Of a file.
 ---@param path string
@@ -43,7 +46,7 @@ function digest.file(path, pulse)
   end
   file:close()
   if wrong then return nil, path .. ": " .. wrong end
-  return hex(hash:final())
+  return digest.hex(hash:final())
 end
 
 return digest

@@ -5,7 +5,6 @@ local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
-local reads = require "zuora.extract.reads"
 local version = require "zuora.version"
 
 local manifest = {}
@@ -129,12 +128,6 @@ function manifest.all(folder, entity)
   end
   table.sort(list, function(a, b) return manifest.place(a) < manifest.place(b) end)
   return list
-end
-
---- A name for what it proves, in messages.
-function manifest.name(fields)
-  return ("%s %s"):format(fields.item, reads.name { kind = fields.kind, read_from = fields.from, read_to = fields.to,
-    generation = fields.generation, piece = fields.piece or "", entity = fields.entity or "" })
 end
 
 --- Takes away what there is of a file that is not proven, and not to be taken for a whole one.

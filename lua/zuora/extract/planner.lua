@@ -13,11 +13,11 @@ local planner = {}
 
 local DAY = 24 * 3600
 
--- For so long Zuora keeps what was deleted.
-local DELETED_LIFE = 30 * DAY
+--- For so long Zuora keeps what was deleted, in seconds.
+planner.DELETED_LIFE = 30 * DAY
 
--- So far clocks of Zuora's servers may be apart.
-local SKEW = 300
+--- So far clocks of Zuora's servers, and of those who wrote a bookmark, may be apart, in seconds.
+planner.SKEW = 300
 
 --- What is said of reads that were given up by a reset.
 planner.SET_BACK = "it was set back"
@@ -139,10 +139,11 @@ end
 
 -- May there have been deletions since then which Zuora has forgotten, and no comparison of keys has found?
 local function may_miss_deleted(ctx, item, at)
-  if not item.deleted or not at or ctx.now - at <= DELETED_LIFE - DAY or ctx.options.reconcile then return false end
+  local oldest = ctx.now - planner.DELETED_LIFE + DAY
+  if not item.deleted or not at or at >= oldest or ctx.options.reconcile then return false end
   for _, read in ipairs(ctx.journal:all(item.of.plan, item.of.item)) do
     if read.entity == item.of.entity and read.kind == "reconcile" and is_made(ctx, read)
-      and ctx.now - times.of(read.read_to) <= DELETED_LIFE - DAY then return false end
+      and times.of(read.read_to) >= oldest then return false end
   end
   return true
 end
@@ -155,7 +156,7 @@ end
 -- Was it read up to a time that has not come yet? Whoever said so had a wrong clock, and what changes until then would
 -- never be read.
 local function check_clock(ctx, item, mark)
-  if mark.mark <= times.stamp(ctx.now + SKEW) then return end
+  if mark.mark <= times.stamp(ctx.now + planner.SKEW) then return end
   fail("%s: it was read up to %s, which has not come yet by Zuora's clock: `%s` has it read again from the beginning, "
     .. "with --from TIME from before the clock was wrong", item.name, times.iso(times.of(mark.mark)),
     phrases.command(item.of, "reset", item.name))

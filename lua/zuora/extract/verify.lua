@@ -13,15 +13,13 @@ local verify = {}
 
 -- The number of rows of a file, or what is wrong with it.
 local function count(path)
-  local it, problem = rows.of_file(path, { form = "lazy" })
+  local it <close>, problem = rows.of_file(path, { form = "lazy" })
   if not it then return nil, tostring(problem) end
-  local ok, number = pcall(function()
-    local n = 0
-    for _ in it do n = n + 1 end
-    return n
+  local number = 0
+  local ok, wrong = pcall(function()
+    for _ in it do number = number + 1 end
   end)
-  it:close()
-  if not ok then return nil, tostring(number) end
+  if not ok then return nil, tostring(wrong) end
   return number
 end
 
