@@ -61,10 +61,7 @@ end
 ---@param item table
 function marks.recover(ctx, item)
   local of = item.of
-  if ctx.journal:mark(of) then return end
-  for _, read in ipairs(ctx.journal:all(of.plan, of.item)) do
-    if read.entity == of.entity then return end
-  end
+  if ctx.journal:mark(of) or ctx.journal:all(of)[1] then return end
   local folder = ctx.output .. "/" .. of.item
   clear(folder, of.entity)
   local found = manifest.all(folder, of.entity)

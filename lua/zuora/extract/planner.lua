@@ -105,8 +105,7 @@ end
 local function is_made(ctx, read)
   if read.state == "done" and read.parent == "" then return not ctx.target or #ctx.target:lacking { read } == 0 end
   if read.state ~= "split" or read.parent ~= "" then return false end
-  local pieces = ctx.journal:pieces_of { plan = read.plan, item = read.item, entity = read.entity,
-    parent = reads.name(read) }
+  local pieces = ctx.journal:pieces_of(read, reads.name(read))
   for _, piece in ipairs(pieces) do
     if piece.state ~= "done" then return false end
   end
@@ -141,9 +140,8 @@ end
 local function may_miss_deleted(ctx, item, at)
   local oldest = ctx.now - planner.DELETED_LIFE + DAY
   if not item.deleted or not at or at >= oldest or ctx.options.reconcile then return false end
-  for _, read in ipairs(ctx.journal:all(item.of.plan, item.of.item)) do
-    if read.entity == item.of.entity and read.kind == "reconcile" and is_made(ctx, read)
-      and times.of(read.read_to) >= oldest then return false end
+  for _, read in ipairs(ctx.journal:all(item.of)) do
+    if read.kind == "reconcile" and is_made(ctx, read) and times.of(read.read_to) >= oldest then return false end
   end
   return true
 end
@@ -180,7 +178,8 @@ local function unless_made(ctx, item, fields, is_missing)
     end
   end
   if not same then return reads.new(item.of, fields) end
-  local failed = same.state == "failed" and same or same.state == "split" and ctx.journal:failed_piece(same)
+  local failed = same.state == "failed" and same
+    or same.state == "split" and ctx.journal:failed_piece(same, reads.name(same))
   if failed and failed.error == planner.SET_BACK then failed, is_missing = nil, true end
   local is_again = ctx.options.again and not item.was_again
   if is_again or not failed and (is_missing or not is_made(ctx, same)) then

@@ -18,7 +18,7 @@ local tend = {}
 
 local function fail(words, ...) error(error_value.new { kind = "plan", message = words:format(...) }, 0) end
 
-local function of(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
+local function of_item(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
 
 -- Folder, store and target must be this plan's, and of one tenant; whether it is the right one only a run can ask.
 local function check_owners(plan, book, target)
@@ -40,10 +40,10 @@ end
 
 -- The newest read of an item that is done, and the one that has failed since. (Audits are no runs of it, and what was
 -- set back has not failed.)
-local function ended(book, this)
+local function ended(book, of)
   local last, failed
-  for _, read in ipairs(book:all(this.plan, this.item)) do
-    if read.entity == this.entity and read.kind ~= "audit" then
+  for _, read in ipairs(book:all(of)) do
+    if read.kind ~= "audit" then
       if read.state == "done" then
         last, failed = read, nil
       elseif read.state == "failed" and read.error ~= planner.SET_BACK then
@@ -62,12 +62,12 @@ local function next_of(plan, status, failed, now)
   return at and at > now and times.iso(at) or "the next run"
 end
 
-local function status_of(book, plan, this, known, now)
-  local mark, last, failed = book:mark(this), ended(book, this)
+local function status_of(book, plan, of, known, now)
+  local mark, last, failed = book:mark(of), ended(book, of)
   local at = mark and times.of(mark.mark)
-  local status = { item = this.item, entity = this.entity ~= "" and this.entity or nil, open = {},
+  local status = { item = of.item, entity = of.entity ~= "" and of.entity or nil, open = {},
     mark = at and times.iso(at) or nil, stamp = mark and mark.mark }
-  for k, read in ipairs(book:open_of(this)) do
+  for k, read in ipairs(book:open_of(of)) do
     status.open[k] = { read = reads.name(read), state = read.state, attempt = read.attempt, job = read.job_id,
       error = read.error ~= "" and read.error or nil }
   end
@@ -96,8 +96,8 @@ function tend.status(plan, items)
   check_owners(plan, book)
   local list, all, now = {}, book:items(plan.plan), book:clock()
   for i, one in ipairs(run.work_of(plan, items)) do
-    local this = of(plan, one[1], one[2])
-    list[i] = status_of(book, plan, this, all[claims.key(this.item, this.entity)], now)
+    local of = of_item(plan, one[1], one[2])
+    list[i] = status_of(book, plan, of, all[claims.key(of.item, of.entity)], now)
   end
   return list
 end
@@ -116,8 +116,8 @@ function tend.history(plan, items)
 end
 
 -- Reads that go on are given up: what is not proven is taken away. False: there are none.
-local function give_up(plan, book, item, entity, turns)
-  local open = book:open_reads(of(plan, item, entity))
+local function give_up(plan, book, of, turns)
+  local open = book:open_reads(of)
   for _, read in ipairs(open) do
     local is_proven = read.state == "published" or read.state == "loaded"
     for turn = 0, is_proven and -1 or turns do
@@ -129,24 +129,23 @@ local function give_up(plan, book, item, entity, turns)
 end
 
 -- What has not been read yet cannot be read again from there.
-local function check_reached(book, one, mark, from)
+local function check_reached(book, of, mark, from)
   local reached = mark.mark
-  for _, read in ipairs(mark.pending == "1" and book:all(one.plan, one.item) or {}) do
-    if read.entity == one.entity and read.state == "done" and read.read_to > reached then reached = read.read_to end
+  for _, read in ipairs(mark.pending == "1" and book:all(of) or {}) do
+    if read.state == "done" and read.read_to > reached then reached = read.read_to end
   end
   if times.stamp(from) > reached then
-    fail("%s: it has not been read up to %s: nothing may be left out", one.item, times.iso(from))
+    fail("%s: it has not been read up to %s: nothing may be left out", of.item, times.iso(from))
   end
 end
 
 -- Nobody else works on it meanwhile. Gives the turns in which files of it were written.
-local function claim(book, plan, name, entity)
-  local all = book.claims
-  if not all then return 0 end
-  all:enlist(plan.plan, { { { name = name }, entity } })
-  local claimed = all:take { plan = plan.plan, keys = { claims.key(name, entity) } }
+local function claim(book, of)
+  if not book.claims then return 0 end
+  book.claims:enlist(of.plan, { { { name = of.item }, of.entity } })
+  local claimed = book.claims:take { plan = of.plan, keys = { claims.key(of.item, of.entity) } }
   if claimed then return claimed.turn end
-  error(error_value.new { kind = "busy", retryable = true, message = name .. ": a worker holds it" }, 0)
+  error(error_value.new { kind = "busy", retryable = true, message = of.item .. ": a worker holds it" }, 0)
 end
 
 --- Sets an item back.
@@ -159,27 +158,22 @@ function tend.reset(plan, name, from)
   local target <close> = plan.load and load.open(plan.load, plan.output) or nil
   local _ <close> = book.claims and setmetatable({}, { __close = function() book.claims:leave() end }) or nil
   check_owners(plan, book, target)
-  local found, list = false, {}
-  for _, one in ipairs(run.work_of(plan)) do
-    local item, entity = one[1], one[2]
-    if item.name == name then
-      found = true
-      local turns = claim(book, plan, name, entity)
-      local this = of(plan, item, entity)
-      local mark = (target or book):mark(this)
-      if from and mark then check_reached(book, this, mark, from) end
-      local known = give_up(plan, book, item, entity, turns)
-      known = book:reset(this, from and times.stamp(from) or "") or known
-      book:sync() -- or, after a loss of power, a read that goes on could set the target's mark forward
-      if target then known = target:reset(this, from and times.stamp(from) or "") or known end
-      if known then
-        list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
-        book:event(plan.plan, name, "reset", list[#list].from)
-      end
-      if book.claims then book.claims:release(this, "", "", "") end
+  local list, stamp = {}, from and times.stamp(from) or ""
+  for _, one in ipairs(run.work_of(plan, { name })) do
+    local of = of_item(plan, one[1], one[2])
+    local turns = claim(book, of)
+    local mark = (target or book):mark(of)
+    if from and mark then check_reached(book, of, mark, from) end
+    local known = give_up(plan, book, of, turns)
+    known = book:reset(of, stamp) or known
+    book:sync() -- or, after a loss of power, a read that goes on could set the target's mark forward
+    if target then known = target:reset(of, stamp) or known end
+    if known then
+      list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
+      book:event(plan.plan, name, "reset", list[#list].from)
     end
+    if book.claims then book.claims:release(of, "", "", "") end
   end
-  if not found then fail("the plan has no item '%s'", name) end
   return list
 end
 
@@ -191,11 +185,11 @@ function tend.prune(plan, keep)
   check_owners(plan, book)
   local gone, oldest = {}, times.iso(book:clock() - keep)
   for _, one in ipairs(run.work_of(plan)) do
-    local item, entity = one[1], one[2]
-    local _, newest = book:chain { plan = plan.plan, item = item.name, entity = entity }
+    local of = of_item(plan, one[1], one[2])
+    local _, newest = book:chain(of)
     local number = 1
     while newest and number < tonumber(newest.chain) do
-      local read = book:in_chain({ plan = plan.plan, item = item.name, entity = entity }, number)
+      local read = book:in_chain(of, number)
       -- From the oldest on: what is between two that stay would be missed.
       if read and (read.updated_at > oldest or read.state ~= "done") then break end
       for _, path in ipairs(read and { read.path, manifest.path(read.path) } or {}) do -- (some have other numbers now)

@@ -282,7 +282,7 @@ local function finish(ctx, item, read)
   ctx.journal:transaction(function()
     ctx.journal:move(read, "done")
     if planner.piece(read).is_mended then return end
-    if read.parent ~= "" and ctx.journal:pieces_left(read) > 0 then return end
+    if read.parent ~= "" and ctx.journal:pieces_left(read, read.parent) > 0 then return end
     if ctx.target then
       ctx.journal:copy_mark(item.of, ctx.target:mark(item.of))
     else
@@ -298,9 +298,9 @@ local function loads_of(ctx, item, read, is_last)
   if read.parent == "" then return { { read } } end
   local replaces = (item.mode or item.cursor and "merge" or "replace") == "replace"
   local is_whole = replaces or read.kind == "reconcile" or read.kind == "audit"
-  if is_whole then return is_last and { ctx.journal:pieces_of(read) } or {} end
-  local lists = {}
-  for _, piece in ipairs(is_last and ctx.target.lacking and ctx.target:lacking(ctx.journal:pieces_of(read)) or {}) do
+  local pieces, lists = is_last and ctx.journal:pieces_of(read, read.parent) or {}, {}
+  if is_whole then return is_last and { pieces } or {} end
+  for _, piece in ipairs(ctx.target.lacking and ctx.target:lacking(pieces) or {}) do
     if piece.piece ~= read.piece or piece.read_to ~= read.read_to then lists[#lists + 1] = { piece } end
   end
   lists[#lists + 1] = { read }
@@ -324,7 +324,7 @@ function steps.published(ctx, item, read)
   if not ctx.target or planner.piece(root_of(ctx, read)).is_mended or planner.piece(read).is_mended then
     return finish(ctx, item, read)
   end
-  local is_last = read.parent == "" or ctx.journal:pieces_left(read) == 1
+  local is_last = read.parent == "" or ctx.journal:pieces_left(read, read.parent) == 1
   local lists = loads_of(ctx, item, read, is_last)
   for _, list in ipairs(lists) do
     for _, piece in ipairs(list) do
