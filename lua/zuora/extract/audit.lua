@@ -4,8 +4,10 @@
 local aqua = require "zuora.extract.sources.aqua"
 local ascii = require "zuora.support.ascii"
 local claims = require "zuora.extract.claims"
+local context = require "zuora.extract.context"
 local counts = require "zuora.load.counts"
 local decimals = require "zuora.extract.decimals"
+local describe = require "zuora.extract.describe"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local history = require "zuora.extract.history"
@@ -42,7 +44,7 @@ local function subject_of(ctx, item)
   local there = ctx.target:columns(item.name)
   if not there then return nil, "the target has no table of it" end
   local of = { item = item.name, object = item.object, entity = item.of.entity, mark = mark.mark,
-    latest = months.latest(ctx.now), is_always_set = run.is_always_set(item.cursor), sums = {} }
+    latest = months.latest(ctx.now), is_always_set = describe.is_always_set(item.cursor), sums = {} }
   if query.has(item.columns or item.parsed.select, item.object, "CreatedDate") then of.made = there.createddate end
   for _, name in ipairs { "key", "cursor" } do
     of[name] = there[ascii.lower(item[name])]
@@ -190,7 +192,7 @@ local function tell(ctx, item, result, differing)
 end
 
 local function audit_now(ctx, given, entity, result, claim)
-  local item = run.prepare(ctx, given, entity, claim)
+  local item = describe.item(ctx, given, entity, claim)
   if not ctx.options.check then
     while run.advance_open(ctx, item, result) do end
   end
@@ -243,8 +245,8 @@ end
 ---@return table[] results
 function audit.all(client, plan, options)
   if not plan.load then fail("plan", "an audit compares a target with Zuora, and the plan has no 'load'") end
-  local list = run.work_of(plan, options.items)
-  local ctx <close> = run.context(client, plan, options, claims.owner())
+  local list = context.work_of(plan, options.items)
+  local ctx <close> = context.open(client, plan, options, claims.owner())
   if ctx.journal.claims then
     return work.all(ctx, list, false, { item = audit_item, finish = write_results, is_audit = true,
       nothing = { differences = {}, rows = 0, months = 0, changed = 0, mark = "" } })

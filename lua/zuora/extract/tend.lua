@@ -1,6 +1,8 @@
 --- What is done with a plan between its runs: looking at it, setting it back, taking old files away.
 
 local claims = require "zuora.extract.claims"
+local context = require "zuora.extract.context"
+local describe = require "zuora.extract.describe"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
@@ -10,7 +12,6 @@ local manifest = require "zuora.extract.manifest"
 local phrases = require "zuora.extract.phrases"
 local planner = require "zuora.extract.planner"
 local reads = require "zuora.extract.reads"
-local run = require "zuora.extract.run"
 local summary = require "zuora.extract.summary"
 local times = require "zuora.extract.times"
 
@@ -95,7 +96,7 @@ function tend.status(plan, items)
   local book <close> = journal.open(plan.store)
   check_owners(plan, book)
   local list, all, now = {}, book:items(plan.plan), book:clock()
-  for i, one in ipairs(run.work_of(plan, items)) do
+  for i, one in ipairs(context.work_of(plan, items)) do
     local of = of_item(plan, one[1], one[2])
     list[i] = status_of(book, plan, of, all[claims.key(of.item, of.entity)], now)
   end
@@ -108,7 +109,7 @@ function tend.history(plan, items)
   local book <close> = journal.open(plan.store)
   check_owners(plan, book)
   local wanted, list = {}, {}
-  for _, one in ipairs(items and run.work_of(plan, items) or {}) do wanted[one[1].name] = true end
+  for _, one in ipairs(items and context.work_of(plan, items) or {}) do wanted[one[1].name] = true end
   for _, event in ipairs(book:events(plan.plan)) do
     if not items or wanted[event.item] then list[#list + 1] = event end
   end
@@ -159,7 +160,7 @@ function tend.reset(plan, name, from)
   local _ <close> = book.claims and setmetatable({}, { __close = function() book.claims:leave() end }) or nil
   check_owners(plan, book, target)
   local list, stamp = {}, from and times.stamp(from) or ""
-  for _, one in ipairs(run.work_of(plan, { name })) do
+  for _, one in ipairs(context.work_of(plan, { name })) do
     local of = of_item(plan, one[1], one[2])
     local turns = claim(book, of)
     local mark = (target or book):mark(of)
@@ -184,7 +185,7 @@ function tend.prune(plan, keep)
   local book <close> = journal.open(plan.store, claims.owner())
   check_owners(plan, book)
   local gone, oldest = {}, times.iso(book:clock() - keep)
-  for _, one in ipairs(run.work_of(plan)) do
+  for _, one in ipairs(context.work_of(plan)) do
     local of = of_item(plan, one[1], one[2])
     local _, newest = book:chain(of)
     local number = 1
@@ -211,13 +212,13 @@ end
 --- What the next run would ask for. Nothing that starts anything is sent.
 ---@return table[] reads: item, entity, kind, from, to, query; or error
 function tend.preview(client, plan, options)
-  local ctx <close> = run.context(client, plan, options)
+  local ctx <close> = context.open(client, plan, options)
   local list = {}
-  for i, one in ipairs(run.work_of(plan, options.items)) do
+  for i, one in ipairs(context.work_of(plan, options.items)) do
     local given, entity = one[1], one[2]
     list[i] = { item = given.name, entity = entity ~= "" and entity or nil }
     local ok, problem = pcall(function()
-      local item = run.prepare(ctx, given, entity)
+      local item = describe.item(ctx, given, entity)
       local read = ctx.journal:open_of(item.of)[1] or planner.next(ctx, item)
       list[i].up_to_date = read == nil
       if read then

@@ -2,12 +2,14 @@
 --- it has lost is another's: what it did there is stopped, and it goes on with others.
 
 local claims = require "zuora.extract.claims"
+local context = require "zuora.extract.context"
 local core = require "zuora.core"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local reads = require "zuora.extract.reads"
+local summary = require "zuora.extract.summary"
 local times = require "zuora.extract.times"
 
 local work = {}
@@ -156,7 +158,7 @@ end
 -- An audit leaves an item as it was.
 local function give_back(self, of, step, result)
   if self.tools.is_audit then return self.claims:give_back(of) end
-  return self.claims:release(of, step, result.outcome, json.encode(self.tools.plain(result)))
+  return self.claims:release(of, step, result.outcome, json.encode(summary.plain(result)))
 end
 
 local function work_on(self, claim)
@@ -256,7 +258,7 @@ end
 local function step_on(self)
   if not self.is_forever or core.now() < self.step_ends then return end
   self.step_ends = core.now() + LATER -- for the others, until it is known
-  local ok, now = pcall(self.tools.time, self.client, self.ctx.options)
+  local ok, now = pcall(context.server_time, self.client, self.ctx.options)
   local plan = self.ctx.plan
   if not ok then return error_value.is(now) or error(now, 0) end
   self.ctx.now, self.ctx.b = now, times.grid(now, plan.settle, plan.every)
@@ -305,8 +307,8 @@ end
 ---@param ctx table of a run
 ---@param list { [1]: table, [2]: string }[] items and entities
 ---@param is_worker boolean|nil what is up to date is left as it is
----@param tools table item, plain, time, finish (all results, and those that are new): what to do; is_audit; nothing:
---- what a result of nothing has besides
+---@param tools table item, finish (all results, and those that are new): what to do; is_audit; nothing: what a result
+--- of nothing has besides
 ---@return table[] results
 function work.all(ctx, list, is_worker, tools)
   local self = { ctx = ctx, client = ctx.client, claims = ctx.journal.claims, plan = ctx.plan.plan,

@@ -345,7 +345,7 @@ function steps.loaded(ctx, item, read) finish(ctx, item, read) end
 
 --- Brings a read on until it is done, or stays in its state for now. Raises what stands in the way: a later run goes on
 --- from the state that it is in.
----@param ctx table client, journal, marks, output, tenant, b, wait, options, publish, target, brought
+---@param ctx table see zuora.extract.context
 ---@param item table
 ---@param read table
 function worker.advance(ctx, item, read)

@@ -3,6 +3,7 @@
 -- It is tap-zuora's, key for key: a related object's Id is the property `OtherId`, whose metadata names the object.
 
 local ascii = require "zuora.support.ascii"
+local describe = require "zuora.extract.describe"
 local error_value = require "zuora.error"
 local zuora = require "zuora"
 
@@ -21,8 +22,6 @@ local SCHEMAS = {
 -- Zuora's types; of what is not here nobody knows more than that it is text.
 local KINDS = { boolean = "boolean", integer = "integer", decimal = "number", date = "time", datetime = "time" }
 
--- By what an object is known to have changed, in this order.
-local CURSORS = { "UpdatedDate", "TransactionDate", "UpdatedOn" }
 local AUTOMATIC = { Id = true, UpdatedDate = true, TransactionDate = true, UpdatedOn = true }
 
 local JOINED = "tap-zuora.joined_object"
@@ -57,7 +56,7 @@ local function entry_of(object, selected)
   local list, taken = properties_of(object)
   if not taken.Id then return nil end
   local cursor
-  for _, name in ipairs(CURSORS) do cursor = cursor or taken[name] and name end
+  for _, name in ipairs(describe.CURSORS) do cursor = cursor or taken[name] and name end
   local method = cursor and "INCREMENTAL" or "FULL_TABLE"
   local properties, metadata = {}, { { breadcrumb = {}, metadata = { inclusion = "available", selected = selected,
     ["table-key-properties"] = { "Id" }, ["forced-replication-method"] = method,

@@ -2,7 +2,9 @@
 --- state of the tap. Each file is proven before its first record is written.
 
 local aqua = require "zuora.extract.sources.aqua"
+local context = require "zuora.extract.context"
 local core = require "zuora.core"
+local describe = require "zuora.extract.describe"
 local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
@@ -83,7 +85,7 @@ local function item_of(ctx, stream)
   local item = { of = { plan = ctx.plan.plan, item = stream.id, entity = "" }, refused = {}, columns = {} }
   for i, property in ipairs(stream.properties) do item.columns[i] = property.column end
   item.deleted = stream.deleted
-  item.is_append = stream.cursor == "TransactionDate" or stream.cursor == "UpdatedOn"
+  item.is_append = describe.is_append(stream.cursor)
   return setmetatable(item, { __index = stream.item })
 end
 
@@ -229,7 +231,7 @@ function sync.run(client, streams, options)
   local _ <close> = setmetatable({}, { __close = function() pcall(remove_folder, folder) end })
   local read = plan_of(streams, options, folder)
   local book <close> = journal.open(folder .. "/journal", "tap")
-  local now = run.server_time(client, {})
+  local now = context.server_time(client, {})
   local by_id = {}
   for _, stream in ipairs(streams) do by_id[stream.id] = stream end
   local target = setmetatable({ client = client, streams = by_id, state = options.state, write = options.write,
