@@ -83,10 +83,13 @@ function tables.lacking(store, list)
 end
 
 --- What a target is and can do, whatever its database; it has a `store`.
+--- What is of one database alone: columns(name), load(…) and counts(…).
 ---@return table class
 function tables.class()
   local Target = {}
   Target.__index = Target
+  --- Raises where the table of an item is not one that it could be loaded into.
+  function Target:check(item) tables.check(self.store, item, self:columns(item.name), self.spec.columns) end
   function Target:mark(of) return mark_table.get(self.store, of) end
   function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
   function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
@@ -118,17 +121,42 @@ end
 -- Kinds of reads that are loaded in a way of their own, into a table that is there.
 local SPECIAL = { reconcile = "reconcile", backfill = "backfill", audit = "audit" }
 
---- What is loaded of a file, by its header.
+--- The names of a table's columns.
+---@param rows { name: string }[]
+---@return table<string, string>|nil there by the same in lower case; nil: there is no such table
+function tables.names(rows)
+  local there = {}
+  for _, column in ipairs(rows) do there[column.name:lower()] = column.name end
+  return next(there) and there or nil
+end
+
+--- Where the files of reads are.
+---@param list table[] reads
+---@param output string the plan's folder
+---@return string[] paths
+function tables.paths(list, output)
+  local paths = {}
+  for i, read in ipairs(list) do paths[i] = output .. "/" .. read.path end
+  return paths
+end
+
+--- What is loaded of files, by their header.
+---@param target table
 ---@param item table of a run
+---@param list table[] the reads that they are of
 ---@param header string[]
 ---@param deleted string the column that says of a row that it is deleted
----@param read table
 ---@param bucket table|nil of an audit
----@return table load columns, key, cursor, deleted, mode, changed (the cursor of the plan), bound, bucket
-function tables.of_file(item, header, deleted, read, bucket)
+---@return table load see zuora.load.merge; besides of, bucket and changed (the cursor of the plan)
+function tables.of_files(target, item, list, header, deleted, bucket)
+  local read, prefix = list[1], target.store.prefix
   local mode = SPECIAL[read.kind:match "^%l+"] or item.mode or item.cursor and "merge" or "replace"
   local load = { columns = {}, mode = mode, bound = read.read_to, bucket = bucket, of = item.of,
+    dialect = target.dialect, stage = target.stage, prefix = prefix, item = item.name,
+    table = prefix .. dialects.quoted(item.name), deletes = target.spec.deletes, read = reads.name(read),
+    entity = read.entity, records = 0,
     changed = item.cursor and { name = item.cursor, kind = item.types and item.types[item.cursor] } or nil }
+  for _, part in ipairs(list) do load.records = load.records + tonumber(part.records) end
   local by_name = {}
   for _, staged in ipairs(header) do
     if staged == deleted then
