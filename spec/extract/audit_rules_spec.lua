@@ -7,6 +7,7 @@ local extract = require "zuora.extract"
 local journal = require "zuora.extract.journal"
 local kinds = require "spec.load.kinds"
 local months = require "zuora.extract.months"
+local support = require "spec.support"
 local world = require "spec.extract.world"
 
 local HOUR = audited.HOUR
@@ -81,6 +82,16 @@ describe("an audit", function()
     assert.matches("is not what it was", audit(edited)[1].reason)
     assert(extract.reset(of, { item = "Thing" }))
     assert.matches("set back", audit(of)[1].reason)
+  end)
+
+  it("numbers what it reads behind what is there, where the store is gone", function()
+    here = audited.world(audited.year(30))
+    local of = plan()
+    run(of)
+    target:run(here.folder, [[DELETE FROM "Thing" WHERE "Id" = 'id00003']])
+    support.shell(("rm %s/out/.zuora.db*"):format(here.folder))
+    assert.equal("mended", audit(of)[1].outcome)
+    assert.same({}, extract.verify(here.folder .. "/out").problems)
   end)
 
   it("waits for no run that has the plan", function()

@@ -7,6 +7,7 @@ local mark_table = require "zuora.extract.mark_table"
 local reads = require "zuora.extract.reads"
 local store = require "zuora.extract.store"
 local support = require "spec.support"
+local times = require "zuora.extract.times"
 local world = require "spec.extract.world"
 
 local HOUR, DAY = 3600, 24 * 3600
@@ -44,6 +45,56 @@ describe("an extraction", function()
         if key and not keys[key] then keys[key], count = true, count + 1 end
       end
       assert.equal(2, count, items.on)
+    end
+  end)
+
+  it("knows how late it is at Zuora in a run that takes long", function()
+    local here <close> = world.new {}
+    local clock = times.clock(1000.9)
+    assert.equal(1000, clock())
+    support.shell "sleep 0.15"
+    assert.equal(1001, clock())
+
+    local plan = here:plan { { object = "Thing" }, { object = "Thing", name = "More" } }
+    local first, ahead = times.clock, 0
+    times.clock = function(now) return function() return now + ahead end end
+    local ok, problem = pcall(function()
+      good(here, plan.items)
+      ahead = DAY -- a day later another one has read it
+      do
+        local book <close> = store.open(here.folder .. "/out/.zuora.db")
+        book:run("UPDATE zuora_mark SET mark = ? WHERE item = 'More'", times.stamp(os.time() + DAY))
+      end
+      good(here, plan.items)
+    end)
+    times.clock = first
+    assert(ok, problem)
+  end)
+
+  it("stops where the store is an older copy than the folder, and writes over nothing", function()
+    for _, has_target in ipairs { true, false } do
+      local here <close> = world.new { simulator = { ignore_keys = true } }
+      local more = { store = here.folder .. "/store.db", load = has_target and { to = "sqlite:" .. here.folder .. "/dw.db" } or nil }
+      good(here, nil, nil, more)
+      support.shell(("cp %s/store.db %s/old.db"):format(here.folder, here.folder))
+      here.sim:forward(HOUR)
+      here.sim:update("Thing", { { "id00003", "later", "3.25", "" } })
+      good(here, nil, nil, more)
+      local files = support.shell(("sha256sum %s/out/Thing/*"):format(here.folder))
+      support.shell(("rm %s/store.db* && mv %s/old.db %s/store.db"):format(here.folder, here.folder, here.folder))
+      here.sim:forward(has_target and HOUR or 0)
+      here.sim:update("Thing", { { "id00004", "later", "3.25", "" } })
+      for _ = 1, 2 do
+        local err = assert(here:run(here:plan(nil, more)))[1].err
+        assert.equal("plan", err.kind)
+        assert.matches("is proven, and the store .*/store.db knows nothing of it: it is an older copy", err.message)
+      end
+      assert.equal(files, support.shell(("sha256sum %s/out/Thing/*"):format(here.folder)))
+      support.shell(("rm %s/store.db*"):format(here.folder))
+      here.sim:forward(HOUR)
+      good(here, nil, nil, more)
+      here:assert_same "Thing"
+      assert_sound(here)
     end
   end)
 

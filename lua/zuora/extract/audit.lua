@@ -12,6 +12,7 @@ local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local history = require "zuora.extract.history"
 local json = require "zuora.extract.json"
+local marks = require "zuora.extract.marks"
 local months = require "zuora.extract.months"
 local phrases = require "zuora.extract.phrases"
 local planner = require "zuora.extract.planner"
@@ -194,6 +195,7 @@ end
 local function audit_now(ctx, given, entity, result, claim)
   local item = describe.item(ctx, given, entity, claim)
   if not ctx.options.check then
+    marks.recover(ctx, item)
     while run.advance_open(ctx, item, result) do end
   end
   local of, reason = subject_of(ctx, item)

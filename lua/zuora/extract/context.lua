@@ -24,6 +24,13 @@ function context.server_time(client, options)
   return now --[[@as integer]]
 end
 
+--- Asks for Zuora's time: what is planned from now on ends by it.
+---@param ctx table
+function context.set_time(ctx)
+  local now = context.server_time(ctx.client, ctx.options)
+  ctx.now, ctx.clock, ctx.b = now, times.clock(now), times.grid(now, ctx.plan.settle, ctx.plan.every)
+end
+
 local function chosen(plan, names)
   if not names then return plan.items end
   local by_name, list = {}, {}
@@ -64,8 +71,7 @@ local function open_context(ctx, owner)
   manifest.belong_to(ctx.output, plan.plan, ctx.tenant, owner ~= nil, shared and shared:scratch(ctx.output))
   ctx.journal:belong_to(plan.plan, ctx.tenant)
   if ctx.target then ctx.target:belong_to(plan.plan, ctx.tenant) end
-  ctx.now = context.server_time(client, ctx.options)
-  ctx.b = times.grid(ctx.now, plan.settle, plan.every)
+  context.set_time(ctx)
 end
 
 --- Makes what a run works with.
@@ -74,7 +80,8 @@ end
 ---@param options table
 ---@param owner string|nil who changes the journal; nil: nothing is made, and no change is kept
 ---@return table ctx client, plan, options, output, tenant, wait, publish, journal, target, marks (the target, or else
---- the journal), now (Zuora's time), b (where marks go), brought; with a lease check and pulse, too; to be closed
+--- the journal), now (Zuora's time when it was asked for) and clock() (now), b (where marks go), brought; with a lease check
+--- and pulse, too; to be closed
 function context.open(client, plan, options, owner)
   if options.backfill and not options.items then fail("plan", "--backfill needs --item: whose column is it?") end
   local done, err = client:authenticate()

@@ -222,6 +222,15 @@ function Journal:in_chain(of, number) return reads_of(self, of, "AND chain = ?",
 ---@return table[]
 function Journal:all(of) return reads_of(self, of, "ORDER BY updated_at, read_to") end
 
+--- Where the files of an item lie, as far as they have been brought.
+---@return table<string, boolean>
+function Journal:paths(of)
+  local known = {}
+  self.store:each(function(row) known[row.path] = true end, ("SELECT path FROM zuora_read WHERE %s AND path <> ''")
+    :format(IS_ITEM), of.plan, of.item, of.entity)
+  return known
+end
+
 --- Tells of each file of a plan that is proven, in the order of their paths. (There may be very many. What could not be
 --- loaded has failed, and is whole all the same.)
 ---@param f fun(path: string, sha256: string)

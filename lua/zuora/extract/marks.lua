@@ -2,6 +2,7 @@
 --- lost, it is found again in the manifests.
 
 local disk = require "zuora.extract.disk"
+local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local phrases = require "zuora.extract.phrases"
@@ -44,9 +45,14 @@ local function plan_whole(ctx, of, name)
   ctx.journal:move(read, "split")
 end
 
+-- How names of an entity's files begin.
+local function own_names(entity)
+  return "^" .. (entity ~= "" and entity:gsub("%-", "%%-") .. "%-" or "") .. "[a-z]+%.[^.]+%.[0-9TZ]+%.g[0-9]+"
+end
+
 -- What a killed run has left there, and no manifest knows: nobody will go on with it.
 local function clear(folder, entity)
-  local own = "^" .. (entity ~= "" and entity:gsub("%-", "%%-") .. "%-" or "") .. "[a-z]+%.[^.]+%.[0-9TZ]+%.g[0-9]+"
+  local own = own_names(entity)
   for _, name in ipairs(disk.names(folder)) do
     local file = name:match "^(.*%.csv)" or name:match "^(.*)%.manifest%.json%.new$"
     if file and name:find(own) and not disk.size(folder .. "/" .. manifest.path(file)) then
@@ -83,6 +89,33 @@ function marks.recover(ctx, item)
     end
   end)
   ctx.journal:event(of.plan, of.item, "recovered", phrases.count(#found, "manifest"))
+end
+
+-- After a loss of power a file may be there that is to be brought once more: the same, if it is of the same job.
+local function is_same(path, read)
+  local fields = manifest.read(manifest.path(path))
+  return fields ~= nil and fields.job == read.job_id
+end
+
+--- Raises where there are proven files that the journal knows nothing of: it is an older copy, and would number others
+--- as they are, or write over them.
+---@param ctx table
+---@param item table
+---@param read table whose file is to be brought
+---@param path string its place, below the output
+function marks.check_known(ctx, item, read, path)
+  local of = item.of
+  local folder, own, known = ctx.output .. "/" .. of.item, own_names(of.entity), ctx.journal:paths(of)
+  known[path] = known[path] or is_same(ctx.output .. "/" .. path, read)
+  for _, name in ipairs(disk.names(folder)) do
+    local file = name:find "%.manifest%.json$" and name:find(own) and name:gsub("%.manifest%.json$", ".csv")
+    if file and not known[of.item .. "/" .. file] and manifest.read(folder .. "/" .. name)
+      and disk.size(folder .. "/" .. file) then
+      error(error_value.new { kind = "plan", message = ("%s: %s/%s is proven, and the store %s knows nothing of it: it "
+        .. "is an older copy. Without what it has of this plan all is found again in the manifests%s"):format(item.name,
+        folder, file, ctx.plan.store, ctx.target and ", and in the target" or "") }, 0)
+    end
+  end
 end
 
 return marks

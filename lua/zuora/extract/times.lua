@@ -42,6 +42,14 @@ function times.of_header(text)
   return math.tointeger(core.time(("%s-%02d-%02dT%sZ"):format(year, MONTHS[month], day, clock)))
 end
 
+--- A clock that goes on from what a server has told: others may have gone on, too, since it was asked.
+---@param now number seconds since the epoch
+---@return fun(): integer
+function times.clock(now)
+  local told_at = core.now()
+  return function() return math.floor(now + core.now() - told_at) end
+end
+
 --- The last point of the grid that is so long past: where the mark goes. Whoever computes it within one step gets
 --- the same.
 ---@param now integer

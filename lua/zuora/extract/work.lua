@@ -258,11 +258,10 @@ end
 local function step_on(self)
   if not self.is_forever or core.now() < self.step_ends then return end
   self.step_ends = core.now() + LATER -- for the others, until it is known
-  local ok, now = pcall(context.server_time, self.client, self.ctx.options)
+  local ok, problem = pcall(context.set_time, self.ctx)
+  if not ok then return error_value.is(problem) or error(problem, 0) end
   local plan = self.ctx.plan
-  if not ok then return error_value.is(now) or error(now, 0) end
-  self.ctx.now, self.ctx.b = now, times.grid(now, plan.settle, plan.every)
-  self.step_ends = core.now() + plan.every - (now - plan.settle) % plan.every
+  self.step_ends = core.now() + plan.every - (self.ctx.now - plan.settle) % plan.every
 end
 
 -- Files that are about all items are written when there is nothing else to do.

@@ -199,6 +199,8 @@ function steps.completed(ctx, item, read, source)
   local path = reads.path(read, item.claim.turn)
   local whole = ctx.output .. "/" .. path
   disk.folder(ctx.output .. "/" .. read.item)
+  if not item.is_known then marks.check_known(ctx, item, read, path) end
+  item.is_known = true
   item.claim.bringing = { read = read, path = path }
   local written, err = source.fetch(ctx.client, read, whole, options_of(ctx, read))
   if not written then return recover(ctx, item, read, source, err) end
