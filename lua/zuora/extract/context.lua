@@ -14,20 +14,18 @@ local context = {}
 
 local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
 
---- The server's clock: windows end by it.
----@return integer seconds since the epoch
-function context.server_time(client, options)
+-- The server's clock, in seconds since the epoch: windows end by it.
+local function server_time(client, options)
   local _, answer = client:request { path = "/v1/describe", accept = "text/xml", entity_id = options.entity_id }
   if error_value.is(answer) then error(answer, 0) end
-  local now = times.of_header(answer.headers.date)
-  if not now then fail("http", "the server's answer has no Date: a window cannot be ended without") end
-  return now --[[@as integer]]
+  return times.of_header(answer.headers.date)
+    or fail("http", "the server's answer has no Date: a window cannot be ended without")
 end
 
 --- Asks for Zuora's time: what is planned from now on ends by it.
 ---@param ctx table
 function context.set_time(ctx)
-  local now = context.server_time(ctx.client, ctx.options)
+  local now = server_time(ctx.client, ctx.options)
   ctx.now, ctx.clock, ctx.b = now, times.clock(now), times.grid(now, ctx.plan.settle, ctx.plan.every)
 end
 
@@ -80,8 +78,8 @@ end
 ---@param options table
 ---@param owner string|nil who changes the journal; nil: nothing is made, and no change is kept
 ---@return table ctx client, plan, options, output, tenant, wait, publish, journal, target, marks (the target, or else
---- the journal), now (Zuora's time when it was asked for) and clock() (now), b (where marks go), brought; with a lease check
---- and pulse, too; to be closed
+--- the journal), now (Zuora's time when it was asked for), clock() (what it is by now), b (where marks go), brought;
+--- with a lease check and pulse, too; to be closed
 function context.open(client, plan, options, owner)
   if options.backfill and not options.items then fail("plan", "--backfill needs --item: whose column is it?") end
   local done, err = client:authenticate()

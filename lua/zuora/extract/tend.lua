@@ -238,17 +238,16 @@ end
 local NO_DELETED = { PaymentTransactionLog = true, RefundTransactionLog = true, AccountingCode = true,
   AccountingPeriod = true, ProcessedUsage = true, DiscountAppliedMetrics = true }
 
---- A plan of the tenant's objects, to be looked through and kept.
+--- Items for a plan, of the tenant's objects.
+---@param client zuora.Client
 ---@param names string[]|nil the objects; nil: all
----@return table plan
-function tend.init(client, names, options)
-  local objects, err = client.describe:objects { entity_id = options.entity_id }
+---@param entity_id string|nil
+---@return table[] items
+function tend.items_of(client, names, entity_id)
+  local objects, err = client.describe:objects { entity_id = entity_id }
   if not objects then error(err, 0) end
-  local wanted
-  for _, name in ipairs(names or {}) do
-    wanted = wanted or {}
-    wanted[name:lower()] = name
-  end
+  local wanted = names and names[1] and {}
+  for _, name in ipairs(names or {}) do wanted[name:lower()] = name end
   local items = {}
   for _, object in ipairs(objects) do
     if not wanted or wanted[object.name:lower()] then
@@ -257,8 +256,7 @@ function tend.init(client, names, options)
     end
   end
   for _, name in pairs(wanted or {}) do fail("the tenant has no object '%s'", name) end
-  return { plan = options.plan or "nightly", output = options.output or "out", every = "1h", settle = "2h",
-    concurrency = 4, items = items }
+  return items
 end
 
 return tend

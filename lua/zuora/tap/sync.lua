@@ -231,14 +231,15 @@ function sync.run(client, streams, options)
   local _ <close> = setmetatable({}, { __close = function() pcall(remove_folder, folder) end })
   local read = plan_of(streams, options, folder)
   local book <close> = journal.open(folder .. "/journal", "tap")
-  local now = context.server_time(client, {})
   local by_id = {}
   for _, stream in ipairs(streams) do by_id[stream.id] = stream end
   local target = setmetatable({ client = client, streams = by_id, state = options.state, write = options.write,
-    log = options.log, decimals = options.decimals, now = now }, Target)
+    log = options.log, decimals = options.decimals }, Target)
   local ctx = { client = client, plan = read, options = { poll = options.poll }, output = folder,
-    wait = options.wait or read.wait, journal = book, target = target, marks = target, now = now, start = options.start,
-    b = times.grid(now, read.settle, read.every), brought = {}, log = options.log }
+    wait = options.wait or read.wait, journal = book, target = target, marks = target, start = options.start,
+    brought = {}, log = options.log }
+  context.set_time(ctx)
+  target.now = ctx.now
   local results = assert(client:map(options.state:order(streams), function(stream)
     return run_stream(ctx, stream)
   end, { concurrency = read.concurrency }))
