@@ -231,6 +231,14 @@ describe("zuora.extract.run", function()
     assert.equal(0, good(here, items)[1].records)
   end)
 
+  it("halves a page that is too large, and those behind it", function()
+    local here <close> = world.new { rows = world.rows(30), simulator = { query_rows = 6 } }
+    local result = good(here, { { object = "Thing", split = "id:20" } })[1]
+    assert.equal(7, result.reads) -- six of five rows, and one behind them
+    here:assert_same "Thing"
+    assert.same({}, extract.verify(here.folder .. "/out").problems)
+  end)
+
   it("halves a window whose file is refused for its size", function()
     local here <close> = world.new { rows = {}, simulator = { file_bytes = 700 } }
     good(here)

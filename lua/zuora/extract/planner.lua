@@ -302,8 +302,26 @@ end
 ---@param after string|nil
 ---@return table read
 function planner.page(item, read, after)
+  local before = piece_of(read)
   return planner.with_query(item, child_of(read, { piece = "id:" .. (after or "") }),
-    inherited(read, { closed = piece_of(read).closed, after = after, limit = item.split or PAGE }))
+    inherited(read, { closed = before.closed, after = after, limit = before.limit or item.split or PAGE }))
+end
+
+--- The texts of a read that is there, when it is asked for anew as something else.
+---@return { query: string, totals: string, extra: string }
+function planner.texts(item, read, piece)
+  local planned = planner.with_query(item, reads.new(read, read), piece)
+  return { query = planned.query, totals = planned.totals, extra = planned.extra }
+end
+
+--- The text of a page that is too large, with half of its rows; those behind it are as small. Nil: it is none, or its
+--- end is known.
+---@return { query: string, totals: string, extra: string }|nil
+function planner.smaller_page(item, read)
+  local piece = piece_of(read)
+  if not piece.limit or piece.up_to or piece.limit < 2 then return nil end
+  piece.limit = piece.limit // 2
+  return planner.texts(item, read, piece)
 end
 
 --- The text of a page whose end is known: read again later, it must not end before.
@@ -312,8 +330,7 @@ end
 ---@return { query: string, totals: string, extra: string }
 function planner.closed_page(item, read, piece, up_to)
   piece.up_to, piece.closed_at = up_to, read.attempt
-  local closed = planner.with_query(item, reads.new(read, read), piece)
-  return { query = closed.query, totals = closed.totals, extra = closed.extra }
+  return planner.texts(item, read, piece)
 end
 
 --- The halves of a window that is too large; the last one is open above if the whole is. Nil: it cannot be halved

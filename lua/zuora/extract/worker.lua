@@ -69,15 +69,19 @@ local function leave_out(ctx, item, read, field)
   item.columns = kept
   item.refused[#item.refused + 1] = field
   ctx.journal:event(read.plan, read.item, "field refused", field)
-  local planned = planner.with_query(item, reads.new(read, read), planner.piece(read))
-  try_again(ctx, item, read, "the field " .. field .. " was refused", { query = planned.query, totals = planned.totals,
-    extra = planned.extra })
+  try_again(ctx, item, read, "the field " .. field .. " was refused", planner.texts(item, read, planner.piece(read)))
   return true
 end
 
--- The read is too large at once: its pieces are planned in its place.
-local function split(ctx, item, read)
+-- The read is too large at once: its pieces are planned in its place, or it is a page and becomes a smaller one.
+local function split(ctx, item, read, err)
   planner.check_text(item, read)
+  local smaller = planner.smaller_page(item, read)
+  if smaller then
+    try_again(ctx, item, read, err, smaller)
+    ctx.journal:event(read.plan, read.item, "split", reads.name(read))
+    return true
+  end
   local pieces = planner.halves(item, read)
   if not pieces and planner.has_pages(item) and read.piece:sub(1, 3) ~= "id:" then
     pieces = { planner.page(item, read) }
@@ -99,7 +103,7 @@ local function recover(ctx, item, read, source, err)
   local verdict = source.verdict(err)
   -- The file itself is wrong, and will be: another job may bring a better one.
   if (err.kind == "text" or err.kind == "incomplete") and not err.retryable then verdict = "again" end
-  if verdict == "smaller" and split(ctx, item, read) then return true end
+  if verdict == "smaller" and split(ctx, item, read, err) then return true end
   if verdict == "again" and read.attempt - #item.refused < ATTEMPTS then
     try_again(ctx, item, read, err)
     ctx.journal:event(read.plan, read.item, "asked for anew", tostring(err))
