@@ -29,7 +29,7 @@ local audit = {}
 -- Months of one job: it has one query more, and 50 at most.
 local MONTHS = 48
 
-local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
+local raise = error_value.raise
 
 -- --- what can be audited ------------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ local function expected_of(ctx, item, batch, of)
     if text == "" and call == "sum" then text = "0" end -- of nothing
     one[name] = text and decimals.plain(text)
     if not one[name] then
-      fail("incomplete", "%s: Zuora says no %s of %s, but '%s'", item.name, call, field, tostring(text))
+      raise("incomplete", "%s: Zuora says no %s of %s, but '%s'", item.name, call, field, tostring(text))
     end
   end
   add("count", "count", item.key)
@@ -176,7 +176,7 @@ local function mend(ctx, item, of, differing, result)
   item.month = nil
   local left = compare(ctx, item, buckets, of)
   if #left > 0 then
-    fail("incomplete", "%s: %s is not as it is in Zuora, though it was read again", item.name, left[1].bucket.name)
+    raise("incomplete", "%s: %s is not as it is in Zuora, though it was read again", item.name, left[1].bucket.name)
   end
 end
 
@@ -200,7 +200,7 @@ local function audit_now(ctx, given, entity, result, claim)
   end
   local of, reason = subject_of(ctx, item)
   if not of then
-    if ctx.options.items then fail("plan", "%s: %s: there is nothing to be compared", item.name, reason) end
+    if ctx.options.items then raise("plan", "%s: %s: there is nothing to be compared", item.name, reason) end
     result.outcome, result.reason = "not audited", reason
     return
   end
@@ -246,7 +246,7 @@ end
 ---@param options table
 ---@return table[] results
 function audit.all(client, plan, options)
-  if not plan.load then fail("plan", "an audit compares a target with Zuora, and the plan has no 'load'") end
+  if not plan.load then raise("plan", "an audit compares a target with Zuora, and the plan has no 'load'") end
   local list = context.work_of(plan, options.items)
   local ctx <close> = context.open(client, plan, options, claims.owner())
   if ctx.journal.claims then

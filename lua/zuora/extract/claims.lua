@@ -4,8 +4,9 @@
 local core = require "zuora.core"
 local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
-local error_value = require "zuora.error"
 local server = require "zuora.extract.server"
+
+local raise = require "zuora.error".raise
 
 local claims = {}
 
@@ -132,7 +133,7 @@ function Claims:hold(of)
   then
     return
   end
-  error(error_value.new { kind = "busy", message = of.item .. " is no longer this run's" }, 0)
+  raise("busy", "%s is no longer this run's", of.item)
 end
 
 --- Gives an item back.

@@ -12,14 +12,14 @@ local times = require "zuora.extract.times"
 
 local context = {}
 
-local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
+local raise = error_value.raise
 
 -- The server's clock, in seconds since the epoch: windows end by it.
 local function server_time(client, options)
   local _, answer = client:request { path = "/v1/describe", accept = "text/xml", entity_id = options.entity_id }
   if error_value.is(answer) then error(answer, 0) end
   return times.of_header(answer.headers.date)
-    or fail("http", "the server's answer has no Date: a window cannot be ended without")
+    or raise("http", "the server's answer has no Date: a window cannot be ended without")
 end
 
 --- Asks for Zuora's time: what is planned from now on ends by it.
@@ -33,7 +33,7 @@ local function chosen(plan, names)
   if not names then return plan.items end
   local by_name, list = {}, {}
   for _, item in ipairs(plan.items) do by_name[item.name] = item end
-  for i, name in ipairs(names) do list[i] = by_name[name] or fail("plan", "the plan has no item '%s'", name) end
+  for i, name in ipairs(names) do list[i] = by_name[name] or raise("plan", "the plan has no item '%s'", name) end
   return list
 end
 
@@ -81,7 +81,7 @@ end
 --- the journal), now (Zuora's time when it was asked for), clock() (what it is by now), b (where marks go), brought;
 --- with a lease check and pulse, too; to be closed
 function context.open(client, plan, options, owner)
-  if options.backfill and not options.items then fail("plan", "--backfill needs --item: whose column is it?") end
+  if options.backfill and not options.items then raise("plan", "--backfill needs --item: whose column is it?") end
   local done, err = client:authenticate()
   if not done then error(err, 0) end
   if owner then

@@ -1,6 +1,5 @@
 --- What Zuora says of an item: what has to be asked for before its queries can be written.
 
-local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local query = require "zuora.extract.query"
 
@@ -14,7 +13,7 @@ local LOOKBACK = { days = 14, every = 7 * 24 * 3600 }
 --- By what an object is known to have changed, in this order; the last two are of what is only ever added.
 describe.CURSORS = { "UpdatedDate", "TransactionDate", "UpdatedOn" }
 
-local function fail(words, ...) error(error_value.new { kind = "plan", message = words:format(...) }, 0) end
+local raise = require "zuora.error".raise
 
 --- Does Zuora set it in every row? What a plan names itself may be empty.
 ---@param cursor string
@@ -38,7 +37,7 @@ local function columns_of(item, object)
   for _, name in ipairs(columns) do known[name:lower()] = name end
   for _, name in ipairs(item.fields) do
     if not known[name:lower()] then
-      fail("%s: %s has no field '%s' that can be exported", item.name, object.name, name)
+      raise("plan", "%s: %s has no field '%s' that can be exported", item.name, object.name, name)
     end
   end
   return item.fields
@@ -49,7 +48,7 @@ local function cursor_of(item, object)
   for _, name in ipairs(item.cursor and { item.cursor } or describe.CURSORS) do
     if object:field(name) then return object:field(name).name end
   end
-  if item.cursor then fail("%s: %s has no field '%s'", item.name, object.name, item.cursor) end
+  if item.cursor then raise("plan", "%s: %s has no field '%s'", item.name, object.name, item.cursor) end
   return false
 end
 

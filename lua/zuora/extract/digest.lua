@@ -1,7 +1,8 @@
 --- SHA-256, by luaossl.
 
 local attempt = require "zuora.support.attempt"
-local error_value = require "zuora.error"
+
+local raise = require "zuora.error".raise
 
 local digest = {}
 
@@ -10,8 +11,7 @@ local PIECE = 1024 * 1024
 local function new()
   local ok, openssl = attempt(require, "openssl.digest")
   if not ok then
-    error(error_value.new { kind = "plan",
-      message = "an extraction needs luaossl (Debian: lua-luaossl, LuaRocks: luaossl)" }, 0)
+    raise("plan", "an extraction needs luaossl (Debian: lua-luaossl, LuaRocks: luaossl)")
   end
   return openssl.new "sha256"
 end

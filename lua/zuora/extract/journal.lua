@@ -7,6 +7,8 @@ local mark_table = require "zuora.extract.mark_table"
 local reads = require "zuora.extract.reads"
 local store = require "zuora.extract.store"
 
+local raise = error_value.raise
+
 local journal = {}
 
 local VERSION = "1"
@@ -134,8 +136,7 @@ function Journal:move(read, state, changes)
   local count = self.store:run(("UPDATE zuora_read SET %s WHERE %s AND owner = ? AND attempt = ? AND state = ?")
     :format(table.concat(sets, ", "), IS_READ), table.unpack(bound))
   if count ~= 1 then
-    error(error_value.new { kind = "busy", message = ("%s %s is no longer this run's"):format(read.item,
-      reads.name(read)) }, 0)
+    raise("busy", "%s %s is no longer this run's", read.item, reads.name(read))
   end
   read.state = state
   for name, value in pairs(changes or {}) do read[name] = value end
@@ -287,8 +288,7 @@ local function belong(self, name, value, cure)
   local row = self.store:row("SELECT value FROM zuora_store WHERE name = ?", name)
   local known = row and row.value or value
   if known ~= value then
-    error(error_value.new { kind = "plan",
-      message = ("%s belongs to the %s '%s', not '%s': %s"):format(self.store.name, name, known, value, cure) }, 0)
+    raise("plan", "%s belongs to the %s '%s', not '%s': %s", self.store.name, name, known, value, cure)
   end
 end
 

@@ -3,7 +3,6 @@
 
 local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
-local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local version = require "zuora.version"
 
@@ -11,7 +10,7 @@ local manifest = {}
 
 local FORMAT = 1
 
-local function fail(words, ...) error(error_value.new { kind = "plan", message = words:format(...) }, 0) end
+local raise = require "zuora.error".raise
 
 -- What a folder is of.
 local FOLDER = ".zuora.json"
@@ -30,12 +29,12 @@ function manifest.belong_to(output, plan, tenant, claims, beside)
   end
   local known = json.decode(text)
   if type(known) ~= "table" or known.format ~= FORMAT then
-    fail("%s: the folder is of another version of this module", path)
+    raise("plan", "%s: the folder is of another version of this module", path)
   end
   for name, value in pairs { plan = plan, tenant = tenant } do
     if known[name] ~= value then
-      fail("the folder %s belongs to the %s '%s', not '%s': name another 'output'", output, name, tostring(known[name]),
-        value)
+      raise("plan", "the folder %s belongs to the %s '%s', not '%s': name another 'output'", output, name,
+        tostring(known[name]), value)
     end
   end
 end

@@ -14,6 +14,8 @@ local summary = require "zuora.extract.summary"
 local work = require "zuora.extract.work"
 local worker = require "zuora.extract.worker"
 
+local raise = error_value.raise
+
 local run = {}
 
 -- --- items --------------------------------------------------------------------------------------------
@@ -131,8 +133,7 @@ end
 function run.all(client, plan, options, as_worker)
   local list = context.work_of(plan, options.items)
   if as_worker and not claims.are_at(plan.store) then
-    error(error_value.new { kind = "plan",
-      message = "several can work on a plan whose 'store' is \"postgresql://…\", not " .. plan.store }, 0)
+    raise("plan", "several can work on a plan whose 'store' is \"postgresql://…\", not %s", plan.store)
   end
   local ctx <close> = context.open(client, plan, options, claims.owner())
   ctx.is_worker = as_worker

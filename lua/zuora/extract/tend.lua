@@ -17,7 +17,7 @@ local times = require "zuora.extract.times"
 
 local tend = {}
 
-local function fail(words, ...) error(error_value.new { kind = "plan", message = words:format(...) }, 0) end
+local raise = error_value.raise
 
 local function of_item(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
 
@@ -30,10 +30,10 @@ local function check_owners(plan, book, target)
   for _, place in ipairs(places) do
     local name, owner = place[1], place[2]
     if owner.plan and owner.plan ~= plan.plan then
-      fail("%s belongs to the plan '%s', not '%s'", name, owner.plan, plan.plan)
+      raise("plan", "%s belongs to the plan '%s', not '%s'", name, owner.plan, plan.plan)
     end
     if first and owner.tenant and owner.tenant ~= first[2].tenant then
-      fail("%s belongs to the tenant '%s', and %s to '%s'", name, owner.tenant, first[1], first[2].tenant)
+      raise("plan", "%s belongs to the tenant '%s', and %s to '%s'", name, owner.tenant, first[1], first[2].tenant)
     end
     first = first or owner.tenant and place or nil
   end
@@ -136,7 +136,7 @@ local function check_reached(book, of, mark, from)
     if read.state == "done" and read.read_to > reached then reached = read.read_to end
   end
   if times.stamp(from) > reached then
-    fail("%s: it has not been read up to %s: nothing may be left out", of.item, times.iso(from))
+    raise("plan", "%s: it has not been read up to %s: nothing may be left out", of.item, times.iso(from))
   end
 end
 
@@ -255,7 +255,7 @@ function tend.items_of(client, names, entity_id)
       if wanted then wanted[object.name:lower()] = nil end
     end
   end
-  for _, name in pairs(wanted or {}) do fail("the tenant has no object '%s'", name) end
+  for _, name in pairs(wanted or {}) do raise("plan", "the tenant has no object '%s'", name) end
   return items
 end
 

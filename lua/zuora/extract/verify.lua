@@ -3,11 +3,12 @@
 
 local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
-local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local phrases = require "zuora.extract.phrases"
 local rows = require "zuora.rows"
+
+local raise = require "zuora.error".raise
 
 local verify = {}
 
@@ -111,7 +112,7 @@ end
 
 local function check_place(path)
   if disk.is_folder(path) then return end
-  error(error_value.new { kind = "plan", message = path .. ": there is no such folder" }, 0)
+  raise("plan", "%s: there is no such folder", path)
 end
 
 -- The command that brings anew what is damaged of items. (The last run has left the place of its plan.)

@@ -12,6 +12,8 @@ local reads = require "zuora.extract.reads"
 local summary = require "zuora.extract.summary"
 local times = require "zuora.extract.times"
 
+local raise = error_value.raise
+
 local work = {}
 
 -- Seconds between tries while a database cannot be reached: two minutes, as long as one takes to come back.
@@ -65,7 +67,7 @@ local function check(self, of)
   local key = claims.key(of.item, of.entity)
   if core.now() - self.renewed_at > self.claims.lease / 2 then renew(self, key) end
   if self.working[key].is_lost then
-    error(error_value.new { kind = "busy", message = of.item .. " is no longer this run's" }, 0)
+    raise("busy", "%s is no longer this run's", of.item)
   end
 end
 

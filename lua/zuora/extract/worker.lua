@@ -28,7 +28,7 @@ local SOURCES = {
 
 local DELETED = SOURCES.object.DELETED
 
-local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
+local raise = error_value.raise
 
 --- Options of a call that is about a read, or about an item: for its entity.
 ---@param ctx table
@@ -161,12 +161,12 @@ local function last_of_page(item, path, pulse)
   local it <close>, problem = rows.of_file(path, { form = "lazy" })
   if not it then error(problem, 0) end
   local _, name = columns.find(it.columns, item.object, item.key)
-  if not name then fail("incomplete", "%s: a page has no column %s", item.name, item.key) end
+  if not name then raise("incomplete", "%s: a page has no column %s", item.name, item.key) end
   local last
   for row in totals.each(it, pulse) do
     local id = row[name]
     if last and id <= last then
-      fail("incomplete", "%s: row %d of a page: %s is not behind %s", item.name, it.row, id, last)
+      raise("incomplete", "%s: row %d of a page: %s is not behind %s", item.name, it.row, id, last)
     end
     last = id
   end
@@ -176,7 +176,7 @@ end
 -- Is what has come what was asked for? Gives the last Id of a page whose end was not known.
 local function prove(item, path, written, read, piece, pulse)
   if written.record_count and written.record_count ~= written.records then
-    fail("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
+    raise("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
   end
   if written.totals then
     -- (The job of a page does not know the end that was found in its file.)
@@ -211,7 +211,7 @@ function steps.completed(ctx, item, read, source)
   local ok, last = pcall(prove, planner.asked(item, read.kind), whole, written, read, piece, ctx.pulse)
   if not ok then return recover(ctx, item, read, source, last) end
   local sum, problem = digest.file(whole, ctx.pulse)
-  if not sum then fail("file", "%s", problem) end
+  if not sum then raise("file", "%s", problem) end
   disk.sync(ctx.output .. "/" .. read.item)
   local chain = number_of(ctx, read, piece)
   piece.told = { query = read.query, totals_query = read.totals ~= "" and read.totals or nil, totals = written.totals,

@@ -48,13 +48,13 @@ end
 
 -- --- staging ------------------------------------------------------------------------------------------
 
-local function fail(words) error(error_value.new { kind = "file", message = tostring(words) }, 0) end
+local raise = error_value.raise
 
 -- Writes the rows of files as PostgreSQL's COPY reads them, and gives their header.
 local function write_stage(paths, path, pulse)
   os.remove(path) -- whoever still reads one that was left here reads on in it
   local out, problem = io.open(path, "wb")
-  if not out then fail(problem) end
+  if not out then raise("file", "%s", problem) end
   local open <close>, header = out, nil
   open:setvbuf "no"
   for _, of in ipairs(paths) do
@@ -63,7 +63,7 @@ local function write_stage(paths, path, pulse)
     header = tables.same_header(of, it.columns, header)
     for piece in it do
       local done, wrong = open:write(piece)
-      if not done then fail(path .. ": " .. wrong) end
+      if not done then raise("file", "%s", path .. ": " .. wrong) end
       if pulse then pulse() end
     end
   end

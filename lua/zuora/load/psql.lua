@@ -6,6 +6,8 @@ local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local store = require "zuora.extract.store"
 
+local raise = error_value.raise
+
 local psql = {}
 
 local Psql = {}
@@ -25,7 +27,7 @@ end
 
 local function opened(path, mode)
   local file, problem = io.open(path, mode)
-  return file or error(error_value.new { kind = "file", message = problem }, 0)
+  return file or raise("file", "%s", problem)
 end
 
 local function fail(self, words)
@@ -102,15 +104,14 @@ function Psql:script(script)
   local written, wrong = file:write("\\set ON_ERROR_STOP 1\n\\set VERBOSITY terse\n", script)
   local closed, wrong_too = file:close()
   if not (written and closed) then
-    error(error_value.new { kind = "file", message = ("%s: %s"):format(base, tostring(wrong or wrong_too)) }, 0)
+    raise("file", "%s: %s", base, tostring(wrong or wrong_too))
   end
   local out <close> = opened(base .. ".out", "wb")
   local err <close> = opened(base .. ".err", "wb")
   local child <close>, problem = core.spawn({ "psql", "-X", "-q", "-A", "-t", "-d", self.uri, "-f", base },
     { stdin = nothing, stdout = out, stderr = err })
   if not child then
-    error(error_value.new { kind = "plan",
-      message = tostring(problem) .. ": loading into PostgreSQL needs psql (Debian: postgresql-client)" }, 0)
+    raise("plan", "%s: loading into PostgreSQL needs psql (Debian: postgresql-client)", tostring(problem))
   end
   local status = status_of(child, self.sleep)
   if status ~= 0 then fail(self, disk.read(base .. ".err") or "") end

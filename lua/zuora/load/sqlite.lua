@@ -8,6 +8,8 @@ local rows = require "zuora.rows"
 local store = require "zuora.extract.store"
 local tables = require "zuora.load.tables"
 
+local raise = error_value.raise
+
 local sqlite = {}
 
 local Target = tables.class()
@@ -73,17 +75,15 @@ local function check(self, load, step)
   local found = first_value(self.store:row(step.sql))
   if found == step.check then return end
   if step.problem == "count" then
-    error(error_value.new { kind = "incomplete", message = ("%s: %s rows were staged, and %s are in the file"):format(
-      load.item, found, step.check) }, 0)
+    raise("incomplete", "%s: %s rows were staged, and %s are in the file", load.item, found, step.check)
   end
   if step.problem == "keyless" then
-    error(error_value.new { kind = "incomplete", message = ("%s: a row of the file has no %s"):format(load.item,
-      load.key.name) }, 0)
+    raise("incomplete", "%s: a row of the file has no %s", load.item, load.key.name)
   end
   local twice = self.store:row(("SELECT %s AS id FROM %s GROUP BY 1 HAVING COUNT(*) > 1 LIMIT 1"):format(
     dialects.quoted(load.key.staged), load.stage))
-  error(error_value.new { kind = "incomplete", message = ("%s: the %s '%s' is there twice in one file"):format(
-    load.item, load.key.name, error_value.clean(twice.id, 60)) }, 0)
+  raise("incomplete", "%s: the %s '%s' is there twice in one file", load.item, load.key.name,
+    error_value.clean(twice.id, 60))
 end
 
 -- Into a table that is empty, or whose rows are all replaced, they go without a stage, before there is an index, and

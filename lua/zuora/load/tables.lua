@@ -2,11 +2,12 @@
 
 local columns = require "zuora.extract.columns"
 local dialects = require "zuora.load.dialects"
-local error_value = require "zuora.error"
 local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
 local phrases = require "zuora.extract.phrases"
 local reads = require "zuora.extract.reads"
+
+local raise = require "zuora.error".raise
 
 local tables = {}
 
@@ -38,8 +39,7 @@ function tables.belong_to(store, plan, tenant)
       name, value)
     local known = store:row(("SELECT value FROM %szuora_target WHERE name = ?"):format(store.prefix), name).value
     if known ~= value then
-      error(error_value.new { kind = "plan", message = ("the target %s belongs to the %s '%s', not '%s'"):format(
-        store.name, name, known, value) }, 0)
+      raise("plan", "the target %s belongs to the %s '%s', not '%s'", store.name, name, known, value)
     end
   end
 end
@@ -52,8 +52,7 @@ function tables.belongs(store)
     owner[row.name] = row.value
   end
   if owner.version and owner.version ~= VERSION then
-    error(error_value.new { kind = "plan", message = ("the target %s belongs to the version '%s', not '%s'"):format(
-      store.name, owner.version, VERSION) }, 0)
+    raise("plan", "the target %s belongs to the version '%s', not '%s'", store.name, owner.version, VERSION)
   end
   return owner
 end
@@ -101,10 +100,6 @@ function tables.class()
   return Target
 end
 
-local function fail(words, ...)
-  error(error_value.new { kind = "plan", message = words:format(...) }, 0)
-end
-
 --- The header of a file that is loaded together with those before it.
 ---@param path string
 ---@param header string[] its own
@@ -112,8 +107,7 @@ end
 ---@return string[] header
 function tables.same_header(path, header, before)
   if before and table.concat(header, "\31") ~= table.concat(before, "\31") then
-    error(error_value.new { kind = "incomplete",
-      message = path .. ": its header is not that of the piece before it" }, 0)
+    raise("incomplete", "%s: its header is not that of the piece before it", path)
   end
   return header
 end
@@ -169,12 +163,12 @@ function tables.of_files(target, item, list, header, deleted, bucket)
   end
   load.key, load.cursor = by_name[item.key:lower()], item.cursor and by_name[item.cursor:lower()] or nil
   if (mode == "merge" or SPECIAL[mode]) and not load.key then
-    fail("%s: its file has no column %s, by which rows are merged: name another 'key', or 'mode': \"replace\"",
+    raise("plan", "%s: its file has no column %s, by which rows are merged: name another 'key', or 'mode': \"replace\"",
       item.name, item.key)
   end
   if load.mode == "append" and not load.key and tonumber(read.generation) > 0 then
-    fail("%s: it was set back, and its file has no column %s: rows would be there twice. Name another 'key'", item.name,
-      item.key)
+    raise("plan", "%s: it was set back, and its file has no column %s: rows would be there twice. Name another 'key'",
+      item.name, item.key)
   end
   return load
 end
@@ -185,7 +179,7 @@ function tables.is_special(load) return SPECIAL[load.mode] ~= nil end
 --- The statement that makes the table of an item.
 function tables.create(load)
   if SPECIAL[load.mode] then
-    fail("%s: the target has no table of it: `%s` has all of it read", load.item,
+    raise("plan", "%s: the target has no table of it: `%s` has all of it read", load.item,
       phrases.command(load.of, "reset", load.item))
   end
   local list = {}
@@ -209,14 +203,14 @@ end
 local function check_own(name, there)
   for _, own in pairs(merge.OWN) do
     if not there[own] then
-      fail("the table %s was not made by a plan: it has no column %s. Give the item another 'name'", name, own)
+      raise("plan", "the table %s was not made by a plan: it has no column %s. Give the item another 'name'", name, own)
     end
   end
 end
 
 local function check_frozen(item, names)
   if #names == 0 then return end
-  fail("%s: the file has columns that the table has not (%s), and the plan says \"columns\": \"freeze\"", item,
+  raise("plan", "%s: the file has columns that the table has not (%s), and the plan says \"columns\": \"freeze\"", item,
     table.concat(names, ", "))
 end
 
@@ -234,8 +228,8 @@ function tables.check_lost(store, item, read)
     store.prefix, store.prefix), of.plan, of.item, of.entity, of.kind or "", of.read_from or "", of.read_to or "",
     of.generation or "")
   if not lost then return end
-  fail("%s: it was loaded before, and the target has no table of it now: `%s` has all of it read again", item.name,
-    phrases.command(item.of, "reset", item.name))
+  raise("plan", "%s: it was loaded before, and the target has no table of it now: `%s` has all of it read again",
+    item.name, phrases.command(item.of, "reset", item.name))
 end
 
 --- Can an item be loaded into the table that is there? Said before it is asked for, as far as it can be known.

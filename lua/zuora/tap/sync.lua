@@ -18,6 +18,8 @@ local run = require "zuora.extract.run"
 local times = require "zuora.extract.times"
 local worker = require "zuora.extract.worker"
 
+local raise = error_value.raise
+
 local sync = {}
 
 -- For so long a run that begins again gets the jobs of the one before, those that failed, too.
@@ -98,8 +100,8 @@ local function next_read(ctx, item, stream)
   local bookmark, start = ctx.target.state:bookmark(stream), ctx.start
   if bookmark == ctx.b then return nil end
   if bookmark and bookmark > ctx.now + planner.SKEW then
-    error(error_value.new { kind = "plan", message = ("state: bookmarks.%s.%s: it has not come yet by Zuora's clock: "
-      .. "set it to when the stream was read last"):format(stream.id, stream.cursor) }, 0)
+    raise("plan", "state: bookmarks.%s.%s: it has not come yet by Zuora's clock: set it to when the stream was read "
+      .. "last", stream.id, stream.cursor)
   end
   local from = bookmark or start
   -- (tap-zuora's bookmarks are younger than what Zuora's replicas may have had.)
@@ -215,7 +217,7 @@ end
 local function own_folder(tmpdir)
   local folder = ("%s/%s%s"):format(tmpdir, NAME, digest.hex(core.random(8)))
   local made, problem = core.mkdir(folder, true)
-  if not made then error(error_value.new { kind = "file", message = problem }, 0) end
+  if not made then raise("file", "%s", problem) end
   return folder
 end
 
