@@ -15,6 +15,11 @@ describe("zuora.error", function()
     assert.has_error(function() error_value.guarded(error, "a mistake", 0) end, "a mistake")
   end)
 
+  it("is raised with its words", function()
+    local _, err = error_value.guarded(error_value.raise, "file", "%s: %d", "100%", 3)
+    assert.same({ "file", "100%: 3", false }, { err.kind, err.message, err.retryable })
+  end)
+
   it("takes control characters and length out of what servers say", function()
     local err = error_value.new { kind = "api", message = "a\27[31mred\0\r\n\tb" .. ("x"):rep(100000) }
     assert.is_nil(err.message:find("%c"))

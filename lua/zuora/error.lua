@@ -85,6 +85,14 @@ function error_value.is(value)
   return getmetatable(value) == Error
 end
 
+--- Raises an error value.
+---@param kind string of the error
+---@param words string as of string.format
+---@param ... string|number
+function error_value.raise(kind, words, ...)
+  error(error_value.new { kind = kind, message = words:format(...) }, 0)
+end
+
 local function guarded(ok, value, ...)
   if ok then return value, ... end
   if error_value.is(value) then return nil, value end

@@ -255,14 +255,14 @@ describe("zuora.extract.run", function()
 
   it("leaves out a field that the engine refuses, and tells of it", function()
     local here <close> = world.new {}
-    local prepare = require "zuora.extract.run".prepare
-    require "zuora.extract.run".prepare = function(...)
+    local prepare = require "zuora.extract.describe".item
+    require "zuora.extract.describe".item = function(...)
       local item = prepare(...)
       table.insert(item.columns, "Ghost")
       return item
     end
     local ok, results = pcall(run, here)
-    require "zuora.extract.run".prepare = prepare
+    require "zuora.extract.describe".item = prepare
     assert(ok, results)
     assert.is_nil(results[1].err, tostring(results[1].err))
     assert.same({ "Ghost" }, results[1].refused)

@@ -86,9 +86,9 @@ local function repeats(command, args, verb)
   command:repeats(args.plan, words)
 end
 
--- What both a run and a worker are told.
-local function options_of(command, args, verb)
-  local options = told(command, words_of)
+-- What all are told that work on items.
+local function options_of(command, args, verb, words)
+  local options = told(command, words)
   local told_step = options.on_step
   options.wait, options.poll, options.lease, options.metrics = args.wait, args.poll, args.lease, args.metrics
   function options.on_step(item, read)
@@ -108,14 +108,14 @@ end
 
 function verbs_of.run(command, args)
   if args.dry_run then return verbs_of.check(command, args) end
-  local options = options_of(command, args, "run")
+  local options = options_of(command, args, "run", words_of)
   options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
   options.reconcile, options.backfill = args.reconcile, given(args.backfill)
   return ended(extract.run(command:client(), args.plan, options))
 end
 
 function verbs_of.work(command, args)
-  local options = options_of(command, args, "work")
+  local options = options_of(command, args, "work", words_of)
   options.forever = args.forever
   return ended(extract.work(command:client(), args.plan, options))
 end
@@ -140,14 +140,8 @@ local function figures(of)
 end
 
 function verbs_of.audit(command, args)
-  local options = told(command, audit_words)
-  local told_step = options.on_step
+  local options = options_of(command, args, "audit", audit_words)
   options.items, options.check = given(args.item), args.check
-  options.wait, options.poll, options.lease = args.wait, args.poll, args.lease
-  function options.on_step(item, read)
-    repeats(command, args, "audit")
-    told_step(item, read)
-  end
   local results, err = extract.audit(command:client(), args.plan, options)
   if not results then return nil, err end
   local records, errors, is_wrong, is_audited = {}, {}, false, false
@@ -284,39 +278,34 @@ local function how_to_read(one)
     :description "Read this column of --item for all rows, too; may be given several times."
 end
 
-local function how_long_to_hold(parser, one)
-  one:option "--lease":argname "SECONDS":convert(parser.seconds)
-    :description "With a store on PostgreSQL: for how long an item stays a worker's that does not answer (60)."
-end
-
 local function how_to_wait(parser, one)
   one:option "--wait":argname "SECONDS":convert(parser.seconds)
     :description "How long to wait for a job (the plan's wait, 4h). What has not settled goes on in Zuora: exit code 6."
   one:option "--poll":argname "SECONDS":convert(parser.seconds)
     :description "The first pause between two looks at a job (1); it grows to 20."
-  how_long_to_hold(parser, one)
+  one:option "--lease":argname "SECONDS":convert(parser.seconds)
+    :description "With a store on PostgreSQL: for how long an item stays a worker's that does not answer (60)."
+  return one
+end
+
+local function what_to_tell(one)
   one:option "--metrics":argname "FILE":description "Write figures for Prometheus into FILE."
   return one
 end
 
 function extract_noun.define(noun, parser)
   local function verb(name, summary, shared) return parser.verb(noun, name, summary, shared, verbs_of[name]) end
-  local run = of_items(how_to_wait(parser, plan_of(parser, verb("run", "bring all items of a plan up to date",
-    "settings"))))
+  local run = what_to_tell(of_items(how_to_wait(parser, plan_of(parser, verb("run",
+    "bring all items of a plan up to date", "settings")))))
   run:flag "--dry-run":description "Say what would be asked for, and ask for nothing."
   how_to_read(run)
-  how_to_wait(parser, plan_of(parser, verb("work", "bring a plan up to date beside other machines", "settings")))
-    :flag "--forever":description "Go on with each step of the plan's grid."
+  what_to_tell(how_to_wait(parser, plan_of(parser, verb("work", "bring a plan up to date beside other machines",
+    "settings")))):flag "--forever":description "Go on with each step of the plan's grid."
   how_to_read(of_items(plan_of(parser, verb("check", "say what the next run would ask for", "format settings"))))
-  local audit = of_items(plan_of(parser, verb("audit", "compare what is loaded with Zuora, and mend it",
-    "format settings")))
+  local audit = of_items(how_to_wait(parser, plan_of(parser, verb("audit",
+    "compare what is loaded with Zuora, and mend it", "format settings"))))
   audit:flag "--check"
     :description "Say what differs (exit code 5), and mend nothing. What was mended: exit code 7; nothing to audit: 2."
-  audit:option "--wait":argname "SECONDS":convert(parser.seconds)
-    :description "How long to wait for a job (the plan's wait, 4h)."
-  audit:option "--poll":argname "SECONDS":convert(parser.seconds)
-    :description "The first pause between two looks at a job (1); it grows to 20."
-  how_long_to_hold(parser, audit)
   of_items(plan_of(parser, verb("status", "where each item of a plan stands", "format")))
   of_items(plan_of(parser, verb("history", "what has happened to a plan", "format")))
   local verify = of_items(verb("verify", "prove what lies in a plan's folder, without Zuora", ""))

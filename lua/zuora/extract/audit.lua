@@ -4,8 +4,10 @@
 local aqua = require "zuora.extract.sources.aqua"
 local ascii = require "zuora.support.ascii"
 local claims = require "zuora.extract.claims"
+local context = require "zuora.extract.context"
 local counts = require "zuora.load.counts"
 local decimals = require "zuora.extract.decimals"
+local describe = require "zuora.extract.describe"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local history = require "zuora.extract.history"
@@ -27,7 +29,7 @@ local audit = {}
 -- Months of one job: it has one query more, and 50 at most.
 local MONTHS = 48
 
-local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
+local raise = error_value.raise
 
 -- --- what can be audited ------------------------------------------------------------------------------
 
@@ -43,7 +45,7 @@ local function subject_of(ctx, item)
   local there = ctx.target:columns(item.name)
   if not there then return nil, "the target has no table of it" end
   local of = { item = item.name, object = item.object, entity = item.of.entity, mark = mark.mark,
-    latest = months.latest(ctx.now), is_always_set = run.is_always_set(item.cursor), sums = {} }
+    latest = months.latest(ctx.now), is_always_set = describe.is_always_set(item.cursor), sums = {} }
   if query.has(item.columns or item.parsed.select, item.object, "CreatedDate") then of.made = there.createddate end
   for _, name in ipairs { "key", "cursor" } do
     of[name] = there[ascii.lower(item[name])]
@@ -104,7 +106,7 @@ local function expected_of(ctx, item, batch, of)
     if text == "" and call == "sum" then text = "0" end -- of nothing
     one[name] = text and decimals.plain(text)
     if not one[name] then
-      fail("incomplete", "%s: Zuora says no %s of %s, but '%s'", item.name, call, field, tostring(text))
+      raise("incomplete", "%s: Zuora says no %s of %s, but '%s'", item.name, call, field, tostring(text))
     end
   end
   add("count", "count", item.key)
@@ -174,7 +176,7 @@ local function mend(ctx, item, of, differing, result)
   item.month = nil
   local left = compare(ctx, item, buckets, of)
   if #left > 0 then
-    fail("incomplete", "%s: %s is not as it is in Zuora, though it was read again", item.name, left[1].bucket.name)
+    raise("incomplete", "%s: %s is not as it is in Zuora, though it was read again", item.name, left[1].bucket.name)
   end
 end
 
@@ -191,14 +193,14 @@ local function tell(ctx, item, result, differing)
 end
 
 local function audit_now(ctx, given, entity, result, claim)
-  local item = run.prepare(ctx, given, entity, claim)
+  local item = describe.item(ctx, given, entity, claim)
   if not ctx.options.check then
     marks.recover(ctx, item)
     while run.advance_open(ctx, item, result) do end
   end
   local of, reason = subject_of(ctx, item)
   if not of then
-    if ctx.options.items then fail("plan", "%s: %s: there is nothing to be compared", item.name, reason) end
+    if ctx.options.items then raise("plan", "%s: %s: there is nothing to be compared", item.name, reason) end
     result.outcome, result.reason = "not audited", reason
     return
   end
@@ -244,9 +246,9 @@ end
 ---@param options table
 ---@return table[] results
 function audit.all(client, plan, options)
-  if not plan.load then fail("plan", "an audit compares a target with Zuora, and the plan has no 'load'") end
-  local list = run.work_of(plan, options.items)
-  local ctx <close> = run.context(client, plan, options, claims.owner())
+  if not plan.load then raise("plan", "an audit compares a target with Zuora, and the plan has no 'load'") end
+  local list = context.work_of(plan, options.items)
+  local ctx <close> = context.open(client, plan, options, claims.owner())
   if ctx.journal.claims then
     return work.all(ctx, list, false, { item = audit_item, finish = write_results, is_audit = true,
       nothing = { differences = {}, rows = 0, months = 0, changed = 0, mark = "" } })

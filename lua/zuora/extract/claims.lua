@@ -2,8 +2,11 @@
 --- does not renew it in time loses it, with all reads of the item, to whoever comes next.
 
 local core = require "zuora.core"
-local error_value = require "zuora.error"
+local digest = require "zuora.extract.digest"
+local disk = require "zuora.extract.disk"
 local server = require "zuora.extract.server"
+
+local raise = require "zuora.error".raise
 
 local claims = {}
 
@@ -130,7 +133,7 @@ function Claims:hold(of)
   then
     return
   end
-  error(error_value.new { kind = "busy", message = of.item .. " is no longer this run's" }, 0)
+  raise("busy", "%s is no longer this run's", of.item)
 end
 
 --- Gives an item back.
@@ -189,21 +192,12 @@ function Claims:now() return self.store:row("SELECT CAST(clock_timestamp() AS TE
 
 -- --- opening ------------------------------------------------------------------------------------------
 
-local function first_line(path)
-  local file = io.open(path, "rb")
-  local line = file and file:read "l"
-  if file then file:close() end
-  return line
-end
-
 --- A name for this process that no other has.
 ---@return string "host/1234/9f86d081884c7d65"
 function claims.owner()
-  local host = first_line "/proc/sys/kernel/hostname" or os.getenv "HOSTNAME" or "host"
-  local pid = (first_line "/proc/self/stat" or "?"):match "^%S+"
-  return ("%s/%s/%s"):format(host, pid, (core.random(8):gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end)))
+  local host = (disk.read "/proc/sys/kernel/hostname" or os.getenv "HOSTNAME" or "host"):match "[^\n]*"
+  local pid = (disk.read "/proc/self/stat" or "?"):match "^%S+"
+  return ("%s/%s/%s"):format(host, pid, digest.hex(core.random(8)))
 end
 
 --- Opens the database of a journal.

@@ -27,10 +27,9 @@ local function find(ctx, item)
   for _, fields in ipairs(manifest.all(ctx.output .. "/" .. item.name, item.of.entity)) do
     first = math.min(first, fields.number)
   end
-  for _, read in ipairs(ctx.journal:all(item.of.plan, item.name)) do
-    if read.entity == item.of.entity and read.state == "done" and (read.chain or "") ~= ""
-      and is_expected(ctx, read, first) and not is_whole(ctx, read)
-    then
+  for _, read in ipairs(ctx.journal:all(item.of)) do
+    local is_file = read.state == "done" and (read.chain or "") ~= ""
+    if is_file and is_expected(ctx, read, first) and not is_whole(ctx, read) then
       list[#list + 1] = read
     end
   end

@@ -1,7 +1,8 @@
 --- SHA-256, by luaossl.
 
 local attempt = require "zuora.support.attempt"
-local error_value = require "zuora.error"
+
+local raise = require "zuora.error".raise
 
 local digest = {}
 
@@ -10,20 +11,22 @@ local PIECE = 1024 * 1024
 local function new()
   local ok, openssl = attempt(require, "openssl.digest")
   if not ok then
-    error(error_value.new { kind = "plan",
-      message = "an extraction needs luaossl (Debian: lua-luaossl, LuaRocks: luaossl)" }, 0)
+    raise("plan", "an extraction needs luaossl (Debian: lua-luaossl, LuaRocks: luaossl)")
   end
   return openssl.new "sha256"
 end
 
-local function hex(bytes)
+--- Bytes as hexadecimal digits.
+---@param bytes string
+---@return string
+function digest.hex(bytes)
   return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
 --- Of a text.
 ---@param text string
 ---@return string 64 hexadecimal digits
-function digest.text(text) return hex(new():final(text)) end
+function digest.text(text) return digest.hex(new():final(text)) end
 
 --- Of a file.
 ---@param path string
@@ -43,7 +46,7 @@ function digest.file(path, pulse)
   end
   file:close()
   if wrong then return nil, path .. ": " .. wrong end
-  return hex(hash:final())
+  return digest.hex(hash:final())
 end
 
 return digest

@@ -2,31 +2,29 @@
 
 local attempt = require "zuora.support.attempt"
 local core = require "zuora.core"
-local error_value = require "zuora.error"
 
 local disk = {}
 
-local function fail(words) error(error_value.new { kind = "file", message = tostring(words) }, 0) end
+local raise = require "zuora.error".raise
 
 local function folder_of(path) return path:match "^(.*)/[^/]*$" or "." end
 
 --- Makes a folder, and those above it.
 function disk.folder(path)
   local ok, problem = core.mkdir(path)
-  if not ok then fail(problem) end
+  if not ok then raise("file", "%s", problem) end
 end
 
 --- Makes sure that what lies in a folder is found there after a loss of power.
 function disk.sync(path)
   local ok, problem = core.sync(path)
-  if not ok then fail(problem) end
+  if not ok then raise("file", "%s", problem) end
 end
 
 local function lfs()
   local ok, found = attempt(require, "lfs")
   if ok then return found end
-  error(error_value.new { kind = "plan",
-    message = "an extraction needs LuaFileSystem (Debian: lua-filesystem, LuaRocks: luafilesystem)" }, 0)
+  raise("plan", "an extraction needs LuaFileSystem (Debian: lua-filesystem, LuaRocks: luafilesystem)")
 end
 
 --- Puts a text in the place of a file.
@@ -37,7 +35,7 @@ end
 function disk.write(path, text, beside, once)
   beside = beside or path .. ".new"
   local file <close>, problem = io.open(beside, "wb")
-  if not file then fail(problem) end
+  if not file then raise("file", "%s", problem) end
   local ok, wrong = true, nil
   local function out(piece)
     if ok then ok, wrong = file:write(piece) end
@@ -46,7 +44,7 @@ function disk.write(path, text, beside, once)
   local closed, wrong_too = file:close()
   if not (ok and closed) then
     os.remove(beside)
-    fail(beside .. ": " .. tostring(wrong or wrong_too))
+    raise("file", "%s", beside .. ": " .. tostring(wrong or wrong_too))
   end
   disk.sync(beside)
   if once then lfs().link(beside, path) end
@@ -55,7 +53,7 @@ function disk.write(path, text, beside, once)
   local renamed, reason = is_there, nil
   if not is_there then renamed, reason = os.rename(beside, path) end
   if is_there or not renamed then os.remove(beside) end
-  if not renamed then fail(reason) end
+  if not renamed then raise("file", "%s", reason) end
   disk.sync(folder_of(path))
 end
 

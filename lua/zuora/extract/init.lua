@@ -16,6 +16,15 @@ local guarded = require "zuora.error".guarded
 
 local extract = {}
 
+-- Reads a plan, and does f with it.
+local function with_plan(source, f)
+  return guarded(function()
+    local read, err = plan.read(source)
+    if not read then return nil, err end
+    return f(read)
+  end)
+end
+
 local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean", wait = "limit",
   backfill = "list", metrics = "line", poll = "seconds", lease = "seconds",
   entity_id = "entity_id", on_item = "function", on_step = "function" }
@@ -28,11 +37,7 @@ local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcil
 ---@return zuora.Error|nil err kind `plan`: nothing was sent; `busy`: another run holds the plan
 function extract.run(client, source, options)
   options = check.options("zuora.extract.run", options, RUN)
-  return guarded(function()
-    local read, err = plan.read(source)
-    if not read then return nil, err end
-    return run.all(client, read, options)
-  end)
+  return with_plan(source, function(read) return run.all(client, read, options) end)
 end
 
 local WORK = { wait = "limit", poll = "seconds", lease = "seconds", metrics = "line", forever = "boolean",
@@ -46,11 +51,7 @@ local WORK = { wait = "limit", poll = "seconds", lease = "seconds", metrics = "l
 ---@return zuora.Error|nil err
 function extract.work(client, source, options)
   options = check.options("zuora.extract.work", options, WORK)
-  return guarded(function()
-    local read, err = plan.read(source)
-    if not read then return nil, err end
-    return run.all(client, read, options, true)
-  end)
+  return with_plan(source, function(read) return run.all(client, read, options, true) end)
 end
 
 local AUDIT = { items = "list", check = "boolean", wait = "limit", poll = "seconds", lease = "seconds",
@@ -65,22 +66,14 @@ local AUDIT = { items = "list", check = "boolean", wait = "limit", poll = "secon
 ---@return zuora.Error|nil err kind `plan`: nothing was sent; `busy`: a run holds the plan
 function extract.audit(client, source, options)
   options = check.options("zuora.extract.audit", options, AUDIT)
-  return guarded(function()
-    local read, err = plan.read(source)
-    if not read then return nil, err end
-    return audit.all(client, read, options)
-  end)
+  return with_plan(source, function(read) return audit.all(client, read, options) end)
 end
 
 -- A function over a plan that needs no client.
 local function of_plan(where, rules, f)
   return function(source, options)
     options = check.options("zuora.extract." .. where, options, rules)
-    return guarded(function()
-      local read, err = plan.read(source)
-      if not read then return nil, err end
-      return f(read, options)
-    end)
+    return with_plan(source, function(read) return f(read, options) end)
   end
 end
 
@@ -135,11 +128,7 @@ local PREVIEW = { items = "list", again = "boolean", keep_mark = "boolean", reco
 ---@return zuora.Error|nil err
 function extract.preview(client, source, options)
   options = check.options("zuora.extract.preview", options, PREVIEW)
-  return guarded(function()
-    local read, err = plan.read(source)
-    if not read then return nil, err end
-    return tend.preview(client, read, options)
-  end)
+  return with_plan(source, function(read) return tend.preview(client, read, options) end)
 end
 
 --- A plan of the tenant's objects, to be looked through and kept. GET /v1/describe
@@ -149,12 +138,16 @@ end
 function extract.init(client, options)
   options = check.options("zuora.extract.init", options, { objects = "list", plan = "text", output = "line",
     entity_id = "entity_id" })
-  local _, err = plan.read { plan = options.plan or "nightly", output = options.output or "out",
-    items = { { object = "Account" } } }
-  if err then return nil, err end
-  return guarded(tend.init, client, options.objects, options)
+  local made = { plan = options.plan or "nightly", output = options.output or "out", every = "1h", settle = "2h",
+    concurrency = 4, items = { { object = "Account" } } }
+  return with_plan(made, function()
+    made.items = tend.items_of(client, options.objects, options.entity_id)
+    return made
+  end)
 end
 
+--- Reads a plan, and checks it.
+---@type fun(source: string|table): (plan: table?, err: zuora.Error?)
 extract.plan = plan.read
 
 --- A plan as it stands in a file.

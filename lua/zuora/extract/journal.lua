@@ -7,9 +7,14 @@ local mark_table = require "zuora.extract.mark_table"
 local reads = require "zuora.extract.reads"
 local store = require "zuora.extract.store"
 
+local raise = error_value.raise
+
 local journal = {}
 
 local VERSION = "1"
+
+-- A read that is not over.
+local OPEN = "state NOT IN ('done', 'split', 'failed')"
 
 local STATEMENTS = {
   [[CREATE TABLE IF NOT EXISTS zuora_store (name TEXT PRIMARY KEY, value TEXT)]],
@@ -20,7 +25,7 @@ local STATEMENTS = {
     PRIMARY KEY (plan, item, entity, kind, read_from, read_to, generation, piece))]],
   -- One open read for each item; the pieces of one that was split are not counted.
   [[CREATE UNIQUE INDEX IF NOT EXISTS zuora_read_open ON zuora_read (plan, item, entity)
-    WHERE parent = '' AND state NOT IN ('done', 'split', 'failed')]],
+    WHERE parent = '' AND ]] .. OPEN,
   mark_table.CREATE:format "",
   [[CREATE TABLE IF NOT EXISTS zuora_event (at TEXT, plan TEXT, item TEXT, what TEXT, detail TEXT)]],
   [[CREATE TABLE IF NOT EXISTS zuora_item (plan TEXT, item TEXT, entity TEXT, result TEXT,
@@ -34,14 +39,13 @@ SHARED[2] = SHARED[2]:gsub("chain TEXT,", "chain TEXT, manifest TEXT,")
 SHARED[5] = [[CREATE TABLE IF NOT EXISTS zuora_event (rowid bigserial, at TEXT, plan TEXT, item TEXT, what TEXT,
   detail TEXT)]]
 SHARED[6] = [[CREATE INDEX IF NOT EXISTS zuora_read_pieces ON zuora_read (plan, item, entity)
-  WHERE state NOT IN ('done', 'split', 'failed')]]
+  WHERE ]] .. OPEN
 SHARED[7] = [[CREATE INDEX IF NOT EXISTS zuora_read_chain ON zuora_read (plan, item, entity, length(chain), chain)
   WHERE chain <> '']]
 SHARED[8] = claims.CREATE
 
-local OPEN = "state NOT IN ('done', 'split', 'failed')"
-local IS_READ = "plan = ? AND item = ? AND entity = ? AND kind = ? AND read_from = ? AND read_to = ? "
-  .. "AND generation = ? AND piece = ?"
+local IS_ITEM = "plan = ? AND item = ? AND entity = ?"
+local IS_READ = IS_ITEM .. " AND kind = ? AND read_from = ? AND read_to = ? AND generation = ? AND piece = ?"
 
 local Journal = {}
 Journal.__index = Journal
@@ -57,8 +61,10 @@ local function with_numbers(read)
   return read
 end
 
-local function reads_of(self, sql, ...)
-  local list = self.store:rows(sql, ...)
+-- The reads of an item; `rest`: for which a condition holds, and in which order.
+local function reads_of(self, of, rest, ...)
+  local list = self.store:rows(("SELECT * FROM zuora_read WHERE %s %s"):format(IS_ITEM, rest), of.plan, of.item,
+    of.entity, ...)
   for _, read in ipairs(list) do with_numbers(read) end
   return list
 end
@@ -130,8 +136,7 @@ function Journal:move(read, state, changes)
   local count = self.store:run(("UPDATE zuora_read SET %s WHERE %s AND owner = ? AND attempt = ? AND state = ?")
     :format(table.concat(sets, ", "), IS_READ), table.unpack(bound))
   if count ~= 1 then
-    error(error_value.new { kind = "busy", message = ("%s %s is no longer this run's"):format(read.item,
-      reads.name(read)) }, 0)
+    raise("busy", "%s %s is no longer this run's", read.item, reads.name(read))
   end
   read.state = state
   for name, value in pairs(changes or {}) do read[name] = value end
@@ -152,8 +157,8 @@ end
 ---@return table[]
 function Journal:open_reads(of)
   return holding(self, of, function()
-    self.store:run("UPDATE zuora_read SET owner = ? WHERE plan = ? AND item = ? AND entity = ? AND " .. OPEN,
-      self.owner, of.plan, of.item, of.entity)
+    self.store:run(("UPDATE zuora_read SET owner = ? WHERE %s AND %s"):format(IS_ITEM, OPEN), self.owner, of.plan,
+      of.item, of.entity)
     return self:open_of(of)
   end)
 end
@@ -161,8 +166,7 @@ end
 --- The reads of an item that are not over, in the order in which they are to be made.
 ---@return table[]
 function Journal:open_of(of)
-  return reads_of(self, "SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND " .. OPEN
-    .. " ORDER BY read_from, piece", of.plan, of.item, of.entity)
+  return reads_of(self, of, "AND " .. OPEN .. " ORDER BY read_from, piece")
 end
 
 --- The read itself, or nil.
@@ -172,64 +176,59 @@ end
 
 --- The reads of an item that end there, newest generation first.
 function Journal:ending_at(of, kind, read_to)
-  return reads_of(self, [[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND kind = ? AND
-    read_to = ? AND parent = '' ORDER BY length(generation) DESC, generation DESC]], of.plan, of.item, of.entity, kind,
-    read_to)
+  return reads_of(self, of, [[AND kind = ? AND read_to = ? AND parent = ''
+    ORDER BY length(generation) DESC, generation DESC]], kind, read_to)
 end
 
---- How many pieces of a read that was split are not done.
-function Journal:pieces_left(read)
-  return tonumber(self.store:row([[SELECT count(*) AS n FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND
-    parent = ? AND state NOT IN ('done', 'split')]], read.plan, read.item, read.entity, read.parent).n)
+--- How many pieces of a whole are not done.
+---@param of { plan: string, item: string, entity: string }
+---@param whole string its name
+---@return integer
+function Journal:pieces_left(of, whole)
+  return math.tointeger(tonumber(self.store:row(("SELECT count(*) AS n FROM zuora_read WHERE %s AND parent = ? AND "
+    .. "state NOT IN ('done', 'split')"):format(IS_ITEM), of.plan, of.item, of.entity, whole).n))
 end
 
---- A piece of it that has failed for good, or nil.
-function Journal:failed_piece(read)
-  return self.store:row([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND parent = ? AND
-    state = 'failed']], read.plan, read.item, read.entity, reads.name(read))
-end
+--- A piece of a whole that has failed for good, or nil.
+function Journal:failed_piece(of, whole) return reads_of(self, of, "AND parent = ? AND state = 'failed'", whole)[1] end
 
---- The pieces of the same whole, in their order, but for those that were split themselves.
-function Journal:pieces_of(read)
-  return reads_of(self, [[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND parent = ? AND
-    state <> 'split' ORDER BY read_from, piece]], read.plan, read.item, read.entity, read.parent)
+--- The pieces of a whole, in their order, but for those that were split themselves.
+---@param of { plan: string, item: string, entity: string }
+---@param whole string its name
+---@return table[]
+function Journal:pieces_of(of, whole)
+  return reads_of(self, of, "AND parent = ? AND state <> 'split' ORDER BY read_from, piece", whole)
 end
 
 --- The read that another one is a piece of.
 function Journal:parent_of(read)
-  for _, one in ipairs(self.store:rows([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND
-    parent = '' AND state = 'split']], read.plan, read.item, read.entity)) do
-    if reads.name(one) == read.parent then return with_numbers(one) end
+  for _, whole in ipairs(reads_of(self, read, "AND parent = '' AND state = 'split'")) do
+    if reads.name(whole) == read.parent then return whole end
   end
   return nil
 end
 
 --- The number of the next file in an item's chain, and the read that is before it.
 ---@return integer number, table|nil previous
-function Journal:chain(read)
-  local list = self.store:rows([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND chain <> ''
-    ORDER BY length(chain) DESC, chain DESC LIMIT 1]], read.plan, read.item, read.entity)
-  return list[1] and tonumber(list[1].chain) + 1 or 1, with_numbers(list[1])
+function Journal:chain(of)
+  local last = reads_of(self, of, "AND chain <> '' ORDER BY length(chain) DESC, chain DESC LIMIT 1")[1]
+  return last and tonumber(last.chain) + 1 or 1, last
 end
 
 --- The read with that number in the chain.
-function Journal:in_chain(read, number)
-  return with_numbers(self.store:row([[SELECT * FROM zuora_read WHERE plan = ? AND item = ? AND entity = ? AND
-    chain = ?]], read.plan, read.item, read.entity, number))
-end
+function Journal:in_chain(of, number) return reads_of(self, of, "AND chain = ?", number)[1] end
 
---- All reads of a plan, or of an item of it, by the time of their last change.
-function Journal:all(plan, item)
-  return reads_of(self, "SELECT * FROM zuora_read WHERE plan = ?" .. (item and " AND item = ?" or "")
-    .. " ORDER BY updated_at, read_to", table.unpack { plan, item })
-end
+--- All reads of an item, by the time of their last change.
+---@param of { plan: string, item: string, entity: string }
+---@return table[]
+function Journal:all(of) return reads_of(self, of, "ORDER BY updated_at, read_to") end
 
 --- Where the files of an item lie, as far as they have been brought.
 ---@return table<string, boolean>
 function Journal:paths(of)
   local known = {}
-  self.store:each(function(row) known[row.path] = true end, [[SELECT path FROM zuora_read WHERE plan = ? AND item = ?
-    AND entity = ? AND path <> '']], of.plan, of.item, of.entity)
+  self.store:each(function(row) known[row.path] = true end, ("SELECT path FROM zuora_read WHERE %s AND path <> ''")
+    :format(IS_ITEM), of.plan, of.item, of.entity)
   return known
 end
 
@@ -282,15 +281,14 @@ end
 -- --- opening ------------------------------------------------------------------------------------------
 
 -- What a store is of: it is refused for anything else.
-local function claim(self, name, value, cure)
+local function belong(self, name, value, cure)
   if self.owner ~= "" then
     self.store:run("INSERT INTO zuora_store (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", name, value)
   end
   local row = self.store:row("SELECT value FROM zuora_store WHERE name = ?", name)
   local known = row and row.value or value
   if known ~= value then
-    error(error_value.new { kind = "plan",
-      message = ("%s belongs to the %s '%s', not '%s': %s"):format(self.store.name, name, known, value, cure) }, 0)
+    raise("plan", "%s belongs to the %s '%s', not '%s': %s", self.store.name, name, known, value, cure)
   end
 end
 
@@ -298,9 +296,9 @@ end
 ---@param plan string
 ---@param tenant string
 function Journal:belong_to(plan, tenant)
-  if self.claims then return claim(self, "tenant of " .. plan, tenant, "is this the right profile?") end
-  claim(self, "plan", plan, "name another 'store'")
-  claim(self, "tenant", tenant, "is this the right profile?")
+  if self.claims then return belong(self, "tenant of " .. plan, tenant, "is this the right profile?") end
+  belong(self, "plan", plan, "name another 'store'")
+  belong(self, "tenant", tenant, "is this the right profile?")
 end
 
 --- Whose store it is, as far as that is known.
@@ -313,8 +311,8 @@ end
 
 function Journal:close()
   local _ <close> = self.lock
-  local book <close> = self.store
-  book:sync()
+  local _ <close> = self.store
+  self.store:sync()
 end
 
 Journal.__close = Journal.close
@@ -342,7 +340,7 @@ function journal.open(where, owner, lease)
   local is_shared = claims.are_at(where)
   local self = is_shared and open_shared(where, owner, lease)
   if self then
-    claim(self, "version", VERSION, VERSION_CURE)
+    belong(self, "version", VERSION, VERSION_CURE)
     return self
   end
   local lock = owner and store.lock(where)
@@ -357,7 +355,7 @@ function journal.open(where, owner, lease)
     self.store:sync_by_hand()
   end
   for _, statement in ipairs(STATEMENTS) do self.store:run(statement) end
-  claim(self, "version", VERSION, VERSION_CURE)
+  belong(self, "version", VERSION, VERSION_CURE)
   return self
 end
 

@@ -3,16 +3,14 @@
 
 local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
-local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
-local reads = require "zuora.extract.reads"
 local version = require "zuora.version"
 
 local manifest = {}
 
 local FORMAT = 1
 
-local function fail(words, ...) error(error_value.new { kind = "plan", message = words:format(...) }, 0) end
+local raise = require "zuora.error".raise
 
 -- What a folder is of.
 local FOLDER = ".zuora.json"
@@ -31,12 +29,12 @@ function manifest.belong_to(output, plan, tenant, claims, beside)
   end
   local known = json.decode(text)
   if type(known) ~= "table" or known.format ~= FORMAT then
-    fail("%s: the folder is of another version of this module", path)
+    raise("plan", "%s: the folder is of another version of this module", path)
   end
   for name, value in pairs { plan = plan, tenant = tenant } do
     if known[name] ~= value then
-      fail("the folder %s belongs to the %s '%s', not '%s': name another 'output'", output, name, tostring(known[name]),
-        value)
+      raise("plan", "the folder %s belongs to the %s '%s', not '%s': name another 'output'", output, name,
+        tostring(known[name]), value)
     end
   end
 end
@@ -129,12 +127,6 @@ function manifest.all(folder, entity)
   end
   table.sort(list, function(a, b) return manifest.place(a) < manifest.place(b) end)
   return list
-end
-
---- A name for what it proves, in messages.
-function manifest.name(fields)
-  return ("%s %s"):format(fields.item, reads.name { kind = fields.kind, read_from = fields.from, read_to = fields.to,
-    generation = fields.generation, piece = fields.piece or "", entity = fields.entity or "" })
 end
 
 --- Takes away what there is of a file that is not proven, and not to be taken for a whole one.

@@ -1,15 +1,11 @@
 --- The table of marks, wherever it is kept: in the store, or in the target.
 
-local error_value = require "zuora.error"
+local raise = require "zuora.error".raise
 
 local mark_table = {}
 
 mark_table.CREATE = [[CREATE TABLE IF NOT EXISTS %szuora_mark (plan TEXT, item TEXT, entity TEXT, mark TEXT, hash TEXT,
   columns TEXT, tenant TEXT, looked_back TEXT, resets TEXT, pending TEXT, PRIMARY KEY (plan, item, entity))]]
-
-local function busy(of)
-  error(error_value.new { kind = "busy", message = ("the mark of %s was set by another run"):format(of.item) }, 0)
-end
 
 --- How far an item has been read: mark ("": not at all), hash, columns, tenant, looked_back, resets, pending (it was
 --- set back, and has not been read since); nil before the first time.
@@ -37,7 +33,7 @@ function mark_table.set(store, of, before, after)
       pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '0', '') ON CONFLICT DO NOTHING]]):format(store.prefix), of.plan,
       of.item, of.entity, after.mark, after.hash, after.columns, after.tenant, after.looked_back or "")
   end
-  if count ~= 1 then busy(of) end
+  if count ~= 1 then raise("busy", "the mark of %s was set by another run", of.item) end
 end
 
 --- Puts a copy of another's mark in the place of the one that is there.

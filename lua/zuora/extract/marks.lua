@@ -2,11 +2,12 @@
 --- lost, it is found again in the manifests.
 
 local disk = require "zuora.extract.disk"
-local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local phrases = require "zuora.extract.phrases"
 local reads = require "zuora.extract.reads"
+
+local raise = require "zuora.error".raise
 
 local marks = {}
 
@@ -67,10 +68,7 @@ end
 ---@param item table
 function marks.recover(ctx, item)
   local of = item.of
-  if ctx.journal:mark(of) then return end
-  for _, read in ipairs(ctx.journal:all(of.plan, of.item)) do
-    if read.entity == of.entity then return end
-  end
+  if ctx.journal:mark(of) or ctx.journal:all(of)[1] then return end
   local folder = ctx.output .. "/" .. of.item
   clear(folder, of.entity)
   local found = manifest.all(folder, of.entity)
@@ -114,9 +112,9 @@ function marks.check_known(ctx, item, read, path)
     local file = name:find "%.manifest%.json$" and name:find(own) and name:gsub("%.manifest%.json$", ".csv")
     if file and not known[of.item .. "/" .. file] and manifest.read(folder .. "/" .. name)
       and disk.size(folder .. "/" .. file) then
-      error(error_value.new { kind = "plan", message = ("%s: %s/%s is proven, and the store %s knows nothing of it: it "
-        .. "is an older copy. Without what it has of this plan all is found again in the manifests%s"):format(item.name,
-        folder, file, ctx.plan.store, ctx.target and ", and in the target" or "") }, 0)
+      raise("plan", "%s: %s/%s is proven, and the store %s knows nothing of it: it is an older copy. Without what it "
+        .. "has of this plan all is found again in the manifests%s", item.name, folder, file, ctx.plan.store,
+        ctx.target and ", and in the target" or "")
     end
   end
 end

@@ -2,7 +2,6 @@
 
 local columns = require "zuora.extract.columns"
 local digest = require "zuora.extract.digest"
-local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local phrases = require "zuora.extract.phrases"
 local query = require "zuora.extract.query"
@@ -13,11 +12,11 @@ local planner = {}
 
 local DAY = 24 * 3600
 
--- For so long Zuora keeps what was deleted.
-local DELETED_LIFE = 30 * DAY
+--- For so long Zuora keeps what was deleted, in seconds.
+planner.DELETED_LIFE = 30 * DAY
 
--- So far clocks of Zuora's servers may be apart.
-local SKEW = 300
+--- So far clocks of Zuora's servers, and of those who wrote a bookmark, may be apart, in seconds.
+planner.SKEW = 300
 
 --- What is said of reads that were given up by a reset.
 planner.SET_BACK = "it was set back"
@@ -25,9 +24,7 @@ planner.SET_BACK = "it was set back"
 -- Rows of a page where the plan names none.
 local PAGE = 250000
 
-local function fail(words, ...)
-  error(error_value.new { kind = "plan", message = words:format(...) }, 0)
-end
+local raise = require "zuora.error".raise
 
 --- What the mark of an item is good for: another query, cursor or key needs a mark of its own.
 ---@return string
@@ -105,8 +102,7 @@ end
 local function is_made(ctx, read)
   if read.state == "done" and read.parent == "" then return not ctx.target or #ctx.target:lacking { read } == 0 end
   if read.state ~= "split" or read.parent ~= "" then return false end
-  local pieces = ctx.journal:pieces_of { plan = read.plan, item = read.item, entity = read.entity,
-    parent = reads.name(read) }
+  local pieces = ctx.journal:pieces_of(read, reads.name(read))
   for _, piece in ipairs(pieces) do
     if piece.state ~= "done" then return false end
   end
@@ -131,18 +127,18 @@ local function check_hash(ctx, item, mark)
   end
   local new = planner.new_columns(item, mark)
   local is_wider = new[1] and item.cursor and item.mode ~= "replace" and mark.hash == planner.hash(without(item, new))
-  fail("%s: its query, cursor or key is not what it was when it was read last: `%s` has it read again from the "
-    .. "beginning, `%s` goes on from there%s", item.name, phrases.command(item.of, "reset", item.name),
+  raise("plan", "%s: its query, cursor or key is not what it was when it was read last: `%s` has it read again from "
+    .. "the beginning, `%s` goes on from there%s", item.name, phrases.command(item.of, "reset", item.name),
     phrases.command(item.of, "run", item.name, "--keep-mark"),
     is_wider and (", `%s` reads what is new of all rows, too"):format(planner.backfill(item, new)) or "")
 end
 
 -- May there have been deletions since then which Zuora has forgotten, and no comparison of keys has found?
 local function may_miss_deleted(ctx, item, at)
-  if not item.deleted or not at or ctx.now - at <= DELETED_LIFE - DAY or ctx.options.reconcile then return false end
-  for _, read in ipairs(ctx.journal:all(item.of.plan, item.of.item)) do
-    if read.entity == item.of.entity and read.kind == "reconcile" and is_made(ctx, read)
-      and ctx.now - times.of(read.read_to) <= DELETED_LIFE - DAY then return false end
+  local oldest = ctx.now - planner.DELETED_LIFE + DAY
+  if not item.deleted or not at or at >= oldest or ctx.options.reconcile then return false end
+  for _, read in ipairs(ctx.journal:all(item.of)) do
+    if read.kind == "reconcile" and is_made(ctx, read) and times.of(read.read_to) >= oldest then return false end
   end
   return true
 end
@@ -155,17 +151,17 @@ end
 -- Was it read up to a time that has not come yet? Whoever said so had a wrong clock, and what changes until then would
 -- never be read. (Others may have read more than was there when this run began.)
 local function check_clock(ctx, item, mark)
-  if mark.mark <= times.stamp(ctx.clock() + SKEW) then return end
-  fail("%s: it was read up to %s, which has not come yet by Zuora's clock: `%s` has it read again from the beginning, "
-    .. "with --from TIME from before the clock was wrong", item.name, times.iso(times.of(mark.mark)),
+  if mark.mark <= times.stamp(ctx.clock() + planner.SKEW) then return end
+  raise("plan", "%s: it was read up to %s, which has not come yet by Zuora's clock: `%s` has it read again from the "
+    .. "beginning, with --from TIME from before the clock was wrong", item.name, times.iso(times.of(mark.mark)),
     phrases.command(item.of, "reset", item.name))
 end
 
 local function check_deleted(ctx, item, mark)
   local at = times.of(mark.mark)
   if not may_miss_deleted(ctx, item, at) then return end
-  fail("%s: it was read last at %s, and Zuora keeps deleted rows for 30 days: what was deleted since may be gone "
-    .. "there. `%s` reads the keys of all rows, too, and takes those that are no longer there for deleted",
+  raise("plan", "%s: it was read last at %s, and Zuora keeps deleted rows for 30 days: what was deleted since may be "
+    .. "gone there. `%s` reads the keys of all rows, too, and takes those that are no longer there for deleted",
     item.name, times.iso(at), phrases.command(item.of, "run", item.name, "--reconcile"))
 end
 
@@ -179,7 +175,8 @@ local function unless_made(ctx, item, fields, is_missing)
     end
   end
   if not same then return reads.new(item.of, fields) end
-  local failed = same.state == "failed" and same or same.state == "split" and ctx.journal:failed_piece(same)
+  local failed = same.state == "failed" and same
+    or same.state == "split" and ctx.journal:failed_piece(same, reads.name(same))
   if failed and failed.error == planner.SET_BACK then failed, is_missing = nil, true end
   local is_again = ctx.options.again and not item.was_again
   if is_again or not failed and (is_missing or not is_made(ctx, same)) then
@@ -188,7 +185,7 @@ local function unless_made(ctx, item, fields, is_missing)
     return reads.new(item.of, fields)
   end
   if failed then
-    fail("%s: this read failed before (%s): `%s` tries once more", item.name, failed.error,
+    raise("plan", "%s: this read failed before (%s): `%s` tries once more", item.name, failed.error,
       phrases.command(item.of, "run", item.name, "--again"))
   end
   return nil
@@ -214,7 +211,7 @@ local function backfill_of(ctx, item, mark)
   for i, field in ipairs(mark.mark ~= "" and given or {}) do
     local _, name = columns.find(planner.columns(item), item.object, field)
     name = name or columns.find(planner.columns(item), item.object, "*") and field
-    if not name then fail("%s: it has no column '%s' to be backfilled", item.name, field) end
+    if not name then raise("plan", "%s: it has no column '%s' to be backfilled", item.name, field) end
     local read = unless_made(ctx, item, { kind = "backfill-" .. name, read_to = mark.mark })
     local rest = table.move(given, i + 1, #given, 1, {})
     if read then return planner.with_query(item, read, good_for(without(item, rest))) end
@@ -229,42 +226,61 @@ local function reconcile_of(ctx, item, to)
   return read and planner.with_query(item, read)
 end
 
+-- The kind of a read, and its generation: what was set back is read again by reads of their own.
+local function kind_of(mark, otherwise)
+  if not mark or mark.pending ~= "1" then return otherwise, 0 end
+  return "reset", tonumber(mark.resets)
+end
+
+local function whole_of(ctx, item, mark, to)
+  if ctx.options.backfill then
+    raise("plan", "%s: it is read whole each time: there is nothing to backfill", item.name)
+  end
+  local kind, generation = kind_of(mark, "full")
+  return unless_made(ctx, item, { kind = kind, read_to = to, generation = generation },
+    not (mark and mark.mark >= to))
+end
+
+local function window_of(ctx, item, mark, to)
+  local from = mark and mark.mark or ""
+  local kind, generation = kind_of(mark, from == "" and "full" or "window")
+  return unless_made(ctx, item, { kind = kind, read_from = from, read_to = to, generation = generation }, true)
+end
+
+-- The newest window once more, where that is wished for.
+local function again_of(ctx, item, to)
+  for _, kind in ipairs(ctx.options.again and not item.was_again and { "window", "full", "reset" } or {}) do
+    local last = ctx.journal:ending_at(item.of, kind, to)[1]
+    if last then
+      item.was_again = true
+      return reads.new(item.of, { kind = kind, read_from = last.read_from, read_to = to,
+        generation = last.generation + 1 })
+    end
+  end
+  return nil
+end
+
 --- What an item that has no open read is to be asked for next; nil: it is up to date.
----@param ctx table journal, marks, b (seconds), now, options
+---@param ctx table see zuora.extract.context
 ---@param item table of the plan, as it was prepared
 ---@return table|nil read
 function planner.next(ctx, item)
   local to, mark = times.stamp(ctx.b), ctx.marks:mark(item.of)
+  local read
   if mark then check_clock(ctx, item, mark) end
   if mark and not ctx.options.keep_mark then check_hash(ctx, item, mark) end
   if not item.cursor or item.mode == "replace" then
-    if ctx.options.backfill then fail("%s: it is read whole each time: there is nothing to backfill", item.name) end
-    local kind = mark and mark.pending == "1" and "reset" or "full"
-    local read = unless_made(ctx, item, { kind = kind, read_to = to, generation = kind == "reset" and
-      tonumber(mark.resets) or 0 }, not (mark and mark.mark >= to))
+    read = whole_of(ctx, item, mark, to)
     return read and planner.with_query(item, read)
   end
   if mark then check_deleted(ctx, item, mark) end
   local before = mark and (backfill_of(ctx, item, mark) or reconcile_of(ctx, item, to))
   if before then return before end
-  local from = mark and mark.mark or ""
-  if from == "" or from < to then
-    local kind = mark and mark.pending == "1" and "reset" or from == "" and "full" or "window"
-    local read = unless_made(ctx, item, { kind = kind, read_from = from, read_to = to,
-      generation = kind == "reset" and tonumber(mark.resets) or 0 }, true)
-    return read and planner.with_query(item, read)
+  if not mark or mark.mark < to then
+    read = window_of(ctx, item, mark, to)
+  else
+    read = again_of(ctx, item, to) or lookback_of(ctx, item, mark)
   end
-  if ctx.options.again and not item.was_again then
-    for _, kind in ipairs { "window", "full", "reset" } do
-      local last = ctx.journal:ending_at(item.of, kind, to)[1]
-      if last then
-        item.was_again = true
-        return planner.with_query(item, reads.new(item.of, { kind = kind, read_from = last.read_from, read_to = to,
-          generation = last.generation + 1 }))
-      end
-    end
-  end
-  local read = lookback_of(ctx, item, mark)
   return read and planner.with_query(item, read)
 end
 
@@ -291,7 +307,7 @@ end
 function planner.check_text(item, read)
   local hash = piece_of(read).hash
   if not hash or read.kind:find "^backfill" or hash == planner.hash(item) then return end
-  fail("%s: its query, cursor or key was changed in the middle of a read: `%s` has it read again from the "
+  raise("plan", "%s: its query, cursor or key was changed in the middle of a read: `%s` has it read again from the "
     .. "beginning, or let the plan be as it was until that is done", item.name,
     phrases.command(item.of, "reset", item.name))
 end

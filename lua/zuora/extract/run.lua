@@ -1,119 +1,22 @@
 --- One run of a plan: every item is brought up to date, and what came of it is said.
 
 local claims = require "zuora.extract.claims"
+local context = require "zuora.extract.context"
 local core = require "zuora.core"
 local damage = require "zuora.extract.damage"
-local disk = require "zuora.extract.disk"
+local describe = require "zuora.extract.describe"
 local error_value = require "zuora.error"
 local history = require "zuora.extract.history"
-local journal = require "zuora.extract.journal"
 local json = require "zuora.extract.json"
-local load = require "zuora.load"
-local manifest = require "zuora.extract.manifest"
 local marks = require "zuora.extract.marks"
 local planner = require "zuora.extract.planner"
-local publish = require "zuora.extract.publish"
-local query = require "zuora.extract.query"
 local summary = require "zuora.extract.summary"
-local times = require "zuora.extract.times"
 local work = require "zuora.extract.work"
 local worker = require "zuora.extract.worker"
 
+local raise = error_value.raise
+
 local run = {}
-
--- Objects whose changes UpdatedDate is known to miss (Fivetran reads them again every week, too).
-local LOOKED_BACK = { InvoiceItem = true, TaxationItem = true, CreditMemoItem = true, DebitMemoItem = true,
-  InvoiceAdjustment = true, InvoiceItemAdjustment = true, CreditTaxationItem = true, DebitTaxationItem = true }
-local LOOKBACK = { days = 14, every = 7 * 24 * 3600 }
-
--- By what an object is known to have changed, in this order; the last two are of what is only ever added.
-local CURSORS = { "UpdatedDate", "TransactionDate", "UpdatedOn" }
-local APPENDED = { TransactionDate = true, UpdatedOn = true }
-
-local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
-
--- --- what Zuora says ----------------------------------------------------------------------------------
-
---- Does Zuora set it in every row? What a plan names itself may be empty.
-function run.is_always_set(cursor)
-  for _, name in ipairs(CURSORS) do
-    if name == cursor then return true end
-  end
-  return false
-end
-
---- The server's clock: windows end by it.
----@return integer seconds since the epoch
-function run.server_time(client, options)
-  local _, answer = client:request { path = "/v1/describe", accept = "text/xml", entity_id = options.entity_id }
-  if error_value.is(answer) then error(answer, 0) end
-  local now = times.of_header(answer.headers.date)
-  if not now then fail("http", "the server's answer has no Date: a window cannot be ended without") end
-  return now --[[@as integer]]
-end
-
-local function columns_of(item, object)
-  local columns = object:exportable()
-  if item.fields == "*" then return columns end
-  local known = {}
-  for _, name in ipairs(columns) do known[name:lower()] = name end
-  for _, name in ipairs(item.fields) do
-    if not known[name:lower()] then
-      fail("plan", "%s: %s has no field '%s' that can be exported", item.name, object.name, name)
-    end
-  end
-  return item.fields
-end
-
-local function cursor_of(item, object)
-  if item.cursor == false then return false end
-  for _, name in ipairs { item.cursor or CURSORS[1], not item.cursor and CURSORS[2] or nil,
-    not item.cursor and CURSORS[3] or nil } do
-    if object:field(name) then return object:field(name).name end
-  end
-  if item.cursor then fail("plan", "%s: %s has no field '%s'", item.name, object.name, item.cursor) end
-  return false
-end
-
-local function types_of(object)
-  local types = {}
-  for _, field in ipairs(object.fields) do types[field.name] = field.type end
-  return types
-end
-
--- What was there when the item was read last, and is not now.
-local function lost_of(ctx, item)
-  local mark, lost, there = ctx.marks:mark(item.of), {}, {}
-  for _, name in ipairs(item.columns) do there[name] = true end
-  for _, name in ipairs(mark and json.decode(mark.columns) or {}) do
-    if not there[name] and item.fields == "*" then lost[#lost + 1] = name end
-  end
-  return lost
-end
-
---- An item with what has to be asked for before its queries can be written.
----@param claim table|nil where several machines share the store
----@return table item a copy
-function run.prepare(ctx, given, entity, claim)
-  local of = { plan = ctx.plan.plan, item = given.name, entity = entity or "", file = ctx.plan.file }
-  local item = setmetatable({ of = of, refused = {}, claim = claim }, { __index = given })
-  if item.object then
-    item.parsed = item.query and query.parse(item.query) -- (not kept in the plan, which may have very many items)
-    local object, err = ctx.client.describe:object(item.object,
-      { entity_id = entity ~= "" and entity or ctx.options.entity_id })
-    if not object then error(err, 0) end
-    item.types = types_of(object)
-    if item.kind == "object" then
-      item.columns, item.cursor = columns_of(item, object), cursor_of(item, object)
-      item.lost = lost_of(ctx, item)
-      if given.lookback == nil and item.cursor and LOOKED_BACK[object.name] then item.lookback = LOOKBACK end
-    end
-  end
-  if item.kind == "report" or item.kind == "data_query" then item.cursor = false end
-  item.is_append = APPENDED[item.cursor or ""]
-  if ctx.target then ctx.target:check(item) end
-  return item
-end
 
 -- --- items --------------------------------------------------------------------------------------------
 
@@ -192,7 +95,7 @@ local function run_item(ctx, given, entity, claim)
     records = 0, bytes = 0, files = {} }
   local started = core.now()
   local ok, err = pcall(function()
-    local item = run.prepare(ctx, given, entity, claim)
+    local item = describe.item(ctx, given, entity, claim)
     result.warning = warning_of(ctx, item)
     local known = ctx.marks:mark(item.of)
     marks.recover(ctx, item)
@@ -213,79 +116,6 @@ end
 
 -- --- the whole ----------------------------------------------------------------------------------------
 
-local function chosen(plan, names)
-  if not names then return plan.items end
-  local by_name, list = {}, {}
-  for _, item in ipairs(plan.items) do by_name[item.name] = item end
-  for i, name in ipairs(names) do
-    list[i] = by_name[name] or fail("plan", "the plan has no item '%s'", name)
-  end
-  return list
-end
-
---- What is read of a plan: each item of each entity.
----@param plan table
----@param names string[]|nil of items; nil: all
----@return { [1]: table, [2]: string }[] pairs an item, and the id of an entity or ""
-function run.work_of(plan, names)
-  local list = {}
-  for _, item in ipairs(chosen(plan, names)) do
-    for _, entity in ipairs(plan.entities[1] and plan.entities or { "" }) do list[#list + 1] = { item, entity } end
-  end
-  return list
-end
-
-local Context = {}
-
-function Context:__close()
-  if self.journal.claims then pcall(self.journal.claims.leave, self.journal.claims) end
-  self.journal:close()
-  if self.target then self.target:close() end
-end
-
--- Opens what a run works with, and makes sure that it is this tenant's and this plan's.
-local function open_context(ctx, owner)
-  local plan, client = ctx.plan, ctx.client
-  if plan.load then
-    ctx.target = load.open(plan.load, plan.output, function(seconds) client:sleep(seconds) end, owner == nil)
-  end
-  ctx.marks = ctx.target or ctx.journal
-  local held = ctx.journal.claims
-  if held and ctx.target then ctx.target.suffix = held:suffix() end
-  manifest.belong_to(ctx.output, plan.plan, ctx.tenant, owner ~= nil, held and held:scratch(ctx.output))
-  ctx.journal:belong_to(plan.plan, ctx.tenant)
-  if ctx.target then ctx.target:belong_to(plan.plan, ctx.tenant) end
-  ctx.now = run.server_time(client, ctx.options)
-  ctx.clock, ctx.b = times.clock(ctx.now), times.grid(ctx.now, plan.settle, plan.every)
-end
-
---- Makes what a run works with.
----@param client zuora.Client
----@param plan table that was read
----@param options table
----@param owner string|nil who changes the journal; nil: nothing is made, and no change is kept
----@return table ctx to be closed
-function run.context(client, plan, options, owner)
-  if options.backfill and not options.items then fail("plan", "--backfill needs --item: whose column is it?") end
-  local done, err = client:authenticate()
-  if not done then error(err, 0) end
-  if owner then
-    disk.folder(plan.output)
-    if not claims.are_at(plan.store) then disk.folder(plan.store:match "^(.*)/[^/]*$" or ".") end
-  end
-  local ctx = setmetatable({ client = client, plan = plan, options = options, output = plan.output,
-    tenant = client:tenant(), wait = options.wait or plan.wait,
-    publish = plan.publish and publish.new(client, plan.publish),
-    journal = journal.open(plan.store, owner, options.lease),
-    keeps_deletes = true, libcurl = core.libraries:match "libcurl/(%S+)",
-    brought = {}, -- paths of the files that this process has proven itself
-    on_item = options.on_item, on_step = options.on_step }, Context)
-  local ok, problem = pcall(open_context, ctx, owner)
-  if ok then return ctx end
-  Context.__close(ctx)
-  error(problem, 0)
-end
-
 -- `news`: results that no history has yet.
 local function finish(ctx, results, news)
   summary.write_sums(ctx.journal, ctx.plan)
@@ -301,15 +131,14 @@ end
 ---@param as_worker boolean|nil one of several: what others have done is left as it is
 ---@return table[] results
 function run.all(client, plan, options, as_worker)
-  local list = run.work_of(plan, options.items)
+  local list = context.work_of(plan, options.items)
   if as_worker and not claims.are_at(plan.store) then
-    fail("plan", "several can work on a plan whose 'store' is \"postgresql://…\", not %s", plan.store)
+    raise("plan", "several can work on a plan whose 'store' is \"postgresql://…\", not %s", plan.store)
   end
-  local ctx <close> = run.context(client, plan, options, claims.owner())
+  local ctx <close> = context.open(client, plan, options, claims.owner())
   ctx.is_worker = as_worker
   if ctx.journal.claims then
-    return work.all(ctx, list, as_worker, { item = run_item, plain = summary.plain, time = run.server_time,
-      finish = finish })
+    return work.all(ctx, list, as_worker, { item = run_item, finish = finish })
   end
   plan.items = nil -- of very many only what came of them is kept
   local results = assert(client:map(list, function(one, i)

@@ -7,6 +7,8 @@ local attempt = require "zuora.support.attempt"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 
+local raise = error_value.raise
+
 local store = {}
 
 local Store = {}
@@ -151,14 +153,11 @@ end
 
 Store.__close = Store.close
 
-local function fail_without(name)
-  error(error_value.new { kind = "plan",
-    message = ("this needs LuaDBI (Debian: lua-dbi-%s, LuaRocks: luadbi-%s)"):format(name, name) }, 0)
-end
-
 local function connect(driver, package, where, name)
   local found, dbi = attempt(require, "DBI")
-  if not found or not attempt(require, "dbd." .. package) then fail_without(package) end
+  if not found or not attempt(require, "dbd." .. package) then
+    raise("plan", "this needs LuaDBI (Debian: lua-dbi-%s, LuaRocks: luadbi-%s)", package, package)
+  end
   local ok, database, problem = pcall(dbi.Connect, driver, where)
   if not ok or not database then
     error(error_value.new { kind = "file", retryable = driver == "PostgreSQL",

@@ -1,6 +1,8 @@
 --- What is done with a plan between its runs: looking at it, setting it back, taking old files away.
 
 local claims = require "zuora.extract.claims"
+local context = require "zuora.extract.context"
+local describe = require "zuora.extract.describe"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
@@ -10,15 +12,14 @@ local manifest = require "zuora.extract.manifest"
 local phrases = require "zuora.extract.phrases"
 local planner = require "zuora.extract.planner"
 local reads = require "zuora.extract.reads"
-local run = require "zuora.extract.run"
 local summary = require "zuora.extract.summary"
 local times = require "zuora.extract.times"
 
 local tend = {}
 
-local function fail(words, ...) error(error_value.new { kind = "plan", message = words:format(...) }, 0) end
+local raise = error_value.raise
 
-local function of(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
+local function of_item(plan, item, entity) return { plan = plan.plan, item = item.name, entity = entity } end
 
 -- Folder, store and target must be this plan's, and of one tenant; whether it is the right one only a run can ask.
 local function check_owners(plan, book, target)
@@ -29,10 +30,10 @@ local function check_owners(plan, book, target)
   for _, place in ipairs(places) do
     local name, owner = place[1], place[2]
     if owner.plan and owner.plan ~= plan.plan then
-      fail("%s belongs to the plan '%s', not '%s'", name, owner.plan, plan.plan)
+      raise("plan", "%s belongs to the plan '%s', not '%s'", name, owner.plan, plan.plan)
     end
     if first and owner.tenant and owner.tenant ~= first[2].tenant then
-      fail("%s belongs to the tenant '%s', and %s to '%s'", name, owner.tenant, first[1], first[2].tenant)
+      raise("plan", "%s belongs to the tenant '%s', and %s to '%s'", name, owner.tenant, first[1], first[2].tenant)
     end
     first = first or owner.tenant and place or nil
   end
@@ -40,10 +41,10 @@ end
 
 -- The newest read of an item that is done, and the one that has failed since. (Audits are no runs of it, and what was
 -- set back has not failed.)
-local function ended(book, this)
+local function ended(book, of)
   local last, failed
-  for _, read in ipairs(book:all(this.plan, this.item)) do
-    if read.entity == this.entity and read.kind ~= "audit" then
+  for _, read in ipairs(book:all(of)) do
+    if read.kind ~= "audit" then
       if read.state == "done" then
         last, failed = read, nil
       elseif read.state == "failed" and read.error ~= planner.SET_BACK then
@@ -62,12 +63,12 @@ local function next_of(plan, status, failed, now)
   return at and at > now and times.iso(at) or "the next run"
 end
 
-local function status_of(book, plan, this, known, now)
-  local mark, last, failed = book:mark(this), ended(book, this)
+local function status_of(book, plan, of, known, now)
+  local mark, last, failed = book:mark(of), ended(book, of)
   local at = mark and times.of(mark.mark)
-  local status = { item = this.item, entity = this.entity ~= "" and this.entity or nil, open = {},
+  local status = { item = of.item, entity = of.entity ~= "" and of.entity or nil, open = {},
     mark = at and times.iso(at) or nil, stamp = mark and mark.mark }
-  for k, read in ipairs(book:open_of(this)) do
+  for k, read in ipairs(book:open_of(of)) do
     status.open[k] = { read = reads.name(read), state = read.state, attempt = read.attempt, job = read.job_id,
       error = read.error ~= "" and read.error or nil }
   end
@@ -95,9 +96,9 @@ function tend.status(plan, items)
   local book <close> = journal.open(plan.store)
   check_owners(plan, book)
   local list, all, now = {}, book:items(plan.plan), book:clock()
-  for i, one in ipairs(run.work_of(plan, items)) do
-    local this = of(plan, one[1], one[2])
-    list[i] = status_of(book, plan, this, all[claims.key(this.item, this.entity)], now)
+  for i, one in ipairs(context.work_of(plan, items)) do
+    local of = of_item(plan, one[1], one[2])
+    list[i] = status_of(book, plan, of, all[claims.key(of.item, of.entity)], now)
   end
   return list
 end
@@ -108,7 +109,7 @@ function tend.history(plan, items)
   local book <close> = journal.open(plan.store)
   check_owners(plan, book)
   local wanted, list = {}, {}
-  for _, one in ipairs(items and run.work_of(plan, items) or {}) do wanted[one[1].name] = true end
+  for _, one in ipairs(items and context.work_of(plan, items) or {}) do wanted[one[1].name] = true end
   for _, event in ipairs(book:events(plan.plan)) do
     if not items or wanted[event.item] then list[#list + 1] = event end
   end
@@ -116,8 +117,8 @@ function tend.history(plan, items)
 end
 
 -- Reads that go on are given up: what is not proven is taken away. False: there are none.
-local function give_up(plan, book, item, entity, turns)
-  local open = book:open_reads(of(plan, item, entity))
+local function give_up(plan, book, of, turns)
+  local open = book:open_reads(of)
   for _, read in ipairs(open) do
     local is_proven = read.state == "published" or read.state == "loaded"
     for turn = 0, is_proven and -1 or turns do
@@ -129,24 +130,23 @@ local function give_up(plan, book, item, entity, turns)
 end
 
 -- What has not been read yet cannot be read again from there.
-local function check_reached(book, one, mark, from)
+local function check_reached(book, of, mark, from)
   local reached = mark.mark
-  for _, read in ipairs(mark.pending == "1" and book:all(one.plan, one.item) or {}) do
-    if read.entity == one.entity and read.state == "done" and read.read_to > reached then reached = read.read_to end
+  for _, read in ipairs(mark.pending == "1" and book:all(of) or {}) do
+    if read.state == "done" and read.read_to > reached then reached = read.read_to end
   end
   if times.stamp(from) > reached then
-    fail("%s: it has not been read up to %s: nothing may be left out", one.item, times.iso(from))
+    raise("plan", "%s: it has not been read up to %s: nothing may be left out", of.item, times.iso(from))
   end
 end
 
 -- Nobody else works on it meanwhile. Gives the turns in which files of it were written.
-local function claim(book, plan, name, entity)
-  local all = book.claims
-  if not all then return 0 end
-  all:enlist(plan.plan, { { { name = name }, entity } })
-  local claimed = all:take { plan = plan.plan, keys = { claims.key(name, entity) } }
+local function claim(book, of)
+  if not book.claims then return 0 end
+  book.claims:enlist(of.plan, { { { name = of.item }, of.entity } })
+  local claimed = book.claims:take { plan = of.plan, keys = { claims.key(of.item, of.entity) } }
   if claimed then return claimed.turn end
-  error(error_value.new { kind = "busy", retryable = true, message = name .. ": a worker holds it" }, 0)
+  error(error_value.new { kind = "busy", retryable = true, message = of.item .. ": a worker holds it" }, 0)
 end
 
 --- Sets an item back.
@@ -159,27 +159,22 @@ function tend.reset(plan, name, from)
   local target <close> = plan.load and load.open(plan.load, plan.output) or nil
   local _ <close> = book.claims and setmetatable({}, { __close = function() book.claims:leave() end }) or nil
   check_owners(plan, book, target)
-  local found, list = false, {}
-  for _, one in ipairs(run.work_of(plan)) do
-    local item, entity = one[1], one[2]
-    if item.name == name then
-      found = true
-      local turns = claim(book, plan, name, entity)
-      local this = of(plan, item, entity)
-      local mark = (target or book):mark(this)
-      if from and mark then check_reached(book, this, mark, from) end
-      local known = give_up(plan, book, item, entity, turns)
-      known = book:reset(this, from and times.stamp(from) or "") or known
-      book:sync() -- or, after a loss of power, a read that goes on could set the target's mark forward
-      if target then known = target:reset(this, from and times.stamp(from) or "") or known end
-      if known then
-        list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
-        book:event(plan.plan, name, "reset", list[#list].from)
-      end
-      if book.claims then book.claims:release(this, "", "", "") end
+  local list, stamp = {}, from and times.stamp(from) or ""
+  for _, one in ipairs(context.work_of(plan, { name })) do
+    local of = of_item(plan, one[1], one[2])
+    local turns = claim(book, of)
+    local mark = (target or book):mark(of)
+    if from and mark then check_reached(book, of, mark, from) end
+    local known = give_up(plan, book, of, turns)
+    known = book:reset(of, stamp) or known
+    book:sync() -- or, after a loss of power, a read that goes on could set the target's mark forward
+    if target then known = target:reset(of, stamp) or known end
+    if known then
+      list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
+      book:event(plan.plan, name, "reset", list[#list].from)
     end
+    if book.claims then book.claims:release(of, "", "", "") end
   end
-  if not found then fail("the plan has no item '%s'", name) end
   return list
 end
 
@@ -190,12 +185,12 @@ function tend.prune(plan, keep)
   local book <close> = journal.open(plan.store, claims.owner())
   check_owners(plan, book)
   local gone, oldest = {}, times.iso(book:clock() - keep)
-  for _, one in ipairs(run.work_of(plan)) do
-    local item, entity = one[1], one[2]
-    local _, newest = book:chain { plan = plan.plan, item = item.name, entity = entity }
+  for _, one in ipairs(context.work_of(plan)) do
+    local of = of_item(plan, one[1], one[2])
+    local _, newest = book:chain(of)
     local number = 1
     while newest and number < tonumber(newest.chain) do
-      local read = book:in_chain({ plan = plan.plan, item = item.name, entity = entity }, number)
+      local read = book:in_chain(of, number)
       -- From the oldest on: what is between two that stay would be missed.
       if read and (read.updated_at > oldest or read.state ~= "done") then break end
       for _, path in ipairs(read and { read.path, manifest.path(read.path) } or {}) do -- (some have other numbers now)
@@ -217,13 +212,13 @@ end
 --- What the next run would ask for. Nothing that starts anything is sent.
 ---@return table[] reads: item, entity, kind, from, to, query; or error
 function tend.preview(client, plan, options)
-  local ctx <close> = run.context(client, plan, options)
+  local ctx <close> = context.open(client, plan, options)
   local list = {}
-  for i, one in ipairs(run.work_of(plan, options.items)) do
+  for i, one in ipairs(context.work_of(plan, options.items)) do
     local given, entity = one[1], one[2]
     list[i] = { item = given.name, entity = entity ~= "" and entity or nil }
     local ok, problem = pcall(function()
-      local item = run.prepare(ctx, given, entity)
+      local item = describe.item(ctx, given, entity)
       local read = ctx.journal:open_of(item.of)[1] or planner.next(ctx, item)
       list[i].up_to_date = read == nil
       if read then
@@ -243,17 +238,16 @@ end
 local NO_DELETED = { PaymentTransactionLog = true, RefundTransactionLog = true, AccountingCode = true,
   AccountingPeriod = true, ProcessedUsage = true, DiscountAppliedMetrics = true }
 
---- A plan of the tenant's objects, to be looked through and kept.
+--- Items for a plan, of the tenant's objects.
+---@param client zuora.Client
 ---@param names string[]|nil the objects; nil: all
----@return table plan
-function tend.init(client, names, options)
-  local objects, err = client.describe:objects { entity_id = options.entity_id }
+---@param entity_id string|nil
+---@return table[] items
+function tend.items_of(client, names, entity_id)
+  local objects, err = client.describe:objects { entity_id = entity_id }
   if not objects then error(err, 0) end
-  local wanted
-  for _, name in ipairs(names or {}) do
-    wanted = wanted or {}
-    wanted[name:lower()] = name
-  end
+  local wanted = names and names[1] and {}
+  for _, name in ipairs(names or {}) do wanted[name:lower()] = name end
   local items = {}
   for _, object in ipairs(objects) do
     if not wanted or wanted[object.name:lower()] then
@@ -261,9 +255,8 @@ function tend.init(client, names, options)
       if wanted then wanted[object.name:lower()] = nil end
     end
   end
-  for _, name in pairs(wanted or {}) do fail("the tenant has no object '%s'", name) end
-  return { plan = options.plan or "nightly", output = options.output or "out", every = "1h", settle = "2h",
-    concurrency = 4, items = items }
+  for _, name in pairs(wanted or {}) do raise("plan", "the tenant has no object '%s'", name) end
+  return items
 end
 
 return tend

@@ -3,25 +3,24 @@
 
 local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
-local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local phrases = require "zuora.extract.phrases"
 local rows = require "zuora.rows"
 
+local raise = require "zuora.error".raise
+
 local verify = {}
 
 -- The number of rows of a file, or what is wrong with it.
 local function count(path)
-  local it, problem = rows.of_file(path, { form = "lazy" })
+  local it <close>, problem = rows.of_file(path, { form = "lazy" })
   if not it then return nil, tostring(problem) end
-  local ok, number = pcall(function()
-    local n = 0
-    for _ in it do n = n + 1 end
-    return n
+  local number = 0
+  local ok, wrong = pcall(function()
+    for _ in it do number = number + 1 end
   end)
-  it:close()
-  if not ok then return nil, tostring(number) end
+  if not ok then return nil, tostring(wrong) end
   return number
 end
 
@@ -113,7 +112,7 @@ end
 
 local function check_place(path)
   if disk.is_folder(path) then return end
-  error(error_value.new { kind = "plan", message = path .. ": there is no such folder" }, 0)
+  raise("plan", "%s: there is no such folder", path)
 end
 
 -- The command that brings anew what is damaged of items. (The last run has left the place of its plan.)

@@ -2,13 +2,17 @@
 --- it has lost is another's: what it did there is stopped, and it goes on with others.
 
 local claims = require "zuora.extract.claims"
+local context = require "zuora.extract.context"
 local core = require "zuora.core"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local reads = require "zuora.extract.reads"
+local summary = require "zuora.extract.summary"
 local times = require "zuora.extract.times"
+
+local raise = error_value.raise
 
 local work = {}
 
@@ -63,7 +67,7 @@ local function check(self, of)
   local key = claims.key(of.item, of.entity)
   if core.now() - self.renewed_at > self.claims.lease / 2 then renew(self, key) end
   if self.working[key].is_lost then
-    error(error_value.new { kind = "busy", message = of.item .. " is no longer this run's" }, 0)
+    raise("busy", "%s is no longer this run's", of.item)
   end
 end
 
@@ -156,7 +160,7 @@ end
 -- An audit leaves an item as it was.
 local function give_back(self, of, step, result)
   if self.tools.is_audit then return self.claims:give_back(of) end
-  return self.claims:release(of, step, result.outcome, json.encode(self.tools.plain(result)))
+  return self.claims:release(of, step, result.outcome, json.encode(summary.plain(result)))
 end
 
 local function work_on(self, claim)
@@ -256,11 +260,10 @@ end
 local function step_on(self)
   if not self.is_forever or core.now() < self.step_ends then return end
   self.step_ends = core.now() + LATER -- for the others, until it is known
-  local ok, now = pcall(self.tools.time, self.client, self.ctx.options)
+  local ok, problem = pcall(context.set_time, self.ctx)
+  if not ok then return error_value.is(problem) or error(problem, 0) end
   local plan = self.ctx.plan
-  if not ok then return error_value.is(now) or error(now, 0) end
-  self.ctx.now, self.ctx.clock, self.ctx.b = now, times.clock(now), times.grid(now, plan.settle, plan.every)
-  self.step_ends = core.now() + plan.every - (now - plan.settle) % plan.every
+  self.step_ends = core.now() + plan.every - (self.ctx.now - plan.settle) % plan.every
 end
 
 -- Files that are about all items are written when there is nothing else to do.
@@ -305,8 +308,8 @@ end
 ---@param ctx table of a run
 ---@param list { [1]: table, [2]: string }[] items and entities
 ---@param is_worker boolean|nil what is up to date is left as it is
----@param tools table item, plain, time, finish (all results, and those that are new): what to do; is_audit; nothing:
---- what a result of nothing has besides
+---@param tools table item, finish (all results, and those that are new): what to do; is_audit; nothing: what a result
+--- of nothing has besides
 ---@return table[] results
 function work.all(ctx, list, is_worker, tools)
   local self = { ctx = ctx, client = ctx.client, claims = ctx.journal.claims, plan = ctx.plan.plan,

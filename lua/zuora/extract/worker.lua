@@ -28,7 +28,7 @@ local SOURCES = {
 
 local DELETED = SOURCES.object.DELETED
 
-local function fail(kind, words, ...) error(error_value.new { kind = kind, message = words:format(...) }, 0) end
+local raise = error_value.raise
 
 --- Options of a call that is about a read, or about an item: for its entity.
 ---@param ctx table
@@ -161,12 +161,12 @@ local function last_of_page(item, path, pulse)
   local it <close>, problem = rows.of_file(path, { form = "lazy" })
   if not it then error(problem, 0) end
   local _, name = columns.find(it.columns, item.object, item.key)
-  if not name then fail("incomplete", "%s: a page has no column %s", item.name, item.key) end
+  if not name then raise("incomplete", "%s: a page has no column %s", item.name, item.key) end
   local last
   for row in totals.each(it, pulse) do
     local id = row[name]
     if last and id <= last then
-      fail("incomplete", "%s: row %d of a page: %s is not behind %s", item.name, it.row, id, last)
+      raise("incomplete", "%s: row %d of a page: %s is not behind %s", item.name, it.row, id, last)
     end
     last = id
   end
@@ -176,7 +176,7 @@ end
 -- Is what has come what was asked for? Gives the last Id of a page whose end was not known.
 local function prove(item, path, written, read, piece, pulse)
   if written.record_count and written.record_count ~= written.records then
-    fail("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
+    raise("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
   end
   if written.totals then
     -- (The job of a page does not know the end that was found in its file.)
@@ -211,7 +211,7 @@ function steps.completed(ctx, item, read, source)
   local ok, last = pcall(prove, planner.asked(item, read.kind), whole, written, read, piece, ctx.pulse)
   if not ok then return recover(ctx, item, read, source, last) end
   local sum, problem = digest.file(whole, ctx.pulse)
-  if not sum then fail("file", "%s", problem) end
+  if not sum then raise("file", "%s", problem) end
   disk.sync(ctx.output .. "/" .. read.item)
   local chain = number_of(ctx, read, piece)
   piece.told = { query = read.query, totals_query = read.totals ~= "" and read.totals or nil, totals = written.totals,
@@ -288,7 +288,7 @@ local function finish(ctx, item, read)
   ctx.journal:transaction(function()
     ctx.journal:move(read, "done")
     if planner.piece(read).is_mended then return end
-    if read.parent ~= "" and ctx.journal:pieces_left(read) > 0 then return end
+    if read.parent ~= "" and ctx.journal:pieces_left(read, read.parent) > 0 then return end
     if ctx.target then
       ctx.journal:copy_mark(item.of, ctx.target:mark(item.of))
     else
@@ -304,9 +304,9 @@ local function loads_of(ctx, item, read, is_last)
   if read.parent == "" then return { { read } } end
   local replaces = (item.mode or item.cursor and "merge" or "replace") == "replace"
   local is_whole = replaces or read.kind == "reconcile" or read.kind == "audit"
-  if is_whole then return is_last and { ctx.journal:pieces_of(read) } or {} end
-  local lists = {}
-  for _, piece in ipairs(is_last and ctx.target.lacking and ctx.target:lacking(ctx.journal:pieces_of(read)) or {}) do
+  local pieces, lists = is_last and ctx.journal:pieces_of(read, read.parent) or {}, {}
+  if is_whole then return is_last and { pieces } or {} end
+  for _, piece in ipairs(ctx.target.lacking and ctx.target:lacking(pieces) or {}) do
     if piece.piece ~= read.piece or piece.read_to ~= read.read_to then lists[#lists + 1] = { piece } end
   end
   lists[#lists + 1] = { read }
@@ -330,7 +330,7 @@ function steps.published(ctx, item, read)
   if not ctx.target or planner.piece(root_of(ctx, read)).is_mended or planner.piece(read).is_mended then
     return finish(ctx, item, read)
   end
-  local is_last = read.parent == "" or ctx.journal:pieces_left(read) == 1
+  local is_last = read.parent == "" or ctx.journal:pieces_left(read, read.parent) == 1
   local lists = loads_of(ctx, item, read, is_last)
   for _, list in ipairs(lists) do
     for _, piece in ipairs(list) do
@@ -351,7 +351,7 @@ function steps.loaded(ctx, item, read) finish(ctx, item, read) end
 
 --- Brings a read on until it is done, or stays in its state for now. Raises what stands in the way: a later run goes on
 --- from the state that it is in.
----@param ctx table client, journal, marks, output, tenant, b, wait, options, publish, target, brought
+---@param ctx table see zuora.extract.context
 ---@param item table
 ---@param read table
 function worker.advance(ctx, item, read)

@@ -4,8 +4,9 @@
 
 local columns = require "zuora.extract.columns"
 local dialects = require "zuora.load.dialects"
-local error_value = require "zuora.error"
 local merge = require "zuora.load.merge"
+
+local raise = require "zuora.error".raise
 
 local counts = {}
 
@@ -42,7 +43,7 @@ function counts.query(target, of, stage, header)
   local load = { dialect = target.dialect, entity = of.entity }
   local _, name = columns.find(header, of.object, of.key)
   if not name then
-    error(error_value.new { kind = "incomplete", message = of.item .. ": what has changed came without a key" }, 0)
+    raise("incomplete", "%s: what has changed came without a key", of.item)
   end
   local staged = "s." .. quoted(name)
   return ("SELECT %s AS bucket, %s AS cells FROM %s%s AS t LEFT JOIN %s AS s ON %s = t.%s WHERE %s IS NULL "

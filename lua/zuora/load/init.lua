@@ -2,7 +2,8 @@
 
 local core = require "zuora.core"
 local disk = require "zuora.extract.disk"
-local error_value = require "zuora.error"
+
+local raise = require "zuora.error".raise
 
 local load = {}
 
@@ -19,8 +20,7 @@ end
 local function check_folder(path, output)
   local folder = path:match "^(.*)/[^/]*$"
   if not folder or folder == "" or folder == output or disk.is_folder(folder) then return end
-  error(error_value.new { kind = "plan",
-    message = ("load.to: sqlite:%s: there is no folder %s"):format(path, folder) }, 0)
+  raise("plan", "load.to: sqlite:%s: there is no folder %s", path, folder)
 end
 
 --- Opens the target of a plan.
@@ -34,14 +34,12 @@ function load.open(spec, output, sleep, looks)
   sleep = sleep or alone
   local scheme, rest = spec.to:match "^(%l+):(.*)$"
   if not SCHEMES[scheme or ""] then
-    error(error_value.new { kind = "plan",
-      message = ("load.to: '%s' is no target: sqlite:PATH, or postgresql://… expected"):format(spec.to) }, 0)
+    raise("plan", "load.to: '%s' is no target: sqlite:PATH, or postgresql://… expected", spec.to)
   end
   -- psql is given it as an argument.
   if spec.to:find "//[^/@]*:[^/@]*@" or spec.to:find "[?&]password=" then
-    error(error_value.new { kind = "plan",
-      message = "load.to: a password in it would be seen in the list of processes: leave it to ~/.pgpass, or to a "
-        .. "service" }, 0)
+    raise("plan", "load.to: a password in it would be seen in the list of processes: leave it to ~/.pgpass, or to a "
+      .. "service")
   end
   local is_file = scheme == "sqlite"
   local place = is_file and rest:gsub("^//", "") or spec.to

@@ -195,9 +195,8 @@ end
 local function reconciliation(load)
   local staged = key_of(load)
   local key, cursor = "t." .. quoted(load.key.name), "t." .. quoted(load.names[load.changed.name:lower()])
-  local moment = load.bound:gsub("^(%d%d%d%d)(%d%d)(%d%d)T(%d%d)(%d%d)(%d%d)Z$", "%1-%2-%3T%4:%5:%6")
   local gone = ("%s AND %s AND (%s IS NULL OR %s < %s)"):format(merge.own_rows(load), load.dialect.absent(key, staged,
-    load.stage), cursor, cursor, load.dialect.cast(literal(moment), load.changed.kind))
+    load.stage), cursor, cursor, load.dialect.cast(literal(times.plain(load.bound)), load.changed.kind))
   local steps = key_checks(load)
   if load.deletes == "remove" then
     steps[#steps + 1] = { sql = ("INSERT INTO %szuora_deleted (item, id, at) SELECT %s, CAST(%s AS TEXT), "
@@ -206,9 +205,9 @@ local function reconciliation(load)
       gone) }
     steps[#steps + 1] = { sql = ("DELETE FROM %s AS t WHERE %s"):format(load.table, gone) }
   else
-    steps[#steps + 1] = { sql = ("UPDATE %s AS t SET %s = %s, %s = %s WHERE %s AND NOT COALESCE(t.%s, %s)"):format(
-      load.table, quoted(merge.OWN.deleted), load.dialect.truth "'true'", quoted(merge.OWN.read), literal(load.read),
-      gone, quoted(merge.OWN.deleted), load.dialect.truth "'false'") }
+    steps[#steps + 1] = { sql = ("UPDATE %s AS t SET %s = %s, %s = %s WHERE %s AND %s"):format(load.table,
+      quoted(merge.OWN.deleted), load.dialect.truth "'true'", quoted(merge.OWN.read), literal(load.read), gone,
+      merge.lives(load, "t")) }
   end
   return steps
 end

@@ -7,7 +7,6 @@ local error_value = require "zuora.error"
 local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
 local psql = require "zuora.load.psql"
-local reads = require "zuora.extract.reads"
 local rows = require "zuora.rows"
 local server = require "zuora.extract.server"
 local tables = require "zuora.load.tables"
@@ -49,13 +48,13 @@ end
 
 -- --- staging ------------------------------------------------------------------------------------------
 
-local function fail(words) error(error_value.new { kind = "file", message = tostring(words) }, 0) end
+local raise = error_value.raise
 
 -- Writes the rows of files as PostgreSQL's COPY reads them, and gives their header.
 local function write_stage(paths, path, pulse)
   os.remove(path) -- whoever still reads one that was left here reads on in it
   local out, problem = io.open(path, "wb")
-  if not out then fail(problem) end
+  if not out then raise("file", "%s", problem) end
   local open <close>, header = out, nil
   open:setvbuf "no"
   for _, of in ipairs(paths) do
@@ -64,7 +63,7 @@ local function write_stage(paths, path, pulse)
     header = tables.same_header(of, it.columns, header)
     for piece in it do
       local done, wrong = open:write(piece)
-      if not done then fail(path .. ": " .. wrong) end
+      if not done then raise("file", "%s", path .. ": " .. wrong) end
       if pulse then pulse() end
     end
   end
@@ -73,19 +72,10 @@ end
 
 -- --- loading ------------------------------------------------------------------------------------------
 
-local function columns_there(self, name)
-  local there
-  for _, column in ipairs(self.store:rows([[SELECT column_name AS name FROM information_schema.columns
-    WHERE table_name = ? AND table_schema = ?]], name, self.schema)) do
-    there = there or {}
-    there[column.name:lower()] = column.name
-  end
-  return there
-end
-
---- Raises where the table of an item is not one that it could be loaded into.
-function Target:check(item)
-  tables.check(self.store, item, columns_there(self, item.name), self.spec.columns)
+--- See zuora.load.sqlite.
+function Target:columns(name)
+  return tables.names(self.store:rows([[SELECT column_name AS name FROM information_schema.columns
+    WHERE table_name = ? AND table_schema = ?]], name, self.schema))
 end
 
 local function table_lines(self, load, there)
@@ -208,25 +198,16 @@ function Target:load(item, list, output, deleted, advance, bucket)
     os.remove(stage_path) -- of a run that ended behind its COMMIT
     return {}
   end
-  local paths, records = {}, 0
-  for i, read in ipairs(list) do
-    paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
-  end
-  local there = columns_there(self, item.name)
+  local there = self:columns(item.name)
   if not there then tables.check_lost(self.store, item, list[1]) end
   local _ <close> = disk.passing(stage_path)
-  local header = write_stage(paths, stage_path, self.pulse)
-  local load = tables.of_file(item, header, deleted, list[1], bucket)
-  load.dialect, load.stage, load.prefix = dialects.postgresql, STAGE, self.store.prefix
-  load.item, load.table, load.deletes = item.name, self.store.prefix .. quoted(item.name), self.spec.deletes
-  load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
+  local header = write_stage(tables.paths(list, output), stage_path, self.pulse)
+  local load = tables.of_files(self, item, list, header, deleted, bucket)
   local script, added = script_of(self, load, there, lacking, stage_path, header, advance)
   local done, err = pcall(self.psql.script, self.psql, script)
   if not done and not was_loaded(self, lacking[1]) then error(error_value.is(err) and explain(load, err) or err, 0) end
   return added
 end
-
-function Target:columns(name) return columns_there(self, name) end
 
 --- See zuora.load.sqlite.
 function Target:counts(of, path)
@@ -253,7 +234,7 @@ end
 function postgresql.open(uri, spec, sleep, looks)
   local schema = spec.schema or "public"
   local self = setmetatable({ store = connected(uri, schema), psql = psql.open(uri, sleep), spec = spec,
-    schema = schema, uri = uri, dialect = dialects.postgresql }, Target)
+    schema = schema, dialect = dialects.postgresql, stage = STAGE }, Target)
   local function make()
     self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))
     tables.make_own(self.store)

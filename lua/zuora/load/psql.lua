@@ -4,6 +4,9 @@
 local core = require "zuora.core"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
+local store = require "zuora.extract.store"
+
+local raise = error_value.raise
 
 local psql = {}
 
@@ -13,16 +16,18 @@ Psql.__index = Psql
 -- Seconds between two looks at a process.
 local PAUSE = 0.01
 
-local function read(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read "a" or ""
-  if file then file:close() end
-  return text
+local function status_of(child, sleep)
+  local status = child:poll()
+  while not status do
+    sleep(PAUSE)
+    status = child:poll()
+  end
+  return status
 end
 
 local function opened(path, mode)
   local file, problem = io.open(path, mode)
-  return file or error(error_value.new { kind = "file", message = problem }, 0)
+  return file or raise("file", "%s", problem)
 end
 
 local function fail(self, words)
@@ -70,21 +75,14 @@ function psql.refusal(uri)
   end
   local base = os.tmpname()
   local asked, secret = without_password(uri)
-  local _ <close> = setmetatable({}, { __close = function() -- whatever ends this
-    os.remove(base)
-    os.remove(secret or base)
-  end })
+  local _ <close> = disk.passing(base, secret)
   local nothing <close> = opened "/dev/null"
   local err <close> = opened(base, "wb")
   local session <close> = core.session {}
   local child <close> = core.spawn({ "env", "LC_ALL=C", "PGCONNECT_TIMEOUT=" .. PATIENCE, "psql", "-X", "-w", "-d",
     asked, "-c", "SELECT 1" }, { stdin = nothing, stdout = err, stderr = err })
-  local status = not child and 127 or child:poll()
-  while not status do
-    session:step(PAUSE)
-    status = child:poll()
-  end
-  local words = read(base)
+  local status = child and status_of(child, function(seconds) session:step(seconds) end)
+  local words = disk.read(base) or ""
   local line = words:match "FATAL: +([^\n]+)" or words:match "psql: error: ([^\n]+)" or words:match "psql: ([^\n]+)"
   if status ~= 2 or not line then return nil end
   for kind, list in pairs(REFUSALS) do
@@ -106,32 +104,24 @@ function Psql:script(script)
   local written, wrong = file:write("\\set ON_ERROR_STOP 1\n\\set VERBOSITY terse\n", script)
   local closed, wrong_too = file:close()
   if not (written and closed) then
-    error(error_value.new { kind = "file", message = ("%s: %s"):format(base, tostring(wrong or wrong_too)) }, 0)
+    raise("file", "%s: %s", base, tostring(wrong or wrong_too))
   end
   local out <close> = opened(base .. ".out", "wb")
   local err <close> = opened(base .. ".err", "wb")
   local child <close>, problem = core.spawn({ "psql", "-X", "-q", "-A", "-t", "-d", self.uri, "-f", base },
     { stdin = nothing, stdout = out, stderr = err })
   if not child then
-    error(error_value.new { kind = "plan",
-      message = tostring(problem) .. ": loading into PostgreSQL needs psql (Debian: postgresql-client)" }, 0)
+    raise("plan", "%s: loading into PostgreSQL needs psql (Debian: postgresql-client)", tostring(problem))
   end
-  local status = child:poll()
-  while not status do
-    self.sleep(PAUSE)
-    status = child:poll()
-  end
-  local output, words = read(base .. ".out"), read(base .. ".err")
-  if status ~= 0 then fail(self, words) end
-  return output
+  local status = status_of(child, self.sleep)
+  if status ~= 0 then fail(self, disk.read(base .. ".err") or "") end
+  return disk.read(base .. ".out") or ""
 end
 
 ---@param uri string "postgresql://…"
 ---@param sleep fun(seconds: number) lets other tasks go on
 function psql.open(uri, sleep)
-  -- A password in it is nobody's business.
-  local name = uri:gsub("(//[^/@:]*):[^/@]*@", "%1:***@"):gsub("(password=)[^&]*", "%1***")
-  return setmetatable({ uri = uri, name = name, sleep = sleep }, Psql)
+  return setmetatable({ uri = uri, name = store.name_of(uri), sleep = sleep }, Psql)
 end
 
 return psql

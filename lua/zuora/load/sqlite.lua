@@ -4,10 +4,11 @@ local counts = require "zuora.load.counts"
 local dialects = require "zuora.load.dialects"
 local error_value = require "zuora.error"
 local merge = require "zuora.load.merge"
-local reads = require "zuora.extract.reads"
 local rows = require "zuora.rows"
 local store = require "zuora.extract.store"
 local tables = require "zuora.load.tables"
+
+local raise = error_value.raise
 
 local sqlite = {}
 
@@ -46,23 +47,16 @@ end
 
 -- --- loading ------------------------------------------------------------------------------------------
 
-local function columns_there(self, name)
-  local there
-  for _, column in ipairs(self.store:rows("SELECT name FROM pragma_table_info(?)", name)) do
-    there = there or {}
-    there[column.name:lower()] = column.name
-  end
-  return there
-end
-
---- Raises where the table of an item is not one that it could be loaded into.
-function Target:check(item)
-  tables.check(self.store, item, columns_there(self, item.name), self.spec.columns)
+--- What the columns of a table are called, by their names in lower case; nil: there is none.
+---@param name string
+---@return table<string, string>|nil
+function Target:columns(name)
+  return tables.names(self.store:rows("SELECT name FROM pragma_table_info(?)", name))
 end
 
 -- Gives the names of columns that are new, and whether there is nothing in the table.
 local function prepare_table(self, load)
-  local there = columns_there(self, load.item)
+  local there = self:columns(load.item)
   if not there then
     self.store:run(tables.create(load))
     return {}, true
@@ -81,17 +75,15 @@ local function check(self, load, step)
   local found = first_value(self.store:row(step.sql))
   if found == step.check then return end
   if step.problem == "count" then
-    error(error_value.new { kind = "incomplete", message = ("%s: %s rows were staged, and %s are in the file"):format(
-      load.item, found, step.check) }, 0)
+    raise("incomplete", "%s: %s rows were staged, and %s are in the file", load.item, found, step.check)
   end
   if step.problem == "keyless" then
-    error(error_value.new { kind = "incomplete", message = ("%s: a row of the file has no %s"):format(load.item,
-      load.key.name) }, 0)
+    raise("incomplete", "%s: a row of the file has no %s", load.item, load.key.name)
   end
   local twice = self.store:row(("SELECT %s AS id FROM %s GROUP BY 1 HAVING COUNT(*) > 1 LIMIT 1"):format(
     dialects.quoted(load.key.staged), load.stage))
-  error(error_value.new { kind = "incomplete", message = ("%s: the %s '%s' is there twice in one file"):format(
-    load.item, load.key.name, error_value.clean(twice.id, 60)) }, 0)
+  raise("incomplete", "%s: the %s '%s' is there twice in one file", load.item, load.key.name,
+    error_value.clean(twice.id, 60))
 end
 
 -- Into a table that is empty, or whose rows are all replaced, they go without a stage, before there is an index, and
@@ -131,18 +123,12 @@ end
 ---@param bucket table|nil what a read of kind audit is about
 ---@return string[] added the columns that are new
 function Target:load(item, list, output, deleted, advance, bucket)
-  local paths, records = {}, 0
-  for i, read in ipairs(list) do
-    paths[i], records = output .. "/" .. read.path, records + tonumber(read.records)
-  end
+  local paths = tables.paths(list, output)
   return self.store:transaction(function()
-    if not columns_there(self, item.name) then tables.check_lost(self.store, item, list[1]) end
+    if not self:columns(item.name) then tables.check_lost(self.store, item, list[1]) end
     if not note_loads(self, list) then return {} end
     local header = header_of(paths[1])
-    local load = tables.of_file(item, header, deleted, list[1], bucket)
-    load.dialect, load.stage, load.prefix = dialects.sqlite, STAGE, ""
-    load.item, load.table, load.deletes = item.name, dialects.quoted(item.name), self.spec.deletes
-    load.read, load.entity, load.records = reads.name(list[1]), list[1].entity, records
+    local load = tables.of_files(self, item, list, header, deleted, bucket)
     local added, is_empty = prepare_table(self, load)
     local is_new = is_empty and not tables.is_special(load) and not (load.deletes == "remove" and load.deleted)
     if load.mode == "replace" and load.entity == "" or is_new then
@@ -154,10 +140,6 @@ function Target:load(item, list, output, deleted, advance, bucket)
     return added
   end)
 end
-
---- What the columns of a table are called, by their names in lower case; nil: there is none.
----@return table<string, string>|nil
-function Target:columns(name) return columns_there(self, name) end
 
 --- Counts what is in a table; see zuora.load.counts.
 ---@param of table
@@ -179,7 +161,8 @@ end
 ---@param _ any
 ---@param looks boolean|nil nothing is made, and no change is kept
 function sqlite.open(path, spec, _, looks)
-  local self = setmetatable({ store = store.open(path, looks), spec = spec, dialect = dialects.sqlite }, Target)
+  local self = setmetatable({ store = store.open(path, looks), spec = spec, dialect = dialects.sqlite,
+    stage = STAGE }, Target)
   self.store:run(("PRAGMA busy_timeout = %d"):format(tables.LOCK_SECONDS * 1000 // 1))
   self.store:run "PRAGMA synchronous = FULL"
   if looks then self.store:run "BEGIN" end -- and no COMMIT

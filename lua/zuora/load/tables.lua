@@ -2,11 +2,12 @@
 
 local columns = require "zuora.extract.columns"
 local dialects = require "zuora.load.dialects"
-local error_value = require "zuora.error"
 local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
 local phrases = require "zuora.extract.phrases"
 local reads = require "zuora.extract.reads"
+
+local raise = require "zuora.error".raise
 
 local tables = {}
 
@@ -38,8 +39,7 @@ function tables.belong_to(store, plan, tenant)
       name, value)
     local known = store:row(("SELECT value FROM %szuora_target WHERE name = ?"):format(store.prefix), name).value
     if known ~= value then
-      error(error_value.new { kind = "plan", message = ("the target %s belongs to the %s '%s', not '%s'"):format(
-        store.name, name, known, value) }, 0)
+      raise("plan", "the target %s belongs to the %s '%s', not '%s'", store.name, name, known, value)
     end
   end
 end
@@ -52,8 +52,7 @@ function tables.belongs(store)
     owner[row.name] = row.value
   end
   if owner.version and owner.version ~= VERSION then
-    error(error_value.new { kind = "plan", message = ("the target %s belongs to the version '%s', not '%s'"):format(
-      store.name, owner.version, VERSION) }, 0)
+    raise("plan", "the target %s belongs to the version '%s', not '%s'", store.name, owner.version, VERSION)
   end
   return owner
 end
@@ -83,10 +82,13 @@ function tables.lacking(store, list)
 end
 
 --- What a target is and can do, whatever its database; it has a `store`.
+--- What is of one database alone: columns(name), load(…) and counts(…).
 ---@return table class
 function tables.class()
   local Target = {}
   Target.__index = Target
+  --- Raises where the table of an item is not one that it could be loaded into.
+  function Target:check(item) tables.check(self.store, item, self:columns(item.name), self.spec.columns) end
   function Target:mark(of) return mark_table.get(self.store, of) end
   function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
   function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
@@ -98,10 +100,6 @@ function tables.class()
   return Target
 end
 
-local function fail(words, ...)
-  error(error_value.new { kind = "plan", message = words:format(...) }, 0)
-end
-
 --- The header of a file that is loaded together with those before it.
 ---@param path string
 ---@param header string[] its own
@@ -109,8 +107,7 @@ end
 ---@return string[] header
 function tables.same_header(path, header, before)
   if before and table.concat(header, "\31") ~= table.concat(before, "\31") then
-    error(error_value.new { kind = "incomplete",
-      message = path .. ": its header is not that of the piece before it" }, 0)
+    raise("incomplete", "%s: its header is not that of the piece before it", path)
   end
   return header
 end
@@ -118,17 +115,42 @@ end
 -- Kinds of reads that are loaded in a way of their own, into a table that is there.
 local SPECIAL = { reconcile = "reconcile", backfill = "backfill", audit = "audit" }
 
---- What is loaded of a file, by its header.
+--- The names of a table's columns.
+---@param rows { name: string }[]
+---@return table<string, string>|nil there by the same in lower case; nil: there is no such table
+function tables.names(rows)
+  local there = {}
+  for _, column in ipairs(rows) do there[column.name:lower()] = column.name end
+  return next(there) and there or nil
+end
+
+--- Where the files of reads are.
+---@param list table[] reads
+---@param output string the plan's folder
+---@return string[] paths
+function tables.paths(list, output)
+  local paths = {}
+  for i, read in ipairs(list) do paths[i] = output .. "/" .. read.path end
+  return paths
+end
+
+--- What is loaded of files, by their header.
+---@param target table
 ---@param item table of a run
+---@param list table[] the reads that they are of
 ---@param header string[]
 ---@param deleted string the column that says of a row that it is deleted
----@param read table
 ---@param bucket table|nil of an audit
----@return table load columns, key, cursor, deleted, mode, changed (the cursor of the plan), bound, bucket
-function tables.of_file(item, header, deleted, read, bucket)
+---@return table load see zuora.load.merge; besides of, bucket and changed (the cursor of the plan)
+function tables.of_files(target, item, list, header, deleted, bucket)
+  local read, prefix = list[1], target.store.prefix
   local mode = SPECIAL[read.kind:match "^%l+"] or item.mode or item.cursor and "merge" or "replace"
   local load = { columns = {}, mode = mode, bound = read.read_to, bucket = bucket, of = item.of,
+    dialect = target.dialect, stage = target.stage, prefix = prefix, item = item.name,
+    table = prefix .. dialects.quoted(item.name), deletes = target.spec.deletes, read = reads.name(read),
+    entity = read.entity, records = 0,
     changed = item.cursor and { name = item.cursor, kind = item.types and item.types[item.cursor] } or nil }
+  for _, part in ipairs(list) do load.records = load.records + tonumber(part.records) end
   local by_name = {}
   for _, staged in ipairs(header) do
     if staged == deleted then
@@ -141,12 +163,12 @@ function tables.of_file(item, header, deleted, read, bucket)
   end
   load.key, load.cursor = by_name[item.key:lower()], item.cursor and by_name[item.cursor:lower()] or nil
   if (mode == "merge" or SPECIAL[mode]) and not load.key then
-    fail("%s: its file has no column %s, by which rows are merged: name another 'key', or 'mode': \"replace\"",
+    raise("plan", "%s: its file has no column %s, by which rows are merged: name another 'key', or 'mode': \"replace\"",
       item.name, item.key)
   end
   if load.mode == "append" and not load.key and tonumber(read.generation) > 0 then
-    fail("%s: it was set back, and its file has no column %s: rows would be there twice. Name another 'key'", item.name,
-      item.key)
+    raise("plan", "%s: it was set back, and its file has no column %s: rows would be there twice. Name another 'key'",
+      item.name, item.key)
   end
   return load
 end
@@ -157,7 +179,7 @@ function tables.is_special(load) return SPECIAL[load.mode] ~= nil end
 --- The statement that makes the table of an item.
 function tables.create(load)
   if SPECIAL[load.mode] then
-    fail("%s: the target has no table of it: `%s` has all of it read", load.item,
+    raise("plan", "%s: the target has no table of it: `%s` has all of it read", load.item,
       phrases.command(load.of, "reset", load.item))
   end
   local list = {}
@@ -181,14 +203,14 @@ end
 local function check_own(name, there)
   for _, own in pairs(merge.OWN) do
     if not there[own] then
-      fail("the table %s was not made by a plan: it has no column %s. Give the item another 'name'", name, own)
+      raise("plan", "the table %s was not made by a plan: it has no column %s. Give the item another 'name'", name, own)
     end
   end
 end
 
 local function check_frozen(item, names)
   if #names == 0 then return end
-  fail("%s: the file has columns that the table has not (%s), and the plan says \"columns\": \"freeze\"", item,
+  raise("plan", "%s: the file has columns that the table has not (%s), and the plan says \"columns\": \"freeze\"", item,
     table.concat(names, ", "))
 end
 
@@ -206,8 +228,8 @@ function tables.check_lost(store, item, read)
     store.prefix, store.prefix), of.plan, of.item, of.entity, of.kind or "", of.read_from or "", of.read_to or "",
     of.generation or "")
   if not lost then return end
-  fail("%s: it was loaded before, and the target has no table of it now: `%s` has all of it read again", item.name,
-    phrases.command(item.of, "reset", item.name))
+  raise("plan", "%s: it was loaded before, and the target has no table of it now: `%s` has all of it read again",
+    item.name, phrases.command(item.of, "reset", item.name))
 end
 
 --- Can an item be loaded into the table that is there? Said before it is asked for, as far as it can be known.

@@ -3,7 +3,7 @@
 -- It is tap-zuora's, key for key: a related object's Id is the property `OtherId`, whose metadata names the object.
 
 local ascii = require "zuora.support.ascii"
-local error_value = require "zuora.error"
+local describe = require "zuora.extract.describe"
 local zuora = require "zuora"
 
 local catalogue = {}
@@ -21,8 +21,6 @@ local SCHEMAS = {
 -- Zuora's types; of what is not here nobody knows more than that it is text.
 local KINDS = { boolean = "boolean", integer = "integer", decimal = "number", date = "time", datetime = "time" }
 
--- By what an object is known to have changed, in this order.
-local CURSORS = { "UpdatedDate", "TransactionDate", "UpdatedOn" }
 local AUTOMATIC = { Id = true, UpdatedDate = true, TransactionDate = true, UpdatedOn = true }
 
 local JOINED = "tap-zuora.joined_object"
@@ -33,7 +31,7 @@ local CONCURRENCY = 8
 --- The property that says of a record whether it has been deleted.
 catalogue.DELETED = "Deleted"
 
-local function fail(words, ...) error(error_value.new { kind = "plan", message = words:format(...) }, 0) end
+local raise = require "zuora.error".raise
 
 -- --- discovery ----------------------------------------------------------------------------------------
 
@@ -57,7 +55,7 @@ local function entry_of(object, selected)
   local list, taken = properties_of(object)
   if not taken.Id then return nil end
   local cursor
-  for _, name in ipairs(CURSORS) do cursor = cursor or taken[name] and name end
+  for _, name in ipairs(describe.CURSORS) do cursor = cursor or taken[name] and name end
   local method = cursor and "INCREMENTAL" or "FULL_TABLE"
   local properties, metadata = {}, { { breadcrumb = {}, metadata = { inclusion = "available", selected = selected,
     ["table-key-properties"] = { "Id" }, ["forced-replication-method"] = method,
@@ -82,7 +80,7 @@ local function chosen(objects, select)
   end
   for i, name in ipairs(select) do
     names[i] = known[ascii.lower(name)]
-    if not names[i] then fail("select: there is no object '%s'", name) end
+    if not names[i] then raise("plan", "select: there is no object '%s'", name) end
   end
   return names
 end
@@ -115,7 +113,7 @@ end
 
 -- --- selection ----------------------------------------------------------------------------------------
 
-local function fail_in(entry, words) fail("catalogue: %s: %s", tostring(entry.tap_stream_id), words) end
+local function fail_in(entry, words) raise("plan", "catalogue: %s: %s", tostring(entry.tap_stream_id), words) end
 
 local function is_true(value) return value == true or value == "true" end
 
@@ -198,11 +196,11 @@ end
 --- name, kind and column), is_bare (of its properties only those are selected that always are)
 function catalogue.selected(given)
   local streams = {}
-  if type(given.streams) ~= "table" then fail "the catalogue has no streams" end
+  if type(given.streams) ~= "table" then raise("plan", "the catalogue has no streams") end
   for _, entry in ipairs(given.streams) do
     if type(entry) ~= "table" or type(entry.schema) ~= "table" or type(entry.schema.properties) ~= "table"
       or type(entry.tap_stream_id) ~= "string" then
-      fail "catalogue: a stream with tap_stream_id, schema and properties expected"
+      raise("plan", "catalogue: a stream with tap_stream_id, schema and properties expected")
     end
     local metadata = metadata_of(entry)
     if is_selected(metadata "", entry.schema) then streams[#streams + 1] = stream_of(entry, metadata) end

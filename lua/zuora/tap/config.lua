@@ -1,10 +1,11 @@
 --- The configuration of a tap: tap-zuora's keys, and ours.
 
 local ascii = require "zuora.support.ascii"
-local error_value = require "zuora.error"
 local disk = require "zuora.extract.disk"
 local json = require "zuora.extract.json"
 local zuora = require "zuora"
+
+local raise = require "zuora.error".raise
 
 local config = {}
 
@@ -23,9 +24,7 @@ local OTHERS = { "auth_type", "start_date", "api_type", "partner_id", "sandbox",
 local TENANTS = { ["false false"] = { "us1", "us2" }, ["true false"] = { "us1-sandbox", "us2-sandbox" },
   ["false true"] = { "eu" }, ["true true"] = { "eu-sandbox" } }
 
-local function fail(path, words, ...)
-  error(error_value.new { kind = "plan", message = path .. ": " .. words:format(...) }, 0)
-end
+local function fail(path, words, ...) raise("plan", "%s: " .. words, path, ...) end
 
 --- Reads a file that holds a JSON object.
 ---@param path string

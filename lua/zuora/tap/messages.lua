@@ -3,10 +3,11 @@
 local catalogue = require "zuora.tap.catalogue"
 local columns = require "zuora.extract.columns"
 local core = require "zuora.core"
-local error_value = require "zuora.error"
 local rows = require "zuora.rows"
 local times = require "zuora.extract.times"
 local zuora = require "zuora"
+
+local raise = require "zuora.error".raise
 
 local messages = {}
 
@@ -22,10 +23,7 @@ end
 --- STATE: what is before it is loaded for good when this comes out of the loader again.
 function messages.state(value) return ('{"type":"STATE","value":%s}\n'):format(zuora.encode(value)) end
 
-local function missing(stream, column)
-  error(error_value.new { kind = "incomplete",
-    message = ("%s: the file has no column %s"):format(stream.id, column) }, 0)
-end
+local function missing(stream, column) raise("incomplete", "%s: the file has no column %s", stream.id, column) end
 
 local function is_refused(column, options)
   for _, name in ipairs(options.refused) do

@@ -1,8 +1,9 @@
 --- The state of a tap: up to where each stream has been read, in tap-zuora's form.
 
-local error_value = require "zuora.error"
 local times = require "zuora.extract.times"
 local zuora = require "zuora"
+
+local raise = require "zuora.error".raise
 
 local state = {}
 
@@ -15,9 +16,7 @@ local THEIRS = { "file_ids", "window_length", "current_window_end" }
 -- Of a first load that goes by pages: which there have been. { query, to, after }, all texts.
 local PAGE = "page"
 
-local function fail(words, ...)
-  error(error_value.new { kind = "plan", message = "state: " .. words:format(...) }, 0)
-end
+local function fail(words, ...) raise("plan", "state: " .. words, ...) end
 
 local function bookmark_of(self, stream)
   local bookmark = self.value.bookmarks[stream.id]

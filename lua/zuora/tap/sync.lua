@@ -2,7 +2,9 @@
 --- state of the tap. Each file is proven before its first record is written.
 
 local aqua = require "zuora.extract.sources.aqua"
+local context = require "zuora.extract.context"
 local core = require "zuora.core"
+local describe = require "zuora.extract.describe"
 local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
@@ -16,19 +18,12 @@ local run = require "zuora.extract.run"
 local times = require "zuora.extract.times"
 local worker = require "zuora.extract.worker"
 
+local raise = error_value.raise
+
 local sync = {}
-
--- For so long Zuora keeps what was deleted.
-local DELETED_LIFE = 30 * 24 * 3600
-
--- So far clocks of Zuora's servers, and of those who wrote a bookmark, may be apart.
-local SKEW = 300
 
 -- For so long a run that begins again gets the jobs of the one before, those that failed, too.
 local SAME_JOBS = 3600
-
--- "Deleted records of this object cannot be had."
-local NO_DELETED = "90017"
 
 -- --- the target ---------------------------------------------------------------------------------------
 
@@ -92,7 +87,7 @@ local function item_of(ctx, stream)
   local item = { of = { plan = ctx.plan.plan, item = stream.id, entity = "" }, refused = {}, columns = {} }
   for i, property in ipairs(stream.properties) do item.columns[i] = property.column end
   item.deleted = stream.deleted
-  item.is_append = stream.cursor == "TransactionDate" or stream.cursor == "UpdatedOn"
+  item.is_append = describe.is_append(stream.cursor)
   return setmetatable(item, { __index = stream.item })
 end
 
@@ -104,14 +99,14 @@ local function next_read(ctx, item, stream)
   end
   local bookmark, start = ctx.target.state:bookmark(stream), ctx.start
   if bookmark == ctx.b then return nil end
-  if bookmark and bookmark > ctx.now + SKEW then
-    error(error_value.new { kind = "plan", message = ("state: bookmarks.%s.%s: it has not come yet by Zuora's clock: "
-      .. "set it to when the stream was read last"):format(stream.id, stream.cursor) }, 0)
+  if bookmark and bookmark > ctx.now + planner.SKEW then
+    raise("plan", "state: bookmarks.%s.%s: it has not come yet by Zuora's clock: set it to when the stream was read "
+      .. "last", stream.id, stream.cursor)
   end
   local from = bookmark or start
   -- (tap-zuora's bookmarks are younger than what Zuora's replicas may have had.)
   if bookmark and bookmark > ctx.b then from = math.max(ctx.b, math.min(start or 0, bookmark)) end
-  if bookmark and stream.deleted and ctx.now - bookmark > DELETED_LIFE then
+  if bookmark and stream.deleted and ctx.now - bookmark > planner.DELETED_LIFE then
     ctx.log(("WARNING %s: it was read last at %s, and Zuora keeps deleted rows for 30 days: those deleted before are "
       .. "not among its records"):format(stream.id, times.iso(bookmark)))
   end
@@ -141,10 +136,6 @@ local function read_stream(ctx, stream)
   end
 end
 
-local function is_about_deleted(err)
-  return error_value.is(err) and tostring(err.code or (err.record or {}).errorCode) == NO_DELETED
-end
-
 local function run_stream(ctx, stream)
   local started, result = core.now(), { item = stream.id }
   ctx.log("INFO " .. stream.id .. ": begins")
@@ -153,7 +144,7 @@ local function run_stream(ctx, stream)
   end
   ctx.target.write(messages.schema(stream, ctx.target.decimals))
   local ok, err = pcall(read_stream, ctx, stream)
-  if not ok and stream.deleted and is_about_deleted(err) then
+  if not ok and stream.deleted and error_value.is(err) and aqua.without_deleted(err) then
     ctx.log(("WARNING %s: deleted rows of it cannot be had"):format(stream.id))
     stream.deleted, stream.had_deleted = false, true
     ok, err = pcall(read_stream, ctx, stream)
@@ -222,15 +213,11 @@ local function sweep(tmpdir)
   end
 end
 
-local function hexadecimal(bytes)
-  return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
-end
-
 -- A folder of this run's own, for files and the journal: others may not look into it.
 local function own_folder(tmpdir)
-  local folder = ("%s/%s%s"):format(tmpdir, NAME, hexadecimal(core.random(8)))
+  local folder = ("%s/%s%s"):format(tmpdir, NAME, digest.hex(core.random(8)))
   local made, problem = core.mkdir(folder, true)
-  if not made then error(error_value.new { kind = "file", message = problem }, 0) end
+  if not made then raise("file", "%s", problem) end
   return folder
 end
 
@@ -243,22 +230,22 @@ end
 function sync.run(client, streams, options)
   sweep(options.tmpdir)
   local folder = own_folder(options.tmpdir)
-  local cleaned <close> = setmetatable({}, { __close = function() pcall(remove_folder, folder) end })
+  local _ <close> = setmetatable({}, { __close = function() pcall(remove_folder, folder) end })
   local read = plan_of(streams, options, folder)
   local book <close> = journal.open(folder .. "/journal", "tap")
-  local now = run.server_time(client, {})
   local by_id = {}
   for _, stream in ipairs(streams) do by_id[stream.id] = stream end
   local target = setmetatable({ client = client, streams = by_id, state = options.state, write = options.write,
-    log = options.log, decimals = options.decimals, now = now }, Target)
+    log = options.log, decimals = options.decimals }, Target)
   local ctx = { client = client, plan = read, options = { poll = options.poll }, output = folder,
-    wait = options.wait or read.wait, journal = book, target = target, marks = target, now = now, start = options.start,
-    b = times.grid(now, read.settle, read.every), brought = {}, log = options.log }
+    wait = options.wait or read.wait, journal = book, target = target, marks = target, start = options.start,
+    brought = {}, log = options.log }
+  context.set_time(ctx)
+  target.now = ctx.now
   local results = assert(client:map(options.state:order(streams), function(stream)
     return run_stream(ctx, stream)
   end, { concurrency = read.concurrency }))
   options.write(messages.state(options.state.value))
-  local _ = cleaned
   return results
 end
 

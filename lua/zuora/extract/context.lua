@@ -1,0 +1,104 @@
+--- What a run, an audit and a preview work with: the client, the journal and the target, and up to when is read.
+
+local claims = require "zuora.extract.claims"
+local core = require "zuora.core"
+local disk = require "zuora.extract.disk"
+local error_value = require "zuora.error"
+local journal = require "zuora.extract.journal"
+local load = require "zuora.load"
+local manifest = require "zuora.extract.manifest"
+local publish = require "zuora.extract.publish"
+local times = require "zuora.extract.times"
+
+local context = {}
+
+local raise = error_value.raise
+
+-- The server's clock, in seconds since the epoch: windows end by it.
+local function server_time(client, options)
+  local _, answer = client:request { path = "/v1/describe", accept = "text/xml", entity_id = options.entity_id }
+  if error_value.is(answer) then error(answer, 0) end
+  return times.of_header(answer.headers.date)
+    or raise("http", "the server's answer has no Date: a window cannot be ended without")
+end
+
+--- Asks for Zuora's time: what is planned from now on ends by it.
+---@param ctx table
+function context.set_time(ctx)
+  local now = server_time(ctx.client, ctx.options)
+  ctx.now, ctx.clock, ctx.b = now, times.clock(now), times.grid(now, ctx.plan.settle, ctx.plan.every)
+end
+
+local function chosen(plan, names)
+  if not names then return plan.items end
+  local by_name, list = {}, {}
+  for _, item in ipairs(plan.items) do by_name[item.name] = item end
+  for i, name in ipairs(names) do list[i] = by_name[name] or raise("plan", "the plan has no item '%s'", name) end
+  return list
+end
+
+--- What is read of a plan: each item of each entity.
+---@param plan table
+---@param names string[]|nil of items; nil: all
+---@return { [1]: table, [2]: string }[] pairs an item, and the id of an entity or ""
+function context.work_of(plan, names)
+  local list = {}
+  for _, item in ipairs(chosen(plan, names)) do
+    for _, entity in ipairs(plan.entities[1] and plan.entities or { "" }) do list[#list + 1] = { item, entity } end
+  end
+  return list
+end
+
+local Context = {}
+
+function Context:__close()
+  local _ <close> = self.target
+  local _ <close> = self.journal
+  if self.journal.claims then pcall(self.journal.claims.leave, self.journal.claims) end
+end
+
+-- Opens what a run works with, and makes sure that it is this tenant's and this plan's.
+local function open_context(ctx, owner)
+  local plan, client = ctx.plan, ctx.client
+  if plan.load then
+    ctx.target = load.open(plan.load, plan.output, function(seconds) client:sleep(seconds) end, owner == nil)
+  end
+  ctx.marks = ctx.target or ctx.journal
+  local shared = ctx.journal.claims
+  if shared and ctx.target then ctx.target.suffix = shared:suffix() end
+  manifest.belong_to(ctx.output, plan.plan, ctx.tenant, owner ~= nil, shared and shared:scratch(ctx.output))
+  ctx.journal:belong_to(plan.plan, ctx.tenant)
+  if ctx.target then ctx.target:belong_to(plan.plan, ctx.tenant) end
+  context.set_time(ctx)
+end
+
+--- Makes what a run works with.
+---@param client zuora.Client
+---@param plan table that was read
+---@param options table
+---@param owner string|nil who changes the journal; nil: nothing is made, and no change is kept
+---@return table ctx client, plan, options, output, tenant, wait, publish, journal, target, marks (the target, or else
+--- the journal), now (Zuora's time when it was asked for), clock() (what it is by now), b (where marks go), brought;
+--- with a lease check and pulse, too; to be closed
+function context.open(client, plan, options, owner)
+  if options.backfill and not options.items then raise("plan", "--backfill needs --item: whose column is it?") end
+  local done, err = client:authenticate()
+  if not done then error(err, 0) end
+  if owner then
+    disk.folder(plan.output)
+    if not claims.are_at(plan.store) then disk.folder(plan.store:match "^(.*)/[^/]*$" or ".") end
+  end
+  local ctx = setmetatable({ client = client, plan = plan, options = options, output = plan.output,
+    tenant = client:tenant(), wait = options.wait or plan.wait,
+    publish = plan.publish and publish.new(client, plan.publish),
+    journal = journal.open(plan.store, owner, options.lease),
+    keeps_deletes = true, libcurl = core.libraries:match "libcurl/(%S+)",
+    brought = {}, -- paths of the files that this process has proven itself
+    on_item = options.on_item, on_step = options.on_step }, Context)
+  local ok, problem = pcall(open_context, ctx, owner)
+  if ok then return ctx end
+  Context.__close(ctx)
+  error(problem, 0)
+end
+
+return context

@@ -1,0 +1,36 @@
+local context = require "zuora.extract.context"
+local extract = require "zuora.extract"
+local world = require "spec.extract.world"
+
+describe("zuora.extract.context", function()
+  it("has each item of each entity, and says which one the plan has not", function()
+    local plan = { items = { { name = "A" }, { name = "B" } }, entities = { "e1", "e2" } }
+    local pairs_of = {}
+    for i, one in ipairs(context.work_of(plan, { "B" })) do pairs_of[i] = one[1].name .. one[2] end
+    assert.same({ "Be1", "Be2" }, pairs_of)
+    assert.equal(4, #context.work_of(plan))
+    local _, err = pcall(context.work_of, plan, { "C" })
+    assert.equal("the plan has no item 'C'", err.message)
+  end)
+
+  it("knows Zuora's time, and leaves nothing locked where it cannot be opened", function()
+    local here <close> = world.new { name = "context" }
+    local function open(name)
+      return context.open(here.client, assert(extract.plan(here:plan(nil, { plan = name }))), {}, "somebody")
+    end
+    for _ = 1, 2 do
+      local ctx <close> = open "nightly"
+      assert.equal(0, ctx.b % 3600)
+      assert.is_true(ctx.b <= ctx.now and ctx.now - ctx.b < 3600 and ctx.clock() >= ctx.now)
+      local ok, busy = pcall(open, "nightly")
+      assert.is_false(ok)
+      assert.equal("busy", busy.kind)
+    end
+    for _ = 1, 2 do -- the second time it is not held by the first
+      local _, err = pcall(open, "another")
+      assert.equal("plan", err.kind)
+    end
+    local ctx <close> = open "nightly"
+    assert.is_nil(ctx.target)
+  end)
+end)
