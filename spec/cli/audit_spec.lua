@@ -67,6 +67,24 @@ describe("zuora extract audit", function()
     assert.matches("nothing of this plan could be audited\n$", told.err)
   end)
 
+  it("is not content where an incremental item could not be audited, though others are right: 7", function()
+    local function audit(items)
+      support.write(plan, core.encode { plan = "nightly", output = dir .. "/out", load = { to = "sqlite:" .. dir
+        .. "/dw.db" }, items = items })
+      local told = run(("extract audit %s --poll 0.01"):format(plan))
+      return told.code, told.err
+    end
+    local code, err = audit { { object = "Thing" }, { object = "Thing", name = "Unread" } }
+    assert.equal(7, code, err)
+    assert.matches("Unread: not audited: it has not been read", err)
+    assert.matches("not all items were audited\n$", err)
+    good(("extract run %s --poll 0.01"):format(plan))
+    assert.equal(0, (audit { { object = "Thing" }, { object = "Thing", name = "Unread" } }))
+    code, err = audit { { object = "Thing" }, { object = "Thing", name = "Unread", where = "Amount > 3" } }
+    assert.equal(7, code, err)
+    assert.matches("Unread: not audited: its query", err)
+  end)
+
   it("is refused for what cannot be compared, and while a run has the plan: 2, 8", function()
     for _, words in ipairs { "--item Whole", "--item Nothing" } do
       local result = run(("extract audit %s %s"):format(plan, words))

@@ -71,7 +71,7 @@ describe("an audit", function()
     run(of, { items = { "Thing", "Whole", "Data" } })
     assert.matches("no column Amount", assert(here:run(of, { items = { "Summed" } }))[1].err.message)
     local list = audit(of)
-    assert.same({ "right", "not audited", "not audited", "not audited", "not audited" }, { list[1].outcome,
+    assert.same({ "right", "read whole", "read whole", "read whole", "not audited" }, { list[1].outcome,
       list[2].outcome, list[3].outcome, list[4].outcome, list[5].outcome })
     for i = 2, 4 do assert.equal("it is read whole each time", list[i].reason) end
     local named = assert(audited.audit(here, of, { items = { "Whole" } }))[1]

@@ -123,7 +123,7 @@ end
 -- --- audit --------------------------------------------------------------------------------------------
 
 local function audit_words(result)
-  if result.outcome == "not audited" then return "not audited: " .. result.reason end
+  if result.reason then return "not audited: " .. result.reason end
   return ("%s: %s in %s, as of %s; %d %s changed since"):format(result.outcome, count(result.rows, "row"),
     count(result.months, "month"), result.mark, result.changed, result.changed == 1 and "has" or "have")
 end
@@ -144,15 +144,14 @@ function verbs_of.audit(command, args)
   options.items, options.check = given(args.item), args.check
   local results, err = extract.audit(command:client(), args.plan, options)
   if not results then return nil, err end
-  local records, errors, is_wrong, is_audited = {}, {}, false, false
+  local records, errors, came = {}, {}, {}
   for _, result in ipairs(results) do
     for _, one in ipairs(result.differences) do
       records[#records + 1] = { item = result.item, entity = result.entity, month = one.month,
         expected = figures(one.expected), found = figures(one.found), outcome = result.outcome }
     end
     if result.err then errors[#errors + 1] = result.err end
-    is_wrong = is_wrong or result.outcome == "wrong"
-    is_audited = is_audited or result.outcome ~= "not audited"
+    came[result.outcome] = true
   end
   local done, problem = command:print_records(records, { "item", "entity", "month", "expected", "found", "outcome" })
   if not done then return nil, problem end
@@ -160,10 +159,13 @@ function verbs_of.audit(command, args)
     return nil, { exit = exits.of_several(errors, #errors < #results), message = "not all items were audited" }
   end
   command.subject = nil -- there is nothing to go on with
-  if not is_audited then return nil, { exit = exits.usage, message = "nothing of this plan could be audited" } end
-  if #records == 0 then return true end
-  if is_wrong then return nil, { exit = exits.incomplete, message = "the target is not as it should be" } end
-  return nil, { exit = exits.some, message = "the target was not as it should be, and is now" }
+  if came.wrong then return nil, { exit = exits.incomplete, message = "the target is not as it should be" } end
+  if #records > 0 then return nil, { exit = exits.some, message = "the target was not as it should be, and is now" } end
+  local is_left_out = came["not audited"]
+  came["not audited"], came["read whole"] = nil, nil
+  if not next(came) then return nil, { exit = exits.usage, message = "nothing of this plan could be audited" } end
+  if is_left_out then return nil, { exit = exits.some, message = "not all items were audited" } end
+  return true
 end
 
 -- --- looking ------------------------------------------------------------------------------------------
@@ -305,7 +307,7 @@ function extract_noun.define(noun, parser)
   local audit = of_items(how_to_wait(parser, plan_of(parser, verb("audit",
     "compare what is loaded with Zuora, and mend it", "format settings"))))
   audit:flag "--check"
-    :description "Say what differs (exit code 5), and mend nothing. What was mended: exit code 7; nothing to audit: 2."
+    :description "Say what differs (exit code 5), and mend nothing. Mended, or not all audited: 7; nothing audited: 2."
   of_items(plan_of(parser, verb("status", "where each item of a plan stands", "format")))
   of_items(plan_of(parser, verb("history", "what has happened to a plan", "format")))
   local verify = of_items(verb("verify", "prove what lies in a plan's folder, without Zuora", ""))

@@ -33,9 +33,12 @@ local raise = error_value.raise
 
 -- --- what can be audited ------------------------------------------------------------------------------
 
--- What is compared in the target, by the names that its columns have; or why nothing is.
+-- Not audited, and as it should be all the same.
+local READ_WHOLE = "read whole"
+
+-- What is compared in the target, by the names that its columns have; or why nothing is, and what that comes to.
 local function subject_of(ctx, item)
-  if not item.cursor or item.mode == "replace" then return nil, "it is read whole each time" end
+  if not item.cursor or item.mode == "replace" then return nil, "it is read whole each time", READ_WHOLE end
   local mark = ctx.marks:mark(item.of)
   if not mark or mark.mark == "" then return nil, "it has not been read since it was made or set back" end
   if mark.hash ~= planner.hash(item) then
@@ -198,10 +201,10 @@ local function audit_now(ctx, given, entity, result, claim)
     marks.recover(ctx, item)
     while run.advance_open(ctx, item, result) do end
   end
-  local of, reason = subject_of(ctx, item)
+  local of, reason, outcome = subject_of(ctx, item)
   if not of then
     if ctx.options.items then raise("plan", "%s: %s: there is nothing to be compared", item.name, reason) end
-    result.outcome, result.reason = "not audited", reason
+    result.outcome, result.reason = outcome or "not audited", reason
     return
   end
   local buckets = buckets_of(ctx, of)

@@ -74,8 +74,8 @@
 ---@class zuora.AuditResult
 ---@field item string
 ---@field entity? string
----@field outcome "right"|"mended"|"wrong"|"not audited"|"still running"|"failed"
----@field reason? string why it was not audited
+---@field outcome "right"|"mended"|"wrong"|"read whole"|"not audited"|"still running"|"failed"
+---@field reason? string why it was not audited; what is "read whole" each time need not be
 ---@field mark? string what was compared are rows that have not changed since then
 ---@field months? integer how many parts were compared
 ---@field rows? integer that Zuora has in them
