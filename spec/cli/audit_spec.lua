@@ -57,6 +57,14 @@ describe("zuora extract audit", function()
     good(("extract audit %s --poll 0.01"):format(plan))
   end)
 
+  it("goes on with a check by a check, after Ctrl-C", function()
+    local told = program.interrupted("extract audit --check --item Thing --poll 60 " .. plan, program.environment_of(sim),
+      function(_, err) return err:find("Thing: comparing", 1, true) ~= nil end)
+    assert.equal(130, told.code, told.err)
+    assert.matches("to go on with it: zuora extract audit [^\n]*plan%.json %-%-item Thing %-%-check "
+      .. "%-%-poll 60\n$", told.err)
+  end)
+
   it("is not content where nothing could be audited: 2", function()
     support.write(plan, core.encode { plan = "nightly", output = dir .. "/out", load = { to = "sqlite:" .. dir
       .. "/dw.db" }, items = { { object = "Thing", name = "Whole", cursor = false } } })

@@ -199,7 +199,8 @@ describe("zuora extract", function()
     write_plan { { object = "Account" } }
     local result = run_slow(("extract run %s --poll 0.01 --wait 0.1 --item Account"):format(plan))
     assert.equal(6, result.code, result.err)
-    assert.matches("plan%.json is not done; to go on with it: zuora extract run [^\n]*plan%.json %-%-item Account\n$", result.err)
+    assert.matches("plan%.json is not done; to go on with it: zuora extract run [^\n]*plan%.json %-%-item Account "
+      .. "%-%-wait 0%.1 %-%-poll 0%.01\n$", result.err)
     local status = lines_of(good("extract status " .. plan))[1]
     assert.same({ "submitted", 1 }, { status.state, status.open_reads })
   end)
@@ -207,12 +208,12 @@ describe("zuora extract", function()
   it("is interrupted by Ctrl-C, and goes on afterwards with the same job", function()
     local slow <close> = support.simulator { seconds = 60 }
     write_plan({ { object = "Account" } }, { every = "400d" }) -- no point of the grid is crossed
-    local result = program.interrupted("extract run --keep-mark " .. plan, program.environment_of(slow), function(_, err)
+    local result = program.interrupted("extract run --keep-mark --lease 9 " .. plan, program.environment_of(slow), function(_, err)
       return err:find("Account: waiting", 1, true) ~= nil
     end)
     assert.equal(130, result.code)
     assert.matches("zuora: interrupted\n[^\n]*plan%.json is not done; to go on with it: zuora extract run "
-      .. "[^\n]*plan%.json %-%-keep%-mark\n$", result.err)
+      .. "[^\n]*plan%.json %-%-keep%-mark %-%-lease 9\n$", result.err)
     slow:forward(300)
     local _, on_slow = program.on(slow)
     assert.matches("Account: 3 records", select(2, on_slow(("extract run %s --poll 0.01"):format(plan))))

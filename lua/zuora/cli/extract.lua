@@ -75,14 +75,20 @@ local function code_of(results)
   return is_lost and exits.some or exits.ok
 end
 
+-- Flags of the line that goes on with a plan. (Not --again: what that has begun is gone on with, and would be read a
+-- second time.)
+local KEPT = { "item", "check", "forever", "keep_mark", "reconcile", "backfill", "wait", "poll", "lease", "metrics" }
+
 -- The line that goes on with a plan, as soon as there is something to go on with.
 local function repeats(command, args, verb)
   local words = { "extract", verb, args.plan }
-  for _, name in ipairs(args.item or {}) do table.move({ "--item", name }, 1, 2, #words + 1, words) end
-  if args.metrics then table.move({ "--metrics", args.metrics }, 1, 2, #words + 1, words) end
-  -- (Not --again: what that has begun is gone on with, and would be read a second time.)
-  if args.keep_mark then words[#words + 1] = "--keep-mark" end
-  if args.reconcile then words[#words + 1] = "--reconcile" end
+  for _, name in ipairs(KEPT) do
+    local value = args[name]
+    for _, one in ipairs(type(value) == "table" and value or { value or nil }) do
+      words[#words + 1] = "--" .. name:gsub("_", "-")
+      if one ~= true then words[#words + 1] = math.type(one) and ("%.14g"):format(one) or one end
+    end
+  end
   command:repeats(args.plan, words)
 end
 
