@@ -137,6 +137,17 @@ describe("zuora extract", function()
     end
   end)
 
+  it("has nothing to go on with where the same would be refused again: 7", function()
+    write_plan { { object = "Account", where = "Balance > 0" }, { object = "AccountingPeriod" } }
+    good(("extract run %s --poll 0.01"):format(plan))
+    write_plan { { object = "Account", where = "Balance > 5" }, { object = "AccountingPeriod" } }
+    local result = run(("extract run %s --poll 0.01 --again"):format(plan))
+    assert.equal(7, result.code, result.err)
+    assert.matches("its query, cursor or key is not what it was", result.err)
+    assert.matches("AccountingPeriod: 1 record", result.err)
+    assert.is_nil(result.err:find("to go on with", 1, true), result.err)
+  end)
+
   it("knows one item from the others in each of its verbs", function()
     write_plan { { object = "Account" }, { object = "AccountingPeriod" } }
     good(("extract run %s --poll 0.01"):format(plan))

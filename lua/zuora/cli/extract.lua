@@ -104,8 +104,17 @@ local function options_of(command, args, verb, words)
   return options
 end
 
-local function ended(results, err)
+-- What a plan is refused for, the same command would be refused for again: nothing is to go on with.
+local function rule_out(command, results)
+  for _, result in ipairs(results) do
+    if result.err and result.err.kind ~= "plan" then return end
+  end
+  command.subject = nil
+end
+
+local function ended(command, results, err)
   if not results then return nil, err end
+  rule_out(command, results)
   local code = code_of(results)
   if code == exits.ok then return true end
   return nil, { exit = code, message = code == exits.some and "not all of the plan is as it should be"
@@ -117,13 +126,13 @@ function verbs_of.run(command, args)
   local options = options_of(command, args, "run", words_of)
   options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
   options.reconcile, options.backfill = args.reconcile, given(args.backfill)
-  return ended(extract.run(command:client(), args.plan, options))
+  return ended(command, extract.run(command:client(), args.plan, options))
 end
 
 function verbs_of.work(command, args)
   local options = options_of(command, args, "work", words_of)
   options.forever = args.forever
-  return ended(extract.work(command:client(), args.plan, options))
+  return ended(command, extract.work(command:client(), args.plan, options))
 end
 
 -- --- audit --------------------------------------------------------------------------------------------
@@ -161,10 +170,10 @@ function verbs_of.audit(command, args)
   end
   local done, problem = command:print_records(records, { "item", "entity", "month", "expected", "found", "outcome" })
   if not done then return nil, problem end
+  rule_out(command, results)
   if #errors > 0 then
     return nil, { exit = exits.of_several(errors, #errors < #results), message = "not all items were audited" }
   end
-  command.subject = nil -- there is nothing to go on with
   if came.wrong then return nil, { exit = exits.incomplete, message = "the target is not as it should be" } end
   if #records > 0 then return nil, { exit = exits.some, message = "the target was not as it should be, and is now" } end
   local is_left_out = came["not audited"]
