@@ -169,6 +169,23 @@ describe("zuora extract", function()
     assert.same({}, sim:journal())
   end)
 
+  it("is told of a program that is not there, before anything is sent: 2", function()
+    support.write(dir .. "/folder", "no program")
+    for _, program in ipairs { "nonesuch-program", dir .. "/folder", dir } do
+      write_plan({ { object = "Account" } }, { publish = { program, "{path}" } })
+      for _, verb in ipairs { "run", "check" } do
+        local result = run(("extract %s %s"):format(verb, plan))
+        assert.same({ 2, ("zuora: plan: publish: %s: there is no such program\n"):format(program) },
+          { result.code, result.err })
+      end
+    end
+    assert.same({}, sim:journal())
+    assert(os.execute("chmod +x " .. dir .. "/folder"))
+    support.write(dir .. "/folder", "#!/nonesuch/interpreter\n")
+    write_plan({ { object = "Account" } }, { publish = { dir .. "/folder", "{path}" } })
+    assert.equal(2, run(("extract run %s --poll 0.01"):format(plan)).code)
+  end)
+
   it("is told of a folder that is not there: 2", function()
     local result = run(("extract verify %s/nofolder"):format(dir))
     assert.same({ 2, "zuora: plan: " .. dir .. "/nofolder: there is no such folder\n" }, { result.code, result.err })

@@ -80,6 +80,12 @@ describe("zuora.extract.plan", function()
     refused("items[1].lookback.days: missing", nil, { object = "Account", lookback = { every = "7d" } })
   end)
 
+  it("refuses a word of publish that stands for nothing", function()
+    refused("publish[3]: {itm}: unknown word; known here: {path}, {name}, {item}",
+      { publish = { "cp", "{path}", "to/{itm}/{name}" } })
+    assert(plan.read(given { publish = { "sh", "-c", "cp $0 ${HOME}/{name}", "{path}" } }))
+  end)
+
   it("refuses items that are none, or two, or of one name", function()
     refused("items[1]: 'object', 'query' or 'report' expected", nil, { name = "x" })
     refused("items[1]: it has both 'object' and 'report'", nil, { object = "Account", report = "x" })

@@ -82,6 +82,7 @@ end
 --- with a lease check and pulse, too; to be closed
 function context.open(client, plan, options, owner)
   if options.backfill and not options.items then raise("plan", "--backfill needs --item: whose column is it?") end
+  local published = plan.publish and publish.new(client, plan.publish)
   local done, err = client:authenticate()
   if not done then error(err, 0) end
   if owner then
@@ -90,8 +91,7 @@ function context.open(client, plan, options, owner)
   end
   local ctx = setmetatable({ client = client, plan = plan, options = options, output = plan.output,
     tenant = client:tenant(), wait = options.wait or plan.wait,
-    publish = plan.publish and publish.new(client, plan.publish),
-    journal = journal.open(plan.store, owner, options.lease),
+    publish = published, journal = journal.open(plan.store, owner, options.lease),
     keeps_deletes = true, libcurl = core.libraries:match "libcurl/(%S+)",
     brought = {}, -- paths of the files that this process has proven itself
     on_item = options.on_item, on_step = options.on_step }, Context)

@@ -74,6 +74,13 @@ end
 ---@return boolean
 function disk.is_folder(path) return lfs().attributes(path, "mode") == "directory" end
 
+--- Is it a file that somebody may run?
+---@return boolean
+function disk.is_program(path)
+  local mode = lfs().attributes(path)
+  return mode ~= nil and mode.mode == "file" and mode.permissions:find "x" ~= nil
+end
+
 --- What lies in a folder, in order; nothing where there is none.
 ---@return string[]
 function disk.names(path)

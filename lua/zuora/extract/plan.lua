@@ -218,6 +218,19 @@ local function read_items(given)
   return items
 end
 
+local PUBLISHED = { path = true, name = true, item = true }
+
+-- (What a shell would put in, as ${HOME}, is a shell's.)
+local function check_publish(command)
+  for i, word in ipairs(command) do
+    for sign, name in word:gmatch "(.?){([%a_]+)}" do
+      if sign ~= "$" and not PUBLISHED[name] then
+        fail(("publish[%d]"):format(i), "{%s}: unknown word; known here: {path}, {name}, {item}", name)
+      end
+    end
+  end
+end
+
 local DEFAULTS = { every = 3600, settle = 7200, concurrency = 4, wait = 4 * 3600 }
 
 local function read_plan(given)
@@ -226,6 +239,7 @@ local function read_plan(given)
     if read[name] == nil then read[name] = value end
   end
   if read.every < 1 then fail("every", "at least a second expected") end
+  check_publish(read.publish or {})
   read.store = read.store or read.output .. "/.zuora.db"
   read.items = read_items(read.items)
   read.entities = read.entities or {}
