@@ -169,13 +169,31 @@ describe("zuora extract", function()
     assert.same({}, sim:journal())
   end)
 
-  it("is told of a program that is not there, before anything is sent: 2", function()
-    support.write(dir .. "/folder", "no program")
-    for _, program in ipairs { "nonesuch-program", dir .. "/folder", dir } do
-      write_plan({ { object = "Account" } }, { publish = { program, "{path}" } })
+  it("is told of a sum of what is not there, before a job is submitted: 2", function()
+    for words, item in pairs {
+      ["Account has no field 'Balanc'"] = { object = "Account", totals = { "sum(Balanc)" } },
+      ["Account has no field 'Balances'"] = { query = "select Id from Account", name = "Account", totals = { "sum(Balances)" } },
+      ["Balance is not among the fields that are read"] = { object = "Account", fields = { "Name" },
+        totals = { "count", "sum(Balance)" } } } do
+      write_plan { item }
       for _, verb in ipairs { "run", "check" } do
         local result = run(("extract %s %s"):format(verb, plan))
-        assert.same({ 2, ("zuora: plan: publish: %s: there is no such program\n"):format(program) },
+        assert.equal(2, result.code, result.err)
+        assert.is_truthy((result.err .. result.out):find("Account: totals: " .. words, 1, true), result.err)
+      end
+    end
+    assert.equal(0, #support.sent(sim, "POST", "/v1/batch-query"))
+    write_plan { { object = "Account", fields = { "Name", "balance" }, totals = { "sum(Balance)" } } }
+    good(("extract run %s --poll 0.01"):format(plan))
+  end)
+
+  it("is told of a program that is not there, before anything is sent: 2", function()
+    support.write(dir .. "/folder", "no program")
+    for _, name in ipairs { "nonesuch-program", dir .. "/folder", dir } do
+      write_plan({ { object = "Account" } }, { publish = { name, "{path}" } })
+      for _, verb in ipairs { "run", "check" } do
+        local result = run(("extract %s %s"):format(verb, plan))
+        assert.same({ 2, ("zuora: plan: publish: %s: there is no such program\n"):format(name) },
           { result.code, result.err })
       end
     end

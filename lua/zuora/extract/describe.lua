@@ -52,6 +52,18 @@ local function cursor_of(item, object)
   return false
 end
 
+-- What is to be summed must be there, and in the file, too.
+local function check_totals(item, object)
+  for _, total in ipairs(item.totals) do
+    local field = total:match "^sum%((.*)%)$"
+    if field and not object:field(field) then
+      raise("plan", "%s: totals: %s has no field '%s'", item.name, object.name, field)
+    elseif field and item.columns and not query.has(item.columns, object.name, field) then
+      raise("plan", "%s: totals: %s is not among the fields that are read", item.name, field)
+    end
+  end
+end
+
 local function types_of(object)
   local types = {}
   for _, field in ipairs(object.fields) do types[field.name] = field.type end
@@ -88,6 +100,7 @@ function describe.item(ctx, given, entity, claim)
       item.lost = lost_of(ctx, item)
       if given.lookback == nil and item.cursor and LOOKED_BACK[object.name] then item.lookback = LOOKBACK end
     end
+    check_totals(item, object)
   end
   if item.kind == "report" or item.kind == "data_query" then item.cursor = false end
   item.is_append = describe.is_append(item.cursor)
