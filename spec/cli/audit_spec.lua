@@ -90,7 +90,8 @@ describe("zuora extract audit", function()
     assert.equal(0, (audit { { object = "Thing" }, { object = "Thing", name = "Unread" } }))
     code, err = audit { { object = "Thing" }, { object = "Thing", name = "Unread", where = "Amount > 3" } }
     assert.equal(7, code, err)
-    assert.matches("Unread: not audited: its query", err)
+    assert.matches("Unread: not audited: its query[^\n]*: `zuora extract reset [^`]* %-%-item Unread` has it read again from "
+      .. "the beginning, `zuora extract run [^`]* %-%-item Unread %-%-keep%-mark` goes on from there\n", err)
   end)
 
   it("is refused for what cannot be compared, and while a run has the plan: 2, 8", function()

@@ -41,10 +41,7 @@ local function subject_of(ctx, item)
   if not item.cursor or item.mode == "replace" then return nil, "it is read whole each time", READ_WHOLE end
   local mark = ctx.marks:mark(item.of)
   if not mark or mark.mark == "" then return nil, "it has not been read since it was made or set back" end
-  if mark.hash ~= planner.hash(item) then
-    return nil, ("its query, cursor or key is not what it was when it was read last: `%s`"):format(
-      phrases.command(item.of, "reset", item.name))
-  end
+  if mark.hash ~= planner.hash(item) then return nil, planner.changed(item, mark) end
   local there = ctx.target:columns(item.name)
   if not there then return nil, "the target has no table of it" end
   local of = { item = item.name, object = item.object, entity = item.of.entity, mark = mark.mark,

@@ -118,6 +118,17 @@ function planner.backfill(item, fields)
   return phrases.command(item.of, "run", item.name, table.unpack(words))
 end
 
+--- What is told of an item whose text is not that of its mark: all that can be done about it.
+---@return string
+function planner.changed(item, mark)
+  local new = planner.new_columns(item, mark)
+  local is_wider = new[1] and item.cursor and item.mode ~= "replace" and mark.hash == planner.hash(without(item, new))
+  return ("its query, cursor or key is not what it was when it was read last: `%s` has it read again from the "
+    .. "beginning, `%s` goes on from there%s"):format(phrases.command(item.of, "reset", item.name),
+    phrases.command(item.of, "run", item.name, "--keep-mark"),
+    is_wider and (", `%s` reads what is new of all rows, too"):format(planner.backfill(item, new)) or "")
+end
+
 -- (What is to be read from the beginning again is read as it is now.)
 local function check_hash(ctx, item, mark)
   if mark.pending == "1" and mark.mark == "" then return end
@@ -125,12 +136,7 @@ local function check_hash(ctx, item, mark)
   for i = #given + 1, 1, -1 do -- (some may be done)
     if mark.hash == planner.hash(without(item, table.move(given, i, #given, 1, {}))) then return end
   end
-  local new = planner.new_columns(item, mark)
-  local is_wider = new[1] and item.cursor and item.mode ~= "replace" and mark.hash == planner.hash(without(item, new))
-  raise("plan", "%s: its query, cursor or key is not what it was when it was read last: `%s` has it read again from "
-    .. "the beginning, `%s` goes on from there%s", item.name, phrases.command(item.of, "reset", item.name),
-    phrases.command(item.of, "run", item.name, "--keep-mark"),
-    is_wider and (", `%s` reads what is new of all rows, too"):format(planner.backfill(item, new)) or "")
+  raise("plan", "%s: %s", item.name, planner.changed(item, mark))
 end
 
 -- May there have been deletions since then which Zuora has forgotten, and no comparison of keys has found?
