@@ -265,18 +265,27 @@ describe("of several machines", function()
       assert.is_nil(assert(extract.status(plan))[1].owner)
       assert.equal(1, good(work(plan))[1].reads)
       assert.matches("%-a1%.csv\n$", support.read(plan.output .. "/SHA256SUMS"))
+      local lost <close> = journal.open(database.uri, "lost", 60)
+      lost.claims.lease = -7
+      assert(lost.claims:take { plan = name, keys = { "Thing/" } })
+      assert.same({ "lost", 0 }, { extract.status(plan)[1].owner, extract.status(plan)[1].lease })
     end)
 
     it("says of a run that others hold an item, and is not for a file", function()
       local plan, err = plan_of()
       local waited
+      local told = {}
       good(work(plan, { lease = 1, on_step = function()
         if waited then return end
         waited = true
         local other <close> = support.quick_client(here.sim)
-        err = assert(extract.run(other, plan, { lease = 0.1 }))[1].err
+        err = assert(extract.run(other, plan, { lease = 0.1, on_step = function(item, read)
+          told[#told + 1] = item.name .. " " .. read.state
+        end }))[1].err
       end }))
       assert.equal("busy", err.kind)
+      assert.equal(1, #told)
+      assert.matches("^Thing waiting for [^/]+/%d+/%x+$", told[1])
       plan.store = nil
       assert.equal("plan", select(2, work(plan)).kind)
       plan.store, plan.load = database.uri, { to = database.uri, schema = "zuora_store" }

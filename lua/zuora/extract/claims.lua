@@ -166,7 +166,8 @@ end
 function Claims:all(plan)
   local all = {}
   for _, row in ipairs(self.store:rows([[SELECT item, entity, owner, result,
-    CAST(extract(epoch FROM lease_until - clock_timestamp()) AS TEXT) AS lease FROM zuora_item WHERE plan = ?]],
+    CAST(greatest(0, extract(epoch FROM lease_until - clock_timestamp())) AS TEXT) AS lease
+    FROM zuora_item WHERE plan = ?]],
     plan)) do
     row.lease = tonumber(row.lease)
     all[claims.key(row.item, row.entity)] = row

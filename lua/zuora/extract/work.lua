@@ -230,6 +230,18 @@ local function give_up(self, keys)
   end
 end
 
+-- Says of each item, once, who has it: else a run that waits for others looks like one that hangs.
+local function tell_held(self, keys)
+  local all = self.ctx.on_step and insist(self, self.claims.all, self.claims, self.plan) or {}
+  for _, key in ipairs(keys) do
+    local one = all[key]
+    if one and one.owner ~= "" and not self.told[key] then
+      self.told[key] = true
+      self.ctx.on_step(self.given[key], { item = one.item, entity = one.entity, state = "waiting for " .. one.owner })
+    end
+  end
+end
+
 -- Looks for an item. Nothing: waits for a while, or says that there will be none.
 local function next_claim(self)
   local now = core.now()
@@ -245,6 +257,7 @@ local function next_claim(self)
   end
   if not self.is_forever then
     if due.keys and #due.keys == 0 or insist(self, self.claims.left, self.claims, due) == 0 then return nil, true end
+    if not self.is_worker and not self.held_since then tell_held(self, due.keys) end
     self.held_since = self.held_since or now
     if not self.is_worker and now - self.held_since > 1.5 * self.claims.lease then
       give_up(self, due.keys)
@@ -314,7 +327,8 @@ end
 function work.all(ctx, list, is_worker, tools)
   local self = { ctx = ctx, client = ctx.client, claims = ctx.journal.claims, plan = ctx.plan.plan,
     is_worker = is_worker, is_forever = ctx.options.forever, tools = tools, keys = {}, given = {}, working = {},
-    results = {}, news = {}, strange = {}, renewed_at = core.now(), idle_until = 0, pause = SHORTEST, step_ends = 0 }
+    results = {}, news = {}, strange = {}, told = {}, renewed_at = core.now(), idle_until = 0, pause = SHORTEST,
+    step_ends = 0 }
   for i, one in ipairs(list) do
     self.keys[i] = claims.key(one[1].name, one[2])
     self.given[self.keys[i]] = one[1]

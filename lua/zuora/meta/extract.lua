@@ -46,7 +46,7 @@
 ---@field lease? number with a store on PostgreSQL: seconds that an item stays a worker's that does not answer (60)
 ---@field entity_id? string
 ---@field on_item? fun(result: zuora.ExtractResult)
----@field on_step? fun(item: table, read: table)
+---@field on_step? fun(item: table, read: table) `read.state` is "waiting for OWNER", once, where another worker has the item
 
 --- What each of several workers is told.
 ---@class zuora.WorkOptions
