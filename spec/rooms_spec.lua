@@ -50,8 +50,8 @@ local CORE_USERS = [[
   caller/download caller/envelopes caller/init caller/responses caller/trace
   cli/command cli/doctor/machine cli/doctor/network cli/profiles cli/target cli/terminal
   client init rows time support/check
-  extract/claims extract/context extract/disk extract/json extract/plan extract/publish extract/run extract/server extract/times
-  extract/work load/init load/psql
+  extract/claims extract/context extract/disk extract/history extract/json extract/plan extract/publish extract/run extract/server
+  extract/times extract/work load/init load/psql
   resources/batches resources/describe resources/files resources/jobs resources/queries resources/report_lists
   resources/reportruns resources/reports resources/request resources/submit
   simulator/engine/json simulator/engine/objects simulator/engine/queries

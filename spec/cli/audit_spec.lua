@@ -63,6 +63,7 @@ describe("zuora extract audit", function()
     assert.equal(130, told.code, told.err)
     assert.matches("to go on with it: zuora extract audit [^\n]*plan%.json %-%-item Thing %-%-check "
       .. "%-%-poll 60\n$", told.err)
+    assert.matches('"detail":"interrupted %(Ctrl%-C%)","item":"","what":"audit %-%-check"}\n$', (good("extract history " .. plan)))
   end)
 
   it("is not content where nothing could be audited: 2", function()

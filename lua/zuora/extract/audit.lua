@@ -228,9 +228,11 @@ local function audit_item(ctx, given, entity, claim)
   return result
 end
 
+local function name_of(ctx) return ctx.options.check and "audit --check" or "audit" end
+
 local function write_results(ctx, results, news)
   summary.write_sums(ctx.journal, ctx.plan)
-  history.note(ctx, ctx.options.check and "audit --check" or "audit", news)
+  history.note(ctx, name_of(ctx), news)
   local items = {}
   for i, result in ipairs(results) do
     items[i] = summary.plain(result)
@@ -249,6 +251,7 @@ function audit.all(client, plan, options)
   if not plan.load then raise("plan", "an audit compares a target with Zuora, and the plan has no 'load'") end
   local list = context.work_of(plan, options.items)
   local ctx <close> = context.open(client, plan, options, claims.owner())
+  local _ <close> = history.watch(ctx, name_of(ctx))
   if ctx.journal.claims then
     return work.all(ctx, list, false, { item = audit_item, finish = write_results, is_audit = true,
       nothing = { differences = {}, rows = 0, months = 0, changed = 0, mark = "" } })

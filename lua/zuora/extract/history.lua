@@ -1,5 +1,6 @@
 --- The history of a plan: beside what has happened to its items, a line for each run.
 
+local core = require "zuora.core"
 local error_value = require "zuora.error"
 local phrases = require "zuora.extract.phrases"
 
@@ -28,6 +29,18 @@ function history.note(ctx, what, results)
   end
   ctx.journal:event(ctx.plan.plan, "", what, ("%s: %s; %s, %s"):format(phrases.count(#results, "item"),
     table.concat(outcomes, ", "), phrases.count(files, "file"), phrases.count(records, "row")))
+end
+
+--- What has a command that is cut by Ctrl-C or SIGTERM stand in the history, too, where that can still be written.
+---@param ctx table
+---@param what string the command
+---@return table to be closed before it
+function history.watch(ctx, what)
+  return setmetatable({}, { __close = function(_, err)
+    if type(err) ~= "string" or not err:find "interrupted!$" then return end
+    pcall(ctx.journal.event, ctx.journal, ctx.plan.plan, "", what,
+      core.terminated() and "terminated (SIGTERM)" or "interrupted (Ctrl-C)")
+  end })
 end
 
 return history

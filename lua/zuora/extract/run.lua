@@ -137,6 +137,7 @@ function run.all(client, plan, options, as_worker)
   end
   local ctx <close> = context.open(client, plan, options, claims.owner())
   ctx.is_worker = as_worker
+  local _ <close> = history.watch(ctx, as_worker and "work" or "run")
   if ctx.journal.claims then
     return work.all(ctx, list, as_worker, { item = run_item, finish = finish })
   end
