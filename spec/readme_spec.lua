@@ -118,6 +118,19 @@ describe("the README", function()
     assert.matches('^{"bookmarks":{"Account":{"UpdatedDate":"20[^"]*:00:00Z"}}}\n$', support.read(directory .. "/state.json"))
     assert.matches("INFO Account: up to date", result.err)
     assert.equal('{"Account":1,"AccountingPeriod":1}\n{"Account":0,"AccountingPeriod":1}\n', support.read(directory .. "/target.json"))
+    -- What a scheduler is told of the tap, and of the loader.
+    local load, state = readme:match "\n(load%(%).-\n%))\n", support.read(directory .. "/state.json")
+    for code, loader in pairs { [4] = "cat > /dev/null", [3] = "cat > /dev/null; return 3" } do
+      environment.ZUORA_CLIENT_SECRET = code == 4 and "another" or sim.client_secret
+      result = program.shell(([[
+        zuora-tap() { lua5.4 ../../../lua/bin/zuora-tap --poll 0.01 "$@"; }
+        target-postgres() { %s; }
+        cd %s; set -eo pipefail
+        %s
+        load]]):format(loader, directory, load), environment)
+      assert.equal(code, result.code, result.err)
+    end
+    assert.equal(state, support.read(directory .. "/state.json"))
   end)
 
   it("and the reference have their tables and lists of chapters as `make doc` prints them, each table once", function()
