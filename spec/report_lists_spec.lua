@@ -73,7 +73,8 @@ describe("lists of reports", function()
     local report, err = client.reports:find "accounts by balance"
     assert.is_nil(report)
     assert.equal("not_found", err.kind)
-    assert.matches('no report has the name "accounts by balance" %(1 others were found%)', err.message)
+    assert.matches('no report has the name "accounts by balance" %(1 other was found: "Accounts by balance"%)', err.message)
+    assert.matches('%(120 others were found: "[^"]+", "[^"]+", "[^"]+" …%)', select(2, client.reports:find "revenue").message)
     report, err = client.reports:find "Twin report"
     assert.is_nil(report)
     assert.equal("ambiguous", err.kind)

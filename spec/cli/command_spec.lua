@@ -118,7 +118,7 @@ describe("a command", function()
     for _, words in ipairs { START, "query run 'select 1'", "job wait " .. ("f"):rep(32) } do
       result = run(words, { ZUORA_CLIENT_SECRET = "wrong" })
       assert.equal(4, result.code)
-      assert.matches("^zuora: [^\n]+\n$", result.err)
+      assert.matches("^zuora: [^\n]+\nzuora doctor says [^\n]+\n$", result.err)
     end
   end)
 

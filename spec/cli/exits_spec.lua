@@ -62,7 +62,7 @@ describe("the code that a command ends with", function()
   end)
 
   it("is 4 for credentials and permission", function()
-    ends(4, START, { ZUORA_CLIENT_SECRET = "another" })
+    assert.matches("\nzuora doctor says [^\n]+\n$", ends(4, START, { ZUORA_CLIENT_SECRET = "another" }))
     sim:fault { on = "POST /reporting/*", kind = "status", status = 403, times = "always" }
     ends(4, START)
   end)

@@ -206,6 +206,16 @@ describe("zuora extract", function()
     assert.equal(2, run(("extract run %s --poll 0.01"):format(plan)).code)
   end)
 
+  it("tries the place of figures before anything is sent: 2", function()
+    write_plan { { object = "Account" } }
+    for _, verb in ipairs { "run", "work" } do
+      local result = run(("extract %s %s --metrics %s/none/zuora.prom"):format(verb, plan, dir))
+      assert.equal(2, result.code, result.err)
+      assert.matches("^zuora: file: [^\n]*none/zuora.prom", result.err)
+    end
+    assert.same({}, sim:journal())
+  end)
+
   it("is told of a folder that is not there: 2", function()
     local result = run(("extract verify %s/nofolder"):format(dir))
     assert.same({ 2, "zuora: plan: " .. dir .. "/nofolder: there is no such folder\n" }, { result.code, result.err })
@@ -278,7 +288,9 @@ describe("zuora extract", function()
     assert.matches("Nonesuch: [^\n]*404", result.err)
     result = run("extract check " .. plan)
     assert.equal(7, result.code)
-    assert.equal("refused", lines_of(result.out)[2].state)
+    local refused = lines_of(result.out)[2]
+    assert.same({ "refused", "api" }, { refused.state, refused.error:match "^zuora: (%l+): " })
+    assert.is_nil(refused.query)
   end)
 
   it("tells of a field that is no longer there, though all is done: 7", function()

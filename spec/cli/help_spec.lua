@@ -10,7 +10,7 @@ describe("help", function()
       assert.is_true(#result.out > 80)
       for line in result.out:gmatch "[^\n]+" do assert.is_true(#line <= 100, line) end
     end
-    assert.matches("\nIn load .*%* to +a path\n.*deletes +one of flag, remove\n", help.topic("plan", {}) .. "\n")
+    assert.matches('\nIn load .*%* to +"sqlite:PATH" or "postgresql://…"\n.*deletes +one of flag, remove\n', help.topic("plan", {}) .. "\n")
     assert.is_nil(help.topic("nothing", {}))
     assert.equal("zuora x: y", help.topic("x", { { "x", "y" } }))
   end)

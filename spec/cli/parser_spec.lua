@@ -26,7 +26,7 @@ describe("the words of a command", function()
     for words, problem in pairs {
       [""] = "^Usage: zuora COMMAND",
       ["reprot"] = "^zuora: there is no command 'reprot'; zuora help lists them\n$",
-      ["report rnu"] = "^zuora: unknown command 'rnu' Did you mean 'run'%?\nUsage: zuora report ",
+      ["report rnu"] = "^zuora: unknown command 'rnu'%. Did you mean 'run'%?\nUsage: zuora report ",
       ["report run"] = "^zuora: missing argument 'NAME%-OR%-ID'\nUsage: zuora report run %[options%] NAME%-OR%-ID\n$",
       ["report run a --poll=-1"] = "^zuora: '%-1' is no number of 0 or more\n",
       ["report run a --poll 1e999"] = "^zuora: '1e999' is no number of 0 or more\n",

@@ -319,6 +319,7 @@ local function failed(self, err)
   if item and self.progress.mode ~= "plain" then item:failed(err.kind or err.message) end
   self.progress:line(line_of(err), true)
   local code = exits.of(err)
+  if err.kind == "auth" then self.progress:line("zuora doctor says more", true) end
   tell_rest(self, code)
   return code
 end

@@ -3,6 +3,7 @@
 local exits = require "zuora.cli.exits"
 local extract = require "zuora.extract"
 local phrases = require "zuora.extract.phrases"
+local target = require "zuora.cli.target"
 
 local count = phrases.count
 
@@ -64,6 +65,15 @@ local function told(command, words)
   }
 end
 
+-- A place for figures is tried before anything is asked for, as that of a result is. (Another worker may do the same.)
+local function try_metrics(path)
+  local done, err = true, nil
+  if path then done, err = target.try(path) end
+  if done or err.exit == exits.later then return true end
+  err.exit = exits.usage
+  return nil, err
+end
+
 -- What a scheduler is told of all items together.
 local function code_of(results)
   local errors, is_done, is_lost = {}, false, false
@@ -123,6 +133,8 @@ end
 
 function verbs_of.run(command, args)
   if args.dry_run then return verbs_of.check(command, args) end
+  local has_place, problem = try_metrics(args.metrics)
+  if not has_place then return nil, problem end
   local options = options_of(command, args, "run", words_of)
   options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
   options.reconcile, options.backfill = args.reconcile, given(args.backfill)
@@ -130,6 +142,8 @@ function verbs_of.run(command, args)
 end
 
 function verbs_of.work(command, args)
+  local has_place, problem = try_metrics(args.metrics)
+  if not has_place then return nil, problem end
   local options = options_of(command, args, "work", words_of)
   options.forever = args.forever
   return ended(command, extract.work(command:client(), args.plan, options))
@@ -193,10 +207,11 @@ function verbs_of.check(command, args)
   for i, one in ipairs(list) do
     records[i] = { item = one.item, entity = one.entity, state = one.err and "refused" or one.state
       or one.up_to_date and "up to date" or "new", kind = one.kind, from = one.from, to = one.to,
-      query = one.err and tostring(one.err) or one.query }
+      query = one.query, error = one.err and tostring(one.err) or nil }
     if one.err then failed[#failed + 1] = one.err end
   end
-  local done, problem = command:print_records(records, { "item", "entity", "state", "kind", "from", "to", "query" })
+  local done, problem = command:print_records(records, { "item", "entity", "state", "kind", "from", "to", "query",
+    "error" })
   if not done then return nil, problem end
   if #failed == 0 then return true end
   return nil, { exit = exits.of_several(failed, #failed < #list),

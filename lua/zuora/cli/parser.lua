@@ -172,7 +172,7 @@ function parser.parse(nouns, argv)
   local root = root_of(nouns, argv[1])
   local problem
   function root.error(current, message)
-    problem = { usage = current:get_usage(), message = message }
+    problem = { usage = current:get_usage(), message = message:gsub("'\nDid you mean", "'. Did you mean") }
     error(problem, 0)
   end
   local ok, args = pcall(root.parse, root, argv)

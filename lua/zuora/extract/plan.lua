@@ -31,11 +31,17 @@ end
 
 local function is_text(value) return type(value) == "string" and value ~= "" and not value:find "[\0-\31\127]" end
 
+local function path_or(words)
+  return function(value) return is_text(value) and value or nil, words end
+end
+
 -- Each gives the value as it is worked with, or nil and what was expected.
 local kinds = {}
 
 function kinds.text(value) return is_text(value) and utf8.len(value) and value or nil, "text" end
-function kinds.path(value) return is_text(value) and value or nil, "a path" end
+kinds.path = path_or "a path"
+kinds.store = path_or 'a path, or "postgresql://…" for several machines'
+kinds.target = path_or '"sqlite:PATH" or "postgresql://…"'
 function kinds.boolean(value)
   if type(value) == "boolean" then return value end
   return nil, "true or false"
@@ -105,10 +111,10 @@ kinds.view, kinds.api = choice("Detail", "Summary"), choice("query", "aqua")
 kinds.mode, kinds.columns = choice("merge", "replace", "append"), choice("evolve", "freeze")
 kinds.deletes = choice("flag", "remove")
 
-local PLAN = { plan = "name!", output = "path!", store = "path", every = "duration", settle = "duration",
+local PLAN = { plan = "name!", output = "path!", store = "store", every = "duration", settle = "duration",
   concurrency = "positive", wait = "duration", items = "list!", load = "table", entities = "tenants",
   publish = "command" }
-local LOAD = { to = "path!", schema = "field", columns = "columns", deletes = "deletes" }
+local LOAD = { to = "target!", schema = "field", columns = "columns", deletes = "deletes" }
 local LOOKBACK = { days = "positive!", every = "duration!" }
 local ITEMS = {
   object = { object = "field!", name = "name", fields = "fields", where = "text", deleted = "boolean",
@@ -255,6 +261,13 @@ end
 
 -- --- the public face ----------------------------------------------------------------------------------
 
+-- Editors know of lines, the decoder of characters.
+local function in_line(text, wrong)
+  return (wrong:gsub("at character (%d+)$", function(at)
+    return "in line " .. 1 + select(2, text:sub(1, math.tointeger(at) - 1):gsub("\n", ""))
+  end))
+end
+
 local function table_of(source)
   if type(source) == "table" then return source end
   local file, problem = io.open(source, "rb")
@@ -263,7 +276,7 @@ local function table_of(source)
   file:close()
   if not text then return nil, source .. ": cannot be read" end
   local given, wrong = core.decode(text)
-  if type(given) ~= "table" then return nil, ("%s: no JSON object: %s"):format(source, tostring(wrong)) end
+  if type(given) ~= "table" then return nil, source .. ": no JSON object: " .. in_line(text, tostring(wrong)) end
   return given
 end
 

@@ -12,6 +12,9 @@ local report_lists = {}
 -- Fixed by Zuora.
 local PAGE = 50
 
+-- Names of others that are told where there is none of the name that was asked for.
+local NAMED = 3
+
 --- Is it what the API gives for a report?
 ---@param fields any
 ---@return boolean
@@ -65,12 +68,24 @@ function report_lists.each(context, text, options)
   end)
 end
 
+-- What else a search has found: how many, and the first of their names.
+local function told(others)
+  if #others == 1 then return ("1 other was found: \"%s\""):format(others[1]) end
+  local first = #others > 0 and (": \"%s\"%s"):format(table.concat(others, '", "', 1, math.min(#others, NAMED)),
+    #others > NAMED and " …" or "") or ""
+  return ("%d others were found%s"):format(#others, first)
+end
+
 --- The one report of a name; see client.reports:find.
 function report_lists.find(context, name, options)
-  local found, others = {}, 0
+  local found, others = {}, {}
   local done, err = error_value.guarded(function()
     for report in report_lists.each(context, name, context.caller:shared(options)) do
-      if report.name == name then found[#found + 1] = report else others = others + 1 end
+      if report.name == name then
+        found[#found + 1] = report
+      else
+        others[#others + 1] = error_value.clean(tostring(report.name), 80)
+      end
     end
     return true
   end)
@@ -80,7 +95,7 @@ function report_lists.find(context, name, options)
     local hint = name:find(("[A-Za-z0-9]"):rep(3)) and ""
       or "; Zuora's search ignores words of less than three letters"
     return nil, error_value.new { kind = "not_found", reports = found,
-      message = ("no report has the name \"%s\" (%d others were found%s)"):format(name, others, hint) }
+      message = ("no report has the name \"%s\" (%s%s)"):format(name, told(others), hint) }
   end
   local ids = {}
   for i, report in ipairs(found) do ids[i] = report.id end
