@@ -88,6 +88,7 @@ local function status_of(book, plan, of, known, now)
 end
 
 --- Where each item stands.
+---@param plan table that was read
 ---@param items string[]|nil
 ---@return table[] items: item, entity, state (of its first open read; else "failed", "done" or "new"), mark (ISO text),
 --- next (ISO text, or "the next run"), open (its reads that go on, in their order), last (the newest that is done),
@@ -104,6 +105,8 @@ function tend.status(plan, items)
 end
 
 --- What has happened, in order.
+---@param plan table
+---@param items string[]|nil
 ---@return { at: string, item: string, what: string, detail: string }[]
 function tend.history(plan, items)
   local book <close> = journal.open(plan.store)
@@ -150,6 +153,8 @@ local function claim(book, of)
 end
 
 --- Sets an item back.
+---@param plan table
+---@param name string the item's
 ---@param from integer|nil seconds since the epoch; nil: to the beginning
 ---@return { item: string, from: string }[] what will be read again
 function tend.reset(plan, name, from)
@@ -179,6 +184,7 @@ function tend.reset(plan, name, from)
 end
 
 --- Takes away files that were done longer ago, but never the newest of an item.
+---@param plan table
 ---@param keep integer seconds
 ---@return string[] paths
 function tend.prune(plan, keep)
@@ -210,6 +216,9 @@ function tend.prune(plan, keep)
 end
 
 --- What the next run would ask for. Nothing that starts anything is sent.
+---@param client zuora.Client
+---@param plan table that was read
+---@param options table items, again, keep_mark, reconcile, backfill, entity_id
 ---@return table[] reads: item, entity, kind, from, to, query; or error
 function tend.preview(client, plan, options)
   local ctx <close> = context.open(client, plan, options)

@@ -35,14 +35,13 @@ end
 
 -- Runs a statement for all rows of the files, with their cells as texts.
 local function fill(self, paths, header, sql)
-  local add, finish = self.store:many(sql)
+  local add, _ <close> = self.store:many(sql)
   for _, path in ipairs(paths) do
     local it <close>, problem = rows.of_file(path, { form = "array" })
     if not it then error(problem, 0) end
     tables.same_header(path, it.columns, header)
     for row in it do add(row) end
   end
-  finish()
 end
 
 -- --- loading ------------------------------------------------------------------------------------------
