@@ -1,5 +1,6 @@
 --- What is done with a plan between its runs: looking at it, setting it back, taking old files away.
 
+local ascii = require "zuora.support.ascii"
 local claims = require "zuora.extract.claims"
 local context = require "zuora.extract.context"
 local describe = require "zuora.extract.describe"
@@ -256,12 +257,12 @@ function tend.items_of(client, names, entity_id)
   local objects, err = client.describe:objects { entity_id = entity_id }
   if not objects then error(err, 0) end
   local wanted = names and names[1] and {}
-  for _, name in ipairs(names or {}) do wanted[name:lower()] = name end
+  for _, name in ipairs(names or {}) do wanted[ascii.lower(name)] = name end
   local items = {}
   for _, object in ipairs(objects) do
-    if not wanted or wanted[object.name:lower()] then
+    if not wanted or wanted[ascii.lower(object.name)] then
       items[#items + 1] = { object = object.name, fields = "*", deleted = not NO_DELETED[object.name] or nil }
-      if wanted then wanted[object.name:lower()] = nil end
+      if wanted then wanted[ascii.lower(object.name)] = nil end
     end
   end
   for _, name in pairs(wanted or {}) do raise("plan", "the tenant has no object '%s'", name) end
