@@ -217,8 +217,8 @@ local function audit_now(ctx, given, entity, result, claim)
 end
 
 local function audit_item(ctx, given, entity, claim)
-  local result = { item = given.name, entity = entity ~= "" and entity or nil, outcome = "failed", differences = {},
-    reads = 0, records = 0, bytes = 0, files = {} }
+  local result = summary.result(given.name, entity, "failed")
+  result.differences = {}
   local ok, err = pcall(audit_now, ctx, given, entity, result, claim)
   if not ok then
     if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end

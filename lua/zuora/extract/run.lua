@@ -99,8 +99,7 @@ local function news_of(item, mark, result)
 end
 
 local function run_item(ctx, given, entity, claim)
-  local result = { item = given.name, entity = entity ~= "" and entity or nil, outcome = "up to date", reads = 0,
-    records = 0, bytes = 0, files = {} }
+  local result = summary.result(given.name, entity, "up to date")
   local started = core.now()
   local ok, err = pcall(function()
     local item = describe.item(ctx, given, entity, claim)
