@@ -48,7 +48,8 @@ describe("an audit of " .. kind .. ", after any history,", function()
     for _ = 1, pick(most + 1) - 1 do
       local what, at = pick(10), #ids > 0 and pick(#ids)
       if what <= 3 or not at then
-        ids[#ids + 1] = ("new%05d"):format(#ids + 1)
+        ids.made = (ids.made or 0) + 1 -- (Zuora gives no Id twice)
+        ids[#ids + 1] = ("new%05d"):format(ids.made)
         here.sim:update("Thing", { { ids[#ids], "made", amount(pick), "", "" } })
       elseif ids[at] == planted then
         goto continue -- a change would make it one that is left out

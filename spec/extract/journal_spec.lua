@@ -106,9 +106,8 @@ describe("the journal", function()
   it("keeps its locks while this process looks at it, too", function()
     planned()
     journal.open(path):close()
-    local text = support.shell(("LUA_PATH_5_4='./lua/?.lua;./lua/?/init.lua;;' LUA_CPATH_5_4='./build/?.so;;' lua5.4 -e "
-      .. "'local s = require \"zuora.extract.store\".open \"%s\" print(pcall(s.row, s, \"PRAGMA journal_mode = DELETE\"))' "
-      .. "2>&1"):format(path))
+    local text = support.lua(([[local s = require "zuora.extract.store".open %q
+      print(pcall(s.row, s, "PRAGMA journal_mode = DELETE"))]]):format(path))
     assert.matches("^false.*database is locked", text)
   end)
 
