@@ -101,6 +101,31 @@ describe("a damaged file", function()
     end
   end)
 
+  it("is missed with its manifest and its folder, by name, however many runs follow, until it is brought anew", function()
+    for _, pattern in ipairs { "Thing", "Thing/$(cd $d/Thing; ls -t | head -1 | cut -d. -f1-4)*", "Thing/full*" } do
+      nights()
+      here.sim:forward(HOUR)
+      support.shell(("d=%s/out; rm -r $d/%s"):format(here.folder, pattern))
+      for _ = 1, 2 do
+        assert.is_true(#found().problems > 0)
+        assert.matches("^Thing/.*is gone, with its manifest", found().problems[#found().problems].path .. " "
+          .. found().problems[#found().problems].problem)
+        assert.equal("zuora extract run PLAN --item Thing --again", found().cure)
+        assert.same(found(), assert(extract.verify(here.folder .. "/out", { items = { "Thing" } })))
+        assert.are_not.equal(0, select(2, support.shell(("cd %s/out && sha256sum -c SHA256SUMS"):format(here.folder))))
+        here:good()
+      end
+      here:good(nil, { again = true })
+      assert_mended()
+    end
+    assert.matches("no such folder", select(2, extract.verify(here.folder .. "/out", { items = { "Other" } })).message)
+    local sums = support.read(here.folder .. "/out/SHA256SUMS")
+    support.write(here.folder .. "/out/SHA256SUMS", (sums:gsub("^%x%x%x", "000")))
+    assert.equal("has another SHA-256 in SHA256SUMS", found().problems[1].problem)
+    here:good(nil, { again = true })
+    assert_mended()
+  end)
+
   it("is left, and told, where Zuora has forgotten what was deleted then", function()
     local items = { { object = "Thing", deleted = true } }
     nights(items)

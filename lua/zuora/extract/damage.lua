@@ -6,6 +6,7 @@ local disk = require "zuora.extract.disk"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local planner = require "zuora.extract.planner"
+local summary = require "zuora.extract.summary"
 local worker = require "zuora.extract.worker"
 
 local damage = {}
@@ -17,19 +18,20 @@ local function is_whole(ctx, read)
 end
 
 -- What was pruned, from the oldest on, is not missed; nor is what may lie on another machine.
-local function is_expected(ctx, read, first)
-  if disk.size(ctx.output .. "/" .. manifest.path(read.path)) then return true end
+local function is_expected(ctx, read, first, sums)
+  local path = ctx.output .. "/" .. read.path
+  if sums[read.path] or disk.size(path) or disk.size(manifest.path(path)) then return true end
   return not ctx.journal.claims and tonumber(read.chain) > first
 end
 
 local function find(ctx, item)
-  local list, first = {}, math.huge
+  local list, first, sums = {}, math.huge, summary.sums(ctx.output)
   for _, fields in ipairs(manifest.all(ctx.output .. "/" .. item.name, item.of.entity)) do
     first = math.min(first, fields.number)
   end
   for _, read in ipairs(ctx.journal:all(item.of)) do
     local is_file = read.state == "done" and (read.chain or "") ~= ""
-    if is_file and is_expected(ctx, read, first) and not is_whole(ctx, read) then
+    if is_file and is_expected(ctx, read, first, sums) and not is_whole(ctx, read) then
       list[#list + 1] = read
     end
   end
