@@ -1,5 +1,7 @@
 local context = require "zuora.extract.context"
+local core = require "zuora.core"
 local extract = require "zuora.extract"
+local support = require "spec.support"
 local world = require "spec.extract.world"
 
 describe("zuora.extract.context", function()
@@ -11,6 +13,25 @@ describe("zuora.extract.context", function()
     assert.equal(4, #context.work_of(plan))
     local _, err = pcall(context.work_of, plan, { "C" })
     assert.equal("the plan has no item 'C'", err.message)
+  end)
+
+  it("refuses a folder that has files of its names and is no plan's, before anything is asked for", function()
+    local here <close> = world.new { name = "context-free" }
+    core.mkdir(here.folder .. "/out")
+    for _, name in ipairs { "SHA256SUMS", "run.json" } do
+      support.write(here.folder .. "/out/" .. name, "mine")
+      for _, run in ipairs { extract.run, extract.preview } do
+        local _, err = run(here.client, here:plan())
+        assert.equal("plan", err.kind)
+        assert.matches("has a file " .. name .. ", .*: name another 'output', or take", err.message)
+      end
+      assert.same({ name }, support.listing(here.folder .. "/out"))
+      assert.equal("mine", support.read(here.folder .. "/out/" .. name))
+      os.remove(here.folder .. "/out/" .. name)
+    end
+    assert.equal(0, #here.sim:journal())
+    here:good()
+    here:good()
   end)
 
   it("knows Zuora's time, and leaves nothing locked where it cannot be opened", function()

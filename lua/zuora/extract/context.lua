@@ -82,6 +82,7 @@ end
 --- with a lease check and pulse, too; to be closed
 function context.open(client, plan, options, owner)
   if options.backfill and not options.items then raise("plan", "--backfill needs --item: whose column is it?") end
+  manifest.check_free(plan.output)
   local done, err = client:authenticate()
   if not done then error(err, 0) end
   if owner then

@@ -15,6 +15,18 @@ local raise = require "zuora.error".raise
 -- What a folder is of.
 local FOLDER = ".zuora.json"
 
+--- Raises where a folder is no plan's, and has files that would be written over.
+---@param output string the plan's folder
+function manifest.check_free(output)
+  if disk.is_there(output .. "/" .. FOLDER) then return end
+  for _, name in ipairs { "SHA256SUMS", "run.json" } do
+    if disk.is_there(output .. "/" .. name) then
+      raise("plan", "the folder %s has a file %s, which would be written over, and is no plan's (it has no %s): name "
+        .. "another 'output', or take SHA256SUMS and run.json away", output, name, FOLDER)
+    end
+  end
+end
+
 --- Says whose folder it is from now on, or raises when it is another's.
 ---@param output string the plan's folder
 ---@param plan string
