@@ -143,13 +143,14 @@ function Journal:move(read, state, changes)
   with_numbers(read)
 end
 
---- Sets a read back to where its file is brought, whoever has done it.
+--- Sets a read back to where its file is brought, or proven, whoever has done it.
 ---@param read table
 ---@param changes table<string, string>|nil other columns
-function Journal:reopen(read, changes)
+---@param state "completed"|"fetched"|nil
+function Journal:reopen(read, changes, state)
   holding(self, read, function()
     self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_READ, self.owner, key_of(read))
-    self:move(read, "completed", changes)
+    self:move(read, state or "completed", changes)
   end)
 end
 

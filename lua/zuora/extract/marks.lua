@@ -80,7 +80,8 @@ function marks.recover(ctx, item)
       read.query, read.attempt = fields.query, fields.attempt
       ctx.journal:plan(read)
       ctx.journal:move(read, "done", { path = of.item .. "/" .. fields.file, bytes = fields.bytes,
-        records = fields.records, sha256 = fields.sha256, job_id = fields.job or "", chain = fields.number })
+        records = fields.records, sha256 = fields.sha256, job_id = fields.job or "", chain = fields.number,
+        extra = fields.replaces and json.encode { replaces = fields.replaces } or "" })
       if read.parent ~= "" then
         plan_whole(ctx, of, read.parent)
       elseif not ctx.target then

@@ -43,6 +43,12 @@ local function check_file(folder, fields)
   return nil
 end
 
+-- A file is called by what it has.
+local function is_called(fields)
+  local name = ("%s.%s.%s.g"):format(fields.kind, fields.from ~= "" and fields.from or "begin", fields.to)
+  return fields.file:find(name, 1, true) ~= nil
+end
+
 -- Those of one item and entity, by their places: a window begins where another ended.
 local function check_windows(chain, problem)
   table.sort(chain, function(a, b) return manifest.place(a.fields) < manifest.place(b.fields) end)
@@ -61,7 +67,7 @@ local function check_windows(chain, problem)
 end
 
 -- By their numbers: each names the one before it.
-local function check_chain(chain, problem)
+local function check_chain(chain, problem, name)
   table.sort(chain, function(a, b) return a.fields.number < b.fields.number end)
   local replaced = {}
   for _, one in ipairs(chain) do
@@ -72,11 +78,11 @@ local function check_chain(chain, problem)
     local follows = before and before.fields.number + 1
     while follows and follows < fields.number and replaced[follows] do follows = follows + 1 end
     if before and follows ~= fields.number then
-      problem(one.path, "the file before it, number " .. fields.number - 1 .. ", is gone", fields.item)
+      problem(one.path, "the file before it, number " .. fields.number - 1 .. ", is gone", name)
     elseif before and not replaced[fields.number - 1]
       and (not fields.previous or fields.previous.sha256 ~= before.sha256)
     then
-      problem(before.path, "was changed after " .. one.path .. " was written")
+      problem(before.path, "was changed after " .. one.path .. " was written", name)
     end
   end
 end
@@ -97,6 +103,7 @@ local function check_folder(root, name, found, problem, sums)
         local is_same = (sums[place] or fields.sha256) == fields.sha256
         wrong = wrong or not is_same and "has another SHA-256 in SHA256SUMS"
         if wrong then problem(place, wrong, name) end
+        if not is_called(fields) then problem(path, "was changed: it does not say what its name says", name) end
         sums[place] = nil
         local key = fields.entity or ""
         chains[key] = chains[key] or {}
@@ -112,7 +119,7 @@ local function check_folder(root, name, found, problem, sums)
     sums[path] = nil
   end
   for _, chain in pairs(chains) do
-    check_chain(chain, problem)
+    check_chain(chain, problem, name)
     check_windows(chain, problem)
   end
 end
