@@ -297,9 +297,10 @@ end
 ---@param plan string
 ---@param tenant string
 function Journal:belong_to(plan, tenant)
-  if self.claims then return belong(self, "tenant of " .. plan, tenant, "is this the right profile?") end
-  belong(self, "plan", plan, "name another 'store'")
-  belong(self, "tenant", tenant, "is this the right profile?")
+  local profile = "is this the right profile? If it is, name another "
+  if self.claims then return belong(self, "tenant of " .. plan, tenant, profile .. "'plan'") end
+  belong(self, "plan", plan, "name another 'store'; or, if nothing of it is needed, remove it")
+  belong(self, "tenant", tenant, profile .. "'store'; or, if nothing of it is needed, remove it")
 end
 
 --- Whose store it is, as far as that is known.

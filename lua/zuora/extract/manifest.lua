@@ -45,8 +45,8 @@ function manifest.belong_to(output, plan, tenant, claims, beside)
   end
   for name, value in pairs { plan = plan, tenant = tenant } do
     if known[name] ~= value then
-      raise("plan", "the folder %s belongs to the %s '%s', not '%s': name another 'output'", output, name,
-        tostring(known[name]), value)
+      raise("plan", "the folder %s belongs to the %s '%s', not '%s': name another 'output'; or, if "
+        .. "nothing in it is needed, remove it", output, name, tostring(known[name]), value)
     end
   end
 end

@@ -155,6 +155,13 @@ function Target:counts(of, path)
   end)
 end
 
+--- Raises when a target is another's, and makes nothing.
+function sqlite.check_owner(path, _, plan, tenant)
+  local held <close> = store.open(path, true)
+  held:run(("PRAGMA busy_timeout = %d"):format(tables.LOCK_SECONDS * 1000 // 1))
+  tables.check_owner(held, "sqlite_master", plan, tenant)
+end
+
 --- Opens a target.
 ---@param path string
 ---@param spec table of the plan
