@@ -321,6 +321,9 @@ Journal.__close = Journal.close
 
 local VERSION_CURE = "it was made by another version of this module"
 
+-- Where it is damaged.
+local CURE = "remove it and %s-wal; the next run finds all again in the manifests that lie beside the files"
+
 -- One that several machines share. (Where there is none, and it is only looked at, it is as though it were empty.)
 local function open_shared(uri, owner, lease)
   local held = claims.open(uri, owner or "", lease, OPEN)
@@ -349,8 +352,8 @@ function journal.open(where, owner, lease)
   if owner and not lock then
     error(error_value.new { kind = "busy", retryable = true, message = where .. ": another run holds it" }, 0)
   end
-  self = setmetatable({ store = store.open(is_shared and ":memory:" or where, not owner), lock = lock,
-    owner = owner or "" }, Journal)
+  self = setmetatable({ store = store.open(is_shared and ":memory:" or where, not owner, CURE:format(where)),
+    lock = lock, owner = owner or "" }, Journal)
   self.store:run "PRAGMA busy_timeout = 10000"
   if owner then
     self.store:run "PRAGMA synchronous = FULL"
