@@ -1,5 +1,8 @@
 local context = require "zuora.extract.context"
+local core = require "zuora.core"
 local extract = require "zuora.extract"
+local store = require "zuora.extract.store"
+local support = require "spec.support"
 local world = require "spec.extract.world"
 
 describe("zuora.extract.context", function()
@@ -11,6 +14,55 @@ describe("zuora.extract.context", function()
     assert.equal(4, #context.work_of(plan))
     local _, err = pcall(context.work_of, plan, { "C" })
     assert.equal("the plan has no item 'C'", err.message)
+  end)
+
+  it("refuses a folder that has files of its names and is no plan's, before anything is asked for", function()
+    local here <close> = world.new { name = "context-free" }
+    core.mkdir(here.folder .. "/out")
+    for _, name in ipairs { "SHA256SUMS", "run.json" } do
+      support.write(here.folder .. "/out/" .. name, "mine")
+      for _, run in ipairs { extract.run, extract.preview } do
+        local _, err = run(here.client, here:plan())
+        assert.equal("plan", err.kind)
+        assert.matches("has a file " .. name .. ", .*: name another 'output', or take", err.message)
+      end
+      assert.same({ name }, support.listing(here.folder .. "/out"))
+      assert.equal("mine", support.read(here.folder .. "/out/" .. name))
+      os.remove(here.folder .. "/out/" .. name)
+    end
+    assert.equal(0, #here.sim:journal())
+    here:good()
+    here:good()
+  end)
+
+  it("leaves no mark on a folder, a store or a target when one of them is another's, and names the cure", function()
+    local here <close> = world.new { name = "context-marks" }
+    local function at(path) return "sqlite:" .. here.folder .. "/" .. path end
+    here:good(nil, nil, { load = { to = at "dw.db" } })
+    do
+      local foreign <close> = store.open(here.folder .. "/foreign.db")
+      foreign:run "CREATE TABLE mine (id)"
+    end
+    local function sums() return (support.shell(("cd %s && find . -type f ! -name '*.db-*' | sort | xargs sha256sum")
+      :format(here.folder))) end
+    local before = sums()
+    for cure, more in pairs {
+      ["the folder .* belongs to the plan 'nightly', not 'x': name another 'output'; or, .*, remove it"] =
+        { load = { to = at "foreign.db" } },
+      ["dw%.db belongs to the plan 'nightly', not 'x': name another in 'load'; or, .* drop its tables"] =
+        { output = here.folder .. "/new", load = { to = at "dw.db" } },
+      ["zuora%.db belongs to the plan 'nightly', not 'x': name another 'store'; or, .*, remove it"] =
+        { output = here.folder .. "/new", store = here.folder .. "/out/.zuora.db", load = { to = at "foreign.db" } },
+      ["there is no folder"] = { output = here.folder .. "/new", load = { to = at "none/dw.db" } },
+    } do
+      more.plan = "x"
+      local _, err = here:run(here:plan(nil, more))
+      assert.equal("plan", err.kind)
+      assert.matches(cure, err.message)
+      assert.equal(before, sums())
+    end
+    assert.is_nil(support.shell("ls " .. here.folder):find "new")
+    here:good(nil, nil, { load = { to = at "dw.db" } })
   end)
 
   it("knows Zuora's time, and leaves nothing locked where it cannot be opened", function()

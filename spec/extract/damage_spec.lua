@@ -55,8 +55,8 @@ describe("a damaged file", function()
         assert.is_true(#found().problems >= 3)
       end
       assert.is_true(here:good(nil, { again = true })[1].reads >= 4)
-      -- (Where time has passed, there is a window more, which is read once more, too.)
-      assert.equal(jobs + (age == 0 and 1 or 5), here:jobs())
+      -- (Where time has passed, there is a window more, which is read once more, too. A whole file needs no job.)
+      assert.equal(jobs + (age == 0 and 1 or 4), here:jobs())
       assert.is_true(extract.status(here:plan())[1].mark >= mark)
       assert_mended()
       here.sim:forward(HOUR)
@@ -64,6 +64,61 @@ describe("a damaged file", function()
       here:good()
       assert_mended()
     end
+  end)
+
+  -- Changes of a manifest's text.
+  local EDITS = { records = { '"records": %d+', '"records": 999' }, number = { '"number": %d+', '"number": 99' },
+    from = { '"from": "[^"]*"', '"from": "20200101T000000Z"' }, kind = { '"kind": "%w+"', '"kind": "lookback"' },
+    file = { '"file": "[^"]*csv"', '"file": "x.csv"' }, sums = { '"sha256": "%x+"', '"sha256": "00"' },
+    query = { '"query": "', '"query": "x' }, entity = { '"entity": ""', '"entity": "x"' },
+    previous = { '"previous": {[^}]*}', '"previous": {}' }, format = { '"format": 1', '"format": 2' },
+    item = { '"item": "Thing"', '"item": "Other"' }, none = { "^.*$", "{}" }, cut = { "^(.*)......$", "%1" } }
+
+  it("has its manifest written anew where that alone was changed or taken away", function()
+    nights()
+    local mark, jobs, runs = extract.status(here:plan())[1].mark, here:jobs(), 0
+    -- The first two, and the newest.
+    local function manifest_of(i)
+      local list = support.listing(here.folder .. "/out/Thing")
+      local newest, last = nil, 0
+      for k = 2, #list, 2 do
+        local path = here.folder .. "/out/Thing/" .. list[k]
+        local number = tonumber(support.read(path):match '"number": (%d+)')
+        if i < 3 and k == 2 * i then return path end
+        if number > last then newest, last = path, number end
+      end
+      return newest
+    end
+    local function assert_anew(what)
+      runs = runs + 1
+      local cure = found().cure
+      assert.equal(#found().problems > 0 and "zuora extract run PLAN --item Thing --again" or nil, cure, what)
+      here:good(nil, { again = true })
+      assert.same({}, found().problems, what)
+      return cure
+    end
+    for what, edit in pairs(EDITS) do
+      for i = 1, 3 do
+        local path = manifest_of(i)
+        local text = support.read(path)
+        support.write(path, (text:gsub(edit[1], edit[2])))
+        assert_anew(what .. i)
+      end
+    end
+    for i = 1, 3 do
+      os.remove(manifest_of(i))
+      assert.is_string(assert_anew("gone " .. i))
+    end
+    support.shell(("rm %s/out/Thing/*.json"):format(here.folder))
+    assert.is_string(assert_anew "all")
+    assert.equal(jobs + runs, here:jobs()) -- of windows that are read once more
+    assert.equal(mark, extract.status(here:plan())[1].mark)
+    here:assert_same "Thing"
+    -- Where the store is lost, the places are found in the manifests.
+    support.shell(("rm %s/out/.zuora.db*"):format(here.folder))
+    here:good()
+    support.shell(("rm $(ls %s/out/Thing/*.json | head -2)"):format(here.folder))
+    assert_anew "recovered"
   end)
 
   it("is brought anew as pieces, too, and not when it was pruned", function()
@@ -99,6 +154,31 @@ describe("a damaged file", function()
         assert.equal("0", target:row [[SELECT CAST(count(*) AS TEXT) AS n FROM "Thing" WHERE "Amount" IS NULL]].n)
       end
     end
+  end)
+
+  it("is missed with its manifest and its folder, by name, however many runs follow, until it is brought anew", function()
+    for _, pattern in ipairs { "Thing", "Thing/$(cd $d/Thing; ls -t | head -1 | cut -d. -f1-4)*", "Thing/full*" } do
+      nights()
+      here.sim:forward(HOUR)
+      support.shell(("d=%s/out; rm -r $d/%s"):format(here.folder, pattern))
+      for _ = 1, 2 do
+        assert.is_true(#found().problems > 0)
+        assert.matches("^Thing/.*is gone, with its manifest", found().problems[#found().problems].path .. " "
+          .. found().problems[#found().problems].problem)
+        assert.equal("zuora extract run PLAN --item Thing --again", found().cure)
+        assert.same(found(), assert(extract.verify(here.folder .. "/out", { items = { "Thing" } })))
+        assert.are_not.equal(0, select(2, support.shell(("cd %s/out && sha256sum -c SHA256SUMS"):format(here.folder))))
+        here:good()
+      end
+      here:good(nil, { again = true })
+      assert_mended()
+    end
+    assert.matches("no such folder", select(2, extract.verify(here.folder .. "/out", { items = { "Other" } })).message)
+    local sums = support.read(here.folder .. "/out/SHA256SUMS")
+    support.write(here.folder .. "/out/SHA256SUMS", (sums:gsub("^%x%x%x", "000")))
+    assert.equal("has another SHA-256 in SHA256SUMS", found().problems[1].problem)
+    here:good(nil, { again = true })
+    assert_mended()
   end)
 
   it("is left, and told, where Zuora has forgotten what was deleted then", function()

@@ -87,7 +87,9 @@ describe("an extraction", function()
       for _ = 1, 2 do
         local err = assert(here:run(here:plan(nil, more)))[1].err
         assert.equal("plan", err.kind)
-        assert.matches("is proven, and the store .*/store.db knows nothing of it: it is an older copy", err.message)
+        assert.matches("is proven, and the store .*/store.db knows nothing of it: it is an older copy: remove it and "
+          .. ".*/store.db%-wal, and all",
+          err.message)
       end
       assert.equal(files, support.shell(("sha256sum %s/out/Thing/*"):format(here.folder)))
       support.shell(("rm %s/store.db*"):format(here.folder))

@@ -63,7 +63,7 @@ describe("a folder of extracted files", function()
   it("shows a window that does not begin where another ended", function()
     local last = support.shell(("ls %s/out/Thing/window*.manifest.json"):format(here.folder)):match "([^\n]+)\n$"
     support.write(last, (support.read(last):gsub('"from": "%d+T', '"from": "20200101T')))
-    assert.matches("^Thing/window[^\n]*: nothing was read up to where its window begins$", problems())
+    assert.matches("does not say what its name says\nThing/window[^\n]*: nothing was read up to where its window begins$", problems())
   end)
 
   it("is pruned from the oldest on, and sound afterwards", function()

@@ -284,6 +284,7 @@ describe("a plan that loads into " .. kind, function()
     local other = plan()
     other.plan, other.output, other.store = "weekly", here.folder .. "/weekly", nil
     assert.matches("belongs to the plan 'nightly'", select(2, here:run(other)).message)
+    assert.is_nil(support.shell("ls " .. here.folder):find "weekly")
     target:run(here.folder, "CREATE TABLE mine (Id TEXT)")
     assert.matches("was not made by a plan", tostring(run { { object = "Thing", name = "mine" } }.err))
     for _, to in ipairs { "postgresql://me:secret@host/dw", "postgresql:///dw?password=secret" } do

@@ -72,6 +72,14 @@ local function open_context(ctx, owner)
   context.set_time(ctx)
 end
 
+-- What is another's is left as it is: folder, store and target are looked at before anything is made in one of them.
+local function check_owners(plan, tenant)
+  manifest.belong_to(plan.output, plan.plan, tenant, false)
+  local book <close> = journal.open(plan.store)
+  book:belong_to(plan.plan, tenant)
+  if plan.load then load.check_owner(plan.load, plan.output, plan.plan, tenant) end
+end
+
 --- Makes what a run works with.
 ---@param client zuora.Client
 ---@param plan table that was read
@@ -83,9 +91,11 @@ end
 function context.open(client, plan, options, owner)
   if options.backfill and not options.items then raise("plan", "--backfill needs --item: whose column is it?") end
   local published = plan.publish and publish.new(client, plan.publish)
+  manifest.check_free(plan.output)
   local done, err = client:authenticate()
   if not done then error(err, 0) end
   if owner then
+    check_owners(plan, client:tenant())
     disk.folder(plan.output)
     if not claims.are_at(plan.store) then disk.folder(plan.store:match "^(.*)/[^/]*$" or ".") end
   end

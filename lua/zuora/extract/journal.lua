@@ -143,13 +143,14 @@ function Journal:move(read, state, changes)
   with_numbers(read)
 end
 
---- Sets a read back to where its file is brought, whoever has done it.
+--- Sets a read back to where its file is brought, or proven, whoever has done it.
 ---@param read table
 ---@param changes table<string, string>|nil other columns
-function Journal:reopen(read, changes)
+---@param state "completed"|"fetched"|nil
+function Journal:reopen(read, changes, state)
   holding(self, read, function()
     self.store:run("UPDATE zuora_read SET owner = ? WHERE " .. IS_READ, self.owner, key_of(read))
-    self:move(read, "completed", changes)
+    self:move(read, state or "completed", changes)
   end)
 end
 
@@ -303,9 +304,10 @@ end
 ---@param plan string
 ---@param tenant string
 function Journal:belong_to(plan, tenant)
-  if self.claims then return belong(self, "tenant of " .. plan, tenant, "is this the right profile?") end
-  belong(self, "plan", plan, "name another 'store'")
-  belong(self, "tenant", tenant, "is this the right profile?")
+  local profile = "is this the right profile? If it is, name another "
+  if self.claims then return belong(self, "tenant of " .. plan, tenant, profile .. "'plan'") end
+  belong(self, "plan", plan, "name another 'store'; or, if nothing of it is needed, remove it")
+  belong(self, "tenant", tenant, profile .. "'store'; or, if nothing of it is needed, remove it")
 end
 
 --- Whose store it is, as far as that is known.
@@ -325,6 +327,9 @@ end
 Journal.__close = Journal.close
 
 local VERSION_CURE = "it was made by another version of this module"
+
+-- Where it is damaged.
+local CURE = "remove it and %s-wal; the next run finds all again in the manifests that lie beside the files"
 
 -- One that several machines share. (Where there is none, and it is only looked at, it is as though it were empty.)
 local function open_shared(uri, owner, lease)
@@ -354,8 +359,8 @@ function journal.open(where, owner, lease)
   if owner and not lock then
     error(error_value.new { kind = "busy", retryable = true, message = where .. ": another run holds it" }, 0)
   end
-  self = setmetatable({ store = store.open(is_shared and ":memory:" or where, not owner), lock = lock,
-    owner = owner or "" }, Journal)
+  self = setmetatable({ store = store.open(is_shared and ":memory:" or where, not owner, CURE:format(where)),
+    lock = lock, owner = owner or "" }, Journal)
   self.store:run "PRAGMA busy_timeout = 10000"
   if owner then
     self.store:run "PRAGMA synchronous = FULL"

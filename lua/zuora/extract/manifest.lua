@@ -15,6 +15,18 @@ local raise = require "zuora.error".raise
 -- What a folder is of.
 local FOLDER = ".zuora.json"
 
+--- Raises where a folder is no plan's, and has files that would be written over.
+---@param output string the plan's folder
+function manifest.check_free(output)
+  if disk.is_there(output .. "/" .. FOLDER) then return end
+  for _, name in ipairs { "SHA256SUMS", "run.json" } do
+    if disk.is_there(output .. "/" .. name) then
+      raise("plan", "the folder %s has a file %s, which would be written over, and is no plan's (it has no %s): name "
+        .. "another 'output', or take SHA256SUMS and run.json away", output, name, FOLDER)
+    end
+  end
+end
+
 --- Says whose folder it is from now on, or raises when it is another's.
 ---@param output string the plan's folder
 ---@param plan string
@@ -33,8 +45,8 @@ function manifest.belong_to(output, plan, tenant, may_write, beside)
   end
   for name, value in pairs { plan = plan, tenant = tenant } do
     if known[name] ~= value then
-      raise("plan", "the folder %s belongs to the %s '%s', not '%s': name another 'output'", output, name,
-        tostring(known[name]), value)
+      raise("plan", "the folder %s belongs to the %s '%s', not '%s': name another 'output'; or, if "
+        .. "nothing in it is needed, remove it", output, name, tostring(known[name]), value)
     end
   end
 end
@@ -67,6 +79,27 @@ local function previous_of(journal, output, read)
   return sum and { file = path:match "[^/]*$", sha256 = sum } or nil
 end
 
+-- What the journal knows of a read, by the manifest's words.
+local function fields_of(read)
+  return { format = FORMAT, plan = read.plan, item = read.item, entity = read.entity, kind = read.kind,
+    from = read.read_from, to = read.read_to, generation = read.generation, piece = read.piece, parent = read.parent,
+    attempt = read.attempt, idempotency_key = read.idempotency_key, job = read.job_id,
+    records = tonumber(read.records), record_count = tonumber(read.record_count), bytes = tonumber(read.bytes),
+    sha256 = read.sha256, file = read.path:match "[^/]*$", number = tonumber(read.chain) }
+end
+
+--- Does it say of a read what the journal says?
+---@param fields table
+---@param read table
+---@param replaces integer[]|nil
+---@return boolean
+function manifest.is_of(fields, read, replaces)
+  for name, value in pairs(fields_of(read)) do
+    if fields[name] ~= value then return false end
+  end
+  return json.encode(fields.replaces or {}) == json.encode(replaces or {})
+end
+
 --- Writes the manifest of a read whose file is there. The same read gets the same manifest again.
 ---@param journal table
 ---@param output string the plan's folder
@@ -74,12 +107,8 @@ end
 ---@param more table what else is known: tenant, key, cursor, columns, types, refused, lost, files, totals, request_ids
 ---@return string path
 function manifest.write(journal, output, read, more)
-  local fields = { format = FORMAT, plan = read.plan, item = read.item, entity = read.entity, kind = read.kind,
-    from = read.read_from, to = read.read_to, generation = read.generation, piece = read.piece, parent = read.parent,
-    attempt = read.attempt, query = read.query, idempotency_key = read.idempotency_key, job = read.job_id,
-    records = tonumber(read.records), record_count = tonumber(read.record_count), bytes = tonumber(read.bytes),
-    sha256 = read.sha256, module = version, file = read.path:match "[^/]*$",
-    number = tonumber(read.chain), previous = previous_of(journal, output, read) }
+  local fields = fields_of(read)
+  fields.query, fields.module, fields.previous = read.query, version, previous_of(journal, output, read)
   for name, value in pairs(more) do fields[name] = value end
   local path = manifest.path(read.path)
   -- Of several workers one may come late: the first was right.
@@ -100,6 +129,7 @@ function manifest.read(path)
   for _, name in ipairs { "sha256", "file", "kind", "from", "to", "piece", "parent" } do
     sound = sound and type(fields[name]) == "string"
   end
+  sound = sound and (fields.previous == nil or type(fields.previous) == "table")
   if not sound then return nil, "is no manifest" end
   if fields.format ~= FORMAT then return nil, "is of another version of this module" end
   return fields, nil, digest.text(text)

@@ -80,7 +80,8 @@ function marks.recover(ctx, item)
       read.query, read.attempt = fields.query, fields.attempt
       ctx.journal:plan(read)
       ctx.journal:move(read, "done", { path = of.item .. "/" .. fields.file, bytes = fields.bytes,
-        records = fields.records, sha256 = fields.sha256, job_id = fields.job or "", chain = fields.number })
+        records = fields.records, sha256 = fields.sha256, job_id = fields.job or "", chain = fields.number,
+        extra = fields.replaces and json.encode { replaces = fields.replaces } or "" })
       if read.parent ~= "" then
         plan_whole(ctx, of, read.parent)
       elseif not ctx.target then
@@ -112,8 +113,10 @@ function marks.check_known(ctx, item, read, path)
     local file = name:find "%.manifest%.json$" and name:find(own) and name:gsub("%.manifest%.json$", ".csv")
     if file and not known[of.item .. "/" .. file] and manifest.read(folder .. "/" .. name)
       and disk.size(folder .. "/" .. file) then
-      raise("plan", "%s: %s/%s is proven, and the store %s knows nothing of it: it is an older copy. Without what it "
-        .. "has of this plan all is found again in the manifests%s", item.name, folder, file, ctx.plan.store,
+      local cure = ctx.journal.claims and "without what it has of this plan"
+        or ("remove it and %s-wal, and"):format(ctx.plan.store)
+      raise("plan", "%s: %s/%s is proven, and the store %s knows nothing of it: it is an older copy: %s all is found "
+        .. "again in the manifests%s", item.name, folder, file, ctx.plan.store, cure,
         ctx.target and ", and in the target" or "")
     end
   end

@@ -14,11 +14,17 @@ local store = {}
 local Store = {}
 Store.__index = Store
 
+-- What SQLite says of a file that is none of its own, or not any more.
+local function is_broken(words)
+  return words:find("not a database", 1, true) or words:find("malformed", 1, true)
+end
+
 -- What others have locked, and a server that is not there any more, is for the next run.
 local function fail(self, words)
   words = tostring(words)
   local is_later = words:find("database is locked", 1, true) or words:find("lock timeout", 1, true)
     or self.is_server and words:find("connection", 1, true)
+  if self.cure and is_broken(words) then words = words .. ": " .. self.cure end
   error(error_value.new { kind = "file", retryable = is_later and true, message = ("%s: %s"):format(self.name, words) },
     0)
 end
@@ -172,11 +178,12 @@ end
 --- Opens a database of SQLite.
 ---@param path string
 ---@param looks boolean|nil true: where there is none, none is made: what is in it is nothing; false: it is made
+---@param cure string|nil what to do where it is damaged
 ---@return table store
-function store.open(path, looks)
+function store.open(path, looks, cure)
   if looks and not disk.is_there(path) then path = ":memory:" end
   return setmetatable({ database = connect("SQLite3", "sqlite3", path, path), name = path, prefix = "", kept = {},
-    count = 0, begin = "BEGIN IMMEDIATE" }, Store)
+    count = 0, begin = "BEGIN IMMEDIATE", cure = cure }, Store)
 end
 
 --- What a database is called in messages: a password in its address is nobody's business.
@@ -200,9 +207,11 @@ end
 ---@param path string the store's
 ---@return table|nil lock to be closed; nil: another run has it
 function store.lock(path)
-  local self = store.open(path .. ".lock")
-  if pcall(self.run, self, "BEGIN EXCLUSIVE") then return self end
+  local self = store.open(path .. ".lock", false, "remove it; there is nothing in it")
+  local ok, problem = pcall(self.run, self, "BEGIN EXCLUSIVE")
+  if ok then return self end
   self:close()
+  if not problem.retryable then error(problem, 0) end
   return nil
 end
 

@@ -25,13 +25,28 @@ local function write_newest(book, plan, name, write)
   until text == written
 end
 
---- Writes down the hashes of all files that are there, as sha256sum -c reads them.
+--- What SHA256SUMS of a folder says.
+---@param output string
+---@return table<string, string> hashes by paths
+function summary.sums(output)
+  local sums = {}
+  for sum, path in (disk.read(output .. "/SHA256SUMS") or ""):gmatch "(%x+)  ([^\n]+)\n" do sums[path] = sum end
+  return sums
+end
+
+--- Writes down the hashes of all files that are there, as sha256sum -c reads them. One that is gone, and was not
+--- pruned, keeps its line: it is missed.
 ---@param book table the journal
 ---@param plan table
-function summary.write_sums(book, plan)
+---@param pruned table<string, boolean>|nil paths
+function summary.write_sums(book, plan, pruned)
   write_newest(book, plan, "SHA256SUMS", function(out)
+    local before = summary.sums(plan.output)
     book:each_file(plan.plan, function(path, sum)
-      if disk.size(plan.output .. "/" .. path) then out(("%s  %s\n"):format(sum, path)) end
+      local is_pruned = pruned and pruned[path]
+      if not is_pruned and (before[path] or disk.size(plan.output .. "/" .. path)) then
+        out(("%s  %s\n"):format(sum, path))
+      end
     end)
   end)
 end

@@ -191,7 +191,7 @@ end
 function tend.prune(plan, keep)
   local book <close> = journal.open(plan.store, claims.owner())
   check_owners(plan, book)
-  local gone, oldest = {}, times.iso(book:clock() - keep)
+  local gone, is_gone, oldest = {}, {}, times.iso(book:clock() - keep)
   for _, one in ipairs(context.work_of(plan)) do
     local of = of_item(plan, one[1], one[2])
     local _, newest = book:chain(of)
@@ -201,17 +201,17 @@ function tend.prune(plan, keep)
       -- From the oldest on: what is between two that stay would be missed.
       if read and (read.updated_at > oldest or read.state ~= "done") then break end
       for _, path in ipairs(read and { read.path, manifest.path(read.path) } or {}) do -- (some have other numbers now)
-        if disk.size(plan.output .. "/" .. path) then
-          os.remove(plan.output .. "/" .. path)
-          gone[#gone + 1] = path
-        end
+        if disk.size(plan.output .. "/" .. path) then gone[#gone + 1] = path end
+        is_gone[path] = true
       end
       number = number + 1
     end
   end
   if #gone > 0 then
     book:event(plan.plan, "", "pruned", phrases.count(#gone, "file"))
-    summary.write_sums(book, plan)
+    -- (First, or what is gone would be missed after a kill.)
+    summary.write_sums(book, plan, is_gone)
+    for _, path in ipairs(gone) do os.remove(plan.output .. "/" .. path) end
   end
   return gone
 end

@@ -7,6 +7,7 @@ local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local phrases = require "zuora.extract.phrases"
 local rows = require "zuora.rows"
+local summary = require "zuora.extract.summary"
 
 local raise = require "zuora.error".raise
 
@@ -42,6 +43,12 @@ local function check_file(folder, fields)
   return nil
 end
 
+-- A file is called by what it has.
+local function is_called(fields)
+  local name = ("%s.%s.%s.g"):format(fields.kind, fields.from ~= "" and fields.from or "begin", fields.to)
+  return fields.file:find(name, 1, true) ~= nil
+end
+
 -- Those of one item and entity, by their places: a window begins where another ended.
 local function check_windows(chain, problem)
   table.sort(chain, function(a, b) return manifest.place(a.fields) < manifest.place(b.fields) end)
@@ -60,7 +67,7 @@ local function check_windows(chain, problem)
 end
 
 -- By their numbers: each names the one before it.
-local function check_chain(chain, problem)
+local function check_chain(chain, problem, name)
   table.sort(chain, function(a, b) return a.fields.number < b.fields.number end)
   local replaced = {}
   for _, one in ipairs(chain) do
@@ -71,16 +78,16 @@ local function check_chain(chain, problem)
     local follows = before and before.fields.number + 1
     while follows and follows < fields.number and replaced[follows] do follows = follows + 1 end
     if before and follows ~= fields.number then
-      problem(one.path, "the file before it, number " .. fields.number - 1 .. ", is gone", fields.item)
+      problem(one.path, "the file before it, number " .. fields.number - 1 .. ", is gone", name)
     elseif before and not replaced[fields.number - 1]
       and (not fields.previous or fields.previous.sha256 ~= before.sha256)
     then
-      problem(before.path, "was changed after " .. one.path .. " was written")
+      problem(before.path, "was changed after " .. one.path .. " was written", name)
     end
   end
 end
 
-local function check_folder(root, name, found, problem)
+local function check_folder(root, name, found, problem, sums)
   local folder, known, chains = root .. "/" .. name, {}, {}
   for _, file in ipairs(disk.names(folder)) do
     local path = name .. "/" .. file
@@ -91,8 +98,13 @@ local function check_folder(root, name, found, problem)
         problem(path, wrong, name)
       else
         known[fields.file] = true
+        local place = name .. "/" .. fields.file
         wrong = check_file(folder, fields)
-        if wrong then problem(name .. "/" .. fields.file, wrong, name) end
+        local is_same = (sums[place] or fields.sha256) == fields.sha256
+        wrong = wrong or not is_same and "has another SHA-256 in SHA256SUMS"
+        if wrong then problem(place, wrong, name) end
+        if not is_called(fields) then problem(path, "was changed: it does not say what its name says", name) end
+        sums[place] = nil
         local key = fields.entity or ""
         chains[key] = chains[key] or {}
         table.insert(chains[key], { fields = fields, path = path, sha256 = sum })
@@ -102,12 +114,31 @@ local function check_folder(root, name, found, problem)
     end
   end
   for _, file in ipairs(disk.names(folder)) do
-    if not known[file] then problem(name .. "/" .. file, "no manifest knows it") end
+    local path = name .. "/" .. file
+    if not known[file] then problem(path, "no manifest knows it", sums[path] and name) end
+    sums[path] = nil
   end
   for _, chain in pairs(chains) do
-    check_chain(chain, problem)
+    check_chain(chain, problem, name)
     check_windows(chain, problem)
   end
+end
+
+-- What is gone with its manifest: the last run has left its line.
+local function check_sums(sums, problem)
+  local paths = {}
+  for path in pairs(sums) do paths[#paths + 1] = path end
+  table.sort(paths)
+  for _, path in ipairs(paths) do problem(path, "is gone, with its manifest", path:match "^[^/]+") end
+end
+
+-- The lines of SHA256SUMS that are about an item; false: there are none.
+local function take(sums, item, into)
+  local has_some = false
+  for path, sum in pairs(sums) do
+    if path:sub(1, #item + 1) == item .. "/" then into[path], has_some = sum, true end
+  end
+  return has_some
 end
 
 local function check_place(path)
@@ -132,16 +163,21 @@ end
 --- cure: string|nil } found cure: a command
 function verify.folder(root, items)
   check_place(root)
-  for _, name in ipairs(items or {}) do check_place(root .. "/" .. name) end
+  local all = summary.sums(root)
+  local sums = items and {} or all
+  for _, name in ipairs(items or {}) do
+    if not take(all, name, sums) then check_place(root .. "/" .. name) end
+  end
   local found = { files = 0, records = 0, bytes = 0, problems = {} }
   local damaged = {}
   local function problem(path, words, item)
     table.insert(found.problems, { path = path, problem = words })
-    if item and damaged[#damaged] ~= item then damaged[#damaged + 1] = item end
+    if item and not damaged[item] then damaged[#damaged + 1], damaged[item] = item, true end
   end
   for _, name in ipairs(items or disk.names(root)) do
-    if disk.is_folder(root .. "/" .. name) then check_folder(root, name, found, problem) end
+    if disk.is_folder(root .. "/" .. name) then check_folder(root, name, found, problem, sums) end
   end
+  check_sums(sums, problem)
   found.cure = cure_of(root, damaged)
   return found
 end

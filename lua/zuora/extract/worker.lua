@@ -242,6 +242,19 @@ function worker.bring_anew(ctx, read, changes)
   os.remove(manifest.path(path))
 end
 
+--- Sets a read whose file is whole back to where its manifest is written. That comes last in the chain: the one behind
+--- the old one may name it by its hash.
+---@param ctx table
+---@param read table
+---@param piece table what is kept of it
+function worker.prove_anew(ctx, read, piece)
+  ctx.journal:hold(read)
+  ctx.journal:event(read.plan, read.item, "manifest written anew", read.path)
+  local chain = number_of(ctx, read, piece)
+  os.remove(ctx.output .. "/" .. manifest.path(read.path))
+  ctx.journal:reopen(read, { chain = chain, extra = json.encode(piece) }, "fetched")
+end
+
 -- A state holds only with its file: one that is gone, or was changed since another process brought it, is brought anew.
 local function is_there(ctx, read)
   local path = ctx.output .. "/" .. read.path

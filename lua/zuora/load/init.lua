@@ -23,14 +23,8 @@ local function check_folder(path, output)
   raise("plan", "load.to: sqlite:%s: there is no folder %s", path, folder)
 end
 
---- Opens the target of a plan.
----@param spec { to: string, schema: string|nil, columns: "evolve"|"freeze", deletes: "flag"|"remove" }
----@param output string the plan's folder, which may be made later
----@param sleep (fun(seconds: number))|nil lets other tasks go on while a program works
----@param looks boolean|nil nothing is made, and no change is kept
----@return table target see zuora.load.tables.class
-function load.open(spec, output, sleep, looks)
-  sleep = sleep or alone
+-- Where a target is, the module of its kind, and is it a file?
+local function place_of(spec)
   local scheme, rest = spec.to:match "^(%l+):(.*)$"
   if not SCHEMES[scheme or ""] then
     raise("plan", "load.to: '%s' is no target: sqlite:PATH, or postgresql://… expected", spec.to)
@@ -41,9 +35,30 @@ function load.open(spec, output, sleep, looks)
       .. "service")
   end
   local is_file = scheme == "sqlite"
-  local place = is_file and rest:gsub("^//", "") or spec.to
+  return is_file and rest:gsub("^//", "") or spec.to, require(SCHEMES[scheme]), is_file
+end
+
+--- Raises when the target of a plan is another's; nothing is made or changed.
+---@param spec table
+---@param output string
+---@param plan string
+---@param tenant string
+function load.check_owner(spec, output, plan, tenant)
+  local place, kind, is_file = place_of(spec)
   if is_file then check_folder(place, output) end
-  return require(SCHEMES[scheme]).open(place, spec, sleep, looks)
+  kind.check_owner(place, spec, plan, tenant)
+end
+
+--- Opens the target of a plan.
+---@param spec { to: string, schema: string|nil, columns: "evolve"|"freeze", deletes: "flag"|"remove" }
+---@param output string the plan's folder, which may be made later
+---@param sleep (fun(seconds: number))|nil lets other tasks go on while a program works
+---@param looks boolean|nil nothing is made, and no change is kept
+---@return table target see zuora.load.tables.class
+function load.open(spec, output, sleep, looks)
+  local place, kind, is_file = place_of(spec)
+  if is_file then check_folder(place, output) end
+  return kind.open(place, spec, sleep or alone, looks)
 end
 
 return load

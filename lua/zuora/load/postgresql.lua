@@ -226,6 +226,14 @@ function Target:counts(subject, path)
   return counts.read(self, subject, list)
 end
 
+--- Raises when a target is another's, and makes nothing.
+function postgresql.check_owner(uri, spec, plan, tenant)
+  local schema = spec.schema or "public"
+  local held <close> = connected(uri, schema)
+  tables.check_owner(held, ("(SELECT tablename AS name FROM pg_tables WHERE schemaname = %s)"):format(literal(schema)),
+    plan, tenant)
+end
+
 --- Opens a target.
 ---@param uri string
 ---@param spec table of the plan

@@ -16,6 +16,9 @@ local Target = tables.class()
 
 local STAGE = "temp.zuora_stage"
 
+-- Where it is damaged.
+local CURE = "put a backup in its place, or remove it; the next run loads what it lacks"
+
 -- --- staging ------------------------------------------------------------------------------------------
 
 -- Makes the stage, and gives the statement that fills it.
@@ -154,13 +157,20 @@ function Target:counts(subject, path)
   end)
 end
 
+--- Raises when a target is another's, and makes nothing.
+function sqlite.check_owner(path, _, plan, tenant)
+  local held <close> = store.open(path, true, CURE)
+  held:run(("PRAGMA busy_timeout = %d"):format(tables.LOCK_SECONDS * 1000 // 1))
+  tables.check_owner(held, "sqlite_master", plan, tenant)
+end
+
 --- Opens a target.
 ---@param path string
 ---@param spec table of the plan
 ---@param _ any
 ---@param looks boolean|nil nothing is made, and no change is kept
 function sqlite.open(path, spec, _, looks)
-  local self = setmetatable({ store = store.open(path, looks), spec = spec, dialect = dialects.sqlite,
+  local self = setmetatable({ store = store.open(path, looks, CURE), spec = spec, dialect = dialects.sqlite,
     stage = STAGE }, Target)
   self.store:run(("PRAGMA busy_timeout = %d"):format(tables.LOCK_SECONDS * 1000 // 1))
   self.store:run "PRAGMA synchronous = FULL"

@@ -33,16 +33,33 @@ function tables.make_own(store)
   store:run(mark_table.CREATE:format(store.prefix))
 end
 
+local function check_owner(store, name, known, value)
+  if known == nil or known == value then return end
+  local cure = name == "version" and "" or ": name another in 'load'; or, if nothing of it is needed, drop its tables "
+    .. "(zuora_target, zuora_loads, zuora_mark and zuora_deleted, too)"
+  raise("plan", "the target %s belongs to the %s '%s', not '%s'%s", store.name, name, known, value, cure)
+end
+
 --- Says whose target it is from now on, or raises when it is another's.
 function tables.belong_to(store, plan, tenant)
   for name, value in pairs { plan = plan, tenant = tenant, version = VERSION } do
     store:run(("INSERT INTO %szuora_target (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"):format(store.prefix),
       name, value)
-    local known = store:row(("SELECT value FROM %szuora_target WHERE name = ?"):format(store.prefix), name).value
-    if known ~= value then
-      raise("plan", "the target %s belongs to the %s '%s', not '%s'", store.name, name, known, value)
-    end
+    check_owner(store, name,
+      store:row(("SELECT value FROM %szuora_target WHERE name = ?"):format(store.prefix), name).value, value)
   end
+end
+
+--- Raises when a target is another's, and leaves it as it is.
+---@param store table
+---@param list string of its tables, as SQL that has `name`
+---@param plan string
+---@param tenant string
+function tables.check_owner(store, list, plan, tenant)
+  if not store:row(("SELECT 1 AS there FROM %s AS t WHERE t.name = 'zuora_target'"):format(list)) then return end
+  local owner = tables.belongs(store)
+  check_owner(store, "plan", owner.plan, plan)
+  check_owner(store, "tenant", owner.tenant, tenant)
 end
 
 --- Whose target it is, as far as that is known; raises when another version of this module has made it.
