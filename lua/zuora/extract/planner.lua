@@ -212,7 +212,9 @@ local function backfill_of(ctx, item, mark)
     local _, name = columns.find(planner.columns(item), item.object, field)
     name = name or columns.find(planner.columns(item), item.object, "*") and field
     if not name then raise("plan", "%s: it has no column '%s' to be backfilled", item.name, field) end
-    local read = unless_made(ctx, item, { kind = "backfill-" .. name, read_to = mark.mark })
+    local short = columns.plain(name, item.object):lower()
+    local read = unless_made(ctx, item, { kind = "backfill-" .. name, read_to = mark.mark }, item.taken[short])
+    item.taken[short] = nil
     local rest = table.move(given, i + 1, #given, 1, {})
     if read then return planner.with_query(item, read, good_for(without(item, rest))) end
   end

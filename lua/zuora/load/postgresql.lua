@@ -79,8 +79,13 @@ function Target:columns(name)
 end
 
 local function table_lines(self, load, there)
-  if not there then return { tables.create(load) .. ";", load.key and tables.index(load) .. ";" or nil }, {} end
-  local statements, names = tables.additions(load, there, self.spec.columns)
+  local statements, names
+  if there then
+    statements, names = tables.additions(load, there, self.spec.columns)
+  else
+    statements, names = { tables.create(load), load.key and tables.index(load) or nil }, {}
+  end
+  for _, statement in ipairs(tables.note_columns(load, not there)) do statements[#statements + 1] = statement end
   for i, statement in ipairs(statements) do statements[i] = statement .. ";" end
   return statements, names
 end
@@ -167,6 +172,7 @@ local function direct_lines(load, add, stage_path, header)
   add(("ALTER TABLE %s ALTER %s DROP DEFAULT, ALTER %s DROP DEFAULT;"):format(load.table, deleted, read))
   if load.deleted then add(("UPDATE %s SET %s = false WHERE %s IS NULL;"):format(load.table, deleted, deleted)) end
   if load.key then add(tables.index(load) .. ";") end
+  for _, statement in ipairs(tables.note_columns(load, true)) do add(statement .. ";") end
   for _, step in ipairs(merge.checks(load)) do add(step_line(load, step)) end
 end
 
@@ -199,9 +205,9 @@ function Target:load(item, list, output, deleted, advance, bucket)
     return {}
   end
   local there = self:columns(item.name)
-  if not there then tables.check_lost(self.store, item, list[1]) end
   local _ <close> = disk.passing(stage_path)
   local header = write_stage(tables.paths(list, output), stage_path, self.pulse)
+  tables.check_there(self.store, item, header, there, list[1])
   local load = tables.of_files(self, item, list, header, deleted, bucket)
   local script, added = script_of(self, load, there, lacking, stage_path, header, advance)
   local done, err = pcall(self.psql.script, self.psql, script)

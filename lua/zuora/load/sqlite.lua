@@ -55,15 +55,16 @@ function Target:columns(name)
 end
 
 -- Gives the names of columns that are new, and whether there is nothing in the table.
-local function prepare_table(self, load)
-  local there = self:columns(load.item)
-  if not there then
-    self.store:run(tables.create(load))
-    return {}, true
+local function prepare_table(self, load, there)
+  local statements, names
+  if there then
+    statements, names = tables.additions(load, there, self.spec.columns)
+  else
+    statements, names = { tables.create(load) }, {}
   end
-  local statements, names = tables.additions(load, there, self.spec.columns)
   for _, statement in ipairs(statements) do self.store:run(statement) end
-  return names, not self.store:row(("SELECT 1 FROM %s LIMIT 1"):format(load.table))
+  for _, statement in ipairs(tables.note_columns(load, not there)) do self.store:run(statement) end
+  return names, not (there and self.store:row(("SELECT 1 FROM %s LIMIT 1"):format(load.table)))
 end
 
 local function first_value(row)
@@ -125,11 +126,11 @@ end
 function Target:load(item, list, output, deleted, advance, bucket)
   local paths = tables.paths(list, output)
   return self.store:transaction(function()
-    if not self:columns(item.name) then tables.check_lost(self.store, item, list[1]) end
+    local there, header = self:columns(item.name), header_of(paths[1])
+    tables.check_there(self.store, item, header, there, list[1])
     if not note_loads(self, list) then return {} end
-    local header = header_of(paths[1])
     local load = tables.of_files(self, item, list, header, deleted, bucket)
-    local added, is_empty = prepare_table(self, load)
+    local added, is_empty = prepare_table(self, load, there)
     local is_new = is_empty and not tables.is_special(load) and not (load.deletes == "remove" and load.deleted)
     if load.mode == "replace" and load.entity == "" or is_new then
       load_whole(self, load, paths, header)

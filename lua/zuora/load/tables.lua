@@ -5,6 +5,7 @@ local dialects = require "zuora.load.dialects"
 local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
 local phrases = require "zuora.extract.phrases"
+local planner = require "zuora.extract.planner"
 local reads = require "zuora.extract.reads"
 
 local raise = require "zuora.error".raise
@@ -24,6 +25,8 @@ tables.OWN = {
     read_to TEXT, generation TEXT, piece TEXT, records TEXT, sha256 TEXT, loaded_at TEXT,
     PRIMARY KEY (plan, item, entity, kind, read_from, read_to, generation, piece))]],
   [[CREATE TABLE IF NOT EXISTS %szuora_deleted (item TEXT, id TEXT, at TEXT, PRIMARY KEY (item, id))]],
+  -- What tables were given: a column of these that is not there was taken away, and is not new.
+  [[CREATE TABLE IF NOT EXISTS %szuora_column (item TEXT, name TEXT, PRIMARY KEY (item, name))]],
 }
 
 --- Makes the tables that every target has.
@@ -87,8 +90,9 @@ end
 function tables.class()
   local Target = {}
   Target.__index = Target
-  --- Raises where the table of an item is not one that it could be loaded into.
-  function Target:check(item) tables.check(self.store, item, self:columns(item.name), self.spec.columns) end
+  --- Raises where the table of an item is not one that it could be loaded into. Gives the columns that were taken
+  --- away from it, and are to be backfilled.
+  function Target:check(item) return tables.check(self.store, item, self:columns(item.name), self.spec.columns) end
   function Target:mark(of) return mark_table.get(self.store, of) end
   function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
   function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
@@ -191,6 +195,21 @@ function tables.create(load)
   return ("CREATE TABLE IF NOT EXISTS %s (%s)"):format(load.table, table.concat(list, ", "))
 end
 
+--- The statements that note which columns a table has.
+---@param load table
+---@param is_new boolean it was made just now
+---@return string[]
+function tables.note_columns(load, is_new)
+  local item, rows, list = dialects.literal(load.item), {}, {}
+  for i, column in ipairs(load.columns) do
+    rows[i] = ("(%s, %s)"):format(item, dialects.literal(column.name:lower()))
+  end
+  if is_new then list[1] = ("DELETE FROM %szuora_column WHERE item = %s"):format(load.prefix, item) end
+  list[#list + 1] = ("INSERT INTO %szuora_column (item, name) VALUES %s ON CONFLICT DO NOTHING"):format(load.prefix,
+    table.concat(rows, ", "))
+  return list
+end
+
 --- The name of the index below.
 function tables.index_name(load) return dialects.quoted("zuora_key_" .. load.item) end
 
@@ -214,22 +233,67 @@ local function check_frozen(item, names)
     table.concat(names, ", "))
 end
 
---- Raises where something was loaded that is gone on from, or that is of the same whole as a read: somebody has taken
---- the table away.
----@param store table of the target
----@param item table
----@param read table|nil that is to be loaded now
-function tables.check_lost(store, item, read)
+-- Was something loaded that is gone on from, or that is of the same whole as a read?
+local function is_gone_on(store, item, read)
   local of = read or item.of
-  local lost = store:row(([[SELECT 1 AS lost FROM %szuora_loads AS l WHERE l.plan = ? AND l.item = ?
+  return store:row(([[SELECT 1 AS there FROM %szuora_loads AS l WHERE l.plan = ? AND l.item = ?
     AND l.records <> '0' AND (EXISTS (SELECT 1 FROM %szuora_mark AS m WHERE m.plan = l.plan AND m.item = l.item
     AND m.entity = l.entity AND (COALESCE(m.pending, '') <> '1' OR m.mark <> ''))
     OR l.entity = ? AND l.kind = ? AND l.read_from = ? AND l.read_to = ? AND l.generation = ?) LIMIT 1]]):format(
     store.prefix, store.prefix), of.plan, of.item, of.entity, of.kind or "", of.read_from or "", of.read_to or "",
-    of.generation or "")
-  if not lost then return end
+    of.generation or "") ~= nil
+end
+
+-- Raises where somebody has taken away the table of what was loaded before.
+local function check_lost(store, item, read)
+  if not is_gone_on(store, item, read) then return end
   raise("plan", "%s: it was loaded before, and the target has no table of it now: `%s` has all of it read again",
     item.name, phrases.command(item.of, "reset", item.name))
+end
+
+-- What is to be done about columns that were taken away.
+local function cure_of(item, gone)
+  local reset = phrases.command(item.of, "reset", item.name)
+  for _, name in ipairs(gone) do
+    if name:lower() == item.key:lower() then
+      return ("rows are merged by it. Drop the table: `%s` then has all of it read again"):format(reset)
+    end
+    if name:lower() == item.cursor:lower() then return ("`%s` has all of it read again"):format(reset) end
+  end
+  return ("`%s` reads %s of all rows, `%s` has all of it read again"):format(planner.backfill(item, gone),
+    #gone == 1 and "it" or "them", reset)
+end
+
+-- Raises where somebody has taken away a column of rows that were loaded before, and will not all come again: to add
+-- it would leave it empty in them. One that is to be backfilled may be missing: gives those, in lower case.
+local function check_taken(store, item, names, there, read)
+  local backfilled, gone, known = {}, {}, {}
+  if not item.cursor or item.mode == "replace" then return backfilled end -- all rows come again
+  store:each(function(row) known[row.name] = not there[row.name] end,
+    ("SELECT name FROM %szuora_column WHERE item = ?"):format(store.prefix), item.name)
+  for _, long in ipairs(names) do
+    local name = columns.plain(long, item.object)
+    if known[name:lower()] then
+      local is_given = columns.find(item.backfill or {}, item.object, name)
+      if is_given then backfilled[name:lower()] = true else gone[#gone + 1] = name end
+    end
+  end
+  if #gone > 0 and is_gone_on(store, item, read) then
+    raise("plan", "%s: the target's table has no column %s any more, which was loaded before: %s", item.name,
+      table.concat(gone, ", "), cure_of(item, gone))
+  end
+  return backfilled
+end
+
+--- Raises where what is gone on from was taken away: the table, or columns of it.
+---@param store table of the target
+---@param item table
+---@param header string[] of what is to be loaded
+---@param there table<string, string>|nil
+---@param read table
+function tables.check_there(store, item, header, there, read)
+  if not there then return check_lost(store, item, read) end
+  check_taken(store, item, header, there, read)
 end
 
 --- Can an item be loaded into the table that is there? Said before it is asked for, as far as it can be known.
@@ -237,14 +301,16 @@ end
 ---@param item table
 ---@param there table<string, string>|nil
 ---@param policy "evolve"|"freeze"
+---@return table<string, boolean>|nil backfilled columns that were taken away, in lower case
 function tables.check(store, item, there, policy)
-  if not there then return tables.check_lost(store, item) end
+  if not there then return check_lost(store, item) end
   check_own(dialects.quoted(item.name), there)
   local missing = {}
   for _, name in ipairs(type(item.fields) == "table" and item.columns or {}) do
     if not there[columns.plain(name, item.object):lower()] then missing[#missing + 1] = name end
   end
   if policy == "freeze" then check_frozen(item.name, missing) end
+  return check_taken(store, item, planner.columns(item), there)
 end
 
 --- The statements that add the columns which the file has and the table has not.
