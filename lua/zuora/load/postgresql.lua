@@ -78,6 +78,12 @@ function Target:columns(name)
     WHERE table_name = ? AND table_schema = ?]], name, self.schema))
 end
 
+--- See zuora.load.sqlite.
+function Target:tables()
+  return tables.set_of(self.store:rows([[SELECT table_name AS name FROM information_schema.tables
+    WHERE table_schema = ?]], self.schema))
+end
+
 local function table_lines(self, load, there)
   local statements, names
   if there then

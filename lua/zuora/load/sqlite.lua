@@ -54,6 +54,12 @@ function Target:columns(name)
   return tables.names(self.store:rows("SELECT name FROM pragma_table_info(?)", name))
 end
 
+--- The tables that there are: their names in lower case.
+---@return table<string, boolean>
+function Target:tables()
+  return tables.set_of(self.store:rows "SELECT name FROM sqlite_master WHERE type <> 'index'")
+end
+
 -- Gives the names of columns that are new, and whether there is nothing in the table.
 local function prepare_table(self, load, there)
   local statements, names

@@ -85,7 +85,7 @@ function tables.lacking(store, list)
 end
 
 --- What a target is and can do, whatever its database; it has a `store`.
---- What is of one database alone: columns(name), load(…) and counts(…).
+--- What is of one database alone: columns(name), tables(), load(…) and counts(…).
 ---@return table class
 function tables.class()
   local Target = {}
@@ -93,6 +93,14 @@ function tables.class()
   --- Raises where the table of an item is not one that it could be loaded into. Gives the columns that were taken
   --- away from it, and are to be backfilled.
   function Target:check(item) return tables.check(self.store, item, self:columns(item.name), self.spec.columns) end
+  --- The same as mark_table.all, but for items that have no table.
+  function Target:marks(plan)
+    local all, there = mark_table.all(self.store, plan), self:tables()
+    for key in pairs(all) do
+      if not there[key:match "^(.*)/":lower()] then all[key] = nil end
+    end
+    return all
+  end
   function Target:mark(of) return mark_table.get(self.store, of) end
   function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
   function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
@@ -126,6 +134,15 @@ function tables.names(rows)
   local there = {}
   for _, column in ipairs(rows) do there[column.name:lower()] = column.name end
   return next(there) and there or nil
+end
+
+--- The names of tables, in lower case.
+---@param rows { name: string }[]
+---@return table<string, boolean>
+function tables.set_of(rows)
+  local there = {}
+  for _, row in ipairs(rows) do there[row.name:lower()] = true end
+  return there
 end
 
 --- Where the files of reads are.
