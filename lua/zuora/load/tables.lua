@@ -2,6 +2,8 @@
 
 local columns = require "zuora.extract.columns"
 local dialects = require "zuora.load.dialects"
+local disk = require "zuora.extract.disk"
+local manifest = require "zuora.extract.manifest"
 local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
 local phrases = require "zuora.extract.phrases"
@@ -45,6 +47,30 @@ function tables.belong_to(store, plan, tenant)
       raise("plan", "the target %s belongs to the %s '%s', not '%s'", store.name, name, known, value)
     end
   end
+end
+
+local function folder_of(store)
+  local row = store:row(("SELECT value FROM %szuora_target WHERE name = 'folder'"):format(store.prefix))
+  return row and row.value
+end
+
+--- Raises where the target was loaded from another folder of the plan, which is there yet (it was not moved): of two
+--- that take turns neither has all windows.
+---@param store table
+---@param plan string
+---@param output string the plan's folder
+function tables.check_folder(store, plan, output)
+  local known = folder_of(store)
+  if not known or disk.is_same(known, output) or manifest.belongs(known).plan ~= plan then return end
+  raise("plan", "the target %s is loaded from the folder %s: let that be the 'output', or move it to %s, or name "
+    .. "another target", store.name, known, output)
+end
+
+--- Notes from which folder it is loaded.
+function tables.note_folder(store, output)
+  if disk.is_same(folder_of(store) or "", output) then return end
+  store:run(("INSERT INTO %szuora_target (name, value) VALUES ('folder', ?) ON CONFLICT (name) DO UPDATE SET "
+    .. "value = excluded.value"):format(store.prefix), disk.absolute(output))
 end
 
 --- Whose target it is, as far as that is known; raises when another version of this module has made it.
@@ -105,6 +131,8 @@ function tables.class()
   function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
   function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
   function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
+  function Target:check_folder(plan, output) tables.check_folder(self.store, plan, output) end
+  function Target:note_folder(output) tables.note_folder(self.store, output) end
   function Target:belongs() return tables.belongs(self.store) end
   function Target:lacking(list) return tables.lacking(self.store, list) end
   function Target:close() self.store:close() end
