@@ -295,6 +295,29 @@ describe("a plan that loads into " .. kind, function()
       { load = { to = "mysql:x" } }))).message)
   end)
 
+  it("is not made by who looks at it, or sets it back", function()
+    here = world.new {}
+    target.forget(here.folder)
+    local function is_there()
+      if kind == "SQLite" then return support.read(here.folder .. "/dw.db") ~= nil end
+      return #rows "SELECT 1 AS there FROM pg_tables WHERE schemaname = 'public'" > 0
+    end
+    local function look()
+      assert(extract.preview(here.client, plan()))
+      assert.equal("not audited", assert(extract.audit(here.client, plan(), { poll = 0.002, check = true }))[1].outcome)
+      assert(extract.status(plan()))
+      assert(extract.reset(plan(), { item = "Thing" }))
+      assert.is_false(is_there())
+    end
+    look()
+    good()
+    assert.is_true(is_there())
+    target.forget(here.folder)
+    look()
+    assert.equal(20, good().records)
+    assert_loaded()
+  end)
+
   it("is loaded from one folder, which may be moved, or lost", function()
     here = world.new {}
     local function from(folder)

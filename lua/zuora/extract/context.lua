@@ -61,7 +61,8 @@ end
 local function open_context(ctx, owner)
   local plan, client = ctx.plan, ctx.client
   if plan.load then
-    ctx.target = load.open(plan.load, plan.output, function(seconds) client:sleep(seconds) end, owner == nil)
+    ctx.target = load.open(plan.load, plan.output, function(seconds) client:sleep(seconds) end,
+      owner == nil or ctx.options.check and "unless there")
   end
   ctx.marks = ctx.target or ctx.journal
   local shared = ctx.journal.claims

@@ -173,8 +173,8 @@ end
 ---@param looks boolean|nil true: where there is none, none is made: what is in it is nothing; false: it is made
 ---@return table store
 function store.open(path, looks)
-  if looks and not disk.is_there(path) then path = ":memory:" end
-  return setmetatable({ database = connect("SQLite3", "sqlite3", path, path), name = path, prefix = "", kept = {},
+  local where = looks and not disk.is_there(path) and ":memory:" or path
+  return setmetatable({ database = connect("SQLite3", "sqlite3", where, path), name = path, prefix = "", kept = {},
     count = 0, begin = "BEGIN IMMEDIATE" }, Store)
 end
 

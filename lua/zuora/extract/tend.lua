@@ -156,7 +156,7 @@ function tend.reset(plan, name, from)
   -- The mark may be in the target alone.
   if not claims.are_at(plan.store) then disk.folder(plan.store:match "^(.*)/[^/]*$" or ".") end
   local book <close> = journal.open(plan.store, claims.owner())
-  local target <close> = plan.load and load.open(plan.load, plan.output) or nil
+  local target <close> = plan.load and load.open(plan.load, plan.output, nil, "unless there") or nil
   local _ <close> = book.claims and setmetatable({}, { __close = function() book.claims:leave() end }) or nil
   check_owners(plan, book, target)
   local list, stamp = {}, from and times.stamp(from) or ""

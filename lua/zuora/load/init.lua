@@ -27,7 +27,8 @@ end
 ---@param spec { to: string, schema: string|nil, columns: "evolve"|"freeze", deletes: "flag"|"remove" }
 ---@param output string the plan's folder, which may be made later
 ---@param sleep (fun(seconds: number))|nil lets other tasks go on while a program works
----@param looks boolean|nil nothing is made, and no change is kept
+---@param looks boolean|"unless there"|nil nothing is made, and no change is kept; "unless there": so it is where there
+--- is no target yet
 ---@return table target mark(of), set_mark(of, before, after), reset(of, mark),
 --- belong_to(plan, tenant), belongs(), lacking(list), check(item), load(…), close()
 function load.open(spec, output, sleep, looks)

@@ -242,7 +242,7 @@ end
 ---@param uri string
 ---@param spec table of the plan
 ---@param sleep fun(seconds: number)
----@param looks boolean|nil nothing is made, and no change is kept
+---@param looks boolean|"unless there"|nil see zuora.load
 function postgresql.open(uri, spec, sleep, looks)
   local schema = spec.schema or "public"
   local self = setmetatable({ store = connected(uri, schema), psql = psql.open(uri, sleep), spec = spec,
@@ -251,6 +251,7 @@ function postgresql.open(uri, spec, sleep, looks)
     self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))
     tables.make_own(self.store)
   end
+  if looks == "unless there" then looks = not self:tables().zuora_target end
   if looks then
     self.store:run "BEGIN" -- and no COMMIT
     make()

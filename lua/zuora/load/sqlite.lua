@@ -2,6 +2,7 @@
 
 local counts = require "zuora.load.counts"
 local dialects = require "zuora.load.dialects"
+local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local merge = require "zuora.load.merge"
 local rows = require "zuora.rows"
@@ -166,8 +167,9 @@ end
 ---@param path string
 ---@param spec table of the plan
 ---@param _ any
----@param looks boolean|nil nothing is made, and no change is kept
+---@param looks boolean|"unless there"|nil see zuora.load
 function sqlite.open(path, spec, _, looks)
+  if looks == "unless there" then looks = not disk.is_there(path) end
   local self = setmetatable({ store = store.open(path, looks), spec = spec, dialect = dialects.sqlite,
     stage = STAGE }, Target)
   self.store:run(("PRAGMA busy_timeout = %d"):format(tables.LOCK_SECONDS * 1000 // 1))
