@@ -309,6 +309,13 @@ describe("a target of " .. kind, function()
     end }).err
     assert.matches("has no column Amount any more", tostring(err))
     assert.matches("has no column Amount any more", tostring(run().err))
+    local ok = pcall(here.run, here, plan(), { backfill = options.backfill, items = options.items,
+      on_step = function(_, read)
+        if read.kind:find "^backfill" then error "killed" end
+      end })
+    assert.is_false(ok)
+    assert.equal(2, #rows "SELECT * FROM zuora_loads") -- the window, too
+    assert.matches("has no column Amount any more", tostring(run().err))
     good(nil, nil, options)
     assert.equal("1.01 7.5 3.03 4.04", amounts())
     assert.equal("up to date", good().outcome)

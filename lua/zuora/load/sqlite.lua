@@ -134,9 +134,9 @@ function Target:load(item, list, output, deleted, advance, bucket)
   local paths = tables.paths(list, output)
   return self.store:transaction(function()
     local there, header = self:columns(item.name), header_of(paths[1])
-    tables.check_there(self.store, item, header, there, list[1])
+    local left_out = tables.check_there(self.store, item, header, there, list[1])
     if not note_loads(self, list) then return {} end
-    local load = tables.of_files(self, item, list, header, deleted, bucket)
+    local load = tables.of_files(self, item, list, header, deleted, bucket, left_out)
     local added, is_empty = prepare_table(self, load, there)
     local is_new = is_empty and not tables.is_special(load) and not (load.deletes == "remove" and load.deleted)
     if load.mode == "replace" and load.entity == "" or is_new then

@@ -190,8 +190,9 @@ end
 ---@param header string[]
 ---@param deleted string the column that says of a row that it is deleted
 ---@param bucket table|nil of an audit
+---@param left_out table<string, boolean>|nil columns that are not loaded, in lower case
 ---@return table load see zuora.load.merge; besides of, bucket and changed (the cursor of the plan)
-function tables.of_files(target, item, list, header, deleted, bucket)
+function tables.of_files(target, item, list, header, deleted, bucket, left_out)
   local read, prefix = list[1], target.store.prefix
   local mode = SPECIAL[read.kind:match "^%l+"] or item.mode or item.cursor and "merge" or "replace"
   local load = { columns = {}, mode = mode, bound = read.read_to, bucket = bucket, of = item.of,
@@ -207,7 +208,8 @@ function tables.of_files(target, item, list, header, deleted, bucket)
     else
       local name = columns.plain(staged, item.object)
       local column = { name = name, staged = staged, kind = item.types and item.types[name] }
-      load.columns[#load.columns + 1], by_name[name:lower()] = column, column
+      by_name[name:lower()] = column
+      if not (left_out and left_out[name:lower()]) then load.columns[#load.columns + 1] = column end
     end
   end
   load.key, load.cursor = by_name[item.key:lower()], item.cursor and by_name[item.cursor:lower()] or nil
@@ -312,22 +314,26 @@ end
 -- Raises where somebody has taken away a column of rows that were loaded before, and will not all come again: to add
 -- it would leave it empty in them. One that is to be backfilled may be missing: gives those, in lower case.
 local function check_taken(store, item, names, there, read)
-  local backfilled, gone, known = {}, {}, {}
+  local backfilled, taken, gone, known = {}, {}, {}, {}
   if not item.cursor or item.mode == "replace" then return backfilled end -- all rows come again
   store:each(function(row) known[row.name] = not there[row.name] end,
     ("SELECT name FROM %szuora_column WHERE item = ?"):format(store.prefix), item.name)
   for _, long in ipairs(names) do
     local name = columns.plain(long, item.object)
-    if known[name:lower()] then
-      local is_given = columns.find(item.backfill or {}, item.object, name)
-      if is_given then backfilled[name:lower()] = true else gone[#gone + 1] = name end
+    if known[name:lower()] then taken[#taken + 1] = name end
+  end
+  if #taken == 0 or not is_gone_on(store, item, read) then return backfilled end
+  for _, name in ipairs(taken) do
+    local is_given = columns.find(item.backfill or {}, item.object, name)
+    if is_given and not columns.find({ item.key, item.cursor }, item.object, name) then
+      backfilled[name:lower()] = true
+    else
+      gone[#gone + 1] = name
     end
   end
-  if #gone > 0 and is_gone_on(store, item, read) then
-    raise("plan", "%s: the target's table has no column %s any more, which was loaded before: %s", item.name,
-      table.concat(gone, ", "), cure_of(item, gone))
-  end
-  return backfilled
+  if #gone == 0 then return backfilled end
+  raise("plan", "%s: the target's table has no column %s any more, which was loaded before: %s", item.name,
+    table.concat(gone, ", "), cure_of(item, gone))
 end
 
 --- Raises where what is gone on from was taken away: the table, or columns of it.
@@ -336,9 +342,12 @@ end
 ---@param header string[] of what is to be loaded
 ---@param there table<string, string>|nil
 ---@param read table
+---@return table<string, boolean>|nil left_out columns, in lower case, that come by a backfill alone: until then they
+--- are missing, whatever ends the run
 function tables.check_there(store, item, header, there, read)
   if not there then return check_lost(store, item, read) end
-  check_taken(store, item, header, there, read)
+  local backfilled = check_taken(store, item, header, there, read)
+  return not read.kind:find "^backfill" and backfilled or nil
 end
 
 --- Can an item be loaded into the table that is there? Said before it is asked for, as far as it can be known.
