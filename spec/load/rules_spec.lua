@@ -1,5 +1,5 @@
--- Rules of zuora.load, zuora.load.merge, zuora.load.tables, zuora.load.sqlite and zuora.load.postgresql, each with what
--- would go wrong without it.
+-- Rules of zuora.load, zuora.load.losses, zuora.load.merge, zuora.load.tables, zuora.load.sqlite and
+-- zuora.load.postgresql, each with what would go wrong without it.
 
 local core = require "zuora.core"
 local exits = require "zuora.cli.exits"

@@ -3,6 +3,7 @@
 local columns = require "zuora.extract.columns"
 local dialects = require "zuora.load.dialects"
 local disk = require "zuora.extract.disk"
+local losses = require "zuora.load.losses"
 local manifest = require "zuora.extract.manifest"
 local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
@@ -280,62 +281,6 @@ local function check_frozen(item, names)
     table.concat(names, ", "))
 end
 
--- Was something loaded that is gone on from, or that is of the same whole as a read?
-local function is_gone_on(store, item, read)
-  local of = read or item.of
-  return store:row(([[SELECT 1 AS there FROM %szuora_loads AS l WHERE l.plan = ? AND l.item = ?
-    AND l.records <> '0' AND (EXISTS (SELECT 1 FROM %szuora_mark AS m WHERE m.plan = l.plan AND m.item = l.item
-    AND m.entity = l.entity AND (COALESCE(m.pending, '') <> '1' OR m.mark <> ''))
-    OR l.entity = ? AND l.kind = ? AND l.read_from = ? AND l.read_to = ? AND l.generation = ?) LIMIT 1]]):format(
-    store.prefix, store.prefix), of.plan, of.item, of.entity, of.kind or "", of.read_from or "", of.read_to or "",
-    of.generation or "") ~= nil
-end
-
--- Raises where somebody has taken away the table of what was loaded before.
-local function check_lost(store, item, read)
-  if not is_gone_on(store, item, read) then return end
-  raise("plan", "%s: it was loaded before, and the target has no table of it now: `%s` has all of it read again",
-    item.name, phrases.command(item.of, "reset", item.name))
-end
-
--- What is to be done about columns that were taken away.
-local function cure_of(item, gone)
-  local reset = phrases.command(item.of, "reset", item.name)
-  for _, name in ipairs(gone) do
-    if name:lower() == item.key:lower() then
-      return ("rows are merged by it. Drop the table: `%s` then has all of it read again"):format(reset)
-    end
-    if name:lower() == item.cursor:lower() then return ("`%s` has all of it read again"):format(reset) end
-  end
-  return ("`%s` reads %s of all rows, `%s` has all of it read again"):format(planner.backfill(item, gone),
-    #gone == 1 and "it" or "them", reset)
-end
-
--- Raises where somebody has taken away a column of rows that were loaded before, and will not all come again: to add
--- it would leave it empty in them. One that is to be backfilled may be missing: gives those, in lower case.
-local function check_taken(store, item, names, there, read)
-  local backfilled, taken, gone, known = {}, {}, {}, {}
-  if not item.cursor or item.mode == "replace" then return backfilled end -- all rows come again
-  store:each(function(row) known[row.name] = not there[row.name] end,
-    ("SELECT name FROM %szuora_column WHERE item = ?"):format(store.prefix), item.name)
-  for _, long in ipairs(names) do
-    local name = columns.plain(long, item.object)
-    if known[name:lower()] then taken[#taken + 1] = name end
-  end
-  if #taken == 0 or not is_gone_on(store, item, read) then return backfilled end
-  for _, name in ipairs(taken) do
-    local is_given = columns.find(item.backfill or {}, item.object, name)
-    if is_given and not columns.find({ item.key, item.cursor }, item.object, name) then
-      backfilled[name:lower()] = true
-    else
-      gone[#gone + 1] = name
-    end
-  end
-  if #gone == 0 then return backfilled end
-  raise("plan", "%s: the target's table has no column %s any more, which was loaded before: %s", item.name,
-    table.concat(gone, ", "), cure_of(item, gone))
-end
-
 --- Raises where what is gone on from was taken away: the table, or columns of it.
 ---@param store table of the target
 ---@param item table
@@ -345,8 +290,8 @@ end
 ---@return table<string, boolean>|nil left_out columns, in lower case, that come by a backfill alone: until then they
 --- are missing, whatever ends the run
 function tables.check_there(store, item, header, there, read)
-  if not there then return check_lost(store, item, read) end
-  local backfilled = check_taken(store, item, header, there, read)
+  if not there then return losses.check_table(store, item, read) end
+  local backfilled = losses.check_columns(store, item, header, there, read)
   return not read.kind:find "^backfill" and backfilled or nil
 end
 
@@ -357,14 +302,14 @@ end
 ---@param policy "evolve"|"freeze"
 ---@return table<string, boolean>|nil backfilled columns that were taken away, in lower case
 function tables.check(store, item, there, policy)
-  if not there then return check_lost(store, item) end
+  if not there then return losses.check_table(store, item) end
   check_own(dialects.quoted(item.name), there)
   local missing = {}
   for _, name in ipairs(type(item.fields) == "table" and item.columns or {}) do
     if not there[columns.plain(name, item.object):lower()] then missing[#missing + 1] = name end
   end
   if policy == "freeze" then check_frozen(item.name, missing) end
-  return check_taken(store, item, planner.columns(item), there)
+  return losses.check_columns(store, item, planner.columns(item), there)
 end
 
 --- The statements that add the columns which the file has and the table has not.
