@@ -29,8 +29,7 @@ end
 ---@param sleep (fun(seconds: number))|nil lets other tasks go on while a program works
 ---@param looks boolean|"unless there"|nil nothing is made, and no change is kept; "unless there": so it is where there
 --- is no target yet
----@return table target mark(of), set_mark(of, before, after), reset(of, mark),
---- belong_to(plan, tenant), belongs(), lacking(list), check(item), load(…), close()
+---@return table target see zuora.load.tables.class
 function load.open(spec, output, sleep, looks)
   sleep = sleep or alone
   local scheme, rest = spec.to:match "^(%l+):(.*)$"

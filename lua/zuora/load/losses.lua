@@ -1,5 +1,6 @@
 --- What somebody has taken away in a target: a table, or columns of it, that were loaded before.
 
+local ascii = require "zuora.support.ascii"
 local columns = require "zuora.extract.columns"
 local phrases = require "zuora.extract.phrases"
 local planner = require "zuora.extract.planner"
@@ -33,10 +34,10 @@ end
 local function cure_of(item, gone)
   local reset = phrases.command(item.of, "reset", item.name)
   for _, name in ipairs(gone) do
-    if name:lower() == item.key:lower() then
+    if ascii.lower(name) == ascii.lower(item.key) then
       return ("rows are merged by it. Drop the table: `%s` then has all of it read again"):format(reset)
     end
-    if name:lower() == item.cursor:lower() then return ("`%s` has all of it read again"):format(reset) end
+    if ascii.lower(name) == ascii.lower(item.cursor) then return ("`%s` has all of it read again"):format(reset) end
   end
   return ("`%s` reads %s of all rows, `%s` has all of it read again"):format(planner.backfill(item, gone),
     #gone == 1 and "it" or "them", reset)
@@ -57,13 +58,13 @@ function losses.check_columns(store, item, names, there, read)
     ("SELECT name FROM %szuora_column WHERE item = ?"):format(store.prefix), item.name)
   for _, long in ipairs(names) do
     local name = columns.plain(long, item.object)
-    if known[name:lower()] then taken[#taken + 1] = name end
+    if known[ascii.lower(name)] then taken[#taken + 1] = name end
   end
   if #taken == 0 or not is_gone_on(store, item, read) then return backfilled end
   for _, name in ipairs(taken) do
     local is_given = columns.find(item.backfill or {}, item.object, name)
     if is_given and not columns.find({ item.key, item.cursor }, item.object, name) then
-      backfilled[name:lower()] = true
+      backfilled[ascii.lower(name)] = true
     else
       gone[#gone + 1] = name
     end

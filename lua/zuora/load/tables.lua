@@ -1,5 +1,6 @@
 --- The tables of a target: what a file's columns are called and are in it, and what has to be made or added.
 
+local ascii = require "zuora.support.ascii"
 local columns = require "zuora.extract.columns"
 local dialects = require "zuora.load.dialects"
 local disk = require "zuora.extract.disk"
@@ -124,7 +125,7 @@ function tables.class()
   function Target:marks(plan)
     local all, there = mark_table.all(self.store, plan), self:tables()
     for key in pairs(all) do
-      if not there[key:match "^(.*)/":lower()] then all[key] = nil end
+      if not there[ascii.lower(key:match "^(.*)/")] then all[key] = nil end
     end
     return all
   end
@@ -161,7 +162,7 @@ local SPECIAL = { reconcile = "reconcile", backfill = "backfill", audit = "audit
 ---@return table<string, string>|nil there by the same in lower case; nil: there is no such table
 function tables.names(rows)
   local there = {}
-  for _, column in ipairs(rows) do there[column.name:lower()] = column.name end
+  for _, column in ipairs(rows) do there[ascii.lower(column.name)] = column.name end
   return next(there) and there or nil
 end
 
@@ -170,7 +171,7 @@ end
 ---@return table<string, boolean>
 function tables.set_of(rows)
   local there = {}
-  for _, row in ipairs(rows) do there[row.name:lower()] = true end
+  for _, row in ipairs(rows) do there[ascii.lower(row.name)] = true end
   return there
 end
 
@@ -209,11 +210,12 @@ function tables.of_files(target, item, list, header, deleted, bucket, left_out)
     else
       local name = columns.plain(staged, item.object)
       local column = { name = name, staged = staged, kind = item.types and item.types[name] }
-      by_name[name:lower()] = column
-      if not (left_out and left_out[name:lower()]) then load.columns[#load.columns + 1] = column end
+      local lower = ascii.lower(name)
+      by_name[lower] = column
+      if not (left_out and left_out[lower]) then load.columns[#load.columns + 1] = column end
     end
   end
-  load.key, load.cursor = by_name[item.key:lower()], item.cursor and by_name[item.cursor:lower()] or nil
+  load.key, load.cursor = by_name[ascii.lower(item.key)], item.cursor and by_name[ascii.lower(item.cursor)] or nil
   if (mode == "merge" or SPECIAL[mode]) and not load.key then
     raise("plan", "%s: its file has no column %s, by which rows are merged: name another 'key', or 'mode': \"replace\"",
       item.name, item.key)
@@ -250,7 +252,7 @@ end
 function tables.note_columns(load, is_new)
   local item, rows, list = dialects.literal(load.item), {}, {}
   for i, column in ipairs(load.columns) do
-    rows[i] = ("(%s, %s)"):format(item, dialects.literal(column.name:lower()))
+    rows[i] = ("(%s, %s)"):format(item, dialects.literal(ascii.lower(column.name)))
   end
   if is_new then list[1] = ("DELETE FROM %szuora_column WHERE item = %s"):format(load.prefix, item) end
   list[#list + 1] = ("INSERT INTO %szuora_column (item, name) VALUES %s ON CONFLICT DO NOTHING"):format(load.prefix,
@@ -306,7 +308,7 @@ function tables.check(store, item, there, policy)
   check_own(dialects.quoted(item.name), there)
   local missing = {}
   for _, name in ipairs(type(item.fields) == "table" and item.columns or {}) do
-    if not there[columns.plain(name, item.object):lower()] then missing[#missing + 1] = name end
+    if not there[ascii.lower(columns.plain(name, item.object))] then missing[#missing + 1] = name end
   end
   if policy == "freeze" then check_frozen(item.name, missing) end
   return losses.check_columns(store, item, planner.columns(item), there)
@@ -322,7 +324,7 @@ function tables.additions(load, there, policy)
   load.names = there
   local statements, names = {}, {}
   for _, column in ipairs(load.columns) do
-    if not there[column.name:lower()] then
+    if not there[ascii.lower(column.name)] then
       names[#names + 1] = column.name
       statements[#statements + 1] = ("ALTER TABLE %s %s %s %s"):format(load.table, load.dialect.add_column,
         dialects.quoted(column.name), load.dialect.type_of(column.kind))
