@@ -174,6 +174,7 @@ build = {
     ["zuora.load.counts"] = "lua/zuora/load/counts.lua",
     ["zuora.load.dialects"] = "lua/zuora/load/dialects.lua",
     ["zuora.load"] = "lua/zuora/load/init.lua",
+    ["zuora.load.losses"] = "lua/zuora/load/losses.lua",
     ["zuora.load.merge"] = "lua/zuora/load/merge.lua",
     ["zuora.load.postgresql"] = "lua/zuora/load/postgresql.lua",
     ["zuora.load.psql"] = "lua/zuora/load/psql.lua",

@@ -86,7 +86,7 @@ describe("zuora extract", function()
     local err = select(2, good(("extract work %s --poll 0.01 --metrics %s/zuora.prom"):format(plan, dir)))
     assert.matches("Account: 3 records, %d+ bytes, 1 read\n", err)
     assert.matches('zuora_extract_records{plan="nightly",item="Account",entity=""} 3\n', support.read(dir .. "/zuora.prom"))
-    assert.equal("", select(2, good("extract work " .. plan)))
+    assert.equal("Account: up to date\nAccounts by balance: up to date\n", select(2, good("extract work " .. plan)))
     assert.matches("up to date", select(2, good("extract run " .. plan)))
     local slow <close> = support.simulator { looks = 1000000 }
     write_plan({ { object = "Account" } }, { plan = "slow", output = dir .. "/slow", store = database.uri })

@@ -8,6 +8,7 @@ local extract = require "zuora.extract"
 local journal = require "zuora.extract.journal"
 local reads = require "zuora.extract.reads"
 local server = require "zuora.extract.server"
+local store = require "zuora.extract.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 
@@ -248,6 +249,42 @@ describe("of several machines", function()
       assert.equal("work run run reset work", table.concat(seen, " ")) -- the second worker found nothing to do
       assert.equal(4, #assert(extract.prune(plan, { keep = 0 })))
       assert.is_true(assert(extract.preview(here.client, plan))[1].up_to_date)
+    end)
+
+    it("brings what a target lacks that was restored, or has lost a table, and says what is up to date", function()
+      local told
+      local function outcomes(plan)
+        told = {}
+        local results = assert(work(plan, { on_item = function(result) told[#told + 1] = result.outcome end }))
+        return results[1] and (results[1].err and results[1].err.kind or results[1].outcome)
+      end
+      for _, to in ipairs { "sqlite:" .. here.folder .. "/dw.db", database.uri } do
+        local plan = plan_of { plan = name .. #to, output = here.folder .. "/out" .. #to,
+          load = { to = to, schema = to == database.uri and "work_" .. name or nil } }
+        local is_file = to ~= database.uri
+        local target <close> = is_file and store.open(here.folder .. "/dw.db") or store.connect(to, "work_" .. name)
+        local table_name = (is_file and "" or '"work_' .. name .. '".')
+        assert.equal("done", outcomes(plan))
+        assert.is_nil(outcomes(plan))
+        assert.same({ "up to date" }, told)
+        local before = target:rows(("SELECT mark FROM %szuora_mark"):format(table_name))[1].mark
+        here.sim:forward(3600)
+        here.sim:update("Thing", { { "id00003", "later", "3.25", "" } })
+        assert.equal("done", outcomes(plan))
+        -- As it was before that window.
+        target:run(("UPDATE %szuora_mark SET mark = ?"):format(table_name), before)
+        target:run(("DELETE FROM %szuora_loads WHERE kind <> 'full'"):format(table_name))
+        target:run(([[UPDATE %s"Thing" SET "Name" = 'name 3' WHERE "Id" = 'id00003']]):format(table_name))
+        assert.equal("done", outcomes(plan))
+        assert.equal("later", target:rows(([[SELECT "Name" AS name FROM %s"Thing" WHERE "Id" = 'id00003']]):format(
+          table_name))[1].name)
+        assert.is_nil(outcomes(plan))
+        target:run(('DROP TABLE %s"Thing"'):format(table_name))
+        for _ = 1, 2 do assert.equal("plan", outcomes(plan)) end
+        assert(extract.reset(plan, { item = "Thing" }))
+        assert.equal("done", outcomes(plan))
+        assert.is_nil(outcomes(plan))
+      end
     end)
 
     it("is told by status, has what it holds for itself, and gives it back when it ends", function()

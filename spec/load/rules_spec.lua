@@ -1,5 +1,5 @@
--- Rules of zuora.load, zuora.load.merge, zuora.load.tables, zuora.load.sqlite and zuora.load.postgresql, each with what
--- would go wrong without it.
+-- Rules of zuora.load, zuora.load.losses, zuora.load.merge, zuora.load.tables, zuora.load.sqlite and
+-- zuora.load.postgresql, each with what would go wrong without it.
 
 local core = require "zuora.core"
 local exits = require "zuora.cli.exits"
@@ -241,6 +241,89 @@ describe("a target of " .. kind, function()
     assert.matches("`zuora extract reset PLAN %-%-item Thing`", run(items("Name", "Amount")).err.message)
     good(items("Name", "Amount"), nil, options)
     assert.equal(3, #rows 'SELECT * FROM "Thing" WHERE "Name" LIKE \'name %\'')
+  end)
+
+  -- Takes a column away, as somebody does who tidies up.
+  local function drop(name)
+    if kind == "SQLite" then target:run(here.folder, 'DROP INDEX IF EXISTS "zuora_key_Thing"') end
+    target:run(here.folder, ('ALTER TABLE "Thing" DROP COLUMN "%s"'):format(name))
+  end
+
+  it("does not take a column that was dropped for a new one: it would be empty in what was read before", function()
+    here = world.new { rows = world.rows(4) }
+    local items = { { object = "Thing" }, { object = "Thing", name = "Whole", cursor = false } }
+    local options = { backfill = { "Amount" }, items = { "Thing" } }
+    local cure = "has no column Amount any more, which was loaded before: `zuora extract run PLAN %-%-item Thing "
+      .. "%-%-backfill Amount` reads it of all rows, `zuora extract reset PLAN %-%-item Thing` has all of it read again"
+    good(items)
+    for i = 1, 2 do -- the second time there is a backfill up to the same mark
+      drop "Amount"
+      target:run(here.folder, 'ALTER TABLE "Whole" DROP COLUMN "Amount"') -- comes again with all of it
+      for _, forward in ipairs { 0, i == 1 and HOUR or nil } do
+        here.sim:forward(forward)
+        if forward > 0 then here.sim:update("Thing", { { "id00002", "later", "7.5", "" } }) end
+        for _, act in ipairs { here.run, function(_, of) return extract.preview(here.client, of) end,
+          function(_, of) return extract.audit(here.client, of, { poll = 0.002 }) end } do
+          local results = assert(act(here, plan(items)))
+          assert.equal("plan", results[1].err and results[1].err.kind)
+          assert.matches(cure, results[1].err.message)
+          assert.is_nil(results[2].err)
+        end
+      end
+      assert.matches("/backfill%-Amount%.", good(items, nil, options).files[1])
+      assert.equal("1.01 7.5 3.03 4.04", amounts())
+      assert.is_nil(run(items).err)
+    end
+    drop "Amount"
+    assert(extract.reset(plan(items), { item = "Thing", from = os.time() - HOUR }))
+    assert.matches(cure, run(items).err.message) -- not all would be read
+    assert(extract.reset(plan(items), { item = "Thing" }))
+    good(items)
+    assert.equal("1.01 7.5 3.03 4.04", amounts())
+    drop "UpdatedDate"
+    assert.matches("before: `zuora extract reset PLAN %-%-item Thing` has all", run(items).err.message)
+    if kind == "PostgreSQL" then
+      drop "Id"
+      assert.matches("Drop the table: `zuora extract reset", run(items).err.message)
+    end
+    -- A table that is made anew was never given it.
+    target:run(here.folder, 'DROP TABLE "Thing"')
+    assert(extract.reset(plan(items), { item = "Thing" }))
+    local narrow = { { object = "Thing", fields = { "Id", "UpdatedDate" } } }
+    good(narrow)
+    good(items, nil, { keep_mark = true })
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00003", "later", "8", "" } })
+    good(items)
+    assert.equal("none 7.5 8 none", amounts())
+  end)
+
+  it("is not given a column that was dropped in the midst of a run, but by a backfill", function()
+    here = world.new { rows = world.rows(4) }
+    local options = { backfill = { "Amount" }, items = { "Thing" } }
+    good()
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00002", "later", "7.5", "" } })
+    local err = run(nil, nil, { on_step = function(_, read)
+      if read.state == "published" then drop "Amount" end
+    end }).err
+    assert.matches("has no column Amount any more", tostring(err))
+    assert.matches("has no column Amount any more", tostring(run().err))
+    local ok = pcall(here.run, here, plan(), { backfill = options.backfill, items = options.items,
+      on_step = function(_, read)
+        if read.kind:find "^backfill" then error "killed" end
+      end })
+    assert.is_false(ok)
+    assert.equal(2, #rows "SELECT * FROM zuora_loads") -- the window, too
+    assert.matches("has no column Amount any more", tostring(run().err))
+    good(nil, nil, options)
+    assert.equal("1.01 7.5 3.03 4.04", amounts())
+    assert.equal("up to date", good().outcome)
+    -- Nor one that was given another name.
+    target:run(here.folder, 'ALTER TABLE "Thing" RENAME COLUMN "Name" TO "Title"')
+    assert.matches("%-%-backfill Name`", run().err.message)
+    target:run(here.folder, 'ALTER TABLE "Thing" RENAME COLUMN "Title" TO "Name"')
+    assert.equal("up to date", good().outcome)
   end)
 
   it("is not given an increment in the place of the whole", function()

@@ -296,6 +296,53 @@ describe("a plan that loads into " .. kind, function()
       { load = { to = "mysql:x" } }))).message)
   end)
 
+  it("is not made by who looks at it, or sets it back", function()
+    here = world.new {}
+    target.forget(here.folder)
+    local function is_there()
+      if kind == "SQLite" then return support.read(here.folder .. "/dw.db") ~= nil end
+      return #rows "SELECT 1 AS there FROM pg_tables WHERE schemaname = 'public'" > 0
+    end
+    local function look()
+      assert(extract.preview(here.client, plan()))
+      assert.equal("not audited", assert(extract.audit(here.client, plan(), { poll = 0.002, check = true }))[1].outcome)
+      assert(extract.status(plan()))
+      assert(extract.reset(plan(), { item = "Thing" }))
+      assert.is_false(is_there())
+    end
+    look()
+    good()
+    assert.is_true(is_there())
+    target.forget(here.folder)
+    look()
+    assert.equal(20, good().records)
+    assert_loaded()
+  end)
+
+  it("is loaded from one folder, which may be moved, or lost", function()
+    here = world.new {}
+    local function from(folder)
+      local one = plan()
+      one.output = here.folder .. "/" .. folder
+      return select(2, here:run(one)), here.folder .. "/" .. folder
+    end
+    good()
+    here.sim:forward(HOUR)
+    here.sim:update("Thing", { { "id00002", "changed", "1", "" } })
+    local err, folder = from "other"
+    assert.equal("plan", err.kind)
+    assert.matches("is loaded from the folder [^ ]*/out: let that be the 'output', or move it to [^ ]*/other, or", err.message)
+    assert.is_nil(support.read(folder .. "/.zuora.json"))
+    assert.equal(1, good().reads)
+    support.shell(("rm -r %s; mv %s/out %s; ln -s other %s/alias"):format(folder, here.folder, folder, here.folder))
+    assert.is_nil(from "other")
+    assert.is_nil(from "alias")
+    assert.matches("from the folder [^ ]*/other", from "out".message)
+    assert.same({}, extract.verify(folder).problems)
+    support.shell(("rm -r %s %s/alias"):format(folder, here.folder))
+    assert.is_nil(from "out")
+  end)
+
   it("loads two windows in the wrong order to the same end, with a delete between them", function()
     for _, deletes in ipairs { "flag", "remove" } do
       here = world.new { rows = world.rows(4) }

@@ -80,6 +80,14 @@ function Claims:forget_steps(plan, step)
   self.store:run("UPDATE zuora_item SET step = '' WHERE plan = ? AND step > ?", plan, step)
 end
 
+--- Makes items due, whatever was done in this step.
+---@param plan string
+---@param keys string[]
+function Claims:make_due(plan, keys)
+  self.store:run("UPDATE zuora_item SET step = '' WHERE plan = ? AND item || '/' || entity = ANY (CAST(? AS TEXT[]))",
+    plan, array(keys))
+end
+
 -- A statement with DUE in it; and the values of that.
 local function asked(sql, what) return (sql:format(what.keys and "= ANY" or "<> ALL")) end
 

@@ -61,14 +61,19 @@ end
 local function open_context(ctx, owner)
   local plan, client = ctx.plan, ctx.client
   if plan.load then
-    ctx.target = load.open(plan.load, plan.output, function(seconds) client:sleep(seconds) end, owner == nil)
+    ctx.target = load.open(plan.load, plan.output, function(seconds) client:sleep(seconds) end,
+      owner == nil or ctx.options.check and "unless there")
   end
   ctx.marks = ctx.target or ctx.journal
   local shared = ctx.journal.claims
   if shared and ctx.target then ctx.target.suffix = shared:suffix() end
+  -- (Machines that share a store may have folders of their own.)
+  local from_one = ctx.target and not shared
+  if from_one then ctx.target:check_folder(plan.plan, ctx.output) end
   manifest.belong_to(ctx.output, plan.plan, ctx.tenant, owner ~= nil, shared and shared:scratch(ctx.output))
   ctx.journal:belong_to(plan.plan, ctx.tenant)
   if ctx.target then ctx.target:belong_to(plan.plan, ctx.tenant) end
+  if from_one then ctx.target:note_folder(ctx.output) end
   context.set_time(ctx)
 end
 

@@ -105,7 +105,8 @@ function describe.item(ctx, given, entity, claim)
   end
   if item.kind == "report" or item.kind == "data_query" then item.cursor = false end
   item.is_append = describe.is_append(item.cursor)
-  if ctx.target then ctx.target:check(item) end
+  item.backfill = ctx.options.backfill or {}
+  item.taken = ctx.target and ctx.target:check(item) or {}
   return item
 end
 

@@ -61,6 +61,17 @@ end
 ---@return boolean
 function disk.is_there(path) return lfs().attributes(path, "mode") ~= nil end
 
+--- A path from the root; what it leads to may not be there.
+---@return string
+function disk.absolute(path) return path:find "^/" and path or lfs().currentdir() .. "/" .. path end
+
+--- Do two paths lead to the same thing?
+---@return boolean
+function disk.is_same(one, other)
+  local a, b = lfs().attributes(one), lfs().attributes(other)
+  return a ~= nil and b ~= nil and a.dev == b.dev and a.ino == b.ino
+end
+
 --- What is to be closed where files are needed no more, whatever ends that: an error, or that the task is cancelled.
 ---@param ... string paths
 ---@return table

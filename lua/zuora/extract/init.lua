@@ -78,8 +78,9 @@ local function of_plan(where, rules, f)
 end
 
 --- Where each item of a plan stands.
---- item, entity, state (of its first open read; else "failed", "done" or "new"), mark, next (when a run has something
---- to do), open, last, error; owner and lease (seconds that are left) where several machines share the store
+--- item, entity, state (of its first open read; else "failed", "to be read again", "done" or "new"), mark, next (when
+--- a run has something to do), open, last, error; owner and lease (seconds that are left) where several machines share
+--- the store
 ---@type fun(source: string|table, options: { items: string[]? }?): (items: table[]?, err: zuora.Error?)
 extract.status = of_plan("status", { items = "list" }, function(plan, options)
   return tend.status(plan, options.items)

@@ -250,6 +250,7 @@ end
 
 -- --- marks --------------------------------------------------------------------------------------------
 
+function Journal:marks(plan) return mark_table.all(self.store, plan) end
 function Journal:mark(of) return mark_table.get(self.store, of) end
 function Journal:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
 function Journal:copy_mark(of, mark) mark_table.copy(self.store, of, mark) end

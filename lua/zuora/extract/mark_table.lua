@@ -17,6 +17,17 @@ function mark_table.get(store, of)
     of.plan, of.item, of.entity)
 end
 
+--- Up to where each item of a plan has been read, and whether it was set back: as one text.
+---@param store table
+---@param plan string
+---@return table<string, string> by item and entity, with a "/" between
+function mark_table.all(store, plan)
+  local all = {}
+  store:each(function(row) all[row.item .. "/" .. row.entity] = row.mark .. " " .. row.pending end,
+    ("SELECT * FROM %szuora_mark WHERE plan = ?"):format(store.prefix), plan)
+  return all
+end
+
 --- Sets it forward: from what it was (nil: there was none). Raises when somebody else has done so.
 ---@param store table
 ---@param of table

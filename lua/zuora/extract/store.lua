@@ -181,8 +181,8 @@ end
 ---@param cure string|nil what to do where it is damaged
 ---@return table store
 function store.open(path, looks, cure)
-  if looks and not disk.is_there(path) then path = ":memory:" end
-  return setmetatable({ database = connect("SQLite3", "sqlite3", path, path), name = path, prefix = "", kept = {},
+  local where = looks and not disk.is_there(path) and ":memory:" or path
+  return setmetatable({ database = connect("SQLite3", "sqlite3", where, path), name = path, prefix = "", kept = {},
     count = 0, begin = "BEGIN IMMEDIATE", cure = cure }, Store)
 end
 

@@ -64,9 +64,37 @@ local function next_of(plan, status, failed, now)
   return at and at > now and times.iso(at) or "the next run"
 end
 
-local function status_of(book, plan, of, known, now)
-  local mark, last, failed = book:mark(of), ended(book, of)
+-- The target, for its marks, and why it cannot be had now.
+local function target_of(plan)
+  if not plan.load then return nil end
+  local ok, target = pcall(load.open, plan.load, plan.output, nil, true)
+  if ok then return target end
+  return nil, error_value.is(target) and target or error(target, 0)
+end
+
+-- The mark that the next run goes on from, whether what was read is read again, and why it cannot be.
+local function mark_of(book, target, there, given, of)
+  local own = book:mark(of)
+  if not target then return own, own and own.pending == "1" end
+  local mark = target:mark(of)
+  if mark and not there[claims.key(of.item, of.entity)] then -- it has lost its table
+    local ok, err = pcall(target.check, target, setmetatable({ of = of }, { __index = given }))
+    if not ok then return nil, false, error_value.is(err) and tostring(err) or error(err, 0) end
+  end
+  return mark, not mark and own ~= nil or mark and (mark.pending == "1" or own ~= nil and own.mark > mark.mark)
+end
+
+local function words_of(words, category)
+  return words and words:gsub("^zuora: ([%w_]+):", "%1" .. (category and (" (%s):"):format(category) or ":")) or nil
+end
+
+local function status_of(book, plan, of, known, now, mark, is_again, wrong)
+  local last, failed = ended(book, of)
   local at = mark and times.of(mark.mark)
+  if failed and mark and mark.pending == "1" and (failed.kind ~= "reset" or failed.generation < tonumber(mark.resets))
+  then
+    failed = nil -- before it was set back
+  end
   local status = { item = of.item, entity = of.entity ~= "" and of.entity or nil, open = {},
     mark = at and times.iso(at) or nil, stamp = mark and mark.mark }
   for k, read in ipairs(book:open_of(of)) do
@@ -77,30 +105,34 @@ local function status_of(book, plan, of, known, now)
     status.last = { read = reads.name(last), records = tonumber(last.records), at = last.updated_at }
   end
   local result = known and known.result ~= "" and json.decode(known.result) or {}
-  local open, has_failed = status.open[1], result.error ~= nil or failed ~= nil
-  status.state = open and open.state or has_failed and "failed" or (last or at) and "done" or "new"
-  local words = result.error or failed and failed.error or open and open.error
-  local category = result.category and (" (%s):"):format(result.category) or ":"
-  status.error = words and words:gsub("^zuora: ([%w_]+):", "%1" .. category) or nil
+  local open, has_failed = status.open[1], result.error ~= nil or failed ~= nil or wrong ~= nil
+  status.state = open and open.state or has_failed and "failed" or is_again and "to be read again"
+    or (last or at) and "done" or "new"
+  status.error = words_of(wrong or result.error or failed and failed.error or open and open.error,
+    not wrong and result.category)
   status.next = next_of(plan, status, failed, now)
   status.stamp = nil
   if known and (known.owner or "") ~= "" then status.owner, status.lease = known.owner, math.floor(known.lease) end
   return status
 end
 
---- Where each item stands.
+--- Where each item stands: by the target's marks, or, while it cannot be had, by their copies in the store.
 ---@param plan table that was read
 ---@param items string[]|nil
----@return table[] items: item, entity, state (of its first open read; else "failed", "done" or "new"), mark (ISO text),
---- next (ISO text, or "the next run"), open (its reads that go on, in their order), last (the newest that is done),
---- error; owner and lease (seconds) where a worker has it
+---@return table[] items: item, entity, state (of its first open read; else "failed", "to be read again", "done" or
+--- "new"), mark (ISO text), next (ISO text, or "the next run"), open (its reads that go on, in their order), last (the
+--- newest that is done), error; owner and lease (seconds) where a worker has it
 function tend.status(plan, items)
   local book <close> = journal.open(plan.store)
-  check_owners(plan, book)
-  local list, all, now = {}, book:items(plan.plan), book:clock()
+  local target <close>, away = target_of(plan)
+  check_owners(plan, book, target)
+  local list, all, now, there = {}, book:items(plan.plan), book:clock(), target and target:marks(plan.plan)
   for i, one in ipairs(context.work_of(plan, items)) do
     local of = of_item(plan, one[1], one[2])
-    list[i] = status_of(book, plan, of, all[claims.key(of.item, of.entity)], now)
+    of.file = plan.file
+    list[i] = status_of(book, plan, of, all[claims.key(of.item, of.entity)], now,
+      mark_of(book, target, there, one[1], of))
+    list[i].error = list[i].error or away and words_of(tostring(away))
   end
   return list
 end
@@ -162,7 +194,7 @@ function tend.reset(plan, name, from)
   -- The mark may be in the target alone.
   if not claims.are_at(plan.store) then disk.folder(plan.store:match "^(.*)/[^/]*$" or ".") end
   local book <close> = journal.open(plan.store, claims.owner())
-  local target <close> = plan.load and load.open(plan.load, plan.output) or nil
+  local target <close> = plan.load and load.open(plan.load, plan.output, nil, "unless there") or nil
   local _ <close> = book.claims and setmetatable({}, { __close = function() book.claims:leave() end }) or nil
   check_owners(plan, book, target)
   local list, stamp = {}, from and times.stamp(from) or ""
@@ -179,7 +211,7 @@ function tend.reset(plan, name, from)
       list[#list + 1] = { item = name, from = from and times.iso(from) or "the beginning" }
       book:event(plan.plan, name, "reset", list[#list].from)
     end
-    if book.claims then book.claims:release(of, "", "", "") end
+    if book.claims then book.claims:release(of, "", "", "") else book:note(of, "") end
   end
   return list
 end

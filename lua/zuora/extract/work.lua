@@ -206,6 +206,17 @@ local function of_worker(self)
     again = self.is_forever and AGAIN or nil }
 end
 
+-- What is not in the target as it was left there is due, too: that was restored, or has lost a table.
+local function look_at_target(self)
+  local ctx, keys = self.ctx, {}
+  if not (self.is_worker and ctx.target) then return end
+  local left, there = ctx.journal:marks(self.plan), ctx.target:marks(self.plan)
+  for _, key in ipairs(self.keys) do
+    if left[key] and left[key] ~= there[key] then keys[#keys + 1] = key end
+  end
+  if keys[1] then self.claims:make_due(self.plan, keys) end
+end
+
 -- Claims an item of the plan.
 local function take(self, due)
   if due.keys and #due.keys == 0 then return nil end
@@ -317,6 +328,17 @@ function work.results(ctx)
   return list
 end
 
+-- A worker that had nothing to do says so of what was done.
+local function tell_of_nothing(self)
+  if not (self.is_worker and self.ctx.on_item) or next(self.results) then return end
+  for _, result in ipairs(work.results(self.ctx)) do
+    local key = claims.key(result.item, result.entity or "")
+    if self.given[key] and (result.outcome == "done" or result.outcome == "up to date") then
+      self.ctx.on_item(nothing_of(self, key, "up to date"))
+    end
+  end
+end
+
 --- Works until nothing is left to be done, by this worker or by others.
 ---@param ctx table of a run
 ---@param list { [1]: table, [2]: string }[] items and entities
@@ -336,6 +358,7 @@ function work.all(ctx, list, is_worker, tools)
   self.claims:enlist(self.plan, list)
   self.claims:forget_steps(self.plan, times.stamp(ctx.now + DAY))
   for key in pairs(self.claims:all(self.plan)) do self.strange[key] = not self.given[key] or nil end
+  insist(self, look_at_target, self)
   self.since = self.claims:now()
   ctx.check = function(of) check(self, of) end
   ctx.pulse = function() pulse(self) end
@@ -345,6 +368,7 @@ function work.all(ctx, list, is_worker, tools)
   local slots = {}
   for i = 1, ctx.plan.concurrency do slots[i] = i end
   assert(self.client:map(slots, function() return slot(self) end, { concurrency = #slots }))
+  insist(self, tell_of_nothing, self)
   return finish(self)
 end
 

@@ -53,7 +53,8 @@ end
 ---@param spec { to: string, schema: string|nil, columns: "evolve"|"freeze", deletes: "flag"|"remove" }
 ---@param output string the plan's folder, which may be made later
 ---@param sleep (fun(seconds: number))|nil lets other tasks go on while a program works
----@param looks boolean|nil nothing is made, and no change is kept
+---@param looks boolean|"unless there"|nil nothing is made, and no change is kept; "unless there": so it is where there
+--- is no target yet
 ---@return table target see zuora.load.tables.class
 function load.open(spec, output, sleep, looks)
   local place, kind, is_file = place_of(spec)

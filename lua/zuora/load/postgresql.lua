@@ -78,9 +78,20 @@ function Target:columns(name)
     WHERE table_name = ? AND table_schema = ?]], name, self.schema))
 end
 
+--- See zuora.load.sqlite.
+function Target:tables()
+  return tables.set_of(self.store:rows([[SELECT table_name AS name FROM information_schema.tables
+    WHERE table_schema = ?]], self.schema))
+end
+
 local function table_lines(self, load, there)
-  if not there then return { tables.create(load) .. ";", load.key and tables.index(load) .. ";" or nil }, {} end
-  local statements, names = tables.additions(load, there, self.spec.columns)
+  local statements, names
+  if there then
+    statements, names = tables.additions(load, there, self.spec.columns)
+  else
+    statements, names = { tables.create(load), load.key and tables.index(load) or nil }, {}
+  end
+  for _, statement in ipairs(tables.note_columns(load, not there)) do statements[#statements + 1] = statement end
   for i, statement in ipairs(statements) do statements[i] = statement .. ";" end
   return statements, names
 end
@@ -167,6 +178,7 @@ local function direct_lines(load, add, stage_path, header)
   add(("ALTER TABLE %s ALTER %s DROP DEFAULT, ALTER %s DROP DEFAULT;"):format(load.table, deleted, read))
   if load.deleted then add(("UPDATE %s SET %s = false WHERE %s IS NULL;"):format(load.table, deleted, deleted)) end
   if load.key then add(tables.index(load) .. ";") end
+  for _, statement in ipairs(tables.note_columns(load, true)) do add(statement .. ";") end
   for _, step in ipairs(merge.checks(load)) do add(step_line(load, step)) end
 end
 
@@ -199,10 +211,10 @@ function Target:load(item, list, output, deleted, advance, bucket)
     return {}
   end
   local there = self:columns(item.name)
-  if not there then tables.check_lost(self.store, item, list[1]) end
   local _ <close> = disk.passing(stage_path)
   local header = write_stage(tables.paths(list, output), stage_path, self.pulse)
-  local load = tables.of_files(self, item, list, header, deleted, bucket)
+  local left_out = tables.check_there(self.store, item, header, there, list[1])
+  local load = tables.of_files(self, item, list, header, deleted, bucket, left_out)
   local script, added = script_of(self, load, there, lacking, stage_path, header, advance)
   local done, err = pcall(self.psql.script, self.psql, script)
   if not done and not was_loaded(self, lacking[1]) then error(error_value.is(err) and explain(load, err) or err, 0) end
@@ -238,7 +250,7 @@ end
 ---@param uri string
 ---@param spec table of the plan
 ---@param sleep fun(seconds: number)
----@param looks boolean|nil nothing is made, and no change is kept
+---@param looks boolean|"unless there"|nil see zuora.load
 function postgresql.open(uri, spec, sleep, looks)
   local schema = spec.schema or "public"
   local self = setmetatable({ store = connected(uri, schema), psql = psql.open(uri, sleep), spec = spec,
@@ -247,6 +259,7 @@ function postgresql.open(uri, spec, sleep, looks)
     self.store:run(("CREATE SCHEMA IF NOT EXISTS %s"):format(quoted(schema)))
     tables.make_own(self.store)
   end
+  if looks == "unless there" then looks = not self:tables().zuora_target end
   if looks then
     self.store:run "BEGIN" -- and no COMMIT
     make()

@@ -2,6 +2,7 @@
 
 local counts = require "zuora.load.counts"
 local dialects = require "zuora.load.dialects"
+local disk = require "zuora.extract.disk"
 local error_value = require "zuora.error"
 local merge = require "zuora.load.merge"
 local rows = require "zuora.rows"
@@ -56,16 +57,23 @@ function Target:columns(name)
   return tables.names(self.store:rows("SELECT name FROM pragma_table_info(?)", name))
 end
 
+--- The tables that there are: their names in lower case.
+---@return table<string, boolean>
+function Target:tables()
+  return tables.set_of(self.store:rows "SELECT name FROM sqlite_master WHERE type <> 'index'")
+end
+
 -- Gives the names of columns that are new, and whether there is nothing in the table.
-local function prepare_table(self, load)
-  local there = self:columns(load.item)
-  if not there then
-    self.store:run(tables.create(load))
-    return {}, true
+local function prepare_table(self, load, there)
+  local statements, names
+  if there then
+    statements, names = tables.additions(load, there, self.spec.columns)
+  else
+    statements, names = { tables.create(load) }, {}
   end
-  local statements, names = tables.additions(load, there, self.spec.columns)
   for _, statement in ipairs(statements) do self.store:run(statement) end
-  return names, not self.store:row(("SELECT 1 FROM %s LIMIT 1"):format(load.table))
+  for _, statement in ipairs(tables.note_columns(load, not there)) do self.store:run(statement) end
+  return names, not (there and self.store:row(("SELECT 1 FROM %s LIMIT 1"):format(load.table)))
 end
 
 local function first_value(row)
@@ -127,11 +135,11 @@ end
 function Target:load(item, list, output, deleted, advance, bucket)
   local paths = tables.paths(list, output)
   return self.store:transaction(function()
-    if not self:columns(item.name) then tables.check_lost(self.store, item, list[1]) end
+    local there, header = self:columns(item.name), header_of(paths[1])
+    local left_out = tables.check_there(self.store, item, header, there, list[1])
     if not note_loads(self, list) then return {} end
-    local header = header_of(paths[1])
-    local load = tables.of_files(self, item, list, header, deleted, bucket)
-    local added, is_empty = prepare_table(self, load)
+    local load = tables.of_files(self, item, list, header, deleted, bucket, left_out)
+    local added, is_empty = prepare_table(self, load, there)
     local is_new = is_empty and not tables.is_special(load) and not (load.deletes == "remove" and load.deleted)
     if load.mode == "replace" and load.entity == "" or is_new then
       load_whole(self, load, paths, header)
@@ -168,8 +176,9 @@ end
 ---@param path string
 ---@param spec table of the plan
 ---@param _ any
----@param looks boolean|nil nothing is made, and no change is kept
+---@param looks boolean|"unless there"|nil see zuora.load
 function sqlite.open(path, spec, _, looks)
+  if looks == "unless there" then looks = not disk.is_there(path) end
   local self = setmetatable({ store = store.open(path, looks, CURE), spec = spec, dialect = dialects.sqlite,
     stage = STAGE }, Target)
   self.store:run(("PRAGMA busy_timeout = %d"):format(tables.LOCK_SECONDS * 1000 // 1))

@@ -3,9 +3,13 @@
 local ascii = require "zuora.support.ascii"
 local columns = require "zuora.extract.columns"
 local dialects = require "zuora.load.dialects"
+local disk = require "zuora.extract.disk"
+local losses = require "zuora.load.losses"
+local manifest = require "zuora.extract.manifest"
 local mark_table = require "zuora.extract.mark_table"
 local merge = require "zuora.load.merge"
 local phrases = require "zuora.extract.phrases"
+local planner = require "zuora.extract.planner"
 local reads = require "zuora.extract.reads"
 
 local raise = require "zuora.error".raise
@@ -25,6 +29,8 @@ tables.OWN = {
     read_to TEXT, generation TEXT, piece TEXT, records TEXT, sha256 TEXT, loaded_at TEXT,
     PRIMARY KEY (plan, item, entity, kind, read_from, read_to, generation, piece))]],
   [[CREATE TABLE IF NOT EXISTS %szuora_deleted (item TEXT, id TEXT, at TEXT, PRIMARY KEY (item, id))]],
+  -- What tables were given: a column of these that is not there was taken away, and is not new.
+  [[CREATE TABLE IF NOT EXISTS %szuora_column (item TEXT, name TEXT, PRIMARY KEY (item, name))]],
 }
 
 --- Makes the tables that every target has.
@@ -60,6 +66,30 @@ function tables.check_owner(store, list, plan, tenant)
   local owner = tables.belongs(store)
   check_owner(store, "plan", owner.plan, plan)
   check_owner(store, "tenant", owner.tenant, tenant)
+end
+
+local function folder_of(store)
+  local row = store:row(("SELECT value FROM %szuora_target WHERE name = 'folder'"):format(store.prefix))
+  return row and row.value
+end
+
+--- Raises where the target was loaded from another folder of the plan, which is there yet (it was not moved): of two
+--- that take turns neither has all windows.
+---@param store table
+---@param plan string
+---@param output string the plan's folder
+function tables.check_folder(store, plan, output)
+  local known = folder_of(store)
+  if not known or disk.is_same(known, output) or manifest.belongs(known).plan ~= plan then return end
+  raise("plan", "the target %s is loaded from the folder %s: let that be the 'output', or move it to %s, or name "
+    .. "another target", store.name, known, output)
+end
+
+--- Notes from which folder it is loaded.
+function tables.note_folder(store, output)
+  if disk.is_same(folder_of(store) or "", output) then return end
+  store:run(("INSERT INTO %szuora_target (name, value) VALUES ('folder', ?) ON CONFLICT (name) DO UPDATE SET "
+    .. "value = excluded.value"):format(store.prefix), disk.absolute(output))
 end
 
 --- Whose target it is, as far as that is known; raises when another version of this module has made it.
@@ -100,17 +130,28 @@ function tables.lacking(store, list)
 end
 
 --- What a target is and can do, whatever its database; it has a `store`.
---- What is of one database alone: columns(name), load(…) and counts(…).
+--- What is of one database alone: columns(name), tables(), load(…) and counts(…).
 ---@return table class
 function tables.class()
   local Target = {}
   Target.__index = Target
-  --- Raises where the table of an item is not one that it could be loaded into.
-  function Target:check(item) tables.check(self.store, item, self:columns(item.name), self.spec.columns) end
+  --- Raises where the table of an item is not one that it could be loaded into. Gives the columns that were taken
+  --- away from it, and are to be backfilled.
+  function Target:check(item) return tables.check(self.store, item, self:columns(item.name), self.spec.columns) end
+  --- The same as mark_table.all, but for items that have no table.
+  function Target:marks(plan)
+    local all, there = mark_table.all(self.store, plan), self:tables()
+    for key in pairs(all) do
+      if not there[ascii.lower(key:match "^(.*)/")] then all[key] = nil end
+    end
+    return all
+  end
   function Target:mark(of) return mark_table.get(self.store, of) end
   function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
   function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
   function Target:belong_to(plan, tenant) tables.belong_to(self.store, plan, tenant) end
+  function Target:check_folder(plan, output) tables.check_folder(self.store, plan, output) end
+  function Target:note_folder(output) tables.note_folder(self.store, output) end
   function Target:belongs() return tables.belongs(self.store) end
   function Target:lacking(list) return tables.lacking(self.store, list) end
   function Target:close() self.store:close() end
@@ -142,6 +183,15 @@ function tables.names(rows)
   return next(there) and there or nil
 end
 
+--- The names of tables, in lower case.
+---@param rows { name: string }[]
+---@return table<string, boolean>
+function tables.set_of(rows)
+  local there = {}
+  for _, row in ipairs(rows) do there[ascii.lower(row.name)] = true end
+  return there
+end
+
 --- Where the files of reads are.
 ---@param list table[] reads
 ---@param output string the plan's folder
@@ -159,8 +209,9 @@ end
 ---@param header string[]
 ---@param deleted string the column that says of a row that it is deleted
 ---@param bucket table|nil of an audit
+---@param left_out table<string, boolean>|nil columns that are not loaded, in lower case
 ---@return table load see zuora.load.merge; besides of, bucket and changed (the cursor of the plan)
-function tables.of_files(target, item, list, header, deleted, bucket)
+function tables.of_files(target, item, list, header, deleted, bucket, left_out)
   local read, prefix = list[1], target.store.prefix
   local mode = SPECIAL[read.kind:match "^%l+"] or item.mode or item.cursor and "merge" or "replace"
   local load = { columns = {}, mode = mode, bound = read.read_to, bucket = bucket, of = item.of,
@@ -176,7 +227,9 @@ function tables.of_files(target, item, list, header, deleted, bucket)
     else
       local name = columns.plain(staged, item.object)
       local column = { name = name, staged = staged, kind = item.types and item.types[name] }
-      load.columns[#load.columns + 1], by_name[ascii.lower(name)] = column, column
+      local lower = ascii.lower(name)
+      by_name[lower] = column
+      if not (left_out and left_out[lower]) then load.columns[#load.columns + 1] = column end
     end
   end
   load.key, load.cursor = by_name[ascii.lower(item.key)], item.cursor and by_name[ascii.lower(item.cursor)] or nil
@@ -209,6 +262,21 @@ function tables.create(load)
   return ("CREATE TABLE IF NOT EXISTS %s (%s)"):format(load.table, table.concat(list, ", "))
 end
 
+--- The statements that note which columns a table has.
+---@param load table
+---@param is_new boolean it was made just now
+---@return string[]
+function tables.note_columns(load, is_new)
+  local item, rows, list = dialects.literal(load.item), {}, {}
+  for i, column in ipairs(load.columns) do
+    rows[i] = ("(%s, %s)"):format(item, dialects.literal(ascii.lower(column.name)))
+  end
+  if is_new then list[1] = ("DELETE FROM %szuora_column WHERE item = %s"):format(load.prefix, item) end
+  list[#list + 1] = ("INSERT INTO %szuora_column (item, name) VALUES %s ON CONFLICT DO NOTHING"):format(load.prefix,
+    table.concat(rows, ", "))
+  return list
+end
+
 --- The name of the index below.
 function tables.index_name(load) return dialects.quoted("zuora_key_" .. load.item) end
 
@@ -232,22 +300,18 @@ local function check_frozen(item, names)
     table.concat(names, ", "))
 end
 
---- Raises where something was loaded that is gone on from, or that is of the same whole as a read: somebody has taken
---- the table away.
+--- Raises where what is gone on from was taken away: the table, or columns of it.
 ---@param store table of the target
 ---@param item table
----@param read table|nil that is to be loaded now
-function tables.check_lost(store, item, read)
-  local of = read or item.of
-  local lost = store:row(([[SELECT 1 AS lost FROM %szuora_loads AS l WHERE l.plan = ? AND l.item = ?
-    AND l.records <> '0' AND (EXISTS (SELECT 1 FROM %szuora_mark AS m WHERE m.plan = l.plan AND m.item = l.item
-    AND m.entity = l.entity AND (COALESCE(m.pending, '') <> '1' OR m.mark <> ''))
-    OR l.entity = ? AND l.kind = ? AND l.read_from = ? AND l.read_to = ? AND l.generation = ?) LIMIT 1]]):format(
-    store.prefix, store.prefix), of.plan, of.item, of.entity, of.kind or "", of.read_from or "", of.read_to or "",
-    of.generation or "")
-  if not lost then return end
-  raise("plan", "%s: it was loaded before, and the target has no table of it now: `%s` has all of it read again",
-    item.name, phrases.command(item.of, "reset", item.name))
+---@param header string[] of what is to be loaded
+---@param there table<string, string>|nil
+---@param read table
+---@return table<string, boolean>|nil left_out columns, in lower case, that come by a backfill alone: until then they
+--- are missing, whatever ends the run
+function tables.check_there(store, item, header, there, read)
+  if not there then return losses.check_table(store, item, read) end
+  local backfilled = losses.check_columns(store, item, header, there, read)
+  return not read.kind:find "^backfill" and backfilled or nil
 end
 
 --- Can an item be loaded into the table that is there? Said before it is asked for, as far as it can be known.
@@ -255,14 +319,16 @@ end
 ---@param item table
 ---@param there table<string, string>|nil
 ---@param policy "evolve"|"freeze"
+---@return table<string, boolean>|nil backfilled columns that were taken away, in lower case
 function tables.check(store, item, there, policy)
-  if not there then return tables.check_lost(store, item) end
+  if not there then return losses.check_table(store, item) end
   check_own(dialects.quoted(item.name), there)
   local missing = {}
   for _, name in ipairs(type(item.fields) == "table" and item.columns or {}) do
     if not there[ascii.lower(columns.plain(name, item.object))] then missing[#missing + 1] = name end
   end
   if policy == "freeze" then check_frozen(item.name, missing) end
+  return losses.check_columns(store, item, planner.columns(item), there)
 end
 
 --- The statements that add the columns which the file has and the table has not.
