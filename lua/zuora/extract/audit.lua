@@ -44,26 +44,26 @@ local function subject_of(ctx, item)
   end
   local there = ctx.target:columns(item.name)
   if not there then return nil, "the target has no table of it" end
-  local of = { item = item.name, object = item.object, entity = item.of.entity, mark = mark.mark,
+  local subject = { item = item.name, object = item.object, entity = item.of.entity, mark = mark.mark,
     latest = months.latest(ctx.now), is_always_set = describe.is_always_set(item.cursor), sums = {} }
-  if query.has(item.columns or item.parsed.select, item.object, "CreatedDate") then of.made = there.createddate end
+  if query.has(item.columns or item.parsed.select, item.object, "CreatedDate") then subject.made = there.createddate end
   for _, name in ipairs { "key", "cursor" } do
-    of[name] = there[ascii.lower(item[name])]
-    if not of[name] then return nil, ("its table has no column %s"):format(item[name]) end
+    subject[name] = there[ascii.lower(item[name])]
+    if not subject[name] then return nil, ("its table has no column %s"):format(item[name]) end
   end
   for _, total in ipairs(item.totals) do
     local field = total:match "^sum%((.*)%)$"
     local column = field and there[ascii.lower(field)]
     if field and not column then return nil, ("its table has no column %s to be summed"):format(field) end
-    if field then of.sums[#of.sums + 1] = { total = total, field = field, column = column } end
+    if field then subject.sums[#subject.sums + 1] = { total = total, field = field, column = column } end
   end
-  return of
+  return subject
 end
 
-local function buckets_of(ctx, of)
-  if not of.made then return months.whole(of.mark) end
-  local list = months.since(of.made, counts.first_month(ctx.target, of.item, of.made), of.mark)
-  of.first, of.last = list[2].key, list[#list].key
+local function buckets_of(ctx, subject)
+  if not subject.made then return months.whole(subject.mark) end
+  local list = months.since(subject.made, counts.first_month(ctx.target, subject.item, subject.made), subject.mark)
+  subject.first, subject.last = list[2].key, list[#list].key
   return list
 end
 
@@ -78,12 +78,12 @@ local function submitted(ctx, item, queries)
   return ctx.client.jobs:wait(job.id, options_of(ctx, item, { timeout = ctx.wait, min = ctx.options.poll }))
 end
 
-local function finished(ctx, item, buckets, of)
-  local queries = { { name = "changed", query = query.changed(item, of.mark), deleted = item.deleted ~= false and
+local function finished(ctx, item, buckets, subject)
+  local queries = { { name = "changed", query = query.changed(item, subject.mark), deleted = item.deleted ~= false and
     { column = aqua.DELETED, format = "Boolean", forceExport = true } or nil } }
   for i, bucket in ipairs(buckets) do
     queries[i + 1] = { name = "bucket" .. i, query = query.totals(item, { audit = true, by = bucket.by,
-      from = bucket.from, to = bucket.to, closed = bucket.closed, unchanged_since = of.mark }) }
+      from = bucket.from, to = bucket.to, closed = bucket.closed, unchanged_since = subject.mark }) }
   end
   local job, err = submitted(ctx, item, queries)
   if not job and aqua.without_deleted(err) then
@@ -95,7 +95,7 @@ local function finished(ctx, item, buckets, of)
 end
 
 -- What Zuora has of a bucket.
-local function expected_of(ctx, item, batch, of)
+local function expected_of(ctx, item, batch, subject)
   local rows <close>, err = batch:rows(options_of(ctx, item))
   if not rows then error(err, 0) end
   local told = {}
@@ -110,7 +110,7 @@ local function expected_of(ctx, item, batch, of)
     end
   end
   add("count", "count", item.key)
-  for _, sum in ipairs(of.sums) do add(sum.total, "sum", sum.field) end
+  for _, sum in ipairs(subject.sums) do add(sum.total, "sum", sum.field) end
   return one
 end
 
@@ -122,16 +122,16 @@ local function difference(expected, found)
 end
 
 -- Compares some buckets, in one transaction of Zuora's; those that differ are added to a list.
-local function compare_some(ctx, item, buckets, of, list)
-  local job = finished(ctx, item, buckets, of)
+local function compare_some(ctx, item, buckets, subject, list)
+  local job = finished(ctx, item, buckets, subject)
   local path = work.changes_of(ctx, item.of)
   local changed, err = job:batch "changed":download(path, options_of(ctx, item))
   if not changed then error(err, 0) end
   local _ <close> = disk.passing(path)
-  local found = ctx.target:counts(of, path)
+  local found = ctx.target:counts(subject, path)
   local rows = 0
   for i, bucket in ipairs(buckets) do
-    local expected = expected_of(ctx, item, job:batch("bucket" .. i), of)
+    local expected = expected_of(ctx, item, job:batch("bucket" .. i), subject)
     local there = found[bucket.key] or {}
     for name in pairs(expected) do there[name] = there[name] or "0" end
     rows = rows + tonumber(expected.count)
@@ -142,14 +142,14 @@ local function compare_some(ctx, item, buckets, of, list)
   return rows, changed.records
 end
 
-local function compare(ctx, item, buckets, of)
+local function compare(ctx, item, buckets, subject)
   if ctx.on_step then
-    ctx.on_step(item, { item = item.name, entity = of.entity, kind = "audit", state = "comparing" })
+    ctx.on_step(item, { item = item.name, entity = subject.entity, kind = "audit", state = "comparing" })
   end
   local list, rows, changed = {}, 0, 0
   for i = 1, #buckets, MONTHS do
     local some = table.move(buckets, i, math.min(i + MONTHS - 1, #buckets), 1, {})
-    local more, left_out = compare_some(ctx, item, some, of, list)
+    local more, left_out = compare_some(ctx, item, some, subject, list)
     rows, changed = rows + more, math.max(changed, left_out)
   end
   return list, rows, changed
@@ -157,24 +157,24 @@ end
 
 -- --- mending ------------------------------------------------------------------------------------------
 
-local function read_again(ctx, item, of, bucket, result)
+local function read_again(ctx, item, subject, bucket, result)
   local generation = counts.next_generation(ctx.target, item.of, "audit", bucket.to)
   local before = ctx.journal:ending_at(item.of, "audit", bucket.to)[1]
   if before then generation = math.max(generation, before.generation + 1) end
-  local read, piece = months.read(item.of, bucket, of.mark, of.latest, generation)
+  local read, piece = months.read(item.of, bucket, subject.mark, subject.latest, generation)
   piece.hash = planner.hash(item)
   ctx.journal:plan(planner.with_query(item, read, piece))
   while run.advance_open(ctx, item, result) do end
 end
 
-local function mend(ctx, item, of, differing, result)
+local function mend(ctx, item, subject, differing, result)
   local buckets = {}
   for i, one in ipairs(differing) do
     buckets[i], item.month = one.bucket, one.bucket.name
-    read_again(ctx, item, of, one.bucket, result)
+    read_again(ctx, item, subject, one.bucket, result)
   end
   item.month = nil
-  local left = compare(ctx, item, buckets, of)
+  local left = compare(ctx, item, buckets, subject)
   if #left > 0 then
     raise("incomplete", "%s: %s is not as it is in Zuora, though it was read again", item.name, left[1].bucket.name)
   end
@@ -198,27 +198,27 @@ local function audit_now(ctx, given, entity, result, claim)
     marks.recover(ctx, item)
     while run.advance_open(ctx, item, result) do end
   end
-  local of, reason = subject_of(ctx, item)
-  if not of then
+  local subject, reason = subject_of(ctx, item)
+  if not subject then
     if ctx.options.items then raise("plan", "%s: %s: there is nothing to be compared", item.name, reason) end
     result.outcome, result.reason = "not audited", reason
     return
   end
-  local buckets = buckets_of(ctx, of)
+  local buckets = buckets_of(ctx, subject)
   local differing
-  differing, result.rows, result.changed = compare(ctx, item, buckets, of)
-  result.mark, result.months = times.iso(times.of(of.mark)), #buckets
+  differing, result.rows, result.changed = compare(ctx, item, buckets, subject)
+  result.mark, result.months = times.iso(times.of(subject.mark)), #buckets
   tell(ctx, item, result, differing)
   result.outcome = #differing == 0 and "right" or "wrong"
   if #differing > 0 and not ctx.options.check then
-    mend(ctx, item, of, differing, result)
+    mend(ctx, item, subject, differing, result)
     result.outcome = "mended"
   end
 end
 
 local function audit_item(ctx, given, entity, claim)
-  local result = { item = given.name, entity = entity ~= "" and entity or nil, outcome = "failed", differences = {},
-    reads = 0, records = 0, bytes = 0, files = {} }
+  local result = summary.result(given.name, entity, "failed")
+  result.differences = {}
   local ok, err = pcall(audit_now, ctx, given, entity, result, claim)
   if not ok then
     if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end

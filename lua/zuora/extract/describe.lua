@@ -1,5 +1,6 @@
 --- What Zuora says of an item: what has to be asked for before its queries can be written.
 
+local ascii = require "zuora.support.ascii"
 local json = require "zuora.extract.json"
 local query = require "zuora.extract.query"
 
@@ -34,9 +35,9 @@ local function columns_of(item, object)
   local columns = object:exportable()
   if item.fields == "*" then return columns end
   local known = {}
-  for _, name in ipairs(columns) do known[name:lower()] = name end
+  for _, name in ipairs(columns) do known[ascii.lower(name)] = name end
   for _, name in ipairs(item.fields) do
-    if not known[name:lower()] then
+    if not known[ascii.lower(name)] then
       raise("plan", "%s: %s has no field '%s' that can be exported", item.name, object.name, name)
     end
   end

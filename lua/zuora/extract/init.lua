@@ -7,7 +7,7 @@
 local audit = require "zuora.extract.audit"
 local check = require "zuora.support.check"
 local json = require "zuora.extract.json"
-local plan = require "zuora.extract.plan"
+local plans = require "zuora.extract.plan"
 local run = require "zuora.extract.run"
 local tend = require "zuora.extract.tend"
 local verify = require "zuora.extract.verify"
@@ -19,9 +19,9 @@ local extract = {}
 -- Reads a plan, and does f with it.
 local function with_plan(source, f)
   return guarded(function()
-    local read, err = plan.read(source)
-    if not read then return nil, err end
-    return f(read)
+    local plan, err = plans.read(source)
+    if not plan then return nil, err end
+    return f(plan)
   end)
 end
 
@@ -37,7 +37,7 @@ local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcil
 ---@return zuora.Error|nil err kind `plan`: nothing was sent; `busy`: another run holds the plan
 function extract.run(client, source, options)
   options = check.options("zuora.extract.run", options, RUN)
-  return with_plan(source, function(read) return run.all(client, read, options) end)
+  return with_plan(source, function(plan) return run.all(client, plan, options) end)
 end
 
 local WORK = { wait = "limit", poll = "seconds", lease = "seconds", metrics = "line", forever = "boolean",
@@ -51,7 +51,7 @@ local WORK = { wait = "limit", poll = "seconds", lease = "seconds", metrics = "l
 ---@return zuora.Error|nil err
 function extract.work(client, source, options)
   options = check.options("zuora.extract.work", options, WORK)
-  return with_plan(source, function(read) return run.all(client, read, options, true) end)
+  return with_plan(source, function(plan) return run.all(client, plan, options, true) end)
 end
 
 local AUDIT = { items = "list", check = "boolean", wait = "limit", poll = "seconds", lease = "seconds",
@@ -66,14 +66,14 @@ local AUDIT = { items = "list", check = "boolean", wait = "limit", poll = "secon
 ---@return zuora.Error|nil err kind `plan`: nothing was sent; `busy`: a run holds the plan
 function extract.audit(client, source, options)
   options = check.options("zuora.extract.audit", options, AUDIT)
-  return with_plan(source, function(read) return audit.all(client, read, options) end)
+  return with_plan(source, function(plan) return audit.all(client, plan, options) end)
 end
 
 -- A function over a plan that needs no client.
 local function of_plan(where, rules, f)
   return function(source, options)
     options = check.options("zuora.extract." .. where, options, rules)
-    return with_plan(source, function(read) return f(read, options) end)
+    return with_plan(source, function(plan) return f(plan, options) end)
   end
 end
 
@@ -81,28 +81,28 @@ end
 --- item, entity, state (of its first open read; else "failed", "done" or "new"), mark, next (when a run has something
 --- to do), open, last, error; owner and lease (seconds that are left) where several machines share the store
 ---@type fun(source: string|table, options: { items: string[]? }?): (items: table[]?, err: zuora.Error?)
-extract.status = of_plan("status", { items = "list" }, function(read, options)
-  return tend.status(read, options.items)
+extract.status = of_plan("status", { items = "list" }, function(plan, options)
+  return tend.status(plan, options.items)
 end)
 
 --- What has happened to a plan: at, item, what and detail of each event
 ---@type fun(source: string|table, options: { items: string[]? }?): (events: table[]?, err: zuora.Error?)
-extract.history = of_plan("history", { items = "list" }, function(read, options)
-  return tend.history(read, options.items)
+extract.history = of_plan("history", { items = "list" }, function(plan, options)
+  return tend.history(plan, options.items)
 end)
 
 --- Sets an item back, so that the next run reads it again, by reads of their own.
 --- from: seconds since the epoch; nil: from the beginning
 ---@type fun(source: string|table, options: { item: string, from: integer? }): (what: table[]?, err: zuora.Error?)
-extract.reset = of_plan("reset", { item = "text!", from = "integer" }, function(read, options)
-  return tend.reset(read, options.item, options.from)
+extract.reset = of_plan("reset", { item = "text!", from = "integer" }, function(plan, options)
+  return tend.reset(plan, options.item, options.from)
 end)
 
 --- Takes old files away, but never the newest of an item.
 --- keep: seconds: what was done before that goes
 ---@type fun(source: string|table, options: { keep: number }): (paths: string[]|nil, err: zuora.Error|nil)
-extract.prune = of_plan("prune", { keep = "limit!" }, function(read, options)
-  return tend.prune(read, math.floor(options.keep))
+extract.prune = of_plan("prune", { keep = "limit!" }, function(plan, options)
+  return tend.prune(plan, math.floor(options.keep))
 end)
 
 --- Proves what lies in a folder, without Zuora.
@@ -128,7 +128,7 @@ local PREVIEW = { items = "list", again = "boolean", keep_mark = "boolean", reco
 ---@return zuora.Error|nil err
 function extract.preview(client, source, options)
   options = check.options("zuora.extract.preview", options, PREVIEW)
-  return with_plan(source, function(read) return tend.preview(client, read, options) end)
+  return with_plan(source, function(plan) return tend.preview(client, plan, options) end)
 end
 
 --- A plan of the tenant's objects, to be looked through and kept. GET /v1/describe
@@ -148,7 +148,7 @@ end
 
 --- Reads a plan, and checks it.
 ---@type fun(source: string|table): (plan: table?, err: zuora.Error?)
-extract.plan = plan.read
+extract.plan = plans.read
 
 --- A plan as it stands in a file.
 ---@param of table

@@ -175,7 +175,11 @@ function Journal:find(read)
   return with_numbers(self.store:row("SELECT * FROM zuora_read WHERE " .. IS_READ, key_of(read)))
 end
 
---- The reads of an item that end there, newest generation first.
+--- The reads of an item that end there, newest generation first; no pieces.
+---@param of { plan: string, item: string, entity: string }
+---@param kind string
+---@param read_to string a stamp
+---@return table[]
 function Journal:ending_at(of, kind, read_to)
   return reads_of(self, of, [[AND kind = ? AND read_to = ? AND parent = ''
     ORDER BY length(generation) DESC, generation DESC]], kind, read_to)
@@ -190,7 +194,7 @@ function Journal:pieces_left(of, whole)
     .. "state NOT IN ('done', 'split')"):format(IS_ITEM), of.plan, of.item, of.entity, whole).n))
 end
 
---- A piece of a whole that has failed for good, or nil.
+--- A piece of a whole, by its name, that has failed for good, or nil.
 function Journal:failed_piece(of, whole) return reads_of(self, of, "AND parent = ? AND state = 'failed'", whole)[1] end
 
 --- The pieces of a whole, in their order, but for those that were split themselves.
@@ -202,6 +206,8 @@ function Journal:pieces_of(of, whole)
 end
 
 --- The read that another one is a piece of.
+---@param read table
+---@return table|nil whole
 function Journal:parent_of(read)
   for _, whole in ipairs(reads_of(self, read, "AND parent = '' AND state = 'split'")) do
     if reads.name(whole) == read.parent then return whole end
@@ -210,6 +216,7 @@ function Journal:parent_of(read)
 end
 
 --- The number of the next file in an item's chain, and the read that is before it.
+---@param of { plan: string, item: string, entity: string }
 ---@return integer number, table|nil previous
 function Journal:chain(of)
   local last = reads_of(self, of, "AND chain <> '' ORDER BY length(chain) DESC, chain DESC LIMIT 1")[1]

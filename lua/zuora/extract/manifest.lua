@@ -31,13 +31,13 @@ end
 ---@param output string the plan's folder
 ---@param plan string
 ---@param tenant string
----@param claims boolean false: it is only looked at
+---@param may_write boolean false: it is only looked at
 ---@param beside string|nil see disk.write
-function manifest.belong_to(output, plan, tenant, claims, beside)
+function manifest.belong_to(output, plan, tenant, may_write, beside)
   local path = output .. "/" .. FOLDER
   local text = disk.read(path)
   if not text then
-    return claims and disk.write(path, json.encode { format = FORMAT, plan = plan, tenant = tenant } .. "\n", beside)
+    return may_write and disk.write(path, json.encode { format = FORMAT, plan = plan, tenant = tenant } .. "\n", beside)
   end
   local known = json.decode(text)
   if type(known) ~= "table" or known.format ~= FORMAT then

@@ -121,7 +121,7 @@ local ITEMS = {
 -- A table with a closed set of words.
 local function read_table(place, given, words)
   if type(given) ~= "table" or is_list(given) and #given > 0 then fail(place, "an object expected") end
-  local read = {}
+  local values = {}
   for word, value in pairs(given) do
     local kind = words[word]
     local at = place == "" and tostring(word) or place .. "." .. tostring(word)
@@ -133,12 +133,12 @@ local function read_table(place, given, words)
     end
     local good, wanted = kinds[kind:gsub("!", "")](value)
     if good == nil or good == false and value ~= false then fail(at, "%s expected", wanted) end
-    read[word] = good
+    values[word] = good
   end
   for word, kind in pairs(words) do
-    if kind:find "!" and read[word] == nil then fail(place == "" and word or place .. "." .. word, "missing") end
+    if kind:find "!" and values[word] == nil then fail(place == "" and word or place .. "." .. word, "missing") end
   end
-  return read
+  return values
 end
 
 -- --- items --------------------------------------------------------------------------------------------
@@ -221,22 +221,22 @@ end
 local DEFAULTS = { every = 3600, settle = 7200, concurrency = 4, wait = 4 * 3600 }
 
 local function read_plan(given)
-  local read = read_table("", given, PLAN)
+  local made = read_table("", given, PLAN)
   for name, value in pairs(DEFAULTS) do
-    if read[name] == nil then read[name] = value end
+    if made[name] == nil then made[name] = value end
   end
-  if read.every < 1 then fail("every", "at least a second expected") end
-  read.store = read.store or read.output .. "/.zuora.db"
-  read.items = read_items(read.items)
-  read.entities = read.entities or {}
-  if read.load then
-    read.load = read_table("load", read.load, LOAD)
-    if claims.are_at(read.store) and read.load.schema == claims.SCHEMA then
+  if made.every < 1 then fail("every", "at least a second expected") end
+  made.store = made.store or made.output .. "/.zuora.db"
+  made.items = read_items(made.items)
+  made.entities = made.entities or {}
+  if made.load then
+    made.load = read_table("load", made.load, LOAD)
+    if claims.are_at(made.store) and made.load.schema == claims.SCHEMA then
       fail("load.schema", "'%s' is the store's: another name expected", claims.SCHEMA)
     end
-    read.load.columns, read.load.deletes = read.load.columns or "evolve", read.load.deletes or "flag"
+    made.load.columns, made.load.deletes = made.load.columns or "evolve", made.load.deletes or "flag"
   end
-  return read
+  return made
 end
 
 -- --- the public face ----------------------------------------------------------------------------------
@@ -284,14 +284,14 @@ function plan.read(source)
   end
   local given, problem = table_of(source)
   if not given then return nil, error_value.new { kind = "plan", message = problem } end
-  local ok, read = pcall(read_plan, given)
+  local ok, made = pcall(read_plan, given)
   if ok then
-    read.file = type(source) == "string" and source or nil
-    return read
+    made.file = type(source) == "string" and source or nil
+    return made
   end
-  if getmetatable(read) ~= PROBLEM then error(read, 0) end
+  if getmetatable(made) ~= PROBLEM then error(made, 0) end
   return nil, error_value.new { kind = "plan",
-    message = (type(source) == "string" and source or "the plan") .. ": " .. read.message }
+    message = (type(source) == "string" and source or "the plan") .. ": " .. made.message }
 end
 
 return plan

@@ -22,6 +22,11 @@ local run = {}
 
 --- Writes a read down. A first load goes by pages where the plan says so: the whole stands for its pieces from the
 --- beginning (or those behind an Id).
+---@param ctx table
+---@param item table
+---@param read table
+---@param is_first any true: nothing of the item has been read
+---@param after string|nil an Id
 function run.plan_read(ctx, item, read, is_first, after)
   if item.split and is_first and read.piece == "" then
     ctx.journal:transaction(function()
@@ -35,6 +40,9 @@ function run.plan_read(ctx, item, read, is_first, after)
 end
 
 --- Brings the open reads of an item on, and adds to its result what came of them.
+---@param ctx table
+---@param item table
+---@param result table reads, records, bytes, files
 ---@return boolean some false: there was none
 function run.advance_open(ctx, item, result)
   local open = ctx.journal:open_reads(item.of)
@@ -91,8 +99,7 @@ local function news_of(item, mark, result)
 end
 
 local function run_item(ctx, given, entity, claim)
-  local result = { item = given.name, entity = entity ~= "" and entity or nil, outcome = "up to date", reads = 0,
-    records = 0, bytes = 0, files = {} }
+  local result = summary.result(given.name, entity, "up to date")
   local started = core.now()
   local ok, err = pcall(function()
     local item = describe.item(ctx, given, entity, claim)

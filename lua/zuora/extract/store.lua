@@ -96,9 +96,10 @@ function Store:rows(sql, ...)
   return list
 end
 
---- A statement for many rows: add(cells) runs it with them; finish() gives it back.
+--- A statement for many rows: add(cells) runs it with them.
 ---@param sql string
----@return fun(cells: string[]) add, fun() finish
+---@return fun(cells: string[]) add
+---@return table statement to be closed
 function Store:many(sql)
   local statement, problem = self.database:prepare(sql)
   if not statement then fail(self, problem) end
@@ -106,7 +107,7 @@ function Store:many(sql)
     local ok, wrong = statement:execute(table.unpack(cells))
     if not ok then fail(self, wrong) end
   end
-  return add, function() statement:close() end
+  return add, setmetatable({}, { __close = function() statement:close() end })
 end
 
 --- The first row, or nil.

@@ -51,6 +51,16 @@ function summary.write_sums(book, plan, pruned)
   end)
 end
 
+--- A result of an item that nothing has come of yet.
+---@param item string
+---@param entity string
+---@param outcome string
+---@return table result
+function summary.result(item, entity, outcome)
+  return { item = item, entity = entity ~= "" and entity or nil, outcome = outcome, reads = 0, records = 0, bytes = 0,
+    files = {} }
+end
+
 --- A result as it stands in a file, or stood there.
 function summary.plain(result)
   local copy, err = {}, result.err

@@ -1,5 +1,6 @@
 --- What is done with a plan between its runs: looking at it, setting it back, taking old files away.
 
+local ascii = require "zuora.support.ascii"
 local claims = require "zuora.extract.claims"
 local context = require "zuora.extract.context"
 local describe = require "zuora.extract.describe"
@@ -88,6 +89,7 @@ local function status_of(book, plan, of, known, now)
 end
 
 --- Where each item stands.
+---@param plan table that was read
 ---@param items string[]|nil
 ---@return table[] items: item, entity, state (of its first open read; else "failed", "done" or "new"), mark (ISO text),
 --- next (ISO text, or "the next run"), open (its reads that go on, in their order), last (the newest that is done),
@@ -104,6 +106,8 @@ function tend.status(plan, items)
 end
 
 --- What has happened, in order.
+---@param plan table
+---@param items string[]|nil
 ---@return { at: string, item: string, what: string, detail: string }[]
 function tend.history(plan, items)
   local book <close> = journal.open(plan.store)
@@ -150,6 +154,8 @@ local function claim(book, of)
 end
 
 --- Sets an item back.
+---@param plan table
+---@param name string the item's
 ---@param from integer|nil seconds since the epoch; nil: to the beginning
 ---@return { item: string, from: string }[] what will be read again
 function tend.reset(plan, name, from)
@@ -179,6 +185,7 @@ function tend.reset(plan, name, from)
 end
 
 --- Takes away files that were done longer ago, but never the newest of an item.
+---@param plan table
 ---@param keep integer seconds
 ---@return string[] paths
 function tend.prune(plan, keep)
@@ -210,6 +217,9 @@ function tend.prune(plan, keep)
 end
 
 --- What the next run would ask for. Nothing that starts anything is sent.
+---@param client zuora.Client
+---@param plan table that was read
+---@param options table items, again, keep_mark, reconcile, backfill, entity_id
 ---@return table[] reads: item, entity, kind, from, to, query; or error
 function tend.preview(client, plan, options)
   local ctx <close> = context.open(client, plan, options)
@@ -247,12 +257,12 @@ function tend.items_of(client, names, entity_id)
   local objects, err = client.describe:objects { entity_id = entity_id }
   if not objects then error(err, 0) end
   local wanted = names and names[1] and {}
-  for _, name in ipairs(names or {}) do wanted[name:lower()] = name end
+  for _, name in ipairs(names or {}) do wanted[ascii.lower(name)] = name end
   local items = {}
   for _, object in ipairs(objects) do
-    if not wanted or wanted[object.name:lower()] then
+    if not wanted or wanted[ascii.lower(object.name)] then
       items[#items + 1] = { object = object.name, fields = "*", deleted = not NO_DELETED[object.name] or nil }
-      if wanted then wanted[object.name:lower()] = nil end
+      if wanted then wanted[ascii.lower(object.name)] = nil end
     end
   end
   for _, name in pairs(wanted or {}) do raise("plan", "the tenant has no object '%s'", name) end

@@ -42,7 +42,7 @@ function totals.told(told, object, name, field)
   return told[ascii.lower(long)] or told[ascii.lower(short)]
 end
 
-local function fail(words, ...)
+local function disagree(words, ...)
   return nil, error_value.new { kind = "incomplete", message = words:format(...) }
 end
 
@@ -52,7 +52,7 @@ local function sums_of(item, it)
     local field = total:match "^sum%((.*)%)$"
     if field then
       local place = columns.find(it.columns, item.object, field)
-      if not place then return fail("%s: the file has no column %s to be summed", item.name, field) end
+      if not place then return disagree("%s: the file has no column %s to be summed", item.name, field) end
       sums[#sums + 1] = { field = field, place = place, whole = 0, fraction = 0 }
     end
   end
@@ -104,20 +104,20 @@ function totals.agree(item, path, told, deleted, limit, pulse)
       for _, sum in ipairs(sums) do
         local cell = row[sum.place]
         if cell ~= "" and not add(sum, cell) then
-          return fail("%s: row %d: '%s' is no number to be summed", item.name, it.row, error_value.clean(cell, 40))
+          return disagree("%s: row %d: '%s' is no number to be summed", item.name, it.row, error_value.clean(cell, 40))
         end
       end
     end
   end
   local counted = totals.told(told, item.object, "count", item.key)
   if not counts(counted, count, all, limit) then
-    return fail("%s: the file has %s%s, and Zuora counted %s in the same transaction", item.name,
+    return disagree("%s: the file has %s%s, and Zuora counted %s in the same transaction", item.name,
       phrases.count(count, "row"), limit and (" of a page of %d"):format(limit) or "", tostring(counted))
   end
   for _, sum in ipairs(sums) do
     local summed, own = totals.told(told, item.object, "sum", sum.field), decimals.of_parts(sum.whole, sum.fraction)
     if decimals.plain(summed == "" and "0" or tostring(summed)) ~= own then
-      return fail("%s: the file's sum of %s is %s, and Zuora's is %s", item.name, sum.field, own, tostring(summed))
+      return disagree("%s: the file's sum of %s is %s, and Zuora's is %s", item.name, sum.field, own, tostring(summed))
     end
   end
   return true

@@ -151,8 +151,8 @@ end
 
 local function nothing_of(self, key, outcome)
   local item, entity = key:match "^(.*)/([^/]*)$"
-  local result = { item = item, entity = entity ~= "" and entity or nil, outcome = outcome, reads = 0, records = 0,
-    bytes = 0, files = {}, seconds = 0 }
+  local result = summary.result(item, entity, outcome)
+  result.seconds = 0
   for name, value in pairs(self.tools.nothing or {}) do result[name] = value end
   return result
 end

@@ -54,8 +54,7 @@ end
 ---@param output string the plan's folder, which may be made later
 ---@param sleep (fun(seconds: number))|nil lets other tasks go on while a program works
 ---@param looks boolean|nil nothing is made, and no change is kept
----@return table target mark(of), set_mark(of, before, after), reset(of, mark),
---- belong_to(plan, tenant), belongs(), lacking(list), check(item), load(…), close()
+---@return table target see zuora.load.tables.class
 function load.open(spec, output, sleep, looks)
   local place, kind, is_file = place_of(spec)
   if is_file then check_folder(place, output) end

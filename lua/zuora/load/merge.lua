@@ -1,6 +1,7 @@
 --- The statements that bring a staged file into its table. The stage holds texts, as the file has them; what they are
 --- is said here. They are for one transaction, in this order; one with a `check` gives the number that it must give.
 
+local ascii = require "zuora.support.ascii"
 local dialects = require "zuora.load.dialects"
 local times = require "zuora.extract.times"
 
@@ -194,7 +195,7 @@ end
 -- What is not among the keys of all rows, and was there before they were read, is gone.
 local function reconciliation(load)
   local staged = key_of(load)
-  local key, cursor = "t." .. quoted(load.key.name), "t." .. quoted(load.names[load.changed.name:lower()])
+  local key, cursor = "t." .. quoted(load.key.name), "t." .. quoted(load.names[ascii.lower(load.changed.name)])
   local gone = ("%s AND %s AND (%s IS NULL OR %s < %s)"):format(merge.own_rows(load), load.dialect.absent(key, staged,
     load.stage), cursor, cursor, load.dialect.cast(literal(times.plain(load.bound)), load.changed.kind))
   local steps = key_checks(load)

@@ -210,20 +210,20 @@ function Target:load(item, list, output, deleted, advance, bucket)
 end
 
 --- See zuora.load.sqlite.
-function Target:counts(of, path)
+function Target:counts(subject, path)
   local stage_path = path .. ".stage"
   local _ <close> = disk.passing(stage_path)
   local header = write_stage({ path }, stage_path, self.pulse)
   local lines = first_lines()
   lines[#lines + 1], lines[#lines + 2] = stage_lines(stage_path, header)
-  lines[#lines + 1] = counts.query(self, of, STAGE, header) .. ";"
+  lines[#lines + 1] = counts.query(self, subject, STAGE, header) .. ";"
   lines[#lines + 1] = "ROLLBACK;\n"
   local list = {}
   for line in self.psql:script(table.concat(lines, "\n")):gmatch "[^\n]+" do
     local bucket, cells = line:match "^([^|]*)|(.*)$"
     list[#list + 1] = { bucket = bucket, cells = cells }
   end
-  return counts.read(self, of, list)
+  return counts.read(self, subject, list)
 end
 
 --- Raises when a target is another's, and makes nothing.

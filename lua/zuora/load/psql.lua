@@ -73,8 +73,8 @@ function psql.refusal(uri)
   if before_host and before_host:find ":.*[/@]" then
     return "a / or @ of its password is to be written %2F or %40", "plan" -- libpq's words would show some of it
   end
-  local base = os.tmpname()
   local asked, secret = without_password(uri)
+  local base = os.tmpname()
   local _ <close> = disk.passing(base, secret)
   local nothing <close> = opened "/dev/null"
   local err <close> = opened(base, "wb")

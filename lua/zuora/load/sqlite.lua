@@ -38,14 +38,13 @@ end
 
 -- Runs a statement for all rows of the files, with their cells as texts.
 local function fill(self, paths, header, sql)
-  local add, finish = self.store:many(sql)
+  local add, _ <close> = self.store:many(sql)
   for _, path in ipairs(paths) do
     local it <close>, problem = rows.of_file(path, { form = "array" })
     if not it then error(problem, 0) end
     tables.same_header(path, it.columns, header)
     for row in it do add(row) end
   end
-  finish()
 end
 
 -- --- loading ------------------------------------------------------------------------------------------
@@ -145,14 +144,14 @@ function Target:load(item, list, output, deleted, advance, bucket)
 end
 
 --- Counts what is in a table; see zuora.load.counts.
----@param of table
+---@param subject table
 ---@param path string a file of the keys that do not count
 ---@return table<string, table<string, string>> by the buckets' keys
-function Target:counts(of, path)
+function Target:counts(subject, path)
   return self.store:transaction(function()
     local header = header_of(path)
     fill(self, { path }, header, make_stage(self, header))
-    local found = counts.read(self, of, self.store:rows(counts.query(self, of, STAGE, header)))
+    local found = counts.read(self, subject, self.store:rows(counts.query(self, subject, STAGE, header)))
     self.store:run("DROP TABLE " .. STAGE)
     return found
   end)

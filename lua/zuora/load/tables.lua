@@ -1,5 +1,6 @@
 --- The tables of a target: what a file's columns are called and are in it, and what has to be made or added.
 
+local ascii = require "zuora.support.ascii"
 local columns = require "zuora.extract.columns"
 local dialects = require "zuora.load.dialects"
 local mark_table = require "zuora.extract.mark_table"
@@ -137,7 +138,7 @@ local SPECIAL = { reconcile = "reconcile", backfill = "backfill", audit = "audit
 ---@return table<string, string>|nil there by the same in lower case; nil: there is no such table
 function tables.names(rows)
   local there = {}
-  for _, column in ipairs(rows) do there[column.name:lower()] = column.name end
+  for _, column in ipairs(rows) do there[ascii.lower(column.name)] = column.name end
   return next(there) and there or nil
 end
 
@@ -175,10 +176,10 @@ function tables.of_files(target, item, list, header, deleted, bucket)
     else
       local name = columns.plain(staged, item.object)
       local column = { name = name, staged = staged, kind = item.types and item.types[name] }
-      load.columns[#load.columns + 1], by_name[name:lower()] = column, column
+      load.columns[#load.columns + 1], by_name[ascii.lower(name)] = column, column
     end
   end
-  load.key, load.cursor = by_name[item.key:lower()], item.cursor and by_name[item.cursor:lower()] or nil
+  load.key, load.cursor = by_name[ascii.lower(item.key)], item.cursor and by_name[ascii.lower(item.cursor)] or nil
   if (mode == "merge" or SPECIAL[mode]) and not load.key then
     raise("plan", "%s: its file has no column %s, by which rows are merged: name another 'key', or 'mode': \"replace\"",
       item.name, item.key)
@@ -259,7 +260,7 @@ function tables.check(store, item, there, policy)
   check_own(dialects.quoted(item.name), there)
   local missing = {}
   for _, name in ipairs(type(item.fields) == "table" and item.columns or {}) do
-    if not there[columns.plain(name, item.object):lower()] then missing[#missing + 1] = name end
+    if not there[ascii.lower(columns.plain(name, item.object))] then missing[#missing + 1] = name end
   end
   if policy == "freeze" then check_frozen(item.name, missing) end
 end
@@ -274,7 +275,7 @@ function tables.additions(load, there, policy)
   load.names = there
   local statements, names = {}, {}
   for _, column in ipairs(load.columns) do
-    if not there[column.name:lower()] then
+    if not there[ascii.lower(column.name)] then
       names[#names + 1] = column.name
       statements[#statements + 1] = ("ALTER TABLE %s %s %s %s"):format(load.table, load.dialect.add_column,
         dialects.quoted(column.name), load.dialect.type_of(column.kind))

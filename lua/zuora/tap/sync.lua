@@ -171,13 +171,13 @@ local function plan_of(streams, options, folder)
       split = stream.cursor and given.split or nil }
   end
   given.items, given.split = items, nil
-  local read, err = plan.read(given)
-  if not read then
+  local made, err = plan.read(given)
+  if not made then
     err.message = err.message:gsub("^the plan: ", "config: ")
     error(err, 0)
   end
-  for i, stream in ipairs(streams) do stream.item = read.items[i] end
-  return read
+  for i, stream in ipairs(streams) do stream.item = made.items[i] end
+  return made
 end
 
 -- What can be removed at once is a file, a link, or empty: no link is followed.
@@ -231,20 +231,20 @@ function sync.run(client, streams, options)
   sweep(options.tmpdir)
   local folder = own_folder(options.tmpdir)
   local _ <close> = setmetatable({}, { __close = function() pcall(remove_folder, folder) end })
-  local read = plan_of(streams, options, folder)
+  local made = plan_of(streams, options, folder)
   local book <close> = journal.open(folder .. "/journal", "tap")
   local by_id = {}
   for _, stream in ipairs(streams) do by_id[stream.id] = stream end
   local target = setmetatable({ client = client, streams = by_id, state = options.state, write = options.write,
     log = options.log, decimals = options.decimals }, Target)
-  local ctx = { client = client, plan = read, options = { poll = options.poll }, output = folder,
-    wait = options.wait or read.wait, journal = book, target = target, marks = target, start = options.start,
+  local ctx = { client = client, plan = made, options = { poll = options.poll }, output = folder,
+    wait = options.wait or made.wait, journal = book, target = target, marks = target, start = options.start,
     brought = {}, log = options.log }
   context.set_time(ctx)
   target.now = ctx.now
   local results = assert(client:map(options.state:order(streams), function(stream)
     return run_stream(ctx, stream)
-  end, { concurrency = read.concurrency }))
+  end, { concurrency = made.concurrency }))
   options.write(messages.state(options.state.value))
   return results
 end
