@@ -1,5 +1,6 @@
 -- zuora.extract.damage: files that are not what they were.
 
+local core = require "zuora.core"
 local extract = require "zuora.extract"
 local store = require "zuora.extract.store"
 local support = require "spec.support"
@@ -179,6 +180,34 @@ describe("a damaged file", function()
     assert.equal("has another SHA-256 in SHA256SUMS", found().problems[1].problem)
     here:good(nil, { again = true })
     assert_mended()
+  end)
+
+  it("of an item that the plan has no more is told without a command that can only fail", function()
+    local function write(items)
+      local path = here.folder .. "/plan.json"
+      support.write(path, core.encode(here:plan(items)))
+      return path
+    end
+    local path = write { { object = "Thing", name = "Old" } }
+    assert(extract.run(here.client, path, { poll = 0.002 }))
+    write { { object = "Thing" } }
+    here.sim:forward(HOUR)
+    assert(extract.run(here.client, path, { poll = 0.002 }))
+    support.shell(("rm %s/out/Old/*.csv"):format(here.folder))
+    local function problem() return found().problems[1].problem end
+    assert.is_nil(found().cure)
+    assert.matches("is gone; .*plan.json has no item 'Old' any more: .*`zuora extract run .* %-%-item Old %-%-again`", problem())
+    support.shell(("rm %s/out/Thing/*.csv"):format(here.folder))
+    assert.equal(("zuora extract run %s --item Thing --again"):format(path), found().cure)
+    write { { object = "Thing" }, { object = "Thing", name = "Old" } }
+    assert.matches("%-%-item %w+ %-%-item %w+ %-%-again$", found().cure)
+    assert(extract.run(here.client, path, { poll = 0.002, again = true }))
+    assert.same({}, found().problems)
+    -- Or it goes.
+    write { { object = "Thing" } }
+    support.shell(("cd %s/out; rm -r Old; sed -i /Old/d SHA256SUMS"):format(here.folder))
+    assert(extract.run(here.client, path, { poll = 0.002 }))
+    assert.same({}, found().problems)
   end)
 
   it("is left, and told, where Zuora has forgotten what was deleted then", function()

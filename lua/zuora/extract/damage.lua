@@ -6,6 +6,7 @@ local digest = require "zuora.extract.digest"
 local disk = require "zuora.extract.disk"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
+local phrases = require "zuora.extract.phrases"
 local planner = require "zuora.extract.planner"
 local summary = require "zuora.extract.summary"
 local worker = require "zuora.extract.worker"
@@ -59,6 +60,17 @@ local function find(ctx, item)
   return list
 end
 
+-- Why a file cannot be had again; nil: it can.
+local function reason_of(ctx, item, read, piece)
+  if planner.is_too_old(ctx, item, read) then
+    return "what was deleted then may be gone at Zuora: only a backup has it"
+  elseif piece.hash and piece.hash ~= planner.hash(item) and not read.kind:find "^backfill" then
+    return ("its query has been edited since: only a backup has it; `%s` has all of it read again"):format(
+      phrases.command(item.of, "reset", item.name))
+  end
+  return nil
+end
+
 --- Makes the next damaged file's read open again, if the run is to read once more.
 ---@param ctx table
 ---@param item table
@@ -74,11 +86,13 @@ function damage.reopen(ctx, item, result)
     if whole then
       worker.prove_anew(ctx, read, piece)
       return true
-    elseif not planner.is_too_old(ctx, item, read) then
+    end
+    local reason = reason_of(ctx, item, read, piece)
+    if not reason then
       worker.bring_anew(ctx, read, { extra = json.encode(piece) })
       return true
     end
-    result.warning = read.path .. " is damaged, and what was deleted then may be gone at Zuora: only a backup has it"
+    result.warning = ("%s is damaged, and %s"):format(read.path, reason)
   end
   return false
 end

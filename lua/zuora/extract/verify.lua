@@ -6,6 +6,7 @@ local disk = require "zuora.extract.disk"
 local json = require "zuora.extract.json"
 local manifest = require "zuora.extract.manifest"
 local phrases = require "zuora.extract.phrases"
+local plan = require "zuora.extract.plan"
 local rows = require "zuora.rows"
 local summary = require "zuora.extract.summary"
 
@@ -146,14 +147,37 @@ local function check_place(path)
   raise("plan", "%s: there is no such folder", path)
 end
 
--- The command that brings anew what is damaged of items. (The last run has left the place of its plan.)
-local function cure_of(root, items)
-  if #items == 0 then return nil end
-  local last = json.decode(disk.read(root .. "/run.json") or "{}")
-  local file, more = type(last) == "table" and type(last.file) == "string" and disk.size(last.file) and last.file, {}
+-- The command that brings items anew.
+local function command_of(file, items)
+  local more = {}
   for i = 2, #items do table.move({ "--item", items[i] }, 1, 2, #more + 1, more) end
   more[#more + 1] = "--again"
-  return phrases.command({ file = file or nil }, "run", items[1], table.unpack(more))
+  return phrases.command({ file = file }, "run", items[1], table.unpack(more))
+end
+
+-- Where the plan is (the last run has left its place), and the names of its items.
+local function plan_of(root)
+  local last = json.decode(disk.read(root .. "/run.json") or "{}")
+  local file = type(last) == "table" and type(last.file) == "string" and disk.size(last.file) and last.file or nil
+  local read, names = file and plan.read(file), {}
+  for _, item in ipairs(read and read.items or {}) do names[item.name] = true end
+  return file, read and names
+end
+
+-- The command that brings anew what is damaged; an item that the plan has no more is to be one of it first.
+local function cure_of(root, damaged)
+  local file, names = plan_of(root)
+  local items = {}
+  for _, one in ipairs(damaged) do
+    if not names or names[one.item] then
+      items[#items + 1] = one.item
+    else
+      one.problem.problem = ("%s; %s has no item '%s' any more: with one of that name, `%s` brings it anew (what is "
+        .. "not wanted any more is to go with its lines in SHA256SUMS)"):format(one.problem.problem, file, one.item,
+        command_of(file, { one.item }))
+    end
+  end
+  return items[1] and command_of(file, items) or nil
 end
 
 --- Proves what lies in a plan's folder.
@@ -171,8 +195,11 @@ function verify.folder(root, items)
   local found = { files = 0, records = 0, bytes = 0, problems = {} }
   local damaged = {}
   local function problem(path, words, item)
-    table.insert(found.problems, { path = path, problem = words })
-    if item and not damaged[item] then damaged[#damaged + 1], damaged[item] = item, true end
+    local one = { path = path, problem = words }
+    table.insert(found.problems, one)
+    if item and not damaged[item] then
+      damaged[#damaged + 1], damaged[item] = { item = item, problem = one }, true
+    end
   end
   for _, name in ipairs(items or disk.names(root)) do
     if disk.is_folder(root .. "/" .. name) then check_folder(root, name, found, problem, sums) end
