@@ -21,9 +21,9 @@ describe("a store", function()
     local here <close> = world.new { name = "store" }
     local more = { load = { to = "sqlite:" .. here.folder .. "/dw.db" } }
     here:good(nil, nil, more)
-    for path, cure in pairs { ["out/.zuora.db"] = "remove it and .*/out/.zuora.db%-wal; the next run finds all again",
+    for name, cure in pairs { ["out/.zuora.db"] = "remove it and .*/out/.zuora.db%-wal; the next run finds all again",
       ["out/.zuora.db.lock"] = "remove it; there is nothing in it", ["dw.db"] = "or remove it; the next run loads" } do
-      path = here.folder .. "/" .. path
+      local path = here.folder .. "/" .. name
       local head = support.read(path):sub(1, 100)
       for _, harm in ipairs { ("x"):rep(1000), head .. ("x"):rep(8192 - #head) } do
         support.write(path, harm)
