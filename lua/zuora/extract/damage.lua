@@ -64,8 +64,8 @@ end
 local function reason_of(ctx, item, read, piece)
   if planner.is_too_old(ctx, item, read) then
     return "what was deleted then may be gone at Zuora: only a backup has it"
-  elseif piece.hash and piece.hash ~= planner.hash(item) and not read.kind:find "^backfill" then
-    return ("its query has been edited since: only a backup has it; `%s` has all of it read again"):format(
+  elseif piece.limit and not piece.up_to and piece.hash ~= planner.hash(item) then
+    return ("what it was asked by has been edited, and its end is not known: only a backup has it; `%s` has all of it read again"):format(
       phrases.command(item.of, "reset", item.name))
   end
   return nil
