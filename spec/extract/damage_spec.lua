@@ -157,6 +157,16 @@ describe("a damaged file", function()
     end
   end)
 
+  it("is left to a reset, where it is a last page whose query was edited since", function()
+    local narrow = { { object = "Thing", mode = "replace", split = "id:5", fields = { "Id", "Name", "UpdatedDate" } } }
+    local wide = { { object = "Thing", mode = "replace", split = "id:5" } }
+    here:good(narrow)
+    here:good(wide, { keep_mark = true })
+    support.shell(("rm %s/out/Thing/*.csv"):format(here.folder))
+    local result = here:good(wide, { again = true })[1]
+    assert.matches("its end is not known.*`zuora extract reset PLAN %-%-item Thing`", result.warning)
+  end)
+
   it("is missed with its manifest and its folder, by name, however many runs follow, until it is brought anew", function()
     for _, pattern in ipairs { "Thing", "Thing/$(cd $d/Thing; ls -t | head -1 | cut -d. -f1-4)*", "Thing/full*" } do
       nights()

@@ -65,8 +65,8 @@ local function reason_of(ctx, item, read, piece)
   if planner.is_too_old(ctx, item, read) then
     return "what was deleted then may be gone at Zuora: only a backup has it"
   elseif piece.limit and not piece.up_to and piece.hash ~= planner.hash(item) then
-    return ("what it was asked by has been edited, and its end is not known: only a backup has it; `%s` has all of it read again"):format(
-      phrases.command(item.of, "reset", item.name))
+    return ("what it was asked by has been edited, and its end is not known: only a backup has it; `%s` has all of it "
+      .. "read again"):format(phrases.command(item.of, "reset", item.name))
   end
   return nil
 end

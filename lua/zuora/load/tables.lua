@@ -42,7 +42,7 @@ end
 local function check_owner(store, name, known, value)
   if known == nil or known == value then return end
   local cure = name == "version" and "" or ": name another in 'load'; or, if nothing of it is needed, drop its tables "
-    .. "(zuora_target, zuora_loads, zuora_mark and zuora_deleted, too)"
+    .. "(zuora_target, zuora_loads, zuora_mark, zuora_column and zuora_deleted, too)"
   raise("plan", "the target %s belongs to the %s '%s', not '%s'%s", store.name, name, known, value, cure)
 end
 
