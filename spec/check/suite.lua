@@ -12,11 +12,14 @@ local function listed(command)
   return list
 end
 
--- Every n-th file is for the n-th process: neighbours are alike, and should not be in one.
-local function shares(files, jobs)
+-- So many shares are there for each process: who is done with one takes the next.
+local SHARES = 4
+
+-- Every n-th file is in the n-th share: neighbours are alike, and should not be in one.
+local function shares(files, count)
   local list = {}
-  for i = 1, jobs do list[i] = { "env", "SPEC_JOB=job" .. i, "busted" } end
-  for i, file in ipairs(files) do table.insert(list[(i - 1) % jobs + 1], file) end
+  for i = 1, count do list[i] = {} end
+  for i, file in ipairs(files) do table.insert(list[(i - 1) % count + 1], file) end
   return list
 end
 
@@ -29,31 +32,43 @@ end
 
 local jobs = math.max(1, math.min(tonumber(arg[1]) or 2, 4))
 assert(core.mkdir(BUILD))
-local running = {}
-for i, argv in ipairs(shares(listed "find spec -name '*_spec.lua' | sort", jobs)) do
-  local path = ("%s/%d.log"):format(BUILD, i)
-  local out, nothing = assert(io.open(path, "wb")), assert(io.open "/dev/null")
-  running[i] = { path = path, child = assert(core.spawn(argv, { stdin = nothing, stdout = out, stderr = out })) }
-  out:close()
-  nothing:close()
+local waiting = shares(listed "find spec -name '*_spec.lua' | sort", jobs * SHARES)
+
+-- Starts the next share as a job, whose specs have folders of their own.
+local function start(job)
+  local path = ("%s/%d.log"):format(BUILD, #waiting)
+  local argv = { "env", "SPEC_JOB=job" .. job, "busted", table.unpack(table.remove(waiting)) }
+  local out <close> = assert(io.open(path, "wb"))
+  local nothing <close> = assert(io.open "/dev/null")
+  return { job = job, path = path, child = assert(core.spawn(argv, { stdin = nothing, stdout = out, stderr = out })) }
 end
 
--- A session without requests waits as long as it is told to.
-local session <close> = core.session {}
 local passed, failed, pending = 0, 0, 0
-for _, one in ipairs(running) do
-  local status = one.child:poll()
-  while not status do
-    session:step(0.1)
-    status = one.child:poll()
-  end
-  local text = read(one.path)
+
+local function add(path, status)
+  local text = read(path)
   io.write(text, "\n")
   local good, bad, wrong, left = text:match "(%d+) success%a* / (%d+) failures? / (%d+) errors? / (%d+) pending"
   passed, failed = passed + (tonumber(good) or 0), failed + (tonumber(bad) or 0) + (tonumber(wrong) or 0)
   pending = pending + (tonumber(left) or 0)
   -- One that ended without its summary, or says otherwise than it.
   if not good or status ~= 0 and bad == "0" and wrong == "0" then failed = failed + 1 end
+end
+
+-- A session without requests waits as long as it is told to.
+local session <close> = core.session {}
+local running = {}
+for job = 1, jobs do running[job] = start(job) end
+while #running > 0 do
+  session:step(0.1)
+  for i = #running, 1, -1 do
+    local one = running[i]
+    local status = one.child:poll()
+    if status then
+      add(one.path, status)
+      if #waiting > 0 then running[i] = start(one.job) else table.remove(running, i) end
+    end
+  end
 end
 print(("%d passed, %d failed, %d pending"):format(passed, failed, pending))
 os.exit(failed == 0, true)
