@@ -109,7 +109,8 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	$(LUA) spec/demo.lua
 
-# Specs wait more than they work: one process more than there are processors shares them. What they load is built beforehand, by one.
+# Specs wait more than they work: one process more than there are processors shares them. What they load is built
+# beforehand, by one.
 JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 NATIVES = failing.so process.so pty.so shim.so threads wiped.so torture/syscalls.so torture/memory
 
