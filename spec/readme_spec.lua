@@ -27,7 +27,7 @@ describe("the README", function()
       chapters[i] = assert(readme:match("\n## " .. name .. "\n(.-)\n## "):match "```sh\n(.-)```", name)
     end
     local result = program.shell(([[
-      zuora() { lua5.4 ../../../lua/bin/zuora "$@"; }
+      export PATH="$PWD/lua/bin:$PATH"
       cd %s; set -eo pipefail; trap 'kill $simulator 2> /dev/null || true' EXIT
       %s]]):format(directory, table.concat(chapters, "\n")), paths)
     assert.equal(0, result.code, result.err)
@@ -47,7 +47,7 @@ describe("the README", function()
     local paths = program.environment_of(sim)
     paths.LUA_PATH_5_4, paths.LUA_CPATH_5_4 = "../../../lua/?.lua;../../../lua/?/init.lua;;", "../../../build/?.so;;"
     local result = program.shell(([[
-      zuora() { lua5.4 ../../../lua/bin/zuora "$@"; }
+      export PATH="$PWD/lua/bin:$PATH"
       cd %s; set -eo pipefail
       %s]]):format(directory, chapter:match "```sh\n(.-)```"), paths)
     assert.equal(0, result.code, result.err)
@@ -64,7 +64,7 @@ describe("the README", function()
     local paths = program.environment_of(sim)
     paths.LUA_PATH_5_4, paths.LUA_CPATH_5_4 = "../../../lua/?.lua;../../../lua/?/init.lua;;", "../../../build/?.so;;"
     local result = program.shell(([[
-      zuora() { lua5.4 ../../../lua/bin/zuora "$@"; }
+      export PATH="$PWD/lua/bin:$PATH"
       cd %s; set -eo pipefail
       %s
       echo "$code $mended"]]):format(directory, readme:match "\n## Is the warehouse right%?\n.-```sh\n(.-)```"), paths)
@@ -88,7 +88,7 @@ describe("the README", function()
     environment.LUA_PATH_5_4, environment.LUA_CPATH_5_4 = "../../../lua/?.lua;../../../lua/?/init.lua;;", "../../../build/?.so;;"
     environment.PGHOST, environment.PGUSER = database.folder, "postgres"
     local result = program.shell(([[
-      zuora() { lua5.4 ../../../lua/bin/zuora "$@"; }
+      export PATH="$PWD/lua/bin:$PATH"
       cd %s; set -eo pipefail
       %s]]):format(directory, chapter:match "```sh\n(.-)```"), environment)
     assert.equal(0, result.code, result.err)

@@ -321,7 +321,7 @@ describe("client.reportruns", function()
     assert.equal("api", err.kind)
     assert.matches("There are errors when exporting the report", err.message)
     assert.equal("before", support.read(path))
-    assert.same({ "report.csv" }, support.listing("build/spec/export"))
+    assert.same({ "report.csv" }, support.listing(path:match "^(.*)/"))
   end)
 
   -- nginx makes it of an answer whose length it cannot read, even where the other side speaks HTTP/2.

@@ -9,6 +9,8 @@ local REST = { reporting = "/reporting/api/rest/v1", aqua = "/v1/batch-query", f
 local LEGACY = { reporting = "/api/rest/v1", aqua = "/apps/api/batch-query", files = "/apps/api/file",
   queries = "/query/jobs", describe = "/v1/describe" }
 
+local FILE = support.scratch "requests" .. "/file"
+
 local FILTERS = { { logicalOperator = { value = "AND" }, filterClauses = {
   { field = { id = "Account.Status", type = "Text" }, operator = "=", value = "Active" } } } }
 
@@ -87,8 +89,8 @@ local CASES = {
       "/reportruns/reportdata/r?offset=7&pageSize=3" },
   },
   ["reportruns.export"] = {
-    { function(c) return c.reportruns:export("r", "build/spec/requests/file") end, "/reportruns/export/r?pivoted=false" },
-    { function(c) return c.reportruns:export("r", "build/spec/requests/file", { pivoted = true }) end,
+    { function(c) return c.reportruns:export("r", FILE) end, "/reportruns/export/r?pivoted=false" },
+    { function(c) return c.reportruns:export("r", FILE, { pivoted = true }) end,
       "/reportruns/export/r?pivoted=true" },
   },
 
@@ -117,7 +119,7 @@ local CASES = {
   },
   ["jobs.cancel"] = { { function(c) return c.jobs:cancel "j" end, "/jobs/j" } },
 
-  ["files.get"] = { { function(c) return c.files:download("f", "build/spec/requests/file") end, "/f" } },
+  ["files.get"] = { { function(c) return c.files:download("f", FILE) end, "/f" } },
   ["files.status"] = { { function(c) return c.files:status "f" end, "/f/status" } },
 
   ["queries.submit"] = {
@@ -146,7 +148,6 @@ describe("the request of", function()
 
   setup(function()
     sim = support.simulator()
-    support.scratch "requests"
     clients = {
       rest = support.client(sim, { retries = 0 }),
       legacy = support.client(sim, { retries = 0, legacy = true, username = sim.username, password = sim.password }),

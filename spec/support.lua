@@ -78,9 +78,12 @@ function support.write(path, content)
   file:close()
 end
 
+-- Processes that share the specs share no folder: names are the same in several files, or are made by what they share.
+local SCRATCH = ("build/spec%s/"):format(os.getenv "SPEC_JOB" or "")
+
 --- A directory of its own under build/, empty.
 function support.scratch(name)
-  local path = "build/spec/" .. name
+  local path = SCRATCH .. name
   assert(os.execute(("rm -rf '%s' && mkdir -p '%s'"):format(path, path)))
   return path
 end

@@ -37,7 +37,7 @@ local waiting = shares(listed "find spec -name '*_spec.lua' | sort", jobs * SHAR
 -- Starts the next share as a job, whose specs have folders of their own.
 local function start(job)
   local path = ("%s/%d.log"):format(BUILD, #waiting)
-  local argv = { "env", "SPEC_JOB=job" .. job, "busted", table.unpack(table.remove(waiting)) }
+  local argv = { "env", "SPEC_JOB=" .. job, "busted", table.unpack(table.remove(waiting)) }
   local out <close> = assert(io.open(path, "wb"))
   local nothing <close> = assert(io.open "/dev/null")
   return { job = job, path = path, child = assert(core.spawn(argv, { stdin = nothing, stdout = out, stderr = out })) }

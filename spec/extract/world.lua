@@ -9,9 +9,6 @@ local zuora = require "zuora"
 local world = {}
 world.__index = world
 
--- Several files of specs have worlds of one name, and processes that share the specs share no folder.
-local JOB = os.getenv "SPEC_JOB" or ""
-
 local COLUMNS = { "Id", "Name", "Amount", "UpdatedDate" }
 
 local function stamp(seconds) return os.date("!%Y-%m-%dT%H:%M:%S+0000", math.floor(seconds)) end
@@ -31,7 +28,7 @@ function world.new(options)
   local settings = { objects = { Thing = { columns = COLUMNS, rows = options.rows or world.rows(20) } }, looks = 1 }
   for name, value in pairs(options.simulator or {}) do settings[name] = value end
   local sim = require "zuora.simulator".start(settings)
-  local folder = support.scratch((options.name or "extract") .. JOB)
+  local folder = support.scratch(options.name or "extract")
   support.shell("rm -rf " .. folder)
   core.mkdir(folder)
   sim:forward(3601 - os.time() % 3600) -- just behind a point of the grid: no case crosses one by itself
