@@ -9,7 +9,6 @@ local counts = require "zuora.load.counts"
 local decimals = require "zuora.extract.decimals"
 local describe = require "zuora.extract.describe"
 local disk = require "zuora.extract.disk"
-local error_value = require "zuora.error"
 local history = require "zuora.extract.history"
 local json = require "zuora.extract.json"
 local marks = require "zuora.extract.marks"
@@ -29,7 +28,7 @@ local audit = {}
 -- Months of one job: it has one query more, and 50 at most.
 local MONTHS = 48
 
-local raise = error_value.raise
+local raise = require "zuora.error".raise
 
 -- --- what can be audited ------------------------------------------------------------------------------
 
@@ -221,7 +220,7 @@ local function audit_item(ctx, given, entity, claim)
   result.differences = {}
   local ok, err = pcall(audit_now, ctx, given, entity, result, claim)
   if not ok then
-    if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end
+    context.raise_on(err)
     if err.kind == "timeout" then result.outcome = "still running" end
     result.err = err
   end

@@ -85,6 +85,12 @@ local function check_owners(plan, tenant)
   if plan.load then load.check_owner(plan.load, plan.output, plan.plan, tenant) end
 end
 
+--- Raises what is not one item's own: a mistake of ours, Ctrl-C, or that nobody reads on.
+---@param err any
+function context.raise_on(err)
+  if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end
+end
+
 --- Makes what a run works with.
 ---@param client zuora.Client
 ---@param plan table that was read

@@ -5,7 +5,6 @@ local context = require "zuora.extract.context"
 local core = require "zuora.core"
 local damage = require "zuora.extract.damage"
 local describe = require "zuora.extract.describe"
-local error_value = require "zuora.error"
 local history = require "zuora.extract.history"
 local json = require "zuora.extract.json"
 local marks = require "zuora.extract.marks"
@@ -14,7 +13,7 @@ local summary = require "zuora.extract.summary"
 local work = require "zuora.extract.work"
 local worker = require "zuora.extract.worker"
 
-local raise = error_value.raise
+local raise = require "zuora.error".raise
 
 local run = {}
 
@@ -115,7 +114,7 @@ local function run_item(ctx, given, entity, claim)
   result.seconds = math.floor((core.now() - started) * 1000) / 1000
   if result.reads > 0 then result.outcome = "done" end
   if not ok then
-    if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end
+    context.raise_on(err)
     result.outcome, result.err = err.kind == "timeout" and "still running" or "failed", err
   end
   return result

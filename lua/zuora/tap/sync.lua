@@ -150,8 +150,7 @@ local function run_stream(ctx, stream)
     ok, err = pcall(read_stream, ctx, stream)
   end
   if not ok then
-    -- (What else is raised ends all: nobody reads on, or somebody has interrupted it.)
-    if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end
+    context.raise_on(err)
     result.err = err
     ctx.log(("ERROR %s: %s"):format(stream.id, tostring(err)))
   end
