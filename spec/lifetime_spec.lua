@@ -122,7 +122,7 @@ describe("lifetimes", function()
           collectgarbage()
           local function leave() setmetatable({}, { __gc = function() cancelled = true request:cancel() end }) end
           leave()
-          for _ = 1, amount do local _ = cancelled or ("y"):rep(500) end
+          for i = 1, amount do local _ = cancelled or ("y"):rep(500 + i % 2) end
           if cancelled then
             amount = amount - 15
           else

@@ -2,13 +2,13 @@
 
 local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
 local load = require "zuora.load"
-local manifest = require "zuora.extract.manifest"
+local manifest = require "zuora.extract.base.manifest"
 local publish = require "zuora.extract.publish"
-local times = require "zuora.extract.times"
+local times = require "zuora.extract.base.times"
 
 local context = {}
 
