@@ -250,7 +250,7 @@ CURLcode response_push(lua_State *L, Request *request) {
   if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total);
   if (code != CURLE_OK) return code;
 
-  bool framed = response_is_framed(request);
+  bool framed = !request->to_sink && response_is_framed(request); /* its sink is gone by now */
   lua_createtable(L, 0, 8);
   if (!request->to_sink) {
     lua_pushlstring(L, request->body.data, request->body.length);
