@@ -161,6 +161,44 @@ describe("an extraction", function()
     assert.equal(4, select(2, support.shell(("ls '%s'"):format(shown:gsub("'", "'\\''"))):gsub("\n", "")))
   end)
 
+  it("fails an item once whose files are moved, deleted or edited by the program", function()
+    local here <close> = world.new {}
+    local lake = here.folder .. "/lake"
+    assert(os.execute("mkdir " .. lake))
+    local load = { to = "sqlite:" .. here.folder .. "/dw.db" }
+    for command, words in pairs { [{ "mv", "{path}", lake }] = "publish: mv has taken away .*full[^/]*%.csv, which",
+      [{ "sh", "-c", "case $0 in *.json) rm $0; esac", "{path}" }] = "publish: sh has taken away .*manifest%.json, which",
+      [{ "sh", "-c", "echo more >> $0", "{path}" }] = "publish: sh has changed .*full[^/]*%.csv, which" } do
+      for _ = 1, 2 do
+        local fetched = 0
+        local err = assert(here:run(here:plan(nil, { publish = command, load = load }), { on_step = function(_, read)
+          fetched = fetched + (read.state == "completed" and 1 or 0)
+          assert(fetched < 2, "again and again")
+        end }))[1].err
+        assert.matches(words, err.message)
+        assert.equal("plan", err.kind)
+      end
+    end
+    assert.equal(1, here:jobs())
+    good(here, nil, nil, { publish = { "cp", "{path}", lake }, load = load })
+    assert.same({}, extract.verify(here.folder .. "/out").problems)
+  end)
+
+  it("fails it, too, where they are taken away later than that", function()
+    local here <close> = world.new {}
+    local times, step = 0, nil
+    step = function(_, read)
+      if read.state ~= "published" then return end
+      times = times + 1
+      assert(times < 3, "again and again")
+      os.remove(here.folder .. "/out/" .. read.path)
+    end
+    local more = { publish = { "true", "{path}" }, load = { to = "sqlite:" .. here.folder .. "/dw.db" } }
+    local err = assert(here:run(here:plan(nil, more), { on_step = step }))[1].err
+    assert.matches("publish: true has taken away", err.message)
+    good(here, nil, nil, more)
+  end)
+
   it("asks anew where the file is not what it should be, and leaves nothing of it", function()
     local here <close> = world.new {}
     local totals = require "zuora.extract.totals"

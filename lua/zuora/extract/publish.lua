@@ -2,6 +2,7 @@
 --- whether it had ended.
 
 local core = require "zuora.core"
+local digest = require "zuora.extract.base.digest"
 local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
 
@@ -26,13 +27,22 @@ local function check_program(program)
   error_value.raise("plan", "publish: %s: there is no such program", program)
 end
 
---- What a plan's `publish` does with a file: `{path}`, `{name}` and `{item}` stand for what they say.
+--- Raises what is told of a file that is not what it was when the program got it.
+---@param command string[]
+---@param path string
+function publish.refuse(command, path)
+  error_value.raise("plan", "publish: %s has %s %s, which is still needed there as it was: let it copy files, and neither "
+    .. "move, delete nor change them", command[1], disk.is_there(path) and "changed" or "taken away", path)
+end
+
+--- What a plan's `publish` does with a file: `{path}`, `{name}` and `{item}` stand for what they say. Raises where the
+--- file is not there as it was afterwards.
 ---@param client zuora.Client lets other tasks go on meanwhile
 ---@param command string[] a program and its arguments; no shell sees them
----@return fun(path: string, item: table)
+---@return fun(path: string, item: table, sha256: string, pulse: function|nil)
 function publish.new(client, command)
   check_program(command[1])
-  return function(path, item)
+  return function(path, item, sha256, pulse)
     local values, argv = { path = path, item = item.name, name = path:match "[^/]*$" }, {}
     for i, word in ipairs(command) do argv[i] = word:gsub("{(%l+)}", values) end
     local nothing <close> = assert(io.open "/dev/null")
@@ -44,6 +54,7 @@ function publish.new(client, command)
       status = child:poll()
     end
     if status ~= 0 then fail("publish: %s of %s ended with %d", argv[1], path, status) end
+    if digest.file(path, pulse) ~= sha256 then publish.refuse(command, path) end
   end
 end
 

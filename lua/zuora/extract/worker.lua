@@ -10,6 +10,7 @@ local manifest = require "zuora.extract.base.manifest"
 local marks = require "zuora.extract.marks"
 local months = require "zuora.extract.months"
 local planner = require "zuora.extract.planner"
+local publish = require "zuora.extract.publish"
 local reads = require "zuora.extract.base.reads"
 local rows = require "zuora.rows"
 local totals = require "zuora.extract.totals"
@@ -261,8 +262,11 @@ local function is_there(ctx, read)
   local size = disk.size(path)
   local is_same = size == tonumber(read.bytes)
     and (ctx.brought[read.path] or digest.file(path, ctx.pulse) == read.sha256)
-  if not is_same then worker.bring_anew(ctx, read) end
-  return is_same
+  if is_same then return true end
+  -- (Brought again it would be handed over again, and so on without an end.)
+  if ctx.publish and ctx.brought[read.path] then publish.refuse(ctx.plan.publish, path) end
+  worker.bring_anew(ctx, read)
+  return false
 end
 
 function steps.fetched(ctx, item, read)
@@ -278,12 +282,14 @@ function steps.fetched(ctx, item, read)
     cursor = item.cursor or nil, object = item.object, header = it.columns, types = item.types,
     refused = item.refused[1] and item.refused or nil, lost = item.lost and item.lost[1] and item.lost or nil })
   -- The next one names it, wherever it lies by then.
-  local sum = ctx.journal.claims and manifest.sum(ctx.output, path)
+  local claims = ctx.journal.claims
+  local sum = (claims or ctx.publish) and manifest.sum(ctx.output, path)
   if ctx.publish then
     sync(ctx)
-    for _, file in ipairs { read.path, path } do ctx.publish(ctx.output .. "/" .. file, item) end
+    ctx.publish(whole, item, read.sha256, ctx.pulse)
+    ctx.publish(ctx.output .. "/" .. path, item, sum)
   end
-  ctx.journal:move(read, "published", sum and { manifest = sum })
+  ctx.journal:move(read, "published", claims and { manifest = sum })
 end
 
 -- The mark goes to the end of a read when all of its pieces are done. (Of one that was brought anew it did so then.)
