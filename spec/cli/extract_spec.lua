@@ -216,6 +216,29 @@ describe("zuora extract", function()
     assert.same({}, sim:journal())
   end)
 
+  it("replaces nothing but files: 2", function()
+    write_plan { { object = "Account" } }
+    local function left(words) return (support.shell(("cd %s && %s; ls -lR"):format(dir, words))) end
+    local function refused(line, name)
+      local before = left "true"
+      local result = run(line)
+      assert.equal(2, result.code, result.err)
+      assert.matches(name .. " is no regular file, but a [sn]%a+ [lp]i[np][ke]: nothing is put", result.err)
+      assert.equal(before, left "true")
+    end
+    left "mkfifo pipe.prom; echo keep > kept; ln -s kept link.prom"
+    refused(("extract run %s --metrics %s/pipe.prom"):format(plan, dir), "pipe%.prom")
+    assert.equal(2, run(("extract run %s --metrics %s/link.prom"):format(plan, dir)).code)
+    assert.equal("keep\n", support.read(dir .. "/kept"))
+    for _, name in ipairs { "run.json", "SHA256SUMS", "audit.json", ".zuora.json" } do
+      left(("mkdir -p out && rm -f out/* out/.zuora.json && mkfifo out/%s"):format(name))
+      refused("extract run " .. plan, (name:gsub("%.", "%%.")))
+      left(("rm out/%s && ln -s ../kept out/%s"):format(name, name))
+      refused("extract run " .. plan, (name:gsub("%.", "%%.")))
+    end
+    assert.same({}, sim:journal())
+  end)
+
   it("is told of a folder that is not there: 2", function()
     local result = run(("extract verify %s/nofolder"):format(dir))
     assert.same({ 2, "zuora: plan: " .. dir .. "/nofolder: there is no such folder\n" }, { result.code, result.err })

@@ -186,8 +186,8 @@ describe("an extraction", function()
 
   it("fails it, too, where they are taken away later than that", function()
     local here <close> = world.new {}
-    local times, step = 0, nil
-    step = function(_, read)
+    local times = 0
+    local function step(_, read)
       if read.state ~= "published" then return end
       times = times + 1
       assert(times < 3, "again and again")

@@ -31,8 +31,8 @@ end
 ---@param command string[]
 ---@param path string
 function publish.refuse(command, path)
-  error_value.raise("plan", "publish: %s has %s %s, which is still needed there as it was: let it copy files, and neither "
-    .. "move, delete nor change them", command[1], disk.is_there(path) and "changed" or "taken away", path)
+  error_value.raise("plan", "publish: %s has %s %s, which is still needed there as it was: let it copy files, and "
+    .. "neither move, delete nor change them", command[1], disk.is_there(path) and "changed" or "taken away", path)
 end
 
 --- What a plan's `publish` does with a file: `{path}`, `{name}` and `{item}` stand for what they say. Raises where the

@@ -6,6 +6,7 @@ local context = require "zuora.extract.context"
 local core = require "zuora.core"
 local damage = require "zuora.extract.damage"
 local describe = require "zuora.extract.describe"
+local disk = require "zuora.extract.base.disk"
 local history = require "zuora.extract.history"
 local json = require "zuora.extract.base.json"
 local marks = require "zuora.extract.marks"
@@ -143,6 +144,7 @@ function run.all(client, plan, options, as_worker)
   if as_worker and not claims.are_at(plan.store) then
     raise("plan", "several can work on a plan whose 'store' is \"postgresql://…\", not %s", plan.store)
   end
+  if options.metrics then disk.check_place(options.metrics) end
   local ctx <close> = context.open(client, plan, options, claims.owner())
   ctx.is_worker = as_worker
   local _ <close> = history.watch(ctx, as_worker and "work" or "run")

@@ -27,6 +27,15 @@ local function lfs()
   raise("plan", "an extraction needs LuaFileSystem (Debian: lua-filesystem, LuaRocks: luafilesystem)")
 end
 
+--- Raises where there is something that is no regular file: a device, a pipe or a link is not to be replaced.
+---@param path string
+function disk.check_place(path)
+  local mode = lfs().symlinkattributes(path, "mode")
+  if not mode or mode == "file" then return end
+  raise("plan", "%s is no regular file, but a %s: nothing is put in its place", path,
+    mode == "link" and "symbolic link" or mode)
+end
+
 --- Puts a text in the place of a file.
 ---@param path string
 ---@param text string|fun(out: fun(piece: string)) or what writes it, piece by piece
@@ -34,6 +43,8 @@ end
 ---@param once boolean|nil what is there stays
 function disk.write(path, text, beside, once)
   beside = beside or path .. ".new"
+  disk.check_place(path)
+  disk.check_place(beside)
   local file <close>, problem = io.open(beside, "wb")
   if not file then raise("file", "%s", problem) end
   local ok, wrong = true, nil

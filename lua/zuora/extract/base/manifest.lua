@@ -15,9 +15,14 @@ local raise = require "zuora.error".raise
 -- What a folder is of.
 local FOLDER = ".zuora.json"
 
---- Raises where a folder is no plan's, and has files that would be written over.
+--- What else a folder has besides those of its items.
+manifest.NAMES = { FOLDER, "SHA256SUMS", "run.json", "audit.json" }
+
+--- Raises where a folder is no plan's, and has files that would be written over, or something that is no file in their
+--- place.
 ---@param output string the plan's folder
 function manifest.check_free(output)
+  for _, name in ipairs(manifest.NAMES) do disk.check_place(output .. "/" .. name) end
   if disk.is_there(output .. "/" .. FOLDER) then return end
   for _, name in ipairs { "SHA256SUMS", "run.json" } do
     if disk.is_there(output .. "/" .. name) then
