@@ -154,6 +154,7 @@ build = {
     ["zuora.extract.history"] = "lua/zuora/extract/history.lua",
     ["zuora.extract"] = "lua/zuora/extract/init.lua",
     ["zuora.extract.journal"] = "lua/zuora/extract/journal.lua",
+    ["zuora.extract.kept"] = "lua/zuora/extract/kept.lua",
     ["zuora.extract.marks"] = "lua/zuora/extract/marks.lua",
     ["zuora.extract.months"] = "lua/zuora/extract/months.lua",
     ["zuora.extract.plan"] = "lua/zuora/extract/plan.lua",

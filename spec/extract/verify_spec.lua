@@ -1,4 +1,4 @@
--- zuora.extract.base.manifest, zuora.extract.verify and zuora.extract.tend: what is proven without Zuora, and tended.
+-- zuora.extract.base.manifest, zuora.extract.verify, zuora.extract.kept and zuora.extract.tend: what is proven without Zuora, and tended.
 
 local extract = require "zuora.extract"
 local manifest = require "zuora.extract.base.manifest"
@@ -77,6 +77,49 @@ describe("a folder of extracted files", function()
     here.sim:forward(HOUR)
     assert.is_nil(assert(here:run(plan))[1].err)
     assert.equal("", problems())
+  end)
+
+  local function wiped(words)
+    local text, code = support.shell(("cd %s/out && %s"):format(here.folder, words))
+    assert.equal(0, code, text)
+  end
+
+  it("misses what is gone with its manifest and its line of SHA256SUMS, and brings it anew", function()
+    local first = "Thing/" .. path "full*.csv":match "[^/]*$"
+    for _, words in ipairs { "rm $n*; sed -i /$b/d SHA256SUMS", "rm -rf Thing; sed -i /Thing/d SHA256SUMS",
+      "rm -rf *", "rm -rf Thing SHA256SUMS run.json" } do
+      local list = support.shell(("cd %s/out && ls -rt Thing/*.csv"):format(here.folder))
+      local newest, count = list:match "([^\n]+)\n$", select(2, list:gsub("\n", ""))
+      wiped(("n=%s; b=$(basename $n); n=${n%%.csv}; %s"):format(newest, words))
+      for _, items in ipairs { { items = { "Thing" } }, {} } do
+        local found = assert(extract.verify(here.folder .. "/out", items))
+        local text = ""
+        for _, one in ipairs(found.problems) do text = text .. one.path .. ": " .. one.problem .. "\n" end
+        assert.matches(newest .. ": is gone, and " .. here.folder .. "/out/.zuora.db knows of it\n", text, 1, true)
+        assert.equal(words:find "rm %-rf" and count or 1, #found.problems, text)
+        assert.equal(words:find "rm %-rf" ~= nil, text:find(first, 1, true) ~= nil)
+      end
+      assert.is_nil(assert(here:run(here:plan(), { again = true }))[1].err)
+      assert.equal("", problems())
+      here:assert_same "Thing"
+    end
+  end)
+
+  it("misses nothing that was pruned, and the newest all the same", function()
+    assert.equal(4, #assert(extract.prune(here:plan(), { keep = 0 })))
+    assert.equal("", problems())
+    wiped "rm -rf Thing SHA256SUMS run.json"
+    assert.matches("^Thing/window[^\n]+ is gone, and [^\n]+$", problems())
+  end)
+
+  it("misses what the last run has brought where its store is gone, and says that there is nothing", function()
+    wiped "rm -rf Thing SHA256SUMS .zuora.db*"
+    assert.matches("^Thing/window[^\n]+ is gone, and run.json knows of it$", problems())
+    wiped "rm -rf *"
+    local found, err = extract.verify(here.folder .. "/out")
+    assert.is_nil(found)
+    assert.same({ "plan", here.folder .. "/out: there is nothing to verify here: no file of a plan, and nothing that "
+      .. "tells of one" }, { err.kind, err.message })
   end)
 
   it("tells where its items stand, and what happened", function()

@@ -5,6 +5,7 @@
 local digest = require "zuora.extract.base.digest"
 local disk = require "zuora.extract.base.disk"
 local json = require "zuora.extract.base.json"
+local kept = require "zuora.extract.kept"
 local manifest = require "zuora.extract.base.manifest"
 local phrases = require "zuora.extract.base.phrases"
 local planner = require "zuora.extract.planner"
@@ -36,21 +37,32 @@ local function proven(ctx, list)
 end
 
 -- What was pruned, from the oldest on, is not missed; nor is what may lie on another machine.
-local function is_expected(ctx, read, first, sums)
+local function is_expected(ctx, read, first, sums, must)
   local path = ctx.output .. "/" .. read.path
   if sums[read.path] or disk.size(path) or disk.size(manifest.path(path)) then return true end
-  return not ctx.journal.claims and tonumber(read.chain) > first
+  return not ctx.journal.claims and (tonumber(read.chain) > first or must[read.path])
+end
+
+-- The paths of files that must be there.
+local function expected(ctx, of)
+  local must = {}
+  if ctx.journal.claims then return must end
+  for _, read in ipairs(kept.reads(ctx.journal, of, kept.is_own(ctx.plan.store, ctx.output))) do
+    must[read.path] = true
+  end
+  return must
 end
 
 -- Reads, and whether the file of each is whole.
 local function find(ctx, item)
   local list, files, first, sums = {}, {}, math.huge, summary.sums(ctx.output)
+  local must = expected(ctx, item.of)
   for _, fields in ipairs(manifest.all(ctx.output .. "/" .. item.name, item.of.entity)) do
     first = math.min(first, fields.number)
   end
   for _, read in ipairs(ctx.journal:all(item.of)) do
     local is_file = read.state == "done" and (read.chain or "") ~= ""
-    if is_file and is_expected(ctx, read, first, sums) then files[#files + 1] = read end
+    if is_file and is_expected(ctx, read, first, sums, must) then files[#files + 1] = read end
   end
   local is_proven = proven(ctx, files)
   for _, read in ipairs(files) do

@@ -231,6 +231,19 @@ function Journal:in_chain(of, number) return reads_of(self, of, "AND chain = ?",
 ---@return table[]
 function Journal:all(of) return reads_of(self, of, "ORDER BY updated_at, read_to") end
 
+--- The items of a plan of which something was read.
+---@return { plan: string, item: string, entity: string }[]
+function Journal:read_of(plan)
+  return self.store:rows("SELECT DISTINCT plan, item, entity FROM zuora_read WHERE plan = ? ORDER BY item, entity", plan)
+end
+
+--- When files were pruned last; "": never.
+---@return string
+function Journal:pruned_at(plan)
+  local row = self.store:row("SELECT MAX(at) AS at FROM zuora_event WHERE plan = ? AND what = 'pruned'", plan)
+  return row and row.at or ""
+end
+
 --- Where the files of an item lie, as far as they have been brought.
 ---@return table<string, boolean>
 function Journal:paths(of)

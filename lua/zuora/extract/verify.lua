@@ -1,9 +1,12 @@
 --- Proves a folder without Zuora, years later: that every file is what its manifest says, that no manifest was changed
---- or taken away, and that the windows meet.
+--- or taken away, that the windows meet, and that what is known to have been there is.
 
+local claims = require "zuora.extract.claims"
 local digest = require "zuora.extract.base.digest"
 local disk = require "zuora.extract.base.disk"
+local journal = require "zuora.extract.journal"
 local json = require "zuora.extract.base.json"
+local kept = require "zuora.extract.kept"
 local manifest = require "zuora.extract.base.manifest"
 local phrases = require "zuora.extract.base.phrases"
 local plan = require "zuora.extract.plan"
@@ -133,6 +136,43 @@ local function check_sums(sums, problem)
   for _, path in ipairs(paths) do problem(path, "is gone, with its manifest", path:match "^[^/]+") end
 end
 
+local function names_of(planned)
+  local names = {}
+  for _, item in ipairs(planned.items) do names[item.name] = true end
+  return names
+end
+
+-- The store of a folder's plan, where it is a file, and is there.
+local function store_of(root, planned)
+  for _, path in ipairs { root .. "/.zuora.db", planned and planned.store } do
+    if not claims.are_at(path) and disk.size(path) then return path end
+  end
+  return nil
+end
+
+-- What the store beside it, or the last run, knows of, and what is gone with its line of SHA256SUMS. (What was an item
+-- of the plan once may be gone with that.)
+local function check_known(root, wanted, planned, last, told, problem)
+  wanted = wanted or planned and names_of(planned)
+  local function look(path, item, who)
+    if told[path] or wanted and not wanted[item] or disk.size(root .. "/" .. path) then return end
+    problem(path, ("is gone, and %s knows of it"):format(who), item)
+  end
+  local store, name = store_of(root, planned), manifest.belongs(root).plan or planned and planned.plan or last.plan
+  local ok, book = pcall(journal.open, store or ":memory:")
+  local _ <close> = ok and book or nil -- (one that cannot be read proves nothing)
+  for _, of in ipairs(ok and store and name and book:read_of(name) or {}) do
+    for _, read in ipairs(kept.reads(book, of, kept.is_own(store, root))) do look(read.path, of.item, store) end
+  end
+  for _, result in ipairs(type(last.items) == "table" and last.items or {}) do
+    local newest = type(result) == "table" and type(result.files) == "table" and result.files[#result.files]
+    if type(newest) == "string" and newest:find "^[^/.][^/]*/[^/]+$" and not next(disk.names(root .. "/" .. result.item))
+    then
+      look(newest, result.item, "run.json")
+    end
+  end
+end
+
 -- The lines of SHA256SUMS that are about an item; false: there are none.
 local function take(sums, item, into)
   local has_some = false
@@ -155,19 +195,17 @@ local function command_of(file, items)
   return phrases.command({ file = file }, "run", items[1], table.unpack(more))
 end
 
--- Where the plan is (the last run has left its place), and the names of its items.
+-- What the last run has left, the place of its plan, and that.
 local function plan_of(root)
   local last = json.decode(disk.read(root .. "/run.json") or "{}")
-  local file = type(last) == "table" and type(last.file) == "string" and disk.size(last.file) and last.file or nil
-  local read, names = file and plan.read(file), {}
-  for _, item in ipairs(read and read.items or {}) do names[item.name] = true end
-  return file, read and names
+  last = type(last) == "table" and last or {}
+  local file = type(last.file) == "string" and disk.size(last.file) and last.file or nil
+  return last, file, file and plan.read(file) or nil
 end
 
 -- The command that brings anew what is damaged; an item that the plan has no more is to be one of it first.
-local function cure_of(root, damaged)
-  local file, names = plan_of(root)
-  local items = {}
+local function cure_of(file, planned, damaged)
+  local items, names = {}, planned and names_of(planned)
   for _, one in ipairs(damaged) do
     if not names or names[one.item] then
       items[#items + 1] = one.item
@@ -188,14 +226,14 @@ end
 function verify.folder(root, items)
   check_place(root)
   local all = summary.sums(root)
-  local sums = items and {} or all
-  for _, name in ipairs(items or {}) do
-    if not take(all, name, sums) then check_place(root .. "/" .. name) end
-  end
+  local sums, wanted = items and {} or all, items and {}
+  for _, name in ipairs(items or {}) do wanted[name] = take(all, name, sums) and "known" or "unknown" end
+  local last, file, planned = plan_of(root)
   local found = { files = 0, records = 0, bytes = 0, problems = {} }
-  local damaged = {}
+  local damaged, told = {}, {}
   local function problem(path, words, item)
     local one = { path = path, problem = words }
+    told[path] = true
     table.insert(found.problems, one)
     if item and not damaged[item] then
       damaged[#damaged + 1], damaged[item] = { item = item, problem = one }, true
@@ -205,7 +243,14 @@ function verify.folder(root, items)
     if disk.is_folder(root .. "/" .. name) then check_folder(root, name, found, problem, sums) end
   end
   check_sums(sums, problem)
-  found.cure = cure_of(root, damaged)
+  check_known(root, wanted, planned, last, told, problem)
+  for name, how in pairs(wanted or {}) do
+    if how == "unknown" and not damaged[name] then check_place(root .. "/" .. name) end
+  end
+  if found.files == 0 and not found.problems[1] then
+    raise("plan", "%s: there is nothing to verify here: no file of a plan, and nothing that tells of one", root)
+  end
+  found.cure = cure_of(file, planned, damaged)
   return found
 end
 
