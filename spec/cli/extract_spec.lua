@@ -216,6 +216,17 @@ describe("zuora extract", function()
     assert.same({}, sim:journal())
   end)
 
+  it("tells by figures, too, that it could not begin", function()
+    write_plan { { object = "Account" } }
+    support.write(dir .. "/zuora.prom", "of the last good run")
+    for _, verb in ipairs { "run", "work" } do
+      local result = run(("extract %s %s --metrics %s/zuora.prom"):format(verb, plan, dir), { ZUORA_CLIENT_SECRET = "" })
+      assert.equal(2, result.code, result.err)
+      assert.matches('failed{plan="nightly",item="Account",entity=""} 1\n', support.read(dir .. "/zuora.prom"))
+      os.remove(dir .. "/zuora.prom")
+    end
+  end)
+
   it("replaces nothing but files: 2", function()
     write_plan { { object = "Account" } }
     local function left(words) return (support.shell(("cd %s && %s; ls -lR"):format(dir, words))) end

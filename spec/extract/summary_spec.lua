@@ -1,9 +1,12 @@
 local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
+local journal = require "zuora.extract.journal"
 local json = require "zuora.extract.base.json"
 local summary = require "zuora.extract.summary"
 local support = require "spec.support"
+local world = require "spec.extract.world"
 
+-- (And zuora.extract.failure.)
 describe("zuora.extract.summary", function()
   local folder = support.scratch "summary" .. "/out"
   local plan = { plan = "nightly", output = folder }
@@ -52,5 +55,38 @@ describe("zuora.extract.summary", function()
     assert.is_truthy(text:find('\nzuora_extract_records{plan="nightly",item="A",entity="e1"} 3\n', 1, true), text)
     assert.is_truthy(text:find('\nzuora_extract_failed{plan="nightly",item="B",entity=""} 1\n', 1, true), text)
     assert.matches('zuora_extract_ended{plan="nightly"} %d+\n$', text)
+  end)
+
+  it("writes figures of a run that could not begin: nothing of it was done", function()
+    local here <close> = world.new { name = "summary-unbegun" }
+    local figures = here.folder .. "/figures.prom"
+    local function told() return (support.read(figures):gsub("ended{(.-)} %d+", "ended{%1}")) end
+    local function run(source, items)
+      support.write(figures, "of the last good run")
+      local results, err = here:run(source, { metrics = figures, items = items })
+      assert.is_nil(results)
+      return told(), err.kind
+    end
+    local all = here:plan({ { object = "Thing" }, { object = "Thing", name = "More" } })
+    assert(here:run(all, { metrics = figures }))
+    assert.matches('failed{plan="nightly",item="Thing",entity=""} 0\n', told())
+    here.sim:fault { on = "GET /v1/describe", kind = "status", status = 500, times = 100 }
+    local text = run(all)
+    for _, item in ipairs { "Thing", "More" } do
+      assert.matches(('failed{plan="nightly",item="%s",entity=""} 1\n'):format(item), text)
+      assert.matches(('records{plan="nightly",item="%s",entity=""} 0\n'):format(item), text)
+    end
+    assert.matches('ended{plan="nightly"}\n$', text)
+    here.sim:heal()
+    assert.matches('failed{plan="nightly",item="",entity=""} 1\n', (run(all, { "Nonesuch" })))
+    local broken = here.folder .. "/my plan.json"
+    for text_of, name in pairs { ['{ "plan": "nightly", "itms": 1 }'] = "nightly", ["{"] = "my plan" } do
+      support.write(broken, text_of)
+      local said, kind = run(broken)
+      assert.equal("plan", kind)
+      assert.matches(('failed{plan="%s",item="",entity=""} 1\n'):format(name), said)
+    end
+    local _ <close> = journal.open(all.output .. "/.zuora.db", "another")
+    assert.same({ "of the last good run", "busy" }, { run(all) })
   end)
 end)

@@ -2,6 +2,7 @@
 
 local exits = require "zuora.cli.exits"
 local extract = require "zuora.extract"
+local failure = require "zuora.extract.failure"
 local phrases = require "zuora.extract.base.phrases"
 local target = require "zuora.cli.target"
 
@@ -131,6 +132,14 @@ local function ended(command, results, err)
     or "not all items are done" }
 end
 
+-- (Without settings there is no run that could tell of itself.)
+local function client_for(command, args)
+  local ok, client = pcall(command.client, command)
+  if ok then return client end
+  failure.note(args.plan, { metrics = args.metrics, items = given(args.item or {}) }, client)
+  error(client, 0)
+end
+
 function verbs_of.run(command, args)
   if args.dry_run then return verbs_of.check(command, args) end
   local has_place, problem = try_metrics(args.metrics)
@@ -138,7 +147,7 @@ function verbs_of.run(command, args)
   local options = options_of(command, args, "run", words_of)
   options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
   options.reconcile, options.backfill = args.reconcile, given(args.backfill)
-  return ended(command, extract.run(command:client(), args.plan, options))
+  return ended(command, extract.run(client_for(command, args), args.plan, options))
 end
 
 function verbs_of.work(command, args)
@@ -146,7 +155,7 @@ function verbs_of.work(command, args)
   if not has_place then return nil, problem end
   local options = options_of(command, args, "work", words_of)
   options.forever = args.forever
-  return ended(command, extract.work(command:client(), args.plan, options))
+  return ended(command, extract.work(client_for(command, args), args.plan, options))
 end
 
 -- --- audit --------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 
 local audit = require "zuora.extract.audit"
 local check = require "zuora.support.check"
+local failure = require "zuora.extract.failure"
 local json = require "zuora.extract.base.json"
 local plans = require "zuora.extract.plan"
 local run = require "zuora.extract.run"
@@ -25,6 +26,13 @@ local function with_plan(source, f)
   end)
 end
 
+-- A run, whose figures are written even where it could not begin.
+local function with_figures(source, options, f)
+  local results, err = with_plan(source, f)
+  if not results then failure.note(source, options, err) end
+  return results, err
+end
+
 local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean", wait = "limit",
   backfill = "list", metrics = "line", poll = "seconds", lease = "seconds",
   entity_id = "entity_id", on_item = "function", on_step = "function" }
@@ -37,7 +45,7 @@ local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcil
 ---@return zuora.Error|nil err kind `plan`: nothing was sent; `busy`: another run holds the plan
 function extract.run(client, source, options)
   options = check.options("zuora.extract.run", options, RUN)
-  return with_plan(source, function(plan) return run.all(client, plan, options) end)
+  return with_figures(source, options, function(plan) return run.all(client, plan, options) end)
 end
 
 local WORK = { wait = "limit", poll = "seconds", lease = "seconds", metrics = "line", forever = "boolean",
@@ -51,7 +59,7 @@ local WORK = { wait = "limit", poll = "seconds", lease = "seconds", metrics = "l
 ---@return zuora.Error|nil err
 function extract.work(client, source, options)
   options = check.options("zuora.extract.work", options, WORK)
-  return with_plan(source, function(plan) return run.all(client, plan, options, true) end)
+  return with_figures(source, options, function(plan) return run.all(client, plan, options, true) end)
 end
 
 local AUDIT = { items = "list", check = "boolean", wait = "limit", poll = "seconds", lease = "seconds",

@@ -234,7 +234,7 @@ function Journal:all(of) return reads_of(self, of, "ORDER BY updated_at, read_to
 --- The items of a plan of which something was read.
 ---@return { plan: string, item: string, entity: string }[]
 function Journal:read_of(plan)
-  return self.store:rows("SELECT DISTINCT plan, item, entity FROM zuora_read WHERE plan = ? ORDER BY item, entity", plan)
+  return self.store:rows("SELECT DISTINCT plan, item, entity FROM zuora_read WHERE plan = ? ORDER BY item", plan)
 end
 
 --- When files were pruned last; "": never.

@@ -301,6 +301,15 @@ function plan.words()
     words_of("lookback", LOOKBACK), words_of("load", LOAD) }
 end
 
+--- What a plan is called that may not be one: as it says, or as its file.
+---@param source string|table
+---@return string
+function plan.name_of(source)
+  local given = table_of(source)
+  local name = given and kinds.name(given.plan)
+  return name or type(source) == "string" and names.safe(source:match "[^/]*$":gsub("%.json$", ""), "plan") or "plan"
+end
+
 --- Reads a plan: the path of a JSON file, or a table of the same form.
 ---@param source string|table
 ---@return table|nil plan with defaults for what is not said, times in seconds, and each item with its name and kind

@@ -166,10 +166,8 @@ local function check_known(root, wanted, planned, last, told, problem)
   end
   for _, result in ipairs(type(last.items) == "table" and last.items or {}) do
     local newest = type(result) == "table" and type(result.files) == "table" and result.files[#result.files]
-    if type(newest) == "string" and newest:find "^[^/.][^/]*/[^/]+$" and not next(disk.names(root .. "/" .. result.item))
-    then
-      look(newest, result.item, "run.json")
-    end
+    local item = type(newest) == "string" and newest:match "^([^/.][^/]*)/[^/]+$"
+    if item and not disk.names(root .. "/" .. item)[1] then look(newest, item, "run.json") end
   end
 end
 
