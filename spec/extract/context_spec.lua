@@ -85,4 +85,57 @@ describe("zuora.extract.context", function()
     local ctx <close> = open "nightly"
     assert.is_nil(ctx.target)
   end)
+
+  -- This machine's clock is behind Zuora's by so many seconds.
+  local function behind(seconds, f)
+    local time = os.time
+    rawset(os, "time", function(...) return time(...) - (... and 0 or seconds) end)
+    local ok, problem = pcall(f)
+    rawset(os, "time", time)
+    assert(ok, problem)
+  end
+
+  local function stamped(seconds) return os.date("!%Y-%m-%dT%H:%M:%S+0000", seconds) end
+
+  it("reads by the earlier one of two clocks where Zuora's is ahead of this machine's: nothing is left out", function()
+    local here <close> = world.new { name = "context-ahead" }
+    local now = os.time() + 3600 - os.time() % 3600
+    behind(9 * 3600, function()
+      local result = here:good()[1]
+      assert.matches("^Zuora's clock %(2%S+Z%) is ahead of this machine's %(2%S+Z%), and one of them is wrong: .*`zuora "
+        .. "doctor` says more$", result.warning)
+      assert.is_true(extract.status(here:plan())[1].mark <= stamped(now - 8 * 3600))
+    end)
+    here.sim:update("Thing", { { "late", "by the server's clock it was there", "1", stamped(now - 2 * 3600) } })
+    assert.is_nil(here:good()[1].warning)
+    here:assert_same "Thing"
+    local mark = extract.status(here:plan())[1].mark
+    for _, items in ipairs { { { object = "Thing" } }, { { object = "Thing" }, { object = "Thing", name = "Whole",
+      mode = "replace" } } } do
+      here:good(items)
+      local jobs = here:jobs()
+      behind(9 * 3600, function()
+        local results = here:good(items)
+        assert.matches("is ahead of", results[1].warning)
+        for i, result in ipairs(results) do -- what was read up to a later time by another's clock is up to date
+          assert.equal("up to date", result.outcome)
+          assert.is_true(i == 1 or result.warning == nil)
+        end
+        assert.equal(jobs, here:jobs())
+        assert.equal("done", here:good(items, { again = true })[1].outcome)
+      end)
+      assert.equal(mark, extract.status(here:plan())[1].mark)
+    end
+    here:assert_same "Thing"
+  end)
+
+  it("takes Zuora's clock as it is where it is behind, or ahead by no more than settle or five minutes", function()
+    local here <close> = world.new { name = "context-behind" }
+    for seconds, more in pairs { [-9 * 3600] = {}, [299] = {}, [7000] = { settle = 7200 } } do
+      behind(seconds, function()
+        local results = here:good(nil, { again = true }, more)
+        assert.is_nil(results[1].warning)
+      end)
+    end
+  end)
 end)

@@ -33,6 +33,26 @@ describe("a tap", function()
       here:log(), nil, true)
   end)
 
+  it("leaves out nothing where Zuora's clock is ahead of this machine's", function()
+    local here <close> = world.new {}
+    local into, time = world.loader(), os.time
+    local function behind(seconds)
+      rawset(os, "time", function(...) return time(...) - (... and 0 or seconds) end)
+      local ok, problem = pcall(good, here, into)
+      rawset(os, "time", time)
+      assert(ok, problem)
+    end
+    behind(9 * HOUR)
+    assert.matches("WARNING Zuora's clock %(%S+%) is ahead of this machine's %(%S+%)", here:log())
+    here.sim:update("Thing", { { "late", "there by then", "1",
+      os.date("!%Y-%m-%dT%H:%M:%S+0000", time() - 2 * HOUR) } })
+    good(here, into)
+    here:assert_loaded(into)
+    behind(9 * HOUR) -- a bookmark of a machine whose clock is right
+    good(here, into)
+    here:assert_loaded(into)
+  end)
+
   it("leaves the windows open above, so that what changes every night is had", function()
     local here <close> = world.new {}
     local into = world.loader()

@@ -32,7 +32,9 @@ local STATES = { planned = "asking", submitted = "waiting", completed = "fetchin
   published = "loading", loaded = "closing" }
 
 local function words_of(result)
-  if result.outcome == "up to date" then return "up to date" end
+  if result.outcome == "up to date" then
+    return "up to date" .. (result.warning and "; warning: " .. result.warning or "")
+  end
   if result.outcome == "taken over" then return "taken over by another worker, since this one did not answer" end
   local words = ("%s, %s, %s"):format(count(result.records, "record"), count(result.bytes, "byte"),
     count(result.reads, "read"))

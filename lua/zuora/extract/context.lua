@@ -7,6 +7,7 @@ local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
 local load = require "zuora.load"
 local manifest = require "zuora.extract.base.manifest"
+local planner = require "zuora.extract.planner"
 local publish = require "zuora.extract.publish"
 local times = require "zuora.extract.base.times"
 
@@ -14,19 +15,28 @@ local context = {}
 
 local raise = error_value.raise
 
--- The server's clock, in seconds since the epoch: windows end by it.
-local function server_time(client, options)
+-- The server's clock, in seconds since the epoch, and this machine's.
+local function clocks(client, options)
   local _, answer = client:request { path = "/v1/describe", accept = "text/xml", entity_id = options.entity_id }
   if error_value.is(answer) then error(answer, 0) end
-  return times.of_header(answer.headers.date)
+  local there = times.of_header(answer.headers.date)
     or raise("http", "the server's answer has no Date: a window cannot be ended without")
+  -- (Who has moved a simulator's clock means this one, too.)
+  return there, os.time() + (math.tointeger(tonumber(answer.headers["zuora-simulator-forward"])) or 0)
 end
 
---- Asks for Zuora's time: what is planned from now on ends by it.
+--- Asks for Zuora's time: what is planned from now on ends by it, or, where it is ahead of this machine's by more than
+--- a window ends before the present (and clocks may be apart), by that one: what changes until a time that has not come
+--- yet would never be read, and by a clock that is behind all is read, only later.
 ---@param ctx table
 function context.set_time(ctx)
-  local now = server_time(ctx.client, ctx.options)
-  ctx.now, ctx.clock, ctx.b = now, times.clock(now), times.grid(now, ctx.plan.settle, ctx.plan.every)
+  local there, here = clocks(ctx.client, ctx.options)
+  local is_ahead = there - here > math.max(ctx.plan.settle, planner.SKEW)
+  ctx.now, ctx.clock = there, times.clock(there)
+  ctx.b = times.grid(is_ahead and here or there, ctx.plan.settle, ctx.plan.every)
+  ctx.warning = is_ahead and ("Zuora's clock (%s) is ahead of this machine's (%s), and one of them is wrong: all is read "
+    .. "by the earlier one, up to %s; `zuora doctor` says more"):format(times.iso(there), times.iso(here),
+    times.iso(ctx.b)) or nil
 end
 
 local function chosen(plan, names)
@@ -97,7 +107,8 @@ end
 ---@param options table
 ---@param owner string|nil who changes the journal; nil: nothing is made, and no change is kept
 ---@return table ctx client, plan, options, output, tenant, wait, publish, journal, target, marks (the target, or else
---- the journal), now (Zuora's time when it was asked for), clock() (what it is by now), b (where marks go), brought;
+--- the journal), now (Zuora's time when it was asked for), clock() (what it is by now), b (where marks go), warning (about
+--- the clocks), brought;
 --- with a lease check and pulse, too; to be closed
 function context.open(client, plan, options, owner)
   if options.backfill and not options.items then raise("plan", "--backfill needs --item: whose column is it?") end

@@ -264,6 +264,8 @@ function planner.next(ctx, item)
   local to, mark = times.stamp(ctx.b), ctx.marks:mark(item.of)
   local read
   if mark then check_clock(ctx, item, mark) end
+  -- (Where this machine's clock is behind another's, whatever was read by that one is.)
+  if mark and mark.pending ~= "1" and mark.mark > to then to = mark.mark end
   if mark and not ctx.options.keep_mark then check_hash(ctx, item, mark) end
   if not item.cursor or item.mode == "replace" then
     read = whole_of(ctx, item, mark, to)

@@ -111,6 +111,10 @@ local function run_item(ctx, given, entity, claim)
     bring_up_to_date(ctx, item, result)
     keep_mark(ctx, item)
     result.warning = result.warning or news_of(item, known, result)
+    if ctx.warning then -- once, or it would be told of each item
+      result.warning = result.warning and result.warning .. "; " .. ctx.warning or ctx.warning
+      ctx.warning = nil
+    end
     result.refused = item.refused[1] and item.refused or nil
     result.lost = item.lost and item.lost[1] and item.lost or nil
   end)

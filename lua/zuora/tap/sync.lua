@@ -93,7 +93,7 @@ end
 
 -- What is to be asked for; nil: the stream is up to date.
 local function next_read(ctx, item, stream)
-  local generation = (ctx.now - ctx.b) // SAME_JOBS * 2 + (stream.had_deleted and 1 or 0)
+  local generation = math.max(0, ctx.now - ctx.b) // SAME_JOBS * 2 + (stream.had_deleted and 1 or 0)
   if not stream.cursor then
     return reads.new(item.of, { kind = "full", read_to = times.stamp(ctx.b), generation = generation })
   end
@@ -240,6 +240,7 @@ function sync.run(client, streams, options)
     wait = options.wait or made.wait, journal = book, target = target, marks = target, start = options.start,
     brought = {}, log = options.log }
   context.set_time(ctx)
+  if ctx.warning then ctx.log("WARNING " .. ctx.warning) end
   target.now = ctx.now
   local results = assert(client:map(options.state:order(streams), function(stream)
     return run_stream(ctx, stream)

@@ -103,6 +103,7 @@ end
 -- What every answer of Zuora's bears.
 function App:sign(request, path, headers)
   headers.Date = headers.Date or http_date(self.tenant:now())
+  if self.tenant.offset ~= 0 then headers["Zuora-Simulator-Forward"] = ("%d"):format(self.tenant.offset // 1) end
   headers["Zuora-Request-Id"] = ("%08x-0000-4000-8000-%012x"):format(self.answered, self.answered)
   headers["Zuora-Track-Id"] = request.headers["zuora-track-id"]
   if path == TOKEN_PATH then limits.tell_of_tokens(headers, self.tenant) end
