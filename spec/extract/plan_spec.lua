@@ -80,6 +80,26 @@ describe("zuora.extract.plan", function()
     refused("items[1].lookback.days: missing", nil, { object = "Account", lookback = { every = "7d" } })
   end)
 
+  it("refuses places with another scheme than ours, and shows nothing of them, which may be a password", function()
+    for _, place in ipairs { "mysql://u:sekrit@h/dw", "POSTGRESQL://u:sekrit@h/dw", "postgresql:u:sekrit@h/dw",
+      "postgresql:/u:sekrit@h/dw", "psql://u:sekrit@h/dw", "host=h password=sekrit", "postgresql://h/dw?pass%77ord=sekrit",
+      "postgres://h/dw?a=b&p%61ssword=sekrit" } do
+      for word, more in pairs { store = { store = place }, ["load.to"] = { load = { to = place } } } do
+        local read, err = plan.read(given(more))
+        assert.is_nil(read)
+        assert.matches("^the plan: " .. word .. ': [^\n]*"postgresql://…"[^\n]* expected$', err.message)
+        assert.is_nil(err.message:find "sekrit")
+      end
+    end
+    refused("store: a path, or \"postgresql://…\" for several machines (and not mysql:…) expected",
+      { store = "mysql://h/dw" })
+    refused("load.to: \"sqlite:PATH\"", { load = { to = "SQLite:dw.db" } })
+    for _, store in ipairs { "journal.db", "/var/lib/x:y.db", "./a:b.db", "postgresql://u:word@h/dw", "postgres:///dw?password=x" } do
+      assert(plan.read(given { store = store }))
+    end
+    assert(plan.read(given { load = { to = "sqlite:dw.db" } }))
+  end)
+
   it("refuses a word of publish that stands for nothing", function()
     refused("publish[3]: {itm}: unknown word; known here: {path}, {name}, {item}",
       { publish = { "cp", "{path}", "to/{itm}/{name}" } })

@@ -34,8 +34,8 @@ function context.set_time(ctx)
   local is_ahead = there - here > math.max(ctx.plan.settle, planner.SKEW)
   ctx.now, ctx.clock = there, times.clock(there)
   ctx.b = times.grid(is_ahead and here or there, ctx.plan.settle, ctx.plan.every)
-  ctx.warning = is_ahead and ("Zuora's clock (%s) is ahead of this machine's (%s), and one of them is wrong: all is read "
-    .. "by the earlier one, up to %s; `zuora doctor` says more"):format(times.iso(there), times.iso(here),
+  ctx.warning = is_ahead and ("Zuora's clock (%s) is ahead of this machine's (%s), and one of them is wrong: all is "
+    .. "read by the earlier one, up to %s; `zuora doctor` says more"):format(times.iso(there), times.iso(here),
     times.iso(ctx.b)) or nil
 end
 
@@ -107,8 +107,8 @@ end
 ---@param options table
 ---@param owner string|nil who changes the journal; nil: nothing is made, and no change is kept
 ---@return table ctx client, plan, options, output, tenant, wait, publish, journal, target, marks (the target, or else
---- the journal), now (Zuora's time when it was asked for), clock() (what it is by now), b (where marks go), warning (about
---- the clocks), brought;
+--- the journal), now (Zuora's time when it was asked for), clock() (what it is by now), b (where marks go), warning
+--- (about the clocks), brought;
 --- with a lease check and pulse, too; to be closed
 function context.open(client, plan, options, owner)
   if options.backfill and not options.items then raise("plan", "--backfill needs --item: whose column is it?") end

@@ -40,8 +40,25 @@ local kinds = {}
 
 function kinds.text(value) return is_text(value) and utf8.len(value) and value or nil, "text" end
 kinds.path = path_or "a path"
-kinds.store = path_or 'a path, or "postgresql://…" for several machines'
-kinds.target = path_or '"sqlite:PATH" or "postgresql://…"'
+-- (What else has a scheme is told by that alone: there may be a password in it.)
+local function place_or(words, is_good)
+  return function(value)
+    if not is_text(value) then return nil, words end
+    local scheme = value:match "^(%a[%w+.-]*):"
+    if claims.are_at(value) then
+      -- libpq knows no name that needs it, and would take it for a password all the same.
+      local is_hidden = value:find "[?&][^=&]*%%[^=&]*="
+      return not is_hidden and value or nil, words .. " (no name of a parameter with a %)"
+    elseif is_good(scheme, value) then
+      return value
+    end
+    return nil, words .. (scheme and (" (and not %s:…)"):format(scheme) or "")
+  end
+end
+kinds.store = place_or('a path, or "postgresql://…" for several machines', function(scheme, value)
+  return not scheme and not value:find "password%s*="
+end)
+kinds.target = place_or('"sqlite:PATH" or "postgresql://…"', function(_, value) return value:find "^sqlite:." end)
 function kinds.boolean(value)
   if type(value) == "boolean" then return value end
   return nil, "true or false"

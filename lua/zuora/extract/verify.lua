@@ -151,7 +151,7 @@ local function store_of(root, planned)
 end
 
 -- What the store beside it, or the last run, knows of, and what is gone with its line of SHA256SUMS. (What was an item
--- of the plan once may be gone with that.)
+-- of the plan once may be gone with that.) Gives whether there was a store to be asked.
 local function check_known(root, wanted, planned, last, told, problem)
   wanted = wanted or planned and names_of(planned)
   local function look(path, item, who)
@@ -169,6 +169,7 @@ local function check_known(root, wanted, planned, last, told, problem)
     local item = type(newest) == "string" and newest:match "^([^/.][^/]*)/[^/]+$"
     if item and not disk.names(root .. "/" .. item)[1] then look(newest, item, "run.json") end
   end
+  return ok and store ~= nil
 end
 
 -- The lines of SHA256SUMS that are about an item; false: there are none.
@@ -241,11 +242,11 @@ function verify.folder(root, items)
     if disk.is_folder(root .. "/" .. name) then check_folder(root, name, found, problem, sums) end
   end
   check_sums(sums, problem)
-  check_known(root, wanted, planned, last, told, problem)
+  local has_store = check_known(root, wanted, planned, last, told, problem)
   for name, how in pairs(wanted or {}) do
     if how == "unknown" and not damaged[name] then check_place(root .. "/" .. name) end
   end
-  if found.files == 0 and not found.problems[1] then
+  if found.files == 0 and not found.problems[1] and not has_store then
     raise("plan", "%s: there is nothing to verify here: no file of a plan, and nothing that tells of one", root)
   end
   found.cure = cure_of(file, planned, damaged)

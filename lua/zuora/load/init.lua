@@ -27,10 +27,10 @@ end
 local function place_of(spec)
   local scheme, rest = spec.to:match "^(%l+):(.*)$"
   if not SCHEMES[scheme or ""] then
-    raise("plan", "load.to: '%s' is no target: sqlite:PATH, or postgresql://… expected", spec.to)
+    raise("plan", "load.to: sqlite:PATH, or postgresql://… expected")
   end
   -- psql is given it as an argument.
-  if spec.to:find "//[^/@]*:[^/@]*@" or spec.to:find "[?&]password=" then
+  if spec.to:find "//[^/@]*:[^/@]*@" or spec.to:find "[?&][^=&]*password[^=&]*=" then
     raise("plan", "load.to: a password in it would be seen in the list of processes: leave it to ~/.pgpass, or to a "
       .. "service")
   end
