@@ -72,12 +72,39 @@ describe("zuora.extract.plan", function()
     refused('items[1].split: "id:250000"', nil, { object = "Account", split = "250000" })
     refused("items[1].totals[1]: \"count\"", nil, { object = "Account", totals = { "avg(x)" } })
     refused("items[1].deleted: true or false", nil, { object = "Account", deleted = "yes" })
-    refused("items[1].mode: one of merge, replace, append", nil, { object = "Account", mode = "upsert" })
+    refused("items[1].mode: one of merge, replace, append (with a cursor)", nil, { object = "Account", mode = "upsert" })
     refused("entities: a list of ids", { entities = { "x y" } })
     refused("publish: a program and its arguments", { publish = "rclone" })
     refused("items[1]: an object expected", { items = { "Account" } })
     refused("items[1].lookback.every: at least a second", nil, { object = "Account", lookback = { days = 1, every = "0s" } })
     refused("items[1].lookback.days: missing", nil, { object = "Account", lookback = { every = "7d" } })
+  end)
+
+  it("refuses names that the folder, the target or SQLite needs, and an entity that is there twice", function()
+    for _, name in ipairs { "run.json", "SHA256SUMS", "sha256sums", "audit.json", "run.json.new", "zuora_mark" } do
+      refused(("items[1]: '%s' is a name of ours: give it another by 'name'"):format(name), nil,
+        { object = "Account", name = name })
+    end
+    refused("items[1]: 'SQLite_x' is a name that SQLite keeps", nil, { object = "Account", name = "SQLite_x" })
+    local more = { load = { to = "sqlite:out/dw.db" }, output = "out", items = { { object = "Account", name = "dw.db" } } }
+    refused("items[1]: its folder out/dw.db is the file of 'load.to': give it another name by 'name'", more)
+    more.load, more.store = nil, "out/dw.db"
+    refused("items[1]: its folder out/dw.db is the file of 'store'", more)
+    local id = "2c92c0f9-5a1b-4c3d-8e4f-0123456789ab"
+    refused("entities: a list of ids of entities, UUIDs, no two the same", { entities = { id, id:upper():gsub("-", ""), nil } })
+    assert(plan.read(given { entities = { id, (id:gsub("^2", "3")) } }))
+  end)
+
+  it("appends only what is read in windows", function()
+    local words = "append is for what is read in windows, and it has no cursor: .*name a 'cursor', or leave 'mode' out"
+    for _, item in ipairs { { query = "select Id from Account", name = "q", mode = "append" },
+      { query = "select Id from Account", name = "q", mode = "append", api = "query" },
+      { object = "Account", cursor = false, mode = "append" } } do
+      assert.matches("items%[1%].mode: " .. words, select(2, plan.read(given(nil, item))).message)
+    end
+    refused("items[1].mode: one of merge, replace expected", nil, { report = "x", view = "Detail", mode = "append" })
+    assert(plan.read(given(nil, { object = "Account", mode = "append" })))
+    assert(plan.read(given(nil, { query = "select Id from a", name = "q", cursor = "UpdatedDate", mode = "append" })))
   end)
 
   it("refuses places with another scheme than ours, and shows nothing of them, which may be a password", function()

@@ -439,6 +439,15 @@ describe("a target of " .. kind, function()
     assert.equal(3, #rows 'SELECT * FROM "Thing"')
   end)
 
+  it("appends nothing of an object without a cursor, and says so before a job is asked for", function()
+    here = world.new { simulator = { objects = { Thing = { columns = { "Id", "Name" }, rows = { { "1", "x" } } } } } }
+    local jobs = here:jobs()
+    local err = assert(here:run(here:plan({ { object = "Thing", mode = "append" } })))[1].err
+    assert.matches("^Thing: append is for what is read in windows, and it has no cursor", err.message)
+    assert.equal("plan", err.kind)
+    assert.equal(jobs, here:jobs())
+  end)
+
   it("has tables with any name that a report may have", function()
     local name = "it's; drop $zuora$ ?%s 日本"
     here = world.new { simulator = { reports = { r1 = { name = name, columns = { "A", 'b"c' },

@@ -2,6 +2,7 @@
 
 local ascii = require "zuora.support.ascii"
 local json = require "zuora.extract.base.json"
+local plan = require "zuora.extract.plan"
 local query = require "zuora.extract.query"
 
 local describe = {}
@@ -104,6 +105,7 @@ function describe.item(ctx, given, entity, claim)
     check_totals(item, object)
   end
   if item.kind == "report" or item.kind == "data_query" then item.cursor = false end
+  if item.mode == "append" and not item.cursor then raise("plan", "%s: %s", item.name, plan.NO_APPEND) end
   item.is_append = describe.is_append(item.cursor)
   item.backfill = ctx.options.backfill or {}
   item.taken = ctx.target and ctx.target:check(item) or {}

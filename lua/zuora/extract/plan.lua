@@ -5,6 +5,7 @@ local ascii = require "zuora.support.ascii"
 local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
+local manifest = require "zuora.extract.base.manifest"
 local names = require "zuora.support.names"
 local query = require "zuora.extract.query"
 
@@ -112,20 +113,23 @@ function kinds.list(value) return is_list(value) and #value > 0 and value or nil
 function kinds.table(value) return type(value) == "table" and value or nil, "an object" end
 function kinds.tenants(value)
   local good = kinds.texts(value)
+  local seen = {}
   for _, id in ipairs(good or {}) do
-    local digits = id:gsub("-", "")
-    if #digits ~= 32 or not digits:find "^%x+$" then good = nil end
+    local digits = ascii.lower((id:gsub("-", "")))
+    if #digits ~= 32 or not digits:find "^%x+$" or seen[digits] then good = nil end
+    seen[digits] = true
   end
-  return good, "a list of ids of entities, UUIDs"
+  return good, "a list of ids of entities, UUIDs, no two the same"
 end
 
 local function choice(...)
   local known, words = {}, table.concat({ ... }, ", ")
-  for _, word in ipairs { ... } do known[word] = true end
+  for _, word in ipairs { ... } do known[word:match "^%a+"] = true end
   return function(value) return known[value] and value or nil, "one of " .. words end
 end
 kinds.view, kinds.api = choice("Detail", "Summary"), choice("query", "aqua")
-kinds.mode, kinds.columns = choice("merge", "replace", "append"), choice("evolve", "freeze")
+kinds.mode, kinds.columns = choice("merge", "replace", "append (with a cursor)"), choice("evolve", "freeze")
+kinds.whole_mode = choice("merge", "replace")
 kinds.deletes = choice("flag", "remove")
 
 local PLAN = { plan = "name!", output = "path!", store = "store", every = "duration", settle = "duration",
@@ -138,7 +142,7 @@ local ITEMS = {
     cursor = "cursor", key = "field", lookback = "lookback", totals = "texts", split = "split", mode = "mode" },
   query = { query = "text!", name = "name!", api = "api", cursor = "cursor", key = "field", deleted = "boolean",
     lookback = "lookback", totals = "texts", mode = "mode" },
-  report = { report = "text!", name = "name", view = "view!", filters = "list", mode = "mode" },
+  report = { report = "text!", name = "name", view = "view!", filters = "list", mode = "whole_mode" },
 }
 
 -- A table with a closed set of words.
@@ -163,6 +167,10 @@ local function read_table(place, given, words)
   end
   return values
 end
+
+--- What is told of an item that is read whole each time, and is to be appended.
+plan.NO_APPEND = "append is for what is read in windows, and it has no cursor: all of its rows would be there again "
+  .. "with each read; name a 'cursor', or leave 'mode' out (each read replaces the one before)"
 
 -- --- items --------------------------------------------------------------------------------------------
 
@@ -194,6 +202,31 @@ local function check_query(place, item)
   item.object = parsed.object
 end
 
+-- Names that the folder and the target have for something else; of SQLite's own tables, too.
+local TAKEN = {}
+for _, name in ipairs(manifest.NAMES) do
+  TAKEN[ascii.lower(name)], TAKEN[ascii.lower(name) .. ".new"] = true, true
+end
+
+local function check_name(place, name)
+  local lower = ascii.lower(name)
+  local whose = (lower:find "^zuora_" or TAKEN[lower]) and "of ours" or lower:find "^sqlite_" and "that SQLite keeps"
+  if whose then fail(place, "'%s' is a name %s: give it another by 'name'", name, whose) end
+end
+
+-- A database in the folder has the names of its files.
+local function check_files(made)
+  local to = made.load and made.load.to:match "^sqlite:(.*)$"
+  for i, item in ipairs(made.items) do
+    local folder = made.output .. "/" .. item.name
+    for word, path in pairs { store = made.store, ["load.to"] = to and to:gsub("^//", "") } do
+      if path == folder then
+        fail(("items[%d]"):format(i), "its folder %s is the file of '%s': give it another name by 'name'", folder, word)
+      end
+    end
+  end
+end
+
 local function read_item(place, given)
   if type(given) ~= "table" then fail(place, "an object expected") end
   local kind
@@ -209,7 +242,7 @@ local function read_item(place, given)
   item.name = item.name or item.object or names.safe(item.report, "report")
   -- (Tables have names of 63 bytes, and those of ours begin so.)
   if #item.name > 60 then fail(place, "its name '%s' is too long: give it another by 'name'", item.name) end
-  if ascii.lower(item.name):find "^zuora_" then fail(place, "'%s' is a name of ours: give it another", item.name) end
+  check_name(place, item.name)
   item.fields = kind == "object" and (item.fields or "*") or nil
   item.key = item.key or "Id"
   if item.lookback then
@@ -222,6 +255,7 @@ local function read_item(place, given)
     check_query(place, item)
   end
   item.totals = item.totals or NO_TOTALS
+  if item.mode == "append" and item.cursor == false then fail(place .. ".mode", plan.NO_APPEND) end
   for _, word in ipairs { "lookback", "split" } do
     if item[word] and item.cursor == false then fail(place .. "." .. word, "needs a cursor") end
   end
@@ -273,6 +307,7 @@ local function read_plan(given)
     end
     made.load.columns, made.load.deletes = made.load.columns or "evolve", made.load.deletes or "flag"
   end
+  check_files(made)
   return made
 end
 

@@ -233,8 +233,8 @@ function tables.of_files(target, item, list, header, deleted, bucket, left_out)
   end
   load.key, load.cursor = by_name[ascii.lower(item.key)], item.cursor and by_name[ascii.lower(item.cursor)] or nil
   if (mode == "merge" or SPECIAL[mode]) and not load.key then
-    raise("plan", "%s: its file has no column %s, by which rows are merged: name another 'key', or 'mode': \"replace\"",
-      item.name, item.key)
+    raise("plan", "%s: its file has no column %s, by which rows are merged: %s'mode': \"replace\" reads it whole",
+      item.name, item.key, item.kind == "report" and "" or "name another 'key', or ")
   end
   if load.mode == "append" and not load.key and tonumber(read.generation) > 0 then
     raise("plan", "%s: it was set back, and its file has no column %s: rows would be there twice. Name another 'key'",
