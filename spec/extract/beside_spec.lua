@@ -11,7 +11,7 @@ local support = require "spec.support"
 local totals = require "zuora.extract.totals"
 local world = require "spec.extract.world"
 
-local DAY = 24 * 3600
+local HOUR, DAY = 3600, 24 * 3600
 
 describe("beside others", function()
   if cluster.missing() then
@@ -129,5 +129,39 @@ describe("beside others", function()
     assert(extract.reset(plan, { item = "Thing" }))
     assert.equal("done", good(work(here, plan))[1].outcome)
     assert.same({}, good(work(here, plan)))
+  end)
+
+  it("shares the work with a machine whose clock is an hour behind: neither loses or repeats what the other has read", function()
+    local here <close> = world.new { name = "beside" }
+    local items = { { object = "Thing" }, { object = "Thing", name = "Whole", mode = "replace" } }
+    local plan = here:plan(items, { plan = "apart", store = database.uri })
+    local function late(f, ...)
+      local time = os.time
+      rawset(os, "time", function(...) return time(...) - (... and 0 or HOUR) end)
+      local ok, results = pcall(f, ...)
+      rawset(os, "time", time)
+      return assert(ok and results, results)
+    end
+    local function run() return here:run(plan) end
+    local function marks()
+      local list = {}
+      for i, one in ipairs(assert(extract.status(plan))) do list[i] = one.mark end
+      return list
+    end
+    good(late(work, here, plan))
+    for i = 1, 3 do
+      here.sim:update("Thing", { { "id00001", "night " .. i, "1", "" } })
+      good(work(here, plan))
+      local jobs, before = here:jobs(), marks()
+      for _, again in ipairs { work, run } do -- one after the other, in this step and the next
+        assert.equal("up to date", (good(late(again, here, plan))[1] or { outcome = "up to date" }).outcome)
+        assert.same(before, marks())
+      end
+      good(work(here, plan))
+      assert.equal(jobs, here:jobs())
+      here:assert_same "Thing"
+      here.sim:forward(HOUR)
+    end
+    assert.same({}, extract.verify(plan.output).problems)
   end)
 end)

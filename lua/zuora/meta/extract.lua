@@ -32,7 +32,7 @@
 ---@field lookback? { days: integer, every: string|integer }|false
 ---@field totals? string[] "count", "sum(Field)"
 ---@field split? string "id:250000": a first load by pages of so many rows
----@field mode? "merge"|"replace"|"append" how it is loaded
+---@field mode? "merge"|"replace"|"append" how it is loaded; "append" with a cursor alone
 
 ---@class zuora.ExtractOptions
 ---@field items? string[] names; all others are left as they are
