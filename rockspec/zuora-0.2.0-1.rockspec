@@ -148,6 +148,7 @@ build = {
     ["zuora.extract"] = "lua/zuora/extract/init.lua",
     ["zuora.extract.journal"] = "lua/zuora/extract/journal.lua",
     ["zuora.extract.json"] = "lua/zuora/extract/json.lua",
+    ["zuora.extract.lazy"] = "lua/zuora/extract/lazy.lua",
     ["zuora.extract.manifest"] = "lua/zuora/extract/manifest.lua",
     ["zuora.extract.mark_table"] = "lua/zuora/extract/mark_table.lua",
     ["zuora.extract.marks"] = "lua/zuora/extract/marks.lua",
