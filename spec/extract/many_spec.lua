@@ -1,7 +1,7 @@
 -- A plan of very many items: what it needs of memory is its text, where nobody asks for what came of each.
 -- (zuora.extract.plan, zuora.extract.run)
 
-local json = require "zuora.extract.json"
+local json = require "zuora.extract.base.json"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 
