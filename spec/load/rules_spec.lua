@@ -467,6 +467,36 @@ describe("a target of " .. kind, function()
     assert.equal("0.10000000000000000001", found[2].amount)
   end)
 
+  -- Seconds for a window whose rows are all in a larger table.
+  local function seconds_of_window(mode, deletes)
+    local name = "Large-" .. mode .. deletes
+    local item = { name = name, key = "Id", cursor = "UpdatedDate", mode = mode }
+    local one <close> = require "zuora.load".open { to = target.to(here.folder), columns = "evolve", deletes = deletes }
+    local spent
+    for i, count in ipairs { 12000, 4000 } do
+      local lines = { "Id,UpdatedDate,Deleted" }
+      for row = 1, count do lines[row + 1] = ("id%d,2026-11-2%d,%s"):format(row, i, i == 2) end
+      support.write(("%s/%d.csv"):format(here.folder, i), table.concat(lines, "\n") .. "\n")
+      local began = core.now()
+      one:load(item, { { plan = "p", item = name, entity = "", kind = "window", read_from = "", read_to = "b" .. i,
+        generation = "0", piece = "", path = i .. ".csv", records = count, sha256 = "x" } }, here.folder, "Deleted")
+      spent = core.now() - began
+    end
+    local left = rows(('SELECT "Id" FROM "%s" WHERE NOT _zuora_deleted'):format(name))
+    assert.equal(8000, #left, name)
+    return spent
+  end
+
+  it("does not go through a window for each row of its table", function()
+    here = world.new {}
+    good()
+    local usual = seconds_of_window("merge", "flag")
+    for _, case in ipairs { { "merge", "remove" }, { "append", "flag" } } do
+      local spent = seconds_of_window(table.unpack(case))
+      assert.is_true(spent < 10 * usual, ("%s, %s: %.3f s, and %.3f s"):format(case[1], case[2], spent, usual))
+    end
+  end)
+
   it("is looked at before anything is asked for", function()
     here = world.new {}
     good { { object = "Thing", fields = { "Id", "UpdatedDate" } } }

@@ -17,6 +17,9 @@ local Target = tables.class()
 
 local STAGE = "temp.zuora_stage"
 
+-- The keys of new rows lie anywhere in the index: what is not in memory is read and written again for each of them.
+local CACHE_KIB = 64 * 1024
+
 -- Where it is damaged.
 local CURE = "put a backup in its place, or remove it; the next run loads what it lacks"
 
@@ -183,6 +186,7 @@ function sqlite.open(path, spec, _, looks)
     stage = STAGE }, Target)
   self.store:run(("PRAGMA busy_timeout = %d"):format(tables.LOCK_SECONDS * 1000 // 1))
   self.store:run "PRAGMA synchronous = FULL"
+  self.store:run(("PRAGMA cache_size = -%d"):format(CACHE_KIB))
   if looks then self.store:run "BEGIN" end -- and no COMMIT
   tables.make_own(self.store)
   return self
