@@ -467,6 +467,27 @@ describe("a target of " .. kind, function()
     assert.equal("0.10000000000000000001", found[2].amount)
   end)
 
+  it("puts a row in the place of each that has its key, whatever indexes and columns the table has", function()
+    here = world.new {}
+    good()
+    local one <close> = require "zuora.load".open { to = target.to(here.folder), columns = "evolve", deletes = "flag" }
+    local item = { name = "Odd", key = "Id", cursor = "UpdatedDate" }
+    local function load(window, text)
+      support.write(("%s/%d.csv"):format(here.folder, window), "Id,rowid,UpdatedDate\n" .. text)
+      one:load(item, { { plan = "p", item = "Odd", entity = "", kind = "window", read_from = "", read_to = "b" .. window,
+        generation = "0", piece = "", path = window .. ".csv", records = 2, sha256 = "x" } }, here.folder, "Deleted")
+      local list = {}
+      for i, row in ipairs(rows 'SELECT "Id", "rowid" AS cell FROM "Odd" ORDER BY 1, 2') do list[i] = row.Id .. row.cell end
+      return table.concat(list, " ")
+    end
+    assert.equal("a2 b1", load(1, "a,2,2026-11-21\nb,1,2026-11-21\n"))
+    change 'CREATE UNIQUE INDEX mine ON "Odd" ("Id")'
+    assert.equal("a1 b1 c9", load(2, "a,1,2026-11-22\nc,9,2026-11-22\n"))
+    change "DROP INDEX mine"
+    change 'INSERT INTO "Odd" SELECT * FROM "Odd" WHERE "Id" = \'a\''
+    assert.equal("a3 a3 b1 c9", load(3, "a,3,2026-11-23\nb,8,2026-11-20\n"))
+  end)
+
   -- Seconds for a window whose rows are all in a larger table.
   local function seconds_of_window(mode, deletes)
     local name = "Large-" .. mode .. deletes
