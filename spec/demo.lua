@@ -63,7 +63,7 @@ local found = assert(extract.verify "build/demo/out")
 assert(#found.problems == 0)
 print(("  proven: %d files, %d records; %d job was submitted"):format(found.files, found.records,
   #sim:held().jobs - jobs))
-local target <close> = require "zuora.extract.store".open "build/demo/warehouse.db"
+local target <close> = require "zuora.extract.base.store".open "build/demo/warehouse.db"
 for _, row in ipairs(target:rows 'SELECT Name, Balance FROM Account') do
   print(("  loaded: %s, %s"):format(row.Name:gsub("\n", "\\n"), row.Balance))
 end

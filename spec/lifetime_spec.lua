@@ -104,6 +104,37 @@ describe("lifetimes", function()
     ]]
   end)
 
+  it("a finaliser cancels the request whose response is being read", function()
+    runs [[
+      local session, headers = core.session {}, {}
+      for i = 1, 50 do headers["X-" .. i] = ("value %d "):format(i):rep(40) end
+      sim:fault { kind = "status", status = 200, body = ("x"):rep(1000), headers = headers, times = "always" }
+      local function response_of(request)
+        local response = request:response()
+        return not response or #response.body == 1000 and response.headers["x-50"]
+      end
+      for _, read in ipairs { response_of, function(request) return request:header("x-1", "x-2", "x-3", "x-4", "x-50") end } do
+        -- So much is made between two collections: the finaliser comes within the call, sooner or later.
+        local met, amount = 0, 2000
+        for _ = 1, 200 do
+          local request, cancelled = session:start { url = sim.url .. "/x" }, false
+          while not request:finished() do session:step(1) end
+          collectgarbage()
+          local function leave() setmetatable({}, { __gc = function() cancelled = true request:cancel() end }) end
+          leave()
+          for i = 1, amount do local _ = cancelled or ("y"):rep(500 + i % 2) end
+          if cancelled then
+            amount = amount - 15
+          else
+            assert(read(request))
+            if cancelled then met = met + 1 else amount = amount + 5 end
+          end
+        end
+        assert(met > 0)
+      end
+    ]]
+  end)
+
   it("a sink goes before the request that writes into it", function()
     runs [[
       local session = core.session {}

@@ -31,13 +31,14 @@ local LUA_ROOMS = {
   loops = { "support" }, -- a client is handed to them
   init = { "support", "codes", "error", "rows", "time", "caller", "client" },
   -- (It stands on the public face: a client is what it is given.)
-  extract = { "version", "support", "error", "rows", "extract/sources", "load" },
-  load = { "support", "error", "rows", "extract" },
+  ["extract/base"] = { "version", "support", "error" },
   ["extract/sources"] = { "support", "error" },
-  tap = { "support", "error", "rows", "init", "extract", "extract/sources" },
+  load = { "support", "error", "rows", "extract/base" },
+  extract = { "version", "support", "error", "rows", "extract/base", "extract/sources", "load" },
+  tap = { "support", "error", "rows", "init", "extract", "extract/base", "extract/sources" },
   meta = {}, -- comments only
-  -- The command line stands on the public face alone.
-  cli = { "version", "init", "extract", "tap", "cli/doctor" },
+  -- The command line stands on the public face alone (and words its messages as extractions do).
+  cli = { "version", "init", "extract", "extract/base", "tap", "cli/doctor" },
   ["cli/doctor"] = { "init", "cli" },
   -- A local Zuora has its facts by itself: it and the client are each other's oracle.
   ["simulator/engine"] = {},
@@ -50,8 +51,8 @@ local CORE_USERS = [[
   caller/download caller/envelopes caller/init caller/responses caller/trace
   cli/command cli/doctor/machine cli/doctor/network cli/profiles cli/target cli/terminal
   client init rows time support/check
-  extract/claims extract/context extract/disk extract/history extract/json extract/plan extract/publish extract/run extract/server
-  extract/times extract/work load/init load/psql
+  extract/base/disk extract/base/json extract/base/psql extract/base/server extract/base/times
+  extract/claims extract/context extract/history extract/plan extract/publish extract/run extract/work load/init
   resources/batches resources/describe resources/files resources/jobs resources/queries resources/report_lists
   resources/reportruns resources/reports resources/request resources/submit
   simulator/engine/json simulator/engine/objects simulator/engine/queries

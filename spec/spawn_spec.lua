@@ -31,6 +31,18 @@ describe("a program beside this one", function()
     assert.equal("wrong\n", written(errors))
   end)
 
+  it("takes its streams from ours, whichever of them they are", function()
+    local _, code = support.lua [[
+      local core = require "zuora.core"
+      local file = assert(io.open(os.tmpname(), "w+"))
+      local child <close> = core.spawn({ "sh", "-c", "echo out; echo err >&2" }, { stdout = file, stderr = io.stdout })
+      while not child:poll() do end
+      file:seek "set"
+      assert(file:read "a" == "out\n")
+    ]]
+    assert.equal(0, code)
+  end)
+
   it("is told of as a shell does when a signal ends it", function()
     local child <close> = assert(core.spawn { "sleep", "60" })
     assert.is_nil(child:poll())

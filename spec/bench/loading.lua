@@ -4,7 +4,7 @@
 local cluster = require "spec.load.cluster"
 local core = require "zuora.core"
 local loops = require "spec.bench.loops"
-local store = require "zuora.extract.store"
+local store = require "zuora.extract.base.store"
 
 local loading = {}
 

@@ -4,7 +4,7 @@
 local cluster = require "spec.load.cluster"
 local core = require "zuora.core"
 local journal = require "zuora.extract.journal"
-local reads = require "zuora.extract.reads"
+local reads = require "zuora.extract.base.reads"
 
 local PROCESSES, AT_A_TIME, READS = 4, 4, tonumber(os.getenv "BENCH_READS") or 100000
 local SECONDS = tonumber(os.getenv "BENCH_SECONDS") or 3

@@ -129,8 +129,8 @@ end
 
 -- A plan of so many items of one row: what its journal costs, and how much memory the plan needs.
 function works.journal(loops, base, count, concurrency, directory)
-  local extract, disk = require "zuora.extract", require "zuora.extract.disk"
-  local spent, sync, store = { cpu = 0, wall = 0 }, disk.sync, require "zuora.extract.store"
+  local extract, disk = require "zuora.extract", require "zuora.extract.base.disk"
+  local spent, sync, store = { cpu = 0, wall = 0 }, disk.sync, require "zuora.extract.base.store"
   watch(getmetatable(store.open ":memory:"), { "run", "each", "transaction" }, spent)
   local of_journal = { sync = disk.sync }
   watch(of_journal, { "sync" }, spent)

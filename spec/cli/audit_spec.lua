@@ -1,7 +1,7 @@
 local core = require "zuora.core"
 local journal = require "zuora.extract.journal"
 local program = require "spec.cli.program"
-local store = require "zuora.extract.store"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 
 describe("zuora extract audit", function()

@@ -1,8 +1,8 @@
 -- What zuora.extract.audit takes and what it refuses, and what it does beside the usual: zuora.extract.months,
--- zuora.extract.decimals.
+-- zuora.extract.base.decimals.
 
 local audited = require "spec.extract.audited"
-local decimals = require "zuora.extract.decimals"
+local decimals = require "zuora.extract.base.decimals"
 local extract = require "zuora.extract"
 local journal = require "zuora.extract.journal"
 local kinds = require "spec.load.kinds"

@@ -3,7 +3,7 @@
 
 local audited = require "spec.extract.audited"
 local extract = require "zuora.extract"
-local json = require "zuora.extract.json"
+local json = require "zuora.extract.base.json"
 local kinds = require "spec.load.kinds"
 local support = require "spec.support"
 

@@ -3,10 +3,10 @@
 
 local cluster = require "spec.load.cluster"
 local core = require "zuora.core"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local extract = require "zuora.extract"
 local journal = require "zuora.extract.journal"
-local server = require "zuora.extract.server"
+local server = require "zuora.extract.base.server"
 local support = require "spec.support"
 local totals = require "zuora.extract.totals"
 local world = require "spec.extract.world"

@@ -8,7 +8,7 @@ local zuora = require "zuora"
 -- What a loss of power leaves of the journal is what was synced: its length is noted in a file.
 local noted = os.getenv "SYNCED"
 if noted then
-  local disk = require "zuora.extract.disk"
+  local disk = require "zuora.extract.base.disk"
   local sync = disk.sync
   function disk.sync(path)
     sync(path)

@@ -1,14 +1,14 @@
--- zuora.extract.claims, zuora.extract.server and zuora.extract.work: who has an item, by a database that may go away.
+-- zuora.extract.claims, zuora.extract.base.server and zuora.extract.work: who has an item, by a database that may go away.
 
 local claims = require "zuora.extract.claims"
 local cluster = require "spec.load.cluster"
 local core = require "zuora.core"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local extract = require "zuora.extract"
 local journal = require "zuora.extract.journal"
-local reads = require "zuora.extract.reads"
-local server = require "zuora.extract.server"
-local store = require "zuora.extract.store"
+local reads = require "zuora.extract.base.reads"
+local server = require "zuora.extract.base.server"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 

@@ -1,7 +1,7 @@
 local context = require "zuora.extract.context"
 local core = require "zuora.core"
 local extract = require "zuora.extract"
-local store = require "zuora.extract.store"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 

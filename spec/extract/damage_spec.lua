@@ -2,7 +2,7 @@
 
 local core = require "zuora.core"
 local extract = require "zuora.extract"
-local store = require "zuora.extract.store"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 

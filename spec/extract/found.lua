@@ -1,8 +1,8 @@
 --- What a run that was killed has left, in the words of the design: which of the cases that the next run must know how to
 --- go on from.
 
-local reads = require "zuora.extract.reads"
-local store = require "zuora.extract.store"
+local reads = require "zuora.extract.base.reads"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 
 local found = {}

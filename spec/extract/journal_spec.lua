@@ -1,9 +1,9 @@
--- zuora.extract.store, zuora.extract.journal, zuora.extract.mark_table and zuora.extract.marks: every change is a compare-and-set.
+-- The store, the journal, and the marks (in a table, and of a run): every change is a compare-and-set.
 
 local journal = require "zuora.extract.journal"
 local marks = require "zuora.extract.marks"
-local reads = require "zuora.extract.reads"
-local store = require "zuora.extract.store"
+local reads = require "zuora.extract.base.reads"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 
 describe("the journal", function()
@@ -106,7 +106,7 @@ describe("the journal", function()
   it("keeps its locks while this process looks at it, too", function()
     planned()
     journal.open(path):close()
-    local text = support.lua(([[local s = require "zuora.extract.store".open %q
+    local text = support.lua(([[local s = require "zuora.extract.base.store".open %q
       print(pcall(s.row, s, "PRAGMA journal_mode = DELETE"))]]):format(path))
     assert.matches("^false.*database is locked", text)
   end)
@@ -120,7 +120,7 @@ describe("the journal", function()
   end)
 
   it("syncs once for all that was written before, and no more at all for nothing", function()
-    local disk = require "zuora.extract.disk"
+    local disk = require "zuora.extract.base.disk"
     local sync, count = disk.sync, 0
     disk.sync = function(...)
       count = count + 1

@@ -5,8 +5,8 @@
 local cluster = require "spec.load.cluster"
 local extract = require "zuora.extract"
 local found = require "spec.extract.found"
-local json = require "zuora.extract.json"
-local store = require "zuora.extract.store"
+local json = require "zuora.extract.base.json"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 

@@ -1,13 +1,13 @@
 -- More sequences of events that would lose or double rows, or leave what cannot be proven: zuora.extract.marks,
--- zuora.extract.planner, zuora.extract.worker, zuora.extract.tend, zuora.extract.reads and zuora.extract.manifest.
+-- zuora.extract.planner, zuora.extract.worker, zuora.extract.tend, zuora.extract.base.reads and zuora.extract.base.manifest.
 
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local extract = require "zuora.extract"
-local mark_table = require "zuora.extract.mark_table"
-local reads = require "zuora.extract.reads"
-local store = require "zuora.extract.store"
+local mark_table = require "zuora.extract.base.mark_table"
+local reads = require "zuora.extract.base.reads"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
-local times = require "zuora.extract.times"
+local times = require "zuora.extract.base.times"
 local world = require "spec.extract.world"
 
 local HOUR, DAY = 3600, 24 * 3600

@@ -2,8 +2,8 @@
 
 local core = require "zuora.core"
 local extract = require "zuora.extract"
-local json = require "zuora.extract.json"
-local store = require "zuora.extract.store"
+local json = require "zuora.extract.base.json"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 

@@ -1,15 +1,15 @@
--- The small parts of an extraction: zuora.extract.query, zuora.extract.times, zuora.extract.reads, zuora.extract.json,
--- zuora.extract.columns, zuora.extract.digest, zuora.extract.disk, zuora.extract.totals.
+-- The small parts of an extraction: zuora.extract.query, zuora.extract.base.times, zuora.extract.base.reads, zuora.extract.base.json,
+-- zuora.extract.base.columns, zuora.extract.base.digest, zuora.extract.base.disk, zuora.extract.totals.
 
-local columns = require "zuora.extract.columns"
-local digest = require "zuora.extract.digest"
-local disk = require "zuora.extract.disk"
-local json = require "zuora.extract.json"
+local columns = require "zuora.extract.base.columns"
+local digest = require "zuora.extract.base.digest"
+local disk = require "zuora.extract.base.disk"
+local json = require "zuora.extract.base.json"
 local plan = require "zuora.extract.plan"
 local query = require "zuora.extract.query"
-local reads = require "zuora.extract.reads"
+local reads = require "zuora.extract.base.reads"
 local support = require "spec.support"
-local times = require "zuora.extract.times"
+local times = require "zuora.extract.base.times"
 
 describe("the queries of an extraction", function()
   local function item(fields)

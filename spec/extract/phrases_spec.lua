@@ -1,6 +1,6 @@
-local phrases = require "zuora.extract.phrases"
+local phrases = require "zuora.extract.base.phrases"
 
-describe("zuora.extract.phrases", function()
+describe("zuora.extract.base.phrases", function()
   it("makes commands that a shell reads back", function()
     assert.equal("zuora extract run nightly.json --item Account --again",
       phrases.command({ file = "nightly.json" }, "run", "Account", "--again"))

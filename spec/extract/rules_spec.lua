@@ -1,9 +1,9 @@
--- Rules of zuora.extract.planner, zuora.extract.worker, zuora.extract.tend and zuora.extract.manifest, each with what
+-- Rules of zuora.extract.planner, zuora.extract.worker, zuora.extract.tend and zuora.extract.base.manifest, each with what
 -- would go wrong without it.
 
 local extract = require "zuora.extract"
-local json = require "zuora.extract.json"
-local store = require "zuora.extract.store"
+local json = require "zuora.extract.base.json"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 
@@ -115,7 +115,7 @@ describe("an extraction", function()
     local planner = require "zuora.extract.planner"
     local item = assert(extract.plan { plan = "p", output = "o", items = { { object = "T", split = "id:5" } } }).items[1]
     item.columns, item.cursor = { "Id", "Name" }, "UpdatedDate"
-    local read = require "zuora.extract.reads".new({ plan = "p", item = "T", entity = "" }, { kind = "full", read_to = "b",
+    local read = require "zuora.extract.base.reads".new({ plan = "p", item = "T", entity = "" }, { kind = "full", read_to = "b",
       piece = "id:a" })
     local piece = { after = "a", limit = 5 }
     local closed = planner.closed_page(item, read, piece, "e")

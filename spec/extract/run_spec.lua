@@ -3,7 +3,7 @@
 -- (zuora.extract.sources.report, zuora.extract.sources.data_query).
 
 local extract = require "zuora.extract"
-local json = require "zuora.extract.json"
+local json = require "zuora.extract.base.json"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 
@@ -119,7 +119,7 @@ describe("zuora.extract.run", function()
 
   it("asks for nothing before it is on the disk that it will", function()
     local here <close> = world.new {}
-    local disk = require "zuora.extract.disk"
+    local disk = require "zuora.extract.base.disk"
     local sync = disk.sync
     disk.sync = function(path)
       if path:find "%-wal$" then error(require "zuora.error".new { kind = "file", message = "no power" }, 0) end

@@ -1,7 +1,7 @@
 -- Sequences of events that have lost or doubled rows somewhere, and what is handed to programs: zuora.extract.publish.
 
 local extract = require "zuora.extract"
-local store = require "zuora.extract.store"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 

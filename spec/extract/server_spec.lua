@@ -1,9 +1,9 @@
 local cluster = require "spec.load.cluster"
 local load = require "zuora.load"
-local server = require "zuora.extract.server"
+local server = require "zuora.extract.base.server"
 local support = require "spec.support"
 
-describe("zuora.extract.server", function()
+describe("zuora.extract.base.server", function()
   local database
   if cluster.missing() then
     pending("cannot be tried here: " .. cluster.missing())

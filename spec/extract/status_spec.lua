@@ -62,7 +62,7 @@ describe("the status of an item", function()
     support.shell(("cp %s.new %s"):format(path, path))
     assert.same({ "done" }, { status().state, status().error })
     do
-      local target <close> = require "zuora.extract.store".open(path)
+      local target <close> = require "zuora.extract.base.store".open(path)
       target:run 'DROP TABLE "Thing"'
     end
     assert.equal("failed", status().state)
@@ -100,7 +100,7 @@ describe("the status of an item", function()
     local plan = other:plan(nil, { load = { to = "sqlite:" .. other.folder .. "/dw.db" } })
     assert(other:run(plan))
     local last = extract.status(plan)[1].last
-    local target <close> = require "zuora.extract.store".open(other.folder .. "/dw.db")
+    local target <close> = require "zuora.extract.base.store".open(other.folder .. "/dw.db")
     target:run [[DELETE FROM "Thing" WHERE "Id" = 'id00002']]
     assert.equal("mended", assert(extract.audit(other.client, plan, { poll = 0.002 }))[1].outcome)
     assert.same(last, extract.status(plan)[1].last)

@@ -1,6 +1,6 @@
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
-local json = require "zuora.extract.json"
+local json = require "zuora.extract.base.json"
 local summary = require "zuora.extract.summary"
 local support = require "spec.support"
 

@@ -1,7 +1,7 @@
--- zuora.extract.manifest, zuora.extract.verify and zuora.extract.tend: what is proven without Zuora, and tended.
+-- zuora.extract.base.manifest, zuora.extract.verify and zuora.extract.tend: what is proven without Zuora, and tended.
 
 local extract = require "zuora.extract"
-local manifest = require "zuora.extract.manifest"
+local manifest = require "zuora.extract.base.manifest"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 

@@ -63,7 +63,7 @@ local function own_name(name) return name:match "[^.]*$" end
 --- What the files of an item come to, by their places: by Id, newer values over older ones.
 ---@return table<string, table<string, string>> rows by Id
 function world:merged(item)
-  local json, manifest, list = require "zuora.extract.json", require "zuora.extract.manifest", {}
+  local json, manifest, list = require "zuora.extract.base.json", require "zuora.extract.base.manifest", {}
   for path in support.shell(("ls %s/out/%s/*.manifest.json"):format(self.folder, item)):gmatch "[^\n]+" do
     list[#list + 1] = json.decode(support.read(path))
   end

@@ -3,7 +3,7 @@
 -- folder can be proven. TORTURE=all or a number: so many (all: 200); SEED=n: that one alone.
 
 local extract = require "zuora.extract"
-local store = require "zuora.extract.store"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 

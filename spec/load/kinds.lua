@@ -1,7 +1,7 @@
 --- The two kinds of targets that a plan loads into, as the specs reach them: by the folder that a world lies in.
 
 local cluster = require "spec.load.cluster"
-local store = require "zuora.extract.store"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 
 ---@class spec.load.Kind

@@ -1,9 +1,9 @@
--- zuora.load, zuora.load.sqlite, zuora.load.postgresql, zuora.load.psql, zuora.load.merge, zuora.load.tables and
+-- zuora.load, zuora.load.sqlite, zuora.load.postgresql, zuora.extract.base.psql, zuora.load.merge, zuora.load.tables and
 -- zuora.load.dialects: every row once, whatever comes in whatever order.
 
 local extract = require "zuora.extract"
 local kinds = require "spec.load.kinds"
-local store = require "zuora.extract.store"
+local store = require "zuora.extract.base.store"
 local support = require "spec.support"
 local world = require "spec.extract.world"
 
@@ -508,7 +508,7 @@ describe("a plan that loads into " .. kind, function()
 
   it("asks the database what became of a COMMIT whose answer was lost", function()
     here = world.new {}
-    local psql = require "zuora.load.psql"
+    local psql = require "zuora.extract.base.psql"
     local open = psql.open
     psql.open = function(...)
       local real = open(...)

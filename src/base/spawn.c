@@ -3,12 +3,15 @@
  */
 #include "base.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define CHILD_CLASS "zuora.child"
 
@@ -65,6 +68,26 @@ static char **arguments_read(lua_State *L, int index) {
   return words;
 }
 
+/* A stream of ours that becomes another one of its must not be replaced before that: such are taken from a copy. */
+static int streams_spawn(Child *child, char **words, const int fds[3]) {
+  int copies[3] = {-1, -1, -1};
+  posix_spawn_file_actions_t actions;
+  int error = posix_spawn_file_actions_init(&actions);
+  if (error != 0) return error;
+  for (int i = 0; i < 3 && error == 0; i++) {
+    if (fds[i] < 0) continue;
+    if (fds[i] < 3 && fds[i] != i && (copies[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3)) < 0)
+      error = errno;
+    else
+      error = posix_spawn_file_actions_adddup2(&actions, copies[i] < 0 ? fds[i] : copies[i], i);
+  }
+  if (error == 0) error = posix_spawnp(&child->pid, words[0], &actions, NULL, words, environ);
+  for (int i = 0; i < 3; i++)
+    if (copies[i] >= 0) (void)close(copies[i]);
+  (void)posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
 /* core.spawn(argv, { stdin =, stdout =, stderr = }) -> child | nil, message. Without a slash the program is looked for
  * as a shell does. */
 int child_new(lua_State *L) {
@@ -79,14 +102,7 @@ int child_new(lua_State *L) {
   luaL_setmetatable(L, CHILD_CLASS);
   int fds[3];
   streams_read(L, 2, fds); /* from here on nothing raises */
-  posix_spawn_file_actions_t actions;
-  int error = posix_spawn_file_actions_init(&actions);
-  if (error == 0) {
-    for (int i = 0; i < 3 && error == 0; i++)
-      if (fds[i] >= 0) error = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
-    if (error == 0) error = posix_spawnp(&child->pid, words[0], &actions, NULL, words, environ);
-    (void)posix_spawn_file_actions_destroy(&actions);
-  }
+  int error = streams_spawn(child, words, fds);
   if (error == 0) return 1;
   child->pid = 0;
   const char *text = errno_push(L, error);

@@ -250,17 +250,18 @@ CURLcode response_push(lua_State *L, Request *request) {
   if (code == CURLE_OK) code = curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total);
   if (code != CURLE_OK) return code;
 
+  bool framed = !request->to_sink && response_is_framed(request); /* its sink is gone by now */
   lua_createtable(L, 0, 8);
-  lua_pushinteger(L, (lua_Integer)status);
-  lua_setfield(L, -2, "status");
-  headers_push(L, &request->response_headers);
-  lua_setfield(L, -2, "headers");
   if (!request->to_sink) {
     lua_pushlstring(L, request->body.data, request->body.length);
     lua_setfield(L, -2, "body");
-    lua_pushboolean(L, response_is_framed(request));
+    lua_pushboolean(L, framed);
     lua_setfield(L, -2, "framed");
   }
+  headers_push(L, &request->response_headers);
+  lua_setfield(L, -2, "headers");
+  lua_pushinteger(L, (lua_Integer)status);
+  lua_setfield(L, -2, "status");
   lua_pushinteger(L, (lua_Integer)request->received);
   lua_setfield(L, -2, "bytes");
   lua_pushboolean(L, request->to_sink);
@@ -271,5 +272,6 @@ CURLcode response_push(lua_State *L, Request *request) {
     lua_pushinteger(L, (lua_Integer)retry_after);
     lua_setfield(L, -2, "retry_after");
   }
-  return CURLE_OK;
+  /* A finaliser may have cancelled it in the meantime, and freed what had still to be read. */
+  return request->failure == FAILURE_NONE ? CURLE_OK : CURLE_ABORTED_BY_CALLBACK;
 }

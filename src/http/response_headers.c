@@ -71,13 +71,16 @@ RequestFailure headers_take(Headers *headers, const char *line, size_t length) {
   return length > 0 ? headers_add(headers, line, length) : FAILURE_NONE;
 }
 
-bool headers_next(const Headers *headers, Header *header) {
-  const char *at =
-      header->value != NULL ? header->value + strlen(header->value) + 1 : headers->text.data;
-  if (at == NULL || at == headers->text.data + headers->text.length) return false;
+static bool header_next(const char *text, size_t length, Header *header) {
+  const char *at = header->value != NULL ? header->value + strlen(header->value) + 1 : text;
+  if (length == 0 || at == text + length) return false;
   header->name = at;
   header->value = at + strlen(at) + 1;
   return true;
+}
+
+bool headers_next(const Headers *headers, Header *header) {
+  return header_next(headers->text.data, headers->text.length, header);
 }
 
 size_t headers_find(const Headers *headers, const char *name, const char **last) {
@@ -105,26 +108,36 @@ static void values_join(lua_State *L) {
   lua_remove(L, list);
 }
 
+/* Whatever makes a value of Lua's may run a finaliser, and that may cancel the request, and free its headers: here they
+ * are read from a string on the stack. */
+static const char *headers_pin(lua_State *L, const Headers *headers, size_t *length) {
+  *length = headers->text.length;
+  return lua_pushlstring(L, headers->text.data, headers->text.length);
+}
+
 void headers_push(lua_State *L, const Headers *headers) {
-  lua_newtable(L); /* [all]: lists of values by name */
-  for (Header header = {NULL, NULL}; headers_next(headers, &header);) {
+  size_t length;
+  const char *text = headers_pin(L, headers, &length);
+  lua_newtable(L); /* [text, all]: lists of values by name */
+  for (Header header = {NULL, NULL}; header_next(text, length, &header);) {
     if (lua_getfield(L, -1, header.name) != LUA_TTABLE) {
       lua_pop(L, 1);
       lua_createtable(L, 1, 0);
       lua_pushvalue(L, -1);
       lua_setfield(L, -3, header.name);
     }
-    lua_pushstring(L, header.value); /* [all, list, value] */
+    lua_pushstring(L, header.value); /* [text, all, list, value] */
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
     lua_pop(L, 1);
   }
   lua_pushnil(L);
-  while (lua_next(L, -2)) { /* [all, name, list] */
+  while (lua_next(L, -2)) { /* [text, all, name, list] */
     values_join(L);
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
     lua_rawset(L, -4);
   }
+  lua_remove(L, -2);
 }
 
 /* Puts a value in the place of nil, or behind the values that are there. */
@@ -138,13 +151,15 @@ static void value_put(lua_State *L, int at, const char *value) {
 
 void headers_push_values(lua_State *L, const Headers *headers, int names, int count) {
   const char *wanted[VALUES_LIMIT];
+  size_t length;
+  luaL_checkstack(L, count + 4, "headers");
+  const char *text = headers_pin(L, headers, &length);
   int values = lua_gettop(L) + 1;
-  luaL_checkstack(L, count + 3, "headers");
   for (int i = 0; i < count; i++) {
     wanted[i] = luaL_checkstring(L, names + i);
     lua_pushnil(L);
   }
-  for (Header header = {NULL, NULL}; headers_next(headers, &header);)
+  for (Header header = {NULL, NULL}; header_next(text, length, &header);)
     for (int i = 0; i < count; i++)
       if (header.name[0] == wanted[i][0] && strcmp(header.name, wanted[i]) == 0)
         value_put(L, values + i, header.value);

@@ -2,7 +2,7 @@
 
 local exits = require "zuora.cli.exits"
 local extract = require "zuora.extract"
-local phrases = require "zuora.extract.phrases"
+local phrases = require "zuora.extract.base.phrases"
 local target = require "zuora.cli.target"
 
 local count = phrases.count

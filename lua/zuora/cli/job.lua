@@ -1,6 +1,6 @@
 --- zuora job: AQuA jobs.
 
-local count = require "zuora.extract.phrases".count
+local count = require "zuora.extract.base.phrases".count
 local exits = require "zuora.cli.exits"
 local texts = require "zuora.cli.texts"
 

@@ -7,7 +7,7 @@
 -- Nothing here runs by itself: whoever waits calls `tick` some times a second, so that clocks go on and a new size of
 -- the window is seen.
 
-local count = require "zuora.extract.phrases".count
+local count = require "zuora.extract.base.phrases".count
 local json = require "zuora.cli.json"
 local terminal = require "zuora.cli.terminal"
 

@@ -13,7 +13,7 @@ local usage = texts.usage
 
 --- A word as a shell reads it back.
 ---@type fun(word: string): string
-texts.quoted = require "zuora.extract.phrases".quoted
+texts.quoted = require "zuora.extract.base.phrases".quoted
 
 --- What is in a file; "-" is standard input.
 ---@param path string

@@ -6,20 +6,19 @@ local ascii = require "zuora.support.ascii"
 local claims = require "zuora.extract.claims"
 local context = require "zuora.extract.context"
 local counts = require "zuora.load.counts"
-local decimals = require "zuora.extract.decimals"
+local decimals = require "zuora.extract.base.decimals"
 local describe = require "zuora.extract.describe"
-local disk = require "zuora.extract.disk"
-local error_value = require "zuora.error"
+local disk = require "zuora.extract.base.disk"
 local history = require "zuora.extract.history"
-local json = require "zuora.extract.json"
+local json = require "zuora.extract.base.json"
 local marks = require "zuora.extract.marks"
 local months = require "zuora.extract.months"
-local phrases = require "zuora.extract.phrases"
+local phrases = require "zuora.extract.base.phrases"
 local planner = require "zuora.extract.planner"
 local query = require "zuora.extract.query"
 local run = require "zuora.extract.run"
 local summary = require "zuora.extract.summary"
-local times = require "zuora.extract.times"
+local times = require "zuora.extract.base.times"
 local totals = require "zuora.extract.totals"
 local work = require "zuora.extract.work"
 local worker = require "zuora.extract.worker"
@@ -29,7 +28,7 @@ local audit = {}
 -- Months of one job: it has one query more, and 50 at most.
 local MONTHS = 48
 
-local raise = error_value.raise
+local raise = require "zuora.error".raise
 
 -- --- what can be audited ------------------------------------------------------------------------------
 
@@ -221,7 +220,7 @@ local function audit_item(ctx, given, entity, claim)
   result.differences = {}
   local ok, err = pcall(audit_now, ctx, given, entity, result, claim)
   if not ok then
-    if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end
+    context.raise_on(err)
     if err.kind == "timeout" then result.outcome = "still running" end
     result.err = err
   end

@@ -2,9 +2,9 @@
 --- does not renew it in time loses it, with all reads of the item, to whoever comes next.
 
 local core = require "zuora.core"
-local digest = require "zuora.extract.digest"
-local disk = require "zuora.extract.disk"
-local server = require "zuora.extract.server"
+local digest = require "zuora.extract.base.digest"
+local disk = require "zuora.extract.base.disk"
+local server = require "zuora.extract.base.server"
 
 local raise = require "zuora.error".raise
 

@@ -2,13 +2,13 @@
 
 local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
 local load = require "zuora.load"
-local manifest = require "zuora.extract.manifest"
+local manifest = require "zuora.extract.base.manifest"
 local publish = require "zuora.extract.publish"
-local times = require "zuora.extract.times"
+local times = require "zuora.extract.base.times"
 
 local context = {}
 
@@ -83,6 +83,12 @@ local function check_owners(plan, tenant)
   local book <close> = journal.open(plan.store)
   book:belong_to(plan.plan, tenant)
   if plan.load then load.check_owner(plan.load, plan.output, plan.plan, tenant) end
+end
+
+--- Raises what is not one item's own: a mistake of ours, Ctrl-C, or that nobody reads on.
+---@param err any
+function context.raise_on(err)
+  if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end
 end
 
 --- Makes what a run works with.

@@ -2,11 +2,11 @@
 --- in the place of the one that there was (or its manifest alone, where the file is whole); no mark moves by that, and
 --- nothing is loaded.
 
-local digest = require "zuora.extract.digest"
-local disk = require "zuora.extract.disk"
-local json = require "zuora.extract.json"
-local manifest = require "zuora.extract.manifest"
-local phrases = require "zuora.extract.phrases"
+local digest = require "zuora.extract.base.digest"
+local disk = require "zuora.extract.base.disk"
+local json = require "zuora.extract.base.json"
+local manifest = require "zuora.extract.base.manifest"
+local phrases = require "zuora.extract.base.phrases"
 local planner = require "zuora.extract.planner"
 local summary = require "zuora.extract.summary"
 local worker = require "zuora.extract.worker"

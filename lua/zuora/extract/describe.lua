@@ -1,7 +1,7 @@
 --- What Zuora says of an item: what has to be asked for before its queries can be written.
 
 local ascii = require "zuora.support.ascii"
-local json = require "zuora.extract.json"
+local json = require "zuora.extract.base.json"
 local query = require "zuora.extract.query"
 
 local describe = {}

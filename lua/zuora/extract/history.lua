@@ -2,7 +2,7 @@
 
 local core = require "zuora.core"
 local error_value = require "zuora.error"
-local phrases = require "zuora.extract.phrases"
+local phrases = require "zuora.extract.base.phrases"
 
 local history = {}
 

@@ -6,7 +6,7 @@
 
 local audit = require "zuora.extract.audit"
 local check = require "zuora.support.check"
-local json = require "zuora.extract.json"
+local json = require "zuora.extract.base.json"
 local plans = require "zuora.extract.plan"
 local run = require "zuora.extract.run"
 local tend = require "zuora.extract.tend"

@@ -3,9 +3,9 @@
 
 local claims = require "zuora.extract.claims"
 local error_value = require "zuora.error"
-local mark_table = require "zuora.extract.mark_table"
-local reads = require "zuora.extract.reads"
-local store = require "zuora.extract.store"
+local mark_table = require "zuora.extract.base.mark_table"
+local reads = require "zuora.extract.base.reads"
+local store = require "zuora.extract.base.store"
 
 local raise = error_value.raise
 

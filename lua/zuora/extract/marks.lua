@@ -1,11 +1,11 @@
 --- Marks: up to where an item has been read. One moves when a read is done with all of its pieces; where the store was
 --- lost, it is found again in the manifests.
 
-local disk = require "zuora.extract.disk"
-local json = require "zuora.extract.json"
-local manifest = require "zuora.extract.manifest"
-local phrases = require "zuora.extract.phrases"
-local reads = require "zuora.extract.reads"
+local disk = require "zuora.extract.base.disk"
+local json = require "zuora.extract.base.json"
+local manifest = require "zuora.extract.base.manifest"
+local phrases = require "zuora.extract.base.phrases"
+local reads = require "zuora.extract.base.reads"
 
 local raise = require "zuora.error".raise
 

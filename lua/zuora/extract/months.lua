@@ -1,8 +1,8 @@
 --- The months that an audit goes by: buckets of rows by when they were made. The first one is open below and the last
 --- one above, so that every row is in one of them.
 
-local reads = require "zuora.extract.reads"
-local times = require "zuora.extract.times"
+local reads = require "zuora.extract.base.reads"
+local times = require "zuora.extract.base.times"
 
 local months = {}
 

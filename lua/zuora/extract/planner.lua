@@ -1,13 +1,13 @@
 --- Which read of an item is next.
 
 local ascii = require "zuora.support.ascii"
-local columns = require "zuora.extract.columns"
-local digest = require "zuora.extract.digest"
-local json = require "zuora.extract.json"
-local phrases = require "zuora.extract.phrases"
+local columns = require "zuora.extract.base.columns"
+local digest = require "zuora.extract.base.digest"
+local json = require "zuora.extract.base.json"
+local phrases = require "zuora.extract.base.phrases"
 local query = require "zuora.extract.query"
-local reads = require "zuora.extract.reads"
-local times = require "zuora.extract.times"
+local reads = require "zuora.extract.base.reads"
+local times = require "zuora.extract.base.times"
 
 local planner = {}
 
@@ -56,15 +56,11 @@ local function without(item, fields)
   return other
 end
 
---- The columns of an item, as far as they are known before it is read.
----@return string[]
-function planner.columns(item) return item.columns or item.parsed and item.parsed.select or {} end
-
 --- Those that were not there when it was read last.
 ---@return string[]
 function planner.new_columns(item, mark)
   local known, list = json.decode(mark.columns) or {}, {}
-  for _, name in ipairs(planner.columns(item)) do
+  for _, name in ipairs(columns.of(item)) do
     if #known > 0 and not columns.find(known, item.object, name) then list[#list + 1] = name end
   end
   return list
@@ -82,7 +78,7 @@ function planner.asked(item, kind)
     totals = item.totals[1] and { "count" } or {} }, { __index = item })
 end
 
-local function good_for(item) return { hash = planner.hash(item), columns = planner.columns(item) } end
+local function good_for(item) return { hash = planner.hash(item), columns = columns.of(item) } end
 
 --- Gives a read the texts that it is asked for by. `piece`: closed (above, by its end), after, up_to, limit; hash and
 --- columns: what the mark will be good for.
@@ -110,15 +106,6 @@ local function is_made(ctx, read)
   return not ctx.target or #ctx.target:lacking(pieces) == 0
 end
 
---- The command that reads columns that are new.
----@param fields string[]
----@return string
-function planner.backfill(item, fields)
-  local words = {}
-  for _, field in ipairs(fields) do table.move({ "--backfill", field }, 1, 2, #words + 1, words) end
-  return phrases.command(item.of, "run", item.name, table.unpack(words))
-end
-
 --- What is told of an item whose text is not that of its mark: all that can be done about it.
 ---@return string
 function planner.changed(item, mark)
@@ -127,7 +114,7 @@ function planner.changed(item, mark)
   return ("its query, cursor or key is not what it was when it was read last: `%s` has it read again from the "
     .. "beginning, `%s` goes on from there%s"):format(phrases.command(item.of, "reset", item.name),
     phrases.command(item.of, "run", item.name, "--keep-mark"),
-    is_wider and (", `%s` reads what is new of all rows, too"):format(planner.backfill(item, new)) or "")
+    is_wider and (", `%s` reads what is new of all rows, too"):format(phrases.backfill(item, new)) or "")
 end
 
 -- (What is to be read from the beginning again is read as it is now.)
@@ -216,8 +203,8 @@ end
 local function backfill_of(ctx, item, mark)
   local given = ctx.options.backfill or {}
   for i, field in ipairs(mark.mark ~= "" and given or {}) do
-    local _, name = columns.find(planner.columns(item), item.object, field)
-    name = name or columns.find(planner.columns(item), item.object, "*") and field
+    local _, name = columns.find(columns.of(item), item.object, field)
+    name = name or columns.find(columns.of(item), item.object, "*") and field
     if not name then raise("plan", "%s: it has no column '%s' to be backfilled", item.name, field) end
     local short = ascii.lower(columns.plain(name, item.object))
     local read = unless_made(ctx, item, { kind = "backfill-" .. name, read_to = mark.mark }, item.taken[short])

@@ -2,7 +2,7 @@
 --- whether it had ended.
 
 local core = require "zuora.core"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
 
 local publish = {}

@@ -1,7 +1,7 @@
 --- Queries: what a user's `select` says, and what is asked for a read of it.
 
 local ascii = require "zuora.support.ascii"
-local times = require "zuora.extract.times"
+local times = require "zuora.extract.base.times"
 
 local query = {}
 

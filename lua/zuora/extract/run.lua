@@ -1,20 +1,21 @@
 --- One run of a plan: every item is brought up to date, and what came of it is said.
 
 local claims = require "zuora.extract.claims"
+local columns = require "zuora.extract.base.columns"
 local context = require "zuora.extract.context"
 local core = require "zuora.core"
 local damage = require "zuora.extract.damage"
 local describe = require "zuora.extract.describe"
-local error_value = require "zuora.error"
 local history = require "zuora.extract.history"
-local json = require "zuora.extract.json"
+local json = require "zuora.extract.base.json"
 local marks = require "zuora.extract.marks"
+local phrases = require "zuora.extract.base.phrases"
 local planner = require "zuora.extract.planner"
 local summary = require "zuora.extract.summary"
 local work = require "zuora.extract.work"
 local worker = require "zuora.extract.worker"
 
-local raise = error_value.raise
+local raise = require "zuora.error".raise
 
 local run = {}
 
@@ -82,7 +83,7 @@ local function keep_mark(ctx, item)
   if not mark or mark.hash == planner.hash(item) then return end
   ctx.journal:hold(item.of)
   ctx.marks:set_mark(item.of, mark.mark, { mark = mark.mark, hash = planner.hash(item), tenant = ctx.tenant,
-    columns = json.encode(planner.columns(item)), looked_back = mark.looked_back })
+    columns = json.encode(columns.of(item)), looked_back = mark.looked_back })
   if ctx.target then ctx.journal:copy_mark(item.of, ctx.target:mark(item.of)) end
 end
 
@@ -95,7 +96,7 @@ local function news_of(item, mark, result)
   end
   if #new == 0 then return nil end
   return ("rows that were read before have no %s: `%s` reads what is new of them"):format(table.concat(new, ", "),
-    planner.backfill(item, new))
+    phrases.backfill(item, new))
 end
 
 local function run_item(ctx, given, entity, claim)
@@ -115,7 +116,7 @@ local function run_item(ctx, given, entity, claim)
   result.seconds = math.floor((core.now() - started) * 1000) / 1000
   if result.reads > 0 then result.outcome = "done" end
   if not ok then
-    if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end
+    context.raise_on(err)
     result.outcome, result.err = err.kind == "timeout" and "still running" or "failed", err
   end
   return result

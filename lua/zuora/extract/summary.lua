@@ -1,8 +1,8 @@
 --- What is told in files of a plan's folder when a run has ended: SHA256SUMS, run.json, and figures for Prometheus.
 
-local disk = require "zuora.extract.disk"
-local json = require "zuora.extract.json"
-local times = require "zuora.extract.times"
+local disk = require "zuora.extract.base.disk"
+local json = require "zuora.extract.base.json"
+local times = require "zuora.extract.base.times"
 
 local summary = {}
 

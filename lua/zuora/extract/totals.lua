@@ -1,10 +1,10 @@
 --- Sums of a file, exact: whole numbers and parts of them, never floats.
 
 local ascii = require "zuora.support.ascii"
-local columns = require "zuora.extract.columns"
-local decimals = require "zuora.extract.decimals"
+local columns = require "zuora.extract.base.columns"
+local decimals = require "zuora.extract.base.decimals"
 local error_value = require "zuora.error"
-local phrases = require "zuora.extract.phrases"
+local phrases = require "zuora.extract.base.phrases"
 local rows = require "zuora.rows"
 
 local totals = {}

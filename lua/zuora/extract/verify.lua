@@ -1,11 +1,11 @@
 --- Proves a folder without Zuora, years later: that every file is what its manifest says, that no manifest was changed
 --- or taken away, and that the windows meet.
 
-local digest = require "zuora.extract.digest"
-local disk = require "zuora.extract.disk"
-local json = require "zuora.extract.json"
-local manifest = require "zuora.extract.manifest"
-local phrases = require "zuora.extract.phrases"
+local digest = require "zuora.extract.base.digest"
+local disk = require "zuora.extract.base.disk"
+local json = require "zuora.extract.base.json"
+local manifest = require "zuora.extract.base.manifest"
+local phrases = require "zuora.extract.base.phrases"
 local plan = require "zuora.extract.plan"
 local rows = require "zuora.rows"
 local summary = require "zuora.extract.summary"

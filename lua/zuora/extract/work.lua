@@ -4,13 +4,13 @@
 local claims = require "zuora.extract.claims"
 local context = require "zuora.extract.context"
 local core = require "zuora.core"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
-local json = require "zuora.extract.json"
-local manifest = require "zuora.extract.manifest"
-local reads = require "zuora.extract.reads"
+local json = require "zuora.extract.base.json"
+local manifest = require "zuora.extract.base.manifest"
+local reads = require "zuora.extract.base.reads"
 local summary = require "zuora.extract.summary"
-local times = require "zuora.extract.times"
+local times = require "zuora.extract.base.times"
 
 local raise = error_value.raise
 

@@ -1,16 +1,16 @@
 --- Takes a read from one state to the next, until it is done. Each state is written down before the next step is
 --- taken, so that a run that was killed goes on where it was.
 
-local columns = require "zuora.extract.columns"
-local digest = require "zuora.extract.digest"
-local disk = require "zuora.extract.disk"
+local columns = require "zuora.extract.base.columns"
+local digest = require "zuora.extract.base.digest"
+local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
-local json = require "zuora.extract.json"
-local manifest = require "zuora.extract.manifest"
+local json = require "zuora.extract.base.json"
+local manifest = require "zuora.extract.base.manifest"
 local marks = require "zuora.extract.marks"
 local months = require "zuora.extract.months"
 local planner = require "zuora.extract.planner"
-local reads = require "zuora.extract.reads"
+local reads = require "zuora.extract.base.reads"
 local rows = require "zuora.rows"
 local totals = require "zuora.extract.totals"
 
@@ -274,7 +274,7 @@ function steps.fetched(ctx, item, read)
   local path = manifest.write(ctx.journal, ctx.output, read, { tenant = ctx.tenant, key = item.key,
     query = told.query, totals_query = told.totals_query, totals = told.totals, files = told.files,
     request_ids = told.request_ids, libcurl = ctx.libcurl,
-    hash = piece.hash or planner.hash(item), columns = planner.columns(item), replaces = piece.replaces,
+    hash = piece.hash or planner.hash(item), columns = columns.of(item), replaces = piece.replaces,
     cursor = item.cursor or nil, object = item.object, header = it.columns, types = item.types,
     refused = item.refused[1] and item.refused or nil, lost = item.lost and item.lost[1] and item.lost or nil })
   -- The next one names it, wherever it lies by then.
@@ -291,7 +291,7 @@ local function advance(ctx, item, root, book)
   local good_for = planner.piece(root) -- whatever the plan says by now
   if good_for.is_mended then return end
   marks.advance(book, item.of, root, { hash = good_for.hash or planner.hash(item),
-    columns = json.encode(good_for.columns or planner.columns(item)), tenant = ctx.tenant,
+    columns = json.encode(good_for.columns or columns.of(item)), tenant = ctx.tenant,
     looked_back = item.lookback and planner.lookback_due(ctx, item) })
 end
 

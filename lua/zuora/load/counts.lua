@@ -2,7 +2,7 @@
 --- were made. Rows that are deleted do not count, nor those that have changed since the mark: their keys are in the
 --- stage.
 
-local columns = require "zuora.extract.columns"
+local columns = require "zuora.extract.base.columns"
 local dialects = require "zuora.load.dialects"
 local merge = require "zuora.load.merge"
 

@@ -1,6 +1,6 @@
 --- What differs between the databases that files are loaded into.
 
-local decimals = require "zuora.extract.decimals"
+local decimals = require "zuora.extract.base.decimals"
 
 local dialects = {}
 

@@ -1,7 +1,7 @@
 --- Where extracted files are loaded into: a database that has every row once, and the marks.
 
 local core = require "zuora.core"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 
 local raise = require "zuora.error".raise
 

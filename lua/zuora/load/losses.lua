@@ -1,9 +1,8 @@
 --- What somebody has taken away in a target: a table, or columns of it, that were loaded before.
 
 local ascii = require "zuora.support.ascii"
-local columns = require "zuora.extract.columns"
-local phrases = require "zuora.extract.phrases"
-local planner = require "zuora.extract.planner"
+local columns = require "zuora.extract.base.columns"
+local phrases = require "zuora.extract.base.phrases"
 
 local raise = require "zuora.error".raise
 
@@ -39,7 +38,7 @@ local function cure_of(item, gone)
     end
     if ascii.lower(name) == ascii.lower(item.cursor) then return ("`%s` has all of it read again"):format(reset) end
   end
-  return ("`%s` reads %s of all rows, `%s` has all of it read again"):format(planner.backfill(item, gone),
+  return ("`%s` reads %s of all rows, `%s` has all of it read again"):format(phrases.backfill(item, gone),
     #gone == 1 and "it" or "them", reset)
 end
 

@@ -3,7 +3,7 @@
 
 local ascii = require "zuora.support.ascii"
 local dialects = require "zuora.load.dialects"
-local times = require "zuora.extract.times"
+local times = require "zuora.extract.base.times"
 
 local merge = {}
 

@@ -2,13 +2,13 @@
 
 local counts = require "zuora.load.counts"
 local dialects = require "zuora.load.dialects"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
-local mark_table = require "zuora.extract.mark_table"
+local mark_table = require "zuora.extract.base.mark_table"
 local merge = require "zuora.load.merge"
-local psql = require "zuora.load.psql"
+local psql = require "zuora.extract.base.psql"
 local rows = require "zuora.rows"
-local server = require "zuora.extract.server"
+local server = require "zuora.extract.base.server"
 local tables = require "zuora.load.tables"
 
 local postgresql = {}

@@ -2,11 +2,11 @@
 
 local counts = require "zuora.load.counts"
 local dialects = require "zuora.load.dialects"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
 local merge = require "zuora.load.merge"
 local rows = require "zuora.rows"
-local store = require "zuora.extract.store"
+local store = require "zuora.extract.base.store"
 local tables = require "zuora.load.tables"
 
 local raise = error_value.raise

@@ -1,16 +1,15 @@
 --- The tables of a target: what a file's columns are called and are in it, and what has to be made or added.
 
 local ascii = require "zuora.support.ascii"
-local columns = require "zuora.extract.columns"
+local columns = require "zuora.extract.base.columns"
 local dialects = require "zuora.load.dialects"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local losses = require "zuora.load.losses"
-local manifest = require "zuora.extract.manifest"
-local mark_table = require "zuora.extract.mark_table"
+local manifest = require "zuora.extract.base.manifest"
+local mark_table = require "zuora.extract.base.mark_table"
 local merge = require "zuora.load.merge"
-local phrases = require "zuora.extract.phrases"
-local planner = require "zuora.extract.planner"
-local reads = require "zuora.extract.reads"
+local phrases = require "zuora.extract.base.phrases"
+local reads = require "zuora.extract.base.reads"
 
 local raise = require "zuora.error".raise
 
@@ -328,7 +327,7 @@ function tables.check(store, item, there, policy)
     if not there[ascii.lower(columns.plain(name, item.object))] then missing[#missing + 1] = name end
   end
   if policy == "freeze" then check_frozen(item.name, missing) end
-  return losses.check_columns(store, item, planner.columns(item), there)
+  return losses.check_columns(store, item, columns.of(item), there)
 end
 
 --- The statements that add the columns which the file has and the table has not.

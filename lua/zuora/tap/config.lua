@@ -1,8 +1,8 @@
 --- The configuration of a tap: tap-zuora's keys, and ours.
 
 local ascii = require "zuora.support.ascii"
-local disk = require "zuora.extract.disk"
-local json = require "zuora.extract.json"
+local disk = require "zuora.extract.base.disk"
+local json = require "zuora.extract.base.json"
 local zuora = require "zuora"
 
 local raise = require "zuora.error".raise

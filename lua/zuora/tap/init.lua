@@ -9,7 +9,7 @@
 local catalogue = require "zuora.tap.catalogue"
 local check = require "zuora.support.check"
 local config = require "zuora.tap.config"
-local json = require "zuora.extract.json"
+local json = require "zuora.extract.base.json"
 local messages = require "zuora.tap.messages"
 local state = require "zuora.tap.state"
 local sync = require "zuora.tap.sync"

@@ -1,10 +1,10 @@
 --- Singer's messages, a line each: what is written to standard output, and nothing else is.
 
 local catalogue = require "zuora.tap.catalogue"
-local columns = require "zuora.extract.columns"
+local columns = require "zuora.extract.base.columns"
 local core = require "zuora.core"
 local rows = require "zuora.rows"
-local times = require "zuora.extract.times"
+local times = require "zuora.extract.base.times"
 local zuora = require "zuora"
 
 local raise = require "zuora.error".raise

@@ -1,6 +1,6 @@
 --- The state of a tap: up to where each stream has been read, in tap-zuora's form.
 
-local times = require "zuora.extract.times"
+local times = require "zuora.extract.base.times"
 local zuora = require "zuora"
 
 local raise = require "zuora.error".raise

@@ -5,17 +5,17 @@ local aqua = require "zuora.extract.sources.aqua"
 local context = require "zuora.extract.context"
 local core = require "zuora.core"
 local describe = require "zuora.extract.describe"
-local digest = require "zuora.extract.digest"
-local disk = require "zuora.extract.disk"
+local digest = require "zuora.extract.base.digest"
+local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
 local messages = require "zuora.tap.messages"
 local plan = require "zuora.extract.plan"
 local planner = require "zuora.extract.planner"
 local query = require "zuora.extract.query"
-local reads = require "zuora.extract.reads"
+local reads = require "zuora.extract.base.reads"
 local run = require "zuora.extract.run"
-local times = require "zuora.extract.times"
+local times = require "zuora.extract.base.times"
 local worker = require "zuora.extract.worker"
 
 local raise = error_value.raise
@@ -150,8 +150,7 @@ local function run_stream(ctx, stream)
     ok, err = pcall(read_stream, ctx, stream)
   end
   if not ok then
-    -- (What else is raised ends all: nobody reads on, or somebody has interrupted it.)
-    if not error_value.is(err) or err.kind == "cancelled" and not err.record then error(err, 0) end
+    context.raise_on(err)
     result.err = err
     ctx.log(("ERROR %s: %s"):format(stream.id, tostring(err)))
   end

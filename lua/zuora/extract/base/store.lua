@@ -4,7 +4,7 @@
 -- as an error value.
 
 local attempt = require "zuora.support.attempt"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
 
 local raise = error_value.raise

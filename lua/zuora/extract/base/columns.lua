@@ -29,4 +29,8 @@ function columns.plain(name, object)
   return name
 end
 
+--- The columns of an item, as far as they are known before it is read.
+---@return string[]
+function columns.of(item) return item.columns or item.parsed and item.parsed.select or {} end
+
 return columns

@@ -22,6 +22,16 @@ function phrases.command(of, verb, item, ...)
   return table.concat(words, " ")
 end
 
+--- The command that reads these columns of all rows that there are.
+---@param item table
+---@param fields string[]
+---@return string
+function phrases.backfill(item, fields)
+  local words = {}
+  for _, field in ipairs(fields) do table.move({ "--backfill", field }, 1, 2, #words + 1, words) end
+  return phrases.command(item.of, "run", item.name, table.unpack(words))
+end
+
 --- How many there are of something.
 ---@param number integer|string
 ---@param one string its name

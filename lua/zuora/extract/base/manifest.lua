@@ -1,9 +1,9 @@
 --- Manifests: what lies beside each file, and proves it. Each names the one before it by its hash, so that none can be
 --- changed, or taken away, without being missed.
 
-local digest = require "zuora.extract.digest"
-local disk = require "zuora.extract.disk"
-local json = require "zuora.extract.json"
+local digest = require "zuora.extract.base.digest"
+local disk = require "zuora.extract.base.disk"
+local json = require "zuora.extract.base.json"
 local version = require "zuora.version"
 
 local manifest = {}

@@ -2,9 +2,9 @@
 --- process, on files; while it works, other tasks do.
 
 local core = require "zuora.core"
-local disk = require "zuora.extract.disk"
+local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
-local store = require "zuora.extract.store"
+local store = require "zuora.extract.base.store"
 
 local raise = error_value.raise
 

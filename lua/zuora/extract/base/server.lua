@@ -3,8 +3,8 @@
 
 local core = require "zuora.core"
 local error_value = require "zuora.error"
-local psql = require "zuora.load.psql"
-local store = require "zuora.extract.store"
+local psql = require "zuora.extract.base.psql"
+local store = require "zuora.extract.base.store"
 
 local server = {}
 
@@ -110,7 +110,7 @@ end
 ---@param uri string "postgresql://…"
 ---@param schema string that our tables are in
 ---@param setup string[] statements that each connection begins with
----@return table server it can do what zuora.extract.store's can
+---@return table server it can do what zuora.extract.base.store's can
 function server.connect(uri, schema, setup)
   local self = setmetatable({ uri = uri, schema = schema, setup = setup }, Server)
   local ok, problem = pcall(connect, self)

@@ -1,8 +1,8 @@
 --- A read: one part of an item that is asked for at once, and the eight fields that it is known by. They are in every
 --- primary key, in the idempotency key, and in the name of the file, so that no read is ever taken for another.
 
-local digest = require "zuora.extract.digest"
-local times = require "zuora.extract.times"
+local digest = require "zuora.extract.base.digest"
+local times = require "zuora.extract.base.times"
 
 local reads = {}
 
