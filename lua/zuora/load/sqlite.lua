@@ -17,8 +17,9 @@ local Target = tables.class()
 
 local STAGE = "temp.zuora_stage"
 
--- The keys of new rows lie anywhere in the index: what is not in memory is read and written again for each of them.
-local CACHE_KIB = 64 * 1024
+-- KiB of pages in memory: what is usual (a first load is faster with it), and for a merge. The keys of new rows lie
+-- anywhere in the index: what is not in memory is read and written again for each of them.
+local CACHE, MERGE_CACHE = "PRAGMA cache_size = -2000", "PRAGMA cache_size = -65536"
 
 -- Where it is damaged.
 local CURE = "put a backup in its place, or remove it; the next run loads what it lacks"
@@ -110,11 +111,13 @@ local function load_whole(self, load, paths, header)
 end
 
 local function load_more(self, load, paths, header)
+  self.store:run(MERGE_CACHE)
   fill(self, paths, header, make_stage(self, header))
   for _, step in ipairs(merge.statements(load)) do
     if step.check then check(self, load, step) else self.store:run(step.sql) end
   end
   self.store:run("DROP TABLE " .. STAGE)
+  self.store:run(CACHE)
 end
 
 -- Notes that these reads are loaded; false: all of them were before.
@@ -186,7 +189,6 @@ function sqlite.open(path, spec, _, looks)
     stage = STAGE }, Target)
   self.store:run(("PRAGMA busy_timeout = %d"):format(tables.LOCK_SECONDS * 1000 // 1))
   self.store:run "PRAGMA synchronous = FULL"
-  self.store:run(("PRAGMA cache_size = -%d"):format(CACHE_KIB))
   if looks then self.store:run "BEGIN" end -- and no COMMIT
   tables.make_own(self.store)
   return self
