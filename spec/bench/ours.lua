@@ -3,7 +3,7 @@
 --   lua5.4 spec/bench/ours.lua one BASE N WARM CA | many BASE N IN_FLIGHT CA TIMES | waiting BASE JOBS PAUSE
 --     | files BASE CA ENCODING CONNECTIONS DIRECTORY NAME… | rows PATH POSITIONS HOW TIMES | page BASE CA | first BASE
 --     | extract BASE - - CONCURRENCY DIRECTORY NAME… | journal BASE ITEMS CONCURRENCY DIRECTORY
---     | load sqlite|postgresql PATH DIRECTORY ROWS
+--     | load sqlite|postgresql PATH DIRECTORY ROWS [WINDOW ROWS]
 
 local core = require "zuora.core"
 local zuora = require "zuora"
@@ -147,16 +147,11 @@ function works.journal(loops, base, count, concurrency, directory)
   loops.tell(spent.cpu, spent.wall, results.n, 0)
 end
 
--- A first load of a file.
-function works.load(_, kind, path, directory, count)
+-- A first load of a file, or a later one of what it begins with.
+function works.load(_, kind, path, directory, count, window, window_count)
   local loading = require "spec.bench.loading"
-  local item = { name = "Big", key = "Id", cursor = "UpdatedDate", types = loading.TYPES }
-  local read = { plan = "bench", item = "Big", entity = "", kind = "full", read_from = "", read_to = "20261128T100000Z",
-    generation = 0, piece = "", attempt = 1, path = path, records = count, sha256 = "" }
-  loading.measured(kind, directory, count, function(to)
-    local target <close> = require "zuora.load".open { to = (kind == "sqlite" and "sqlite:" or "") .. to,
-      columns = "evolve", deletes = "flag" }
-    target:load(item, { read }, ".", "_zuora_deleted")
+  loading.measured(kind, directory, path, count, window_count, function(to)
+    loading.load(kind, to, window or path, window_count or count, window and "window" or "full")
   end)
 end
 
