@@ -37,32 +37,25 @@ local function proven(ctx, list)
 end
 
 -- What was pruned, from the oldest on, is not missed; nor is what may lie on another machine.
-local function is_expected(ctx, read, first, sums, must)
+local function is_expected(ctx, read, first, must)
   local path = ctx.output .. "/" .. read.path
-  if sums[read.path] or disk.size(path) or disk.size(manifest.path(path)) then return true end
-  return not ctx.journal.claims and (tonumber(read.chain) > first or must[read.path])
-end
-
--- The paths of files that must be there.
-local function expected(ctx, of)
-  local must = {}
-  if ctx.journal.claims then return must end
-  for _, read in ipairs(kept.reads(ctx.journal, of, kept.is_own(ctx.plan.store, ctx.output))) do
-    must[read.path] = true
-  end
-  return must
+  if disk.size(path) or disk.size(manifest.path(path)) then return true end
+  ctx.sums = ctx.sums or summary.sums(ctx.output)
+  if ctx.sums[read.path] then return true end
+  return not ctx.journal.claims and (tonumber(read.chain) > first or must[read])
 end
 
 -- Reads, and whether the file of each is whole.
 local function find(ctx, item)
-  local list, files, first, sums = {}, {}, math.huge, summary.sums(ctx.output)
-  local must = expected(ctx, item.of)
+  local list, files, first, all = {}, {}, math.huge, ctx.journal:all(item.of)
+  ctx.pruned_at = ctx.pruned_at or ctx.journal:pruned_at(item.of.plan)
+  local must = kept.reads(all, ctx.pruned_at, kept.is_own(ctx.plan.store, ctx.output))
   for _, fields in ipairs(manifest.all(ctx.output .. "/" .. item.name, item.of.entity)) do
     first = math.min(first, fields.number)
   end
-  for _, read in ipairs(ctx.journal:all(item.of)) do
+  for _, read in ipairs(all) do
     local is_file = read.state == "done" and (read.chain or "") ~= ""
-    if is_file and is_expected(ctx, read, first, sums, must) then files[#files + 1] = read end
+    if is_file and is_expected(ctx, read, first, must) then files[#files + 1] = read end
   end
   local is_proven = proven(ctx, files)
   for _, read in ipairs(files) do

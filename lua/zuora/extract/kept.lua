@@ -5,21 +5,21 @@ local kept = {}
 local function is_chained(read) return (read.chain or "") ~= "" and read.path ~= "" end
 
 --- Those of an item that are there, unless somebody has taken them away.
----@param book table the journal
----@param of { plan: string, item: string, entity: string }
+---@param all table[] all reads of it
+---@param since string when files were pruned last
 ---@param is_own boolean the store lies in the folder: else older files may lie in a folder that was the plan's before
----@return table[] reads
-function kept.reads(book, of, is_own)
-  local all, since, newest, list = book:all(of), book:pruned_at(of.plan), nil, {}
+---@return table<table, true> reads
+function kept.reads(all, since, is_own)
+  local newest, must = nil, {}
   for _, read in ipairs(all) do
     local is_newer = is_chained(read) and (not newest or tonumber(read.chain) > tonumber(newest.chain))
     newest = is_newer and read or newest
   end
   for _, read in ipairs(all) do
     local is_file = read.state == "done" and is_chained(read)
-    if is_file and (read == newest or is_own and read.updated_at > since) then list[#list + 1] = read end
+    if is_file and (read == newest or is_own and read.updated_at > since) then must[read] = true end
   end
-  return list
+  return must
 end
 
 --- Is a store the folder's own?

@@ -5,8 +5,10 @@ local ascii = require "zuora.support.ascii"
 local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
-local manifest = require "zuora.extract.base.manifest"
+local json = require "zuora.extract.base.json"
+local lazy = require "zuora.extract.base.lazy"
 local names = require "zuora.support.names"
+local places = require "zuora.extract.places"
 local query = require "zuora.extract.query"
 
 local plan = {}
@@ -41,25 +43,7 @@ local kinds = {}
 
 function kinds.text(value) return is_text(value) and utf8.len(value) and value or nil, "text" end
 kinds.path = path_or "a path"
--- (What else has a scheme is told by that alone: there may be a password in it.)
-local function place_or(words, is_good)
-  return function(value)
-    if not is_text(value) then return nil, words end
-    local scheme = value:match "^(%a[%w+.-]*):"
-    if claims.are_at(value) then
-      -- libpq knows no name that needs it, and would take it for a password all the same.
-      local is_hidden = value:find "[?&][^=&]*%%[^=&]*="
-      return not is_hidden and value or nil, words .. " (no name of a parameter with a %)"
-    elseif is_good(scheme, value) then
-      return value
-    end
-    return nil, words .. (scheme and (" (and not %s:…)"):format(scheme) or "")
-  end
-end
-kinds.store = place_or('a path, or "postgresql://…" for several machines', function(scheme, value)
-  return not scheme and not value:find "password%s*="
-end)
-kinds.target = place_or('"sqlite:PATH" or "postgresql://…"', function(_, value) return value:find "^sqlite:." end)
+kinds.store, kinds.target = places.store, places.target
 function kinds.boolean(value)
   if type(value) == "boolean" then return value end
   return nil, "true or false"
@@ -202,31 +186,6 @@ local function check_query(place, item)
   item.object = parsed.object
 end
 
--- Names that the folder and the target have for something else; of SQLite's own tables, too.
-local TAKEN = {}
-for _, name in ipairs(manifest.NAMES) do
-  TAKEN[ascii.lower(name)], TAKEN[ascii.lower(name) .. ".new"] = true, true
-end
-
-local function check_name(place, name)
-  local lower = ascii.lower(name)
-  local whose = (lower:find "^zuora_" or TAKEN[lower]) and "of ours" or lower:find "^sqlite_" and "that SQLite keeps"
-  if whose then fail(place, "'%s' is a name %s: give it another by 'name'", name, whose) end
-end
-
--- A database in the folder has the names of its files.
-local function check_files(made)
-  local to = made.load and made.load.to:match "^sqlite:(.*)$"
-  for i, item in ipairs(made.items) do
-    local folder = made.output .. "/" .. item.name
-    for word, path in pairs { store = made.store, ["load.to"] = to and to:gsub("^//", "") } do
-      if path == folder then
-        fail(("items[%d]"):format(i), "its folder %s is the file of '%s': give it another name by 'name'", folder, word)
-      end
-    end
-  end
-end
-
 local function read_item(place, given)
   if type(given) ~= "table" then fail(place, "an object expected") end
   local kind
@@ -242,7 +201,8 @@ local function read_item(place, given)
   item.name = item.name or item.object or names.safe(item.report, "report")
   -- (Tables have names of 63 bytes, and those of ours begin so.)
   if #item.name > 60 then fail(place, "its name '%s' is too long: give it another by 'name'", item.name) end
-  check_name(place, item.name)
+  local whose = places.whose(item.name)
+  if whose then fail(place, "'%s' is a name %s: give it another by 'name'", item.name, whose) end
   item.fields = kind == "object" and (item.fields or "*") or nil
   item.key = item.key or "Id"
   if item.lookback then
@@ -262,17 +222,30 @@ local function read_item(place, given)
   return item
 end
 
-local function read_items(given)
-  local items, taken = {}, {}
+local function text_of(place, given)
+  local ok, text = pcall(core.encode, given, true)
+  return ok and text or fail(place, "it has what JSON has not: %s", text)
+end
+
+-- There may be very many items: what is kept of each is its text, which is read once more whenever it is looked at.
+local function read_items(made, is_of_file)
+  local given, texts, taken, files = made.items, {}, {}, places.files(made)
   for i, one in ipairs(given) do
     local place = ("items[%d]"):format(i)
     local item = read_item(place, one)
-    local same = taken[ascii.lower(item.name)]
-    if same then fail(place, "its name '%s' is that of %s, too: give it another by 'name'", item.name, same) end
-    taken[ascii.lower(item.name)] = place
-    items[i] = item
+    local name = ascii.lower(item.name)
+    local same = taken[name]
+    if same then fail(place, "its name '%s' is that of items[%d], too: give it another by 'name'", item.name, same) end
+    taken[name] = i
+    local folder = made.output .. "/" .. item.name
+    if files[folder] then
+      fail(place, "its folder %s is the file of '%s': give it another name by 'name'", folder, files[folder])
+    end
+    if not is_of_file then texts[i] = text_of(place, one) end
   end
-  return items
+  return lazy.list(#given, function(i)
+    return read_item(("items[%d]"):format(i), is_of_file and given[i] or core.decode(texts[i]))
+  end)
 end
 
 local PUBLISHED = { path = true, name = true, item = true }
@@ -290,7 +263,7 @@ end
 
 local DEFAULTS = { every = 3600, settle = 7200, concurrency = 4, wait = 4 * 3600 }
 
-local function read_plan(given)
+local function read_plan(given, is_of_file)
   local made = read_table("", given, PLAN)
   for name, value in pairs(DEFAULTS) do
     if made[name] == nil then made[name] = value end
@@ -298,7 +271,6 @@ local function read_plan(given)
   if made.every < 1 then fail("every", "at least a second expected") end
   check_publish(made.publish or {})
   made.store = made.store or made.output .. "/.zuora.db"
-  made.items = read_items(made.items)
   made.entities = made.entities or {}
   if made.load then
     made.load = read_table("load", made.load, LOAD)
@@ -307,7 +279,7 @@ local function read_plan(given)
     end
     made.load.columns, made.load.deletes = made.load.columns or "evolve", made.load.deletes or "flag"
   end
-  check_files(made)
+  made.items = read_items(made, is_of_file)
   return made
 end
 
@@ -320,6 +292,20 @@ local function in_line(text, wrong)
   end))
 end
 
+-- What a text says, with items that are made when they are looked at.
+local function decoded(text)
+  local bounds = json.members(text, "items")
+  local given = bounds and core.decode(text:sub(1, bounds[1]) .. text:sub(bounds[#bounds]))
+  local is_sound = type(given) == "table" and type(given.items) == "table" and #given.items == 0
+  local items = lazy.list(is_sound and #bounds - 1 or 0, function(i)
+    return core.decode(text:sub(bounds[i] + 1, bounds[i + 1] - 1))
+  end)
+  for i = 1, #items do is_sound = is_sound and items[i] ~= nil end
+  if not is_sound then return core.decode(text) end
+  given.items = items
+  return given
+end
+
 local function table_of(source)
   if type(source) == "table" then return source end
   local file, problem = io.open(source, "rb")
@@ -327,7 +313,7 @@ local function table_of(source)
   local text = file:read "a"
   file:close()
   if not text then return nil, source .. ": cannot be read" end
-  local given, wrong = core.decode(text)
+  local given, wrong = decoded(text)
   if type(given) ~= "table" then return nil, source .. ": no JSON object: " .. in_line(text, tostring(wrong)) end
   return given
 end
@@ -365,6 +351,7 @@ end
 --- Reads a plan: the path of a JSON file, or a table of the same form.
 ---@param source string|table
 ---@return table|nil plan with defaults for what is not said, times in seconds, and each item with its name and kind
+--- (a table of its own whenever it is looked at)
 ---@return zuora.Error|nil err of kind `plan`, whose message names the place and what is expected there
 function plan.read(source)
   if type(source) ~= "table" and type(source) ~= "string" then
@@ -372,7 +359,7 @@ function plan.read(source)
   end
   local given, problem = table_of(source)
   if not given then return nil, error_value.new { kind = "plan", message = problem } end
-  local ok, made = pcall(read_plan, given)
+  local ok, made = pcall(read_plan, given, type(source) == "string")
   if ok then
     made.file = type(source) == "string" and source or nil
     return made

@@ -136,40 +136,46 @@ local function check_sums(sums, problem)
   for _, path in ipairs(paths) do problem(path, "is gone, with its manifest", path:match "^[^/]+") end
 end
 
-local function names_of(planned)
-  local names = {}
-  for _, item in ipairs(planned.items) do names[item.name] = true end
-  return names
-end
-
 -- The store of a folder's plan, where it is a file, and is there.
-local function store_of(root, planned)
-  for _, path in ipairs { root .. "/.zuora.db", planned and planned.store } do
-    if not claims.are_at(path) and disk.size(path) then return path end
-  end
-  return nil
+local function store_of(root, plan_of)
+  local path = root .. "/.zuora.db"
+  if disk.size(path) then return path end
+  local _, _, planned = plan_of()
+  path = planned and planned.store
+  return path and not claims.are_at(path) and disk.size(path) and path or nil
 end
 
--- What the store beside it, or the last run, knows of, and what is gone with its line of SHA256SUMS. (What was an item
--- of the plan once may be gone with that.) Gives whether there was a store to be asked.
-local function check_known(root, wanted, planned, last, told, problem)
-  wanted = wanted or planned and names_of(planned)
+-- What the store beside it, or else the last run, knows of, and what is gone with its line of SHA256SUMS. (What was an
+-- item of the plan once may be gone with that.) Gives whether there was a store to be asked.
+local function check_known(root, wanted, plan_of, told, problem)
   local function look(path, item, who)
     if told[path] or wanted and not wanted[item] or disk.size(root .. "/" .. path) then return end
+    local _, _, _, names = plan_of()
+    if names and not names[item] then return end
     problem(path, ("is gone, and %s knows of it"):format(who), item)
   end
-  local store, name = store_of(root, planned), manifest.belongs(root).plan or planned and planned.plan or last.plan
+  local store, name = store_of(root, plan_of), manifest.belongs(root).plan
   local ok, book = pcall(journal.open, store or ":memory:")
   local _ <close> = ok and book or nil -- (one that cannot be read proves nothing)
-  for _, of in ipairs(ok and store and name and book:read_of(name) or {}) do
-    for _, read in ipairs(kept.reads(book, of, kept.is_own(store, root))) do look(read.path, of.item, store) end
+  if ok and store then
+    name = name or book:belongs().plan or ""
+    local since, is_own = book:pruned_at(name), kept.is_own(store, root)
+    for _, of in ipairs(book:read_of(name)) do
+      local all = book:all(of)
+      local must = kept.reads(all, since, is_own)
+      for _, read in ipairs(all) do
+        if must[read] then look(read.path, of.item, store) end
+      end
+    end
+    return true
   end
+  local last = plan_of()
   for _, result in ipairs(type(last.items) == "table" and last.items or {}) do
     local newest = type(result) == "table" and type(result.files) == "table" and result.files[#result.files]
     local item = type(newest) == "string" and newest:match "^([^/.][^/]*)/[^/]+$"
     if item and not disk.names(root .. "/" .. item)[1] then look(newest, item, "run.json") end
   end
-  return ok and store ~= nil
+  return false
 end
 
 -- The lines of SHA256SUMS that are about an item; false: there are none.
@@ -194,17 +200,27 @@ local function command_of(file, items)
   return phrases.command({ file = file }, "run", items[1], table.unpack(more))
 end
 
--- What the last run has left, the place of its plan, and that.
-local function plan_of(root)
-  local last = json.decode(disk.read(root .. "/run.json") or "{}")
-  last = type(last) == "table" and last or {}
-  local file = type(last.file) == "string" and disk.size(last.file) and last.file or nil
-  return last, file, file and plan.read(file) or nil
+-- What the last run has left, the place of its plan, that, and the names of its items: read when they are asked for.
+local function plan_in(root)
+  local last, file, planned, names
+  return function()
+    if not last then
+      last = json.decode(disk.read(root .. "/run.json") or "{}")
+      last = type(last) == "table" and last or {}
+      file = type(last.file) == "string" and disk.size(last.file) and last.file or nil
+      planned = file and plan.read(file) or nil
+      names = planned and {}
+      for _, item in ipairs(planned and planned.items or {}) do names[item.name] = true end
+    end
+    return last, file, planned, names
+  end
 end
 
 -- The command that brings anew what is damaged; an item that the plan has no more is to be one of it first.
-local function cure_of(file, planned, damaged)
-  local items, names = {}, planned and names_of(planned)
+local function cure_of(plan_of, damaged)
+  if not damaged[1] then return nil end
+  local _, file, _, names = plan_of()
+  local items = {}
   for _, one in ipairs(damaged) do
     if not names or names[one.item] then
       items[#items + 1] = one.item
@@ -227,7 +243,7 @@ function verify.folder(root, items)
   local all = summary.sums(root)
   local sums, wanted = items and {} or all, items and {}
   for _, name in ipairs(items or {}) do wanted[name] = take(all, name, sums) and "known" or "unknown" end
-  local last, file, planned = plan_of(root)
+  local plan_of = plan_in(root)
   local found = { files = 0, records = 0, bytes = 0, problems = {} }
   local damaged, told = {}, {}
   local function problem(path, words, item)
@@ -242,14 +258,14 @@ function verify.folder(root, items)
     if disk.is_folder(root .. "/" .. name) then check_folder(root, name, found, problem, sums) end
   end
   check_sums(sums, problem)
-  local has_store = check_known(root, wanted, planned, last, told, problem)
+  local has_store = check_known(root, wanted, plan_of, told, problem)
   for name, how in pairs(wanted or {}) do
     if how == "unknown" and not damaged[name] then check_place(root .. "/" .. name) end
   end
   if found.files == 0 and not found.problems[1] and not has_store then
     raise("plan", "%s: there is nothing to verify here: no file of a plan, and nothing that tells of one", root)
   end
-  found.cure = cure_of(file, planned, damaged)
+  found.cure = cure_of(plan_of, damaged)
   return found
 end
 
