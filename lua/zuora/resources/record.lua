@@ -70,4 +70,66 @@ function record.status(status)
   return word == "canceled" and "cancelled" or word
 end
 
+-- --- what was asked for --------------------------------------------------------------------------------
+
+-- What a record was made from, by the record. (Of one that was only looked up nothing is known.)
+local origins = setmetatable({}, { __mode = "k" })
+
+-- And of a client's last ones, by id: another record may stand for the same thing.
+local LAST = 100
+
+local function key_of(held) return metatable_of(held).__name .. " " .. held.id end
+
+--- Remembers what a record was made from.
+---@param caller table
+---@param held table
+---@param origin any
+function record.note(caller, held, origin)
+  local last, key = caller.submitted, key_of(held)
+  origins[held] = origin
+  last[#last + 1], last[key] = key, origin
+  if #last > LAST then last[table.remove(last, 1)] = nil end
+end
+
+--- What it was made from, where that is known.
+---@param caller table
+---@param held table
+---@return any
+function record.origin(caller, held)
+  if origins[held] ~= nil then return origins[held] end
+  return caller.submitted[key_of(held)]
+end
+
+-- Bytes of a text that is long enough to be repeated in part.
+local LONG = 255
+
+local ENTITIES = { lt = true, gt = true, quot = true, apos = true }
+
+-- Its letters and digits.
+local function essence(text)
+  local count
+  text = ascii.lower(text)
+  repeat text, count = text:gsub("&amp;", "&") until count == 0
+  text = text:gsub("&(#?[a-z0-9]+);", function(name)
+    return (ENTITIES[name] or name:sub(1, 1) == "#") and "" or nil
+  end)
+  return (text:gsub("[^a-z0-9]+", ""))
+end
+
+local function behind_columns(text) return ascii.lower(text):match "%sfrom%s.*" or text end
+
+--- Is what an answer repeats certainly another text than the one that was sent? It is not known that Zuora repeats each
+--- byte: blanks and signs, which may come as entities, and the case of letters say nothing, nor does a long text that
+--- is cut short, nor what a `*` stands for.
+---@param sent any
+---@param echo any
+---@return boolean
+function record.is_other(sent, echo)
+  if type(sent) ~= "string" or type(echo) ~= "string" or sent == echo then return false end
+  if sent:find("*", 1, true) then sent, echo = behind_columns(sent), behind_columns(echo) end
+  local wanted, told = essence(sent), essence(echo)
+  if #echo >= LONG then wanted = wanted:sub(1, #told) end
+  return told ~= "" and wanted ~= told
+end
+
 return record
