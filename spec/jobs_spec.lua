@@ -96,35 +96,6 @@ describe("client.jobs", function()
     refused("has the file 1 twice", other.jobs:wait("j", support.soon))
   end)
 
-  it("refuses the job of another's query or name, wherever the answer repeats that", function()
-    local other = { kind = "incomplete", retryable = false }
-    local function refused(words, job, err)
-      assert.is_nil(job)
-      for name, value in pairs(other) do assert.equal(value, err[name]) end
-      assert.matches("job j is another's: its query \"Account\" is not the one that was submitted", err.message)
-      assert.equal(words == "submit" or nil, err.unknown_outcome)
-    end
-    local function job_of(query, status)
-      return core.encode { id = "j", status = status or "submitted", batches = { { name = "Account", query = query } } }
-    end
-    answer("POST /v1/batch-query", job_of "select Id from Invoice")
-    refused("submit", client.jobs:submit { queries = { QUERY } })
-    answer("GET *", job_of "select Id from Invoice") -- of which nothing is known
-    assert(client.jobs:get "j")
-    answer("POST /v1/batch-query", job_of(QUERY.query:upper()))
-    local job = assert(client.jobs:submit { queries = { QUERY } })
-    for _, wait in ipairs { function() return job:wait(support.soon) end,
-      function() return client.jobs:wait("j", support.soon) end } do
-      answer("GET *", job_of("select Id from Invoice", "completed"))
-      refused("wait", wait())
-    end
-    sim:fault { on = "POST /v1/batch-query", kind = "status", status = 200, times = "always",
-      body = core.encode { id = "j", status = "submitted", name = "Nightly" } }
-    assert(client.jobs:submit { queries = { QUERY }, name = "nightly" })
-    local _, err = client.jobs:submit({ queries = { QUERY }, name = "weekly" }, { retries = 0 })
-    assert.matches("the answer is about a job that is named Nightly, not weekly", err.message)
-  end)
-
   it("takes per-call options in a second table as well, and no others", function()
     local key = "key-" .. core.now()
     assert(client.jobs:submit({ queries = { QUERY }, track_id = "a" }, { idempotency_key = key, track_id = "b" }))

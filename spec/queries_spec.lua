@@ -42,28 +42,6 @@ describe("client.queries", function()
     assert.equal(0, #sim:journal())
   end)
 
-  it("refuses the job of another's query", function()
-    local function answer(on, query, id)
-      sim:fault { on = on, kind = "status", status = 200, body = core.encode { data = { id = id or "j", query = query,
-        queryStatus = "completed" } } }
-    end
-    local function refused(job, err)
-      assert.is_nil(job)
-      assert.equal("incomplete", err.kind)
-      assert.is_false(err.retryable)
-      assert.matches("query job [%w-]+ is another's: its query is not the one that was submitted", err.message)
-      return err
-    end
-    answer("POST /query/jobs", "select Name from Account")
-    assert.is_true(refused(client.queries:submit { query = QUERY }).unknown_outcome)
-    local job = submitted()
-    for _, ask in ipairs { function() return job:refresh() end, function() return client.queries:wait(job.id) end,
-      function() return job:download(support.scratch "queries" .. "/x.csv") end } do
-      answer("GET *", "select Name from Account", job.id)
-      refused(ask())
-    end
-  end)
-
   it("gets and lists", function()
     local job = completed()
     assert.equal("completed", assert(client.queries:get(job.id)).queryStatus)

@@ -39,27 +39,6 @@ describe("client.reportruns", function()
     assert.same({ "id", "reportId", "reportRunId", "reportType" }, names)
   end)
 
-  it("refuses the run of another report", function()
-    local function refused(run, err)
-      assert.is_nil(run)
-      assert.equal("incomplete", err.kind)
-      assert.is_false(err.retryable)
-      assert.matches("report run %x+ is another's: of report another, not " .. REPORT, err.message)
-      return err
-    end
-    answer("POST */reportrun", '{"success":true,"response":{"reportRunId":"ff","reportId":"another"}}')
-    assert.is_true(refused(client.reportruns:start(REPORT, { view = "Detail" })).unknown_outcome)
-    local run = started()
-    for _, ask in ipairs { function() return run:refresh() end, function() return client.reportruns:wait(run.id) end } do
-      answer("GET *", core.encode { success = true, response = { id = run.id, reportId = "another", status = "COMPLETED" } })
-      refused(ask())
-    end
-    local path = support.scratch "reportruns" .. "/x.csv"
-    answer("GET */reportruns/*", core.encode { success = true, response = { reportId = "another", status = "COMPLETED" } })
-    refused(client.reports:fetch(REPORT, path, { view = "Detail" }))
-    assert.is_nil(support.read(path))
-  end)
-
   it("passes filters on as they are: none as no body, an empty list as such", function()
     local filters = { { logicalOperator = { value = "AND" }, filterClauses = {
       { field = { id = "Account.Status", type = "Text" }, operator = "=", value = "Active" } } } }

@@ -98,15 +98,6 @@ describe("zuora report", function()
     assert.equal(ROWS, support.read(dir .. "/last"))
   end)
 
-  it("takes no run that is of another report than was started, and no line goes on with it", function()
-    sim:fault { on = "GET */reportruns/*", kind = "status", status = 200,
-      body = '{"success":true,"response":{"reportId":"another","status":"COMPLETED"}}' }
-    local result = run("report run " .. support.REPORT)
-    assert.equal(5, result.code)
-    assert.equal("", result.out)
-    assert.matches("zuora: incomplete: report run %x+ is another's: of report another, not [^\n]+\n$", result.err)
-  end)
-
   it("takes no last run that is another report's, or not done", function()
     local run_id = core.decode((good("report run --no-wait " .. REPORT))).id
     for answer, code in pairs { ['"reportId":"' .. run_id .. '","status":"COMPLETED"'] = 5,

@@ -148,7 +148,7 @@ function Command:wait(subject)
       item:waiting(record.status or record.queryStatus, elapsed)
     end }
   local record, err = subject.thing:wait(options)
-  subject.settled, subject.is_others = record ~= nil, err ~= nil and err.kind == "incomplete"
+  subject.settled = record ~= nil
   return record, err
 end
 
@@ -289,7 +289,7 @@ local function tell_rest(self, code, is_unknown)
   if not subject and begun and (is_cut or is_unknown) then
     self.progress:line(("%s may have been started in Zuora all the same; see %s"):format(begun.name, begun.look), true)
   end
-  if not subject or subject.is_others or code == exits.ok or code == exits.failed then return end
+  if not subject or code == exits.ok or code == exits.failed then return end
   if not (begun or subject.seen or subject.settled or subject.again or is_cut) then return end
   local where = subject.again and "is not done" or subject.settled and "is done in Zuora" or "goes on in Zuora"
   self.progress:line(("%s %s; to go on with it: %s"):format(subject.name, where,

@@ -149,27 +149,33 @@ end
 
 -- --- what was submitted -----------------------------------------------------------------------------
 
---- The queries that a job is submitted with.
+-- The queries that a job was submitted with, by the job. (Of one that was only looked up nothing is known.)
+local submitted = setmetatable({}, { __mode = "k" })
+
+-- And those of a client's last jobs, by id: another record may stand for the same job.
+local LAST = 100
+
+--- Remembers what a job was submitted with.
+---@param job zuora.Job
 ---@param body table as submit.body gives it
----@return table[]|nil queries
-function batches.asked(body)
-  local queries = body.queries
-  if not (queries and body.useLastCompletedJobQueries) then return queries end
-  return table.move(queries, 1, #queries, 1, { and_others = true }) -- those of the job before come besides
+---@param caller table
+function batches.note(job, body, caller)
+  local last, queries = caller.submitted, body.queries
+  -- (Those of the job before come besides.)
+  if queries and body.useLastCompletedJobQueries then
+    queries = table.move(queries, 1, #queries, 1, { and_others = true })
+  end
+  submitted[job] = queries
+  last[#last + 1], last[job.id] = job.id, queries
+  if #last > LAST then last[table.remove(last, 1)] = nil end
 end
 
 -- One batch for each query: what is wrong with them, or nil. A query without a name has one of Zuora's choice.
 local function queries_problem(list, queries)
-  local count, texts = {}, {}
-  for _, batch in ipairs(list) do
-    local name = name_of(batch)
-    count[name], texts[name] = (count[name] or 0) + 1, batch.query
-  end
+  local count = {}
+  for _, batch in ipairs(list) do count[name_of(batch)] = (count[name_of(batch)] or 0) + 1 end
   for _, query in ipairs(queries) do
     local found = query.name and (count[query.name] or 0) or 1
-    if query.name and not queries.and_others and record.is_other(query.query, texts[query.name]) then
-      return ("is another's: its query \"%s\" is not the one that was submitted"):format(query.name)
-    end
     if found == 0 then return ("has no batch of the query \"%s\""):format(query.name) end
     if found > 1 then return ("has %d batches of the query \"%s\""):format(found, query.name) end
   end
@@ -192,11 +198,9 @@ end
 --- Holds the batches of a job against the queries that it was submitted with, and against one another.
 ---@param job zuora.Job
 ---@param caller table
----@param queries table[]|nil those that are known otherwise
 ---@return true|nil sound, zuora.Error|nil err
-function batches.check(job, caller, queries)
-  local list = job.batches or {}
-  queries = queries or record.origin(caller, job)
+function batches.check(job, caller)
+  local list, queries = job.batches or {}, submitted[job] or caller.submitted[job.id]
   -- Before it has begun, a job may have none.
   local has_all = #list > 0 or record.status(job.status) == "completed"
   local problem = queries and has_all and queries_problem(list, queries) or files_problem(list)

@@ -32,9 +32,6 @@ local function other_echo(fields, wanted)
       return ("the answer is about the %s %s, not %s"):format(name, tostring(echo), wanted[name])
     end
   end
-  if record.is_other(wanted.name, fields.name) then
-    return ("the answer is about a job that is named %s, not %s"):format(fields.name, wanted.name)
-  end
   return nil
 end
 
@@ -70,10 +67,10 @@ local function replace(job, fields)
 end
 
 -- A job whose batches are those of its queries.
-local function checked(job, err, queries)
+local function checked(job, err)
   if not job then return nil, err end
   local caller = record.context(job, Job, "job").caller
-  local sound, problem = batches.check(job, caller, queries)
+  local sound, problem = batches.check(job, caller)
   if not sound then return caller:shown(nil, problem) end
   return job
 end
@@ -137,12 +134,10 @@ local enter_job = entrance.record(Job, "job", { refresh = METHODS.get, wait = ME
 -- Submits a job, of which is known from then on what it was submitted with.
 local function submit_job(context, fields, options)
   local body = submit.body(fields, function(...) context.caller:log(...) end)
-  local queries = batches.asked(body)
-  local made, problem = life:call(context, operations.submit, body, options)
-  local job, err = checked(made, problem, queries)
-  if made and err then err.unknown_outcome = true end -- that of this submit is another's answer
-  if job then record.note(context.caller, job, queries) end
-  return job, err
+  local job, err = life:call(context, operations.submit, body, options)
+  if not job then return nil, err end
+  batches.note(job, body, context.caller)
+  return checked(job)
 end
 
 -- --- client.jobs -------------------------------------------------------------------------------------

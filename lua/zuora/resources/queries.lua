@@ -93,18 +93,6 @@ local life = lifecycle.new {
   details = function(job) return type(job.errorMessage) == "string" and job.errorMessage or nil end,
 }
 
-local function job_failure(job, kind, words)
-  return error_value.new { kind = kind, record = job, message = ("query job %s %s"):format(job.id, words) }
-end
-
--- A job whose query is the one that it was submitted with.
-local function checked(job, err)
-  if not job then return nil, err end
-  local caller = record.context(job, QueryJob, "query").caller
-  if not record.is_other(record.origin(caller, job), job.query) then return job end
-  return nil, job_failure(job, "incomplete", "is another's: its query is not the one that was submitted")
-end
-
 -- The link to a result, as an operation of its own. Plain http only where the base URL says so, too.
 local function link_operation(context, job)
   local url = job.dataFile
@@ -169,6 +157,10 @@ local function is_stale(err)
   return err.status == 403 or err.status == 400 and err.code == "ExpiredToken"
 end
 
+local function job_failure(job, kind, words)
+  return error_value.new { kind = kind, record = job, message = ("query job %s %s"):format(job.id, words) }
+end
+
 -- One try at the job's file, by the link that the job has now.
 local function fetch(context, job, path, options)
   local operation = link_operation(context, job)
@@ -195,7 +187,7 @@ local function download(context, job_id, path, options, job)
   local result, err, nothing, it
   options = context.caller:shared(options)
   for _ = 1, 2 do
-    job, err = checked(life:get(context, job_id, options, job))
+    job, err = life:get(context, job_id, options, job)
     if not job then return nil, err end
     if life:verdict(job) ~= "completed" then
       return context.caller:shown(nil, job_failure(job, "failed", "has no result, it is " .. job.queryStatus))
@@ -226,12 +218,6 @@ function Queries:submit(fields, options)
   end
   local job, err = life:call(context, operations.submit, sent, check.rules(fields, options))
   if not job then return nil, err end
-  if record.is_other(sent.query, job.query) then
-    err = job_failure(job, "incomplete", "is another's: its query is not the one that was submitted")
-    err.unknown_outcome = true
-    return nil, err
-  end
-  record.note(context.caller, job, sent.query)
   submitted[job] = { format = sent.outputFormat, compression = sent.compression, separator = sent.columnSeparator,
     encrypted = sent.encryptionKey ~= nil }
   return job
@@ -274,7 +260,7 @@ function Queries:cancel(job_id, options) return life:cancel(enter(self, "cancel"
 ---@param options zuora.WaitOptions|nil as for client.jobs:wait
 ---@return zuora.QueryJob|nil job
 ---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
-function Queries:wait(job_id, options) return checked(life:wait(enter(self, "wait", job_id, options))) end
+function Queries:wait(job_id, options) return life:wait(enter(self, "wait", job_id, options)) end
 
 --- Fetches the result of a completed query job. GET /query/jobs/{id}, and its link
 ---@param job_id string
@@ -297,12 +283,12 @@ function Queries:rows(job_id, options) return download_rows(enter(self, "rows", 
 --- Asks for the job's present state, and takes it over. GET /query/jobs/{id}
 ---@param options zuora.CallOptions|nil
 ---@return zuora.QueryJob|nil self, zuora.Error|nil err
-function QueryJob:refresh(options) return checked(life:get(enter_job(self, "refresh", options))) end
+function QueryJob:refresh(options) return life:get(enter_job(self, "refresh", options)) end
 
 --- Polls until the job has settled; a job that is known to be completed is not asked for again.
 ---@param options zuora.WaitOptions|nil see client.jobs:wait
 ---@return zuora.QueryJob|nil self, zuora.Error|nil err
-function QueryJob:wait(options) return checked(life:wait(enter_job(self, "wait", options))) end
+function QueryJob:wait(options) return life:wait(enter_job(self, "wait", options)) end
 
 --- Cancels the job, and takes over what Zuora says of it then. DELETE /query/jobs/{id}
 ---@param options zuora.CallOptions|nil

@@ -84,15 +84,6 @@ local life = lifecycle.new {
   },
 }
 
--- A run of the report that it was started for, which `origin` is where it is known otherwise.
-local function checked(run, err, origin)
-  if not run then return nil, err end
-  origin = origin or record.origin(record.context(run, ReportRun, "run").caller, run)
-  if not record.is_other(origin, run.reportId) then return run end
-  return nil, error_value.new { kind = "incomplete", record = run, message =
-    ("report run %s is another's: of report %s, not %s"):format(run.id, run.reportId, origin) }
-end
-
 local function is_list(value)
   return type(value) == "table" and (#value > 0 or next(value) == nil)
 end
@@ -153,7 +144,7 @@ local function start(context, report_id, options)
   local filters = options.filters
   if filters and next(filters) == nil then filters = "[]" end -- no filters, in place of the report's own
   local parameters = { reportId = report_id, viewType = options.view, body = filters }
-  local made, problem = context.caller:reporting(operations.start, parameters, options, function(response)
+  return context.caller:reporting(operations.start, parameters, options, function(response)
     local run_id = type(response) == "table" and (response.reportRunId or response.id)
     if not check.is(run_id, "id") then
       return nil, "the answer to the start of report " .. report_id .. " has no 'reportRunId'"
@@ -163,10 +154,6 @@ local function start(context, report_id, options)
     response.reportType = response.reportType or options.view
     return setmetatable(response, context.record)
   end)
-  local run, err = checked(made, problem, report_id)
-  if made and err then err.unknown_outcome = true end -- that of this start is another's answer
-  if run then record.note(context.caller, run, report_id) end
-  return run, err
 end
 
 -- --- client.reportruns -------------------------------------------------------------------------------
@@ -308,20 +295,20 @@ function ReportRuns:rows(run_id, options) return export_rows(enter(self, "rows",
 --- request_timeout (s, for one poll)
 ---@return zuora.ReportRun|nil run
 ---@return zuora.Error|nil err kind `failed`, `cancelled` (with err.record), `timeout`, `stopped` …
-function ReportRuns:wait(run_id, options) return checked(life:wait(enter(self, "wait", run_id, options))) end
+function ReportRuns:wait(run_id, options) return life:wait(enter(self, "wait", run_id, options)) end
 
 -- --- the record --------------------------------------------------------------------------------------
 
 --- Asks for the run's present state, and takes it over. GET /reportruns/{id}
 ---@param options zuora.CallOptions|nil
 ---@return zuora.ReportRun|nil self, zuora.Error|nil err
-function ReportRun:refresh(options) return checked(life:get(enter_run(self, "refresh", options))) end
+function ReportRun:refresh(options) return life:get(enter_run(self, "refresh", options)) end
 
 --- Polls until the run has settled; see client.reportruns:wait. Completed is final: a run that is known to
 --- be completed is not asked for again.
 ---@param options zuora.WaitOptions|nil
 ---@return zuora.ReportRun|nil self, zuora.Error|nil err
-function ReportRun:wait(options) return checked(life:wait(enter_run(self, "wait", options))) end
+function ReportRun:wait(options) return life:wait(enter_run(self, "wait", options)) end
 
 --- Cancels the run, and takes over what it is then. DELETE /reportruns/{id}, and GET
 ---@param options zuora.CallOptions|nil
@@ -365,11 +352,7 @@ function reportruns.fetch(runs, path, options, find)
     local report_id, err = find(request_options)
     if not report_id then return nil, err end
     return start(context, report_id, request_options)
-  end, function(run, request_options)
-    local sound, err = checked(run)
-    if not sound then return nil, err end
-    return export(context, run.id, path, request_options)
-  end)
+  end, function(run, request_options) return export(context, run.id, path, request_options) end)
 end
 
 ---@param caller table
