@@ -48,7 +48,7 @@ end
 -- Reads, and whether the file of each is whole.
 local function find(ctx, item)
   local list, files, first, all = {}, {}, math.huge, ctx.journal:all(item.of)
-  ctx.pruned_at = ctx.pruned_at or ctx.journal:pruned_at(item.of.plan)
+  ctx.pruned_at = ctx.pruned_at or kept.pruned_at(ctx.journal, item.of.plan)
   local must = kept.reads(all, ctx.pruned_at, kept.is_own(ctx.plan.store, ctx.output))
   for _, fields in ipairs(manifest.all(ctx.output .. "/" .. item.name, item.of.entity)) do
     first = math.min(first, fields.number)

@@ -4,6 +4,23 @@ local kept = {}
 
 local function is_chained(read) return (read.chain or "") ~= "" and read.path ~= "" end
 
+--- The items of a plan of which something was read.
+---@param book table the journal
+---@param plan string
+---@return { plan: string, item: string, entity: string }[]
+function kept.items(book, plan)
+  return book.store:rows("SELECT DISTINCT plan, item, entity FROM zuora_read WHERE plan = ? ORDER BY item", plan)
+end
+
+--- When files of a plan were pruned last; "": never.
+---@param book table the journal
+---@param plan string
+---@return string
+function kept.pruned_at(book, plan)
+  return book.store:row("SELECT COALESCE(MAX(at), '') AS at FROM zuora_event WHERE plan = ? AND what = 'pruned'",
+    plan).at
+end
+
 --- Those of an item that are there, unless somebody has taken them away.
 ---@param all table[] all reads of it
 ---@param since string when files were pruned last

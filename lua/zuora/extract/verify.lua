@@ -159,8 +159,8 @@ local function check_known(root, wanted, plan_of, told, problem)
   local _ <close> = ok and book or nil -- (one that cannot be read proves nothing)
   if ok and store then
     name = name or book:belongs().plan or ""
-    local since, is_own = book:pruned_at(name), kept.is_own(store, root)
-    for _, of in ipairs(book:read_of(name)) do
+    local since, is_own = kept.pruned_at(book, name), kept.is_own(store, root)
+    for _, of in ipairs(kept.items(book, name)) do
       local all = book:all(of)
       local must = kept.reads(all, since, is_own)
       for _, read in ipairs(all) do
