@@ -152,6 +152,7 @@ build = {
     ["zuora.extract.context"] = "lua/zuora/extract/context.lua",
     ["zuora.extract.damage"] = "lua/zuora/extract/damage.lua",
     ["zuora.extract.describe"] = "lua/zuora/extract/describe.lua",
+    ["zuora.extract.header"] = "lua/zuora/extract/header.lua",
     ["zuora.extract.history"] = "lua/zuora/extract/history.lua",
     ["zuora.extract"] = "lua/zuora/extract/init.lua",
     ["zuora.extract.journal"] = "lua/zuora/extract/journal.lua",

@@ -31,14 +31,15 @@ local STATES = { planned = "asking", submitted = "waiting", completed = "fetchin
   published = "loading", loaded = "closing" }
 
 local function words_of(result)
-  if result.outcome == "up to date" then return "up to date" end
+  local gap = result.gap and "; " .. result.gap or ""
+  if result.outcome == "up to date" then return "up to date" .. gap end
   if result.outcome == "taken over" then return "taken over by another worker, since this one did not answer" end
   local words = ("%s, %s, %s"):format(count(result.records, "record"), count(result.bytes, "byte"),
     count(result.reads, "read"))
   if result.refused then words = words .. "; refused: " .. table.concat(result.refused, ", ") end
   if result.warning then words = words .. "; warning: " .. result.warning end
   if result.lost then words = words .. "; no longer there: " .. table.concat(result.lost, ", ") end
-  return words
+  return words .. gap
 end
 
 -- What may be given several times: nil where it was not given.
@@ -79,7 +80,7 @@ local function code_of(results)
   local errors, is_done, is_lost = {}, false, false
   for _, result in ipairs(results) do
     if result.err then errors[#errors + 1] = result.err else is_done = true end
-    is_lost = is_lost or result.lost ~= nil
+    is_lost = is_lost or result.lost ~= nil or result.gap ~= nil
   end
   if #errors > 0 then return exits.of_several(errors, is_done) end
   return is_lost and exits.some or exits.ok

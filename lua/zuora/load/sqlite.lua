@@ -34,7 +34,7 @@ end
 local function header_of(path)
   local it <close>, problem = rows.of_file(path, { form = "lazy" })
   if not it then error(problem, 0) end
-  return it.columns
+  return tables.same_header(path, it.columns)
 end
 
 -- Runs a statement for all rows of the files, with their cells as texts.

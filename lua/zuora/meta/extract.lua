@@ -99,5 +99,6 @@
 ---@field seconds number
 ---@field refused? string[] fields that the engine refused
 ---@field lost? string[] fields that were there last time
+---@field gap? string which fields were not there for a while, and how they are read of all rows
 ---@field warning? string of its first read: what it will not notice
 ---@field err? zuora.Error
