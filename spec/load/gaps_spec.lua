@@ -112,6 +112,14 @@ describe("a table in " .. kind, function()
     good()
   end)
 
+  it("is not compared by an audit whose answer has no header", function()
+    start({ object = "Thing" }, { rows = world.rows(2) })
+    good()
+    answer("GET /v1/files/*", "")
+    local result = assert(extract.audit(here.client, plan(), { poll = 0.002, check = true }))[1]
+    assert.equal("incomplete", (result.err or {}).kind, tostring(result.err))
+  end)
+
   it("tells, once, of a column that a report has no more", function()
     start { report = "Accounts by balance", view = "Detail", name = "rep" }
     assert.is_nil(good().lost)
@@ -213,6 +221,31 @@ describe("a table in " .. kind, function()
     assert_gap(good(), "Amount")
     assert_no_gap(good { items = { "Thing" }, backfill = { "Amount" } })
     assert.matches("^1.01 99%S* 3.03$", cells "Amount")
+  end)
+
+  it("is not taken for whole where somebody's trigger swallows rows", function()
+    for mode, count in pairs { merge = 1, append = 1 } do
+      if here then
+        here:close()
+        target.forget(here.folder)
+      end
+      start({ object = "Thing", mode = mode, cursor = "UpdatedDate" }, { rows = world.rows(2) })
+      good()
+      target:run(here.folder, kind == "SQLite" and "CREATE TRIGGER swallow BEFORE INSERT ON \"Thing\" "
+        .. "WHEN new.\"Id\" = 'id90000' BEGIN SELECT RAISE(IGNORE); END"
+        or "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+      if kind ~= "SQLite" then
+        target:run(here.folder, "CREATE TRIGGER swallow BEFORE INSERT ON \"Thing\" FOR EACH ROW "
+          .. "WHEN (NEW.\"Id\" = 'id90000') EXECUTE FUNCTION swallow()")
+      end
+      change("id90000", "more", "1.00")
+      local err = assert.is_table(run().err)
+      assert.equal("incomplete", err.kind, err.message)
+      assert.matches("has somebody given it a trigger", err.message)
+      target:run(here.folder, kind == "SQLite" and "DROP TRIGGER swallow" or "DROP TRIGGER swallow ON \"Thing\"")
+      assert.equal(count, good({ again = true }).records)
+      assert.matches(" 1%S*$", cells "Amount")
+    end
   end)
 
   it("has a gap in what is asked for as all columns that there are", function()

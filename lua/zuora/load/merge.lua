@@ -245,6 +245,10 @@ end
 local WAYS = { merge = merge_steps, replace = replacement, append = addition, reconcile = reconciliation,
   backfill = supplement, audit = audit_steps }
 
+-- Those that bring no rows; after others each of the stage is in the table, unless a trigger or a rule of somebody's
+-- has swallowed it.
+local COLUMNS_OR_KEYS = { reconcile = true, backfill = true }
+
 --- The statements of a load, behind the staging of its file.
 ---@param load { dialect: table, table: string, stage: string, prefix: string, item: string, entity: string,
 --- read: string, mode: string, deletes: string, columns: { name: string, staged: string, kind: string|nil }[],
@@ -254,7 +258,13 @@ local WAYS = { merge = merge_steps, replace = replacement, append = addition, re
 function merge.statements(load)
   local steps = { { sql = "SELECT COUNT(*) FROM " .. load.stage, check = tostring(load.records), problem = "count" } }
   local more = WAYS[load.mode](load)
-  return table.move(more, 1, #more, #steps + 1, steps)
+  table.move(more, 1, #more, #steps + 1, steps)
+  if load.key and not COLUMNS_OR_KEYS[load.mode] and load.stage ~= load.table then
+    local staged, kept = key_of(load)
+    steps[#steps + 1] = { sql = ("SELECT COUNT(*) FROM %s AS s WHERE %s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM %s "
+      .. "AS t WHERE %s = %s)"):format(load.stage, staged, load.table, kept, staged), check = "0", problem = "missing" }
+  end
+  return steps
 end
 
 --- The checks of a load whose rows are in their table, and were not staged.

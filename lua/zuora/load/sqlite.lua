@@ -90,6 +90,7 @@ local function check(self, load, step)
   if step.problem == "keyless" then
     raise("incomplete", "%s: a row of the file has no %s", load.item, load.key.name)
   end
+  if step.problem == "missing" then raise("incomplete", tables.SWALLOWED, load.item) end
   local twice = self.store:row(("SELECT %s AS id FROM %s GROUP BY 1 HAVING COUNT(*) > 1 LIMIT 1"):format(
     dialects.quoted(load.key.staged), load.stage))
   raise("incomplete", "%s: the %s '%s' is there twice in one file", load.item, load.key.name,

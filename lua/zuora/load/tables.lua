@@ -21,6 +21,9 @@ local VERSION = "1"
 --- How long a lock of somebody else's is waited for; what has to wait longer is for the next run.
 tables.LOCK_SECONDS = 30
 
+--- What is said where rows were brought, and are not there.
+tables.SWALLOWED = "%s: not all rows of the file are in the table afterwards: has somebody given it a trigger?"
+
 --- The tables that every target has.
 tables.OWN = {
   [[CREATE TABLE IF NOT EXISTS %szuora_target (name TEXT PRIMARY KEY, value TEXT)]],
