@@ -82,12 +82,11 @@ end
 planner.good_for = good_for
 
 --- Columns that are asked for, and were not for a while: in rows that changed then they are not as they are in Zuora.
----@param ctx table
----@param item table
+---@param item table that nothing is left to be read of
 ---@return string[] names, string|nil words
-function planner.gaps(ctx, item)
-  local mark, names = ctx.target and ctx.marks:mark(item.of), {}
-  for _, gap in ipairs(mark and ctx.target:gaps(item, mark) or {}) do
+function planner.gaps(item)
+  local names = {}
+  for _, gap in ipairs(item.gaps) do
     local _, name = columns.find(item.header or columns.of(item), item.object, gap)
     names[#names + 1] = name and columns.plain(name, item.object)
   end

@@ -108,7 +108,7 @@ local function run_item(ctx, given, entity, claim)
     bring_up_to_date(ctx, item, result)
     keep_mark(ctx, item)
     local gaps
-    gaps, result.gap = planner.gaps(ctx, item)
+    gaps, result.gap = planner.gaps(item)
     result.warning = result.warning or news_of(item, known, result, gaps)
     result.refused = item.refused[1] and item.refused or nil
     result.lost = item.lost and item.lost[1] and item.lost or nil
