@@ -140,6 +140,7 @@ build = {
     ["zuora.extract.base.digest"] = "lua/zuora/extract/base/digest.lua",
     ["zuora.extract.base.disk"] = "lua/zuora/extract/base/disk.lua",
     ["zuora.extract.base.json"] = "lua/zuora/extract/base/json.lua",
+    ["zuora.extract.base.lazy"] = "lua/zuora/extract/base/lazy.lua",
     ["zuora.extract.base.manifest"] = "lua/zuora/extract/base/manifest.lua",
     ["zuora.extract.base.mark_table"] = "lua/zuora/extract/base/mark_table.lua",
     ["zuora.extract.base.phrases"] = "lua/zuora/extract/base/phrases.lua",

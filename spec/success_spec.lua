@@ -95,6 +95,31 @@ describe("a request that differs from the others in its URL alone", function()
     assert.equal(1, server.accepted)
   end)
 
+  it("tells its name to the host, or to a proxy, and nothing else to one that is asked for a tunnel", function()
+    reply = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+    local function told(base, options)
+      local own = core.endpoints { session = session, bases = { aqua = base }, defaults = {
+        proxy = "http://127.0.0.1:" .. server.port, user_agent = "mine/1" } }
+      own:headers("aqua", { Authorization = "Bearer secret" })
+      local request <close> = assert(core.jobs.get(own, { id = "J" }, options))
+      while not request:finished() do
+        server:step()
+        session:step(0.001)
+      end
+      return seen[#seen]
+    end
+    for _ = 1, 2 do
+      local plain, tunnel = told "http://h.invalid", told "https://h.invalid"
+      assert.equal("GET http://h.invalid/jobs/J HTTP/1.1", plain.line)
+      assert.same({ "mine/1", "gzip", "Bearer secret" },
+        { plain.headers["user-agent"], plain.headers["accept-encoding"], plain.headers.authorization })
+      assert.equal("CONNECT h.invalid:443 HTTP/1.1", tunnel.line)
+      assert.same({ host = "h.invalid:443", ["proxy-connection"] = "Keep-Alive", ["user-agent"] = "mine/1" }, tunnel.headers)
+      assert.equal("his/1", told("http://h.invalid", { headers = { ["User-Agent"] = "his/1" } }).headers["user-agent"])
+      assert.is_nil(told("https://h.invalid", { headers = { ["User-Agent"] = "his/1" } }).headers.authorization)
+    end
+  end)
+
   it("may end badly, and leave nothing of that to the next", function()
     reply = wire.reply("{}", { ["Content-Length"] = 3 })
     local cut = core.jobs.get(endpoints, { id = "J" })

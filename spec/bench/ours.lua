@@ -3,7 +3,7 @@
 --   lua5.4 spec/bench/ours.lua one BASE N WARM CA | many BASE N IN_FLIGHT CA TIMES | waiting BASE JOBS PAUSE
 --     | files BASE CA ENCODING CONNECTIONS DIRECTORY NAME… | rows PATH POSITIONS HOW TIMES | page BASE CA | first BASE
 --     | extract BASE - - CONCURRENCY DIRECTORY NAME… | journal BASE ITEMS CONCURRENCY DIRECTORY
---     | load sqlite|postgresql PATH DIRECTORY ROWS
+--     | load sqlite|postgresql PATH DIRECTORY ROWS [WINDOW ROWS]
 
 local core = require "zuora.core"
 local zuora = require "zuora"
@@ -136,24 +136,22 @@ function works.journal(loops, base, count, concurrency, directory)
   watch(of_journal, { "sync" }, spent)
   function disk.sync(path) return (path:find "%-wal$" and of_journal.sync or sync)(path) end
   local client <close> = new_client(base, "-", { max_connections = concurrency })
-  local items = {}
-  for i = 1, count do items[i] = { name = "item" .. i, query = "select Id from Big" } end
-  local results = assert(extract.run(client, { plan = "bench", output = directory .. "/plan", concurrency = concurrency,
-    items = items }, { poll = 0.01 }))
-  for _, result in ipairs(results) do assert(not result.err and result.records == 1, tostring(result.err)) end
-  loops.tell(spent.cpu, spent.wall, #results, 0)
+  local path = directory .. "/plan.json"
+  disk.write(path, function(out)
+    out(('{"plan":"bench","output":"%s/plan","concurrency":%d,"items":['):format(directory, concurrency))
+    for i = 1, count do out(('%s{"name":"item%d","query":"select Id from Big"}'):format(i > 1 and "," or "", i)) end
+    out "]}"
+  end)
+  local results = assert(extract.run(client, path, { poll = 0.01, only_failed = true,
+    on_item = function(result) assert(not result.err and result.records == 1, tostring(result.err)) end }))
+  loops.tell(spent.cpu, spent.wall, results.n, 0)
 end
 
--- A first load of a file.
-function works.load(_, kind, path, directory, count)
+-- A first load of a file, or a later one of what it begins with.
+function works.load(_, kind, path, directory, count, window, window_count)
   local loading = require "spec.bench.loading"
-  local item = { name = "Big", key = "Id", cursor = "UpdatedDate", types = loading.TYPES }
-  local read = { plan = "bench", item = "Big", entity = "", kind = "full", read_from = "", read_to = "20261128T100000Z",
-    generation = 0, piece = "", attempt = 1, path = path, records = count, sha256 = "" }
-  loading.measured(kind, directory, count, function(to)
-    local target <close> = require "zuora.load".open { to = (kind == "sqlite" and "sqlite:" or "") .. to,
-      columns = "evolve", deletes = "flag" }
-    target:load(item, { read }, ".", "_zuora_deleted")
+  loading.measured(kind, directory, path, count, window_count, function(to)
+    loading.load(kind, to, window or path, window_count or count, window and "window" or "full")
   end)
 end
 

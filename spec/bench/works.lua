@@ -105,6 +105,11 @@ function works.list(place)
       add { id = "extract", title = ("a first load of %s into %s, a row (floor: %s)"):format(place.part, case[2], case[3]),
         unit = "us", verb = "load", peers = "", goal = case[4], arguments = ("%s %s/rows%d %s %d"):format(case[1], data,
         place.part_number, out, made.rows[place.part_number]) }
+      local window = place.part_number - 1
+      add { id = "extract", title = ("a later load of %s into %s, half of it new, a row (floor: by hand, ON CONFLICT)"):format(
+        place.bytes(sizes.rows[window]), case[2]), unit = "us", verb = "load", peers = "", goal = case[4], rounds = 3,
+        arguments = ("%s %s/rows%d %s %d %s/rows%d %d"):format(case[1], data, place.part_number, out,
+        made.rows[place.part_number], data, window, made.rows[window]) }
     end
   end
   return list

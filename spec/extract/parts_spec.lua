@@ -1,10 +1,11 @@
 -- The small parts of an extraction: zuora.extract.query, zuora.extract.base.times, zuora.extract.base.reads, zuora.extract.base.json,
--- zuora.extract.base.columns, zuora.extract.base.digest, zuora.extract.base.disk, zuora.extract.totals.
+-- zuora.extract.base.lazy, zuora.extract.base.columns, zuora.extract.base.digest, zuora.extract.base.disk, zuora.extract.totals.
 
 local columns = require "zuora.extract.base.columns"
 local digest = require "zuora.extract.base.digest"
 local disk = require "zuora.extract.base.disk"
 local json = require "zuora.extract.base.json"
+local lazy = require "zuora.extract.base.lazy"
 local plan = require "zuora.extract.plan"
 local query = require "zuora.extract.query"
 local reads = require "zuora.extract.base.reads"
@@ -129,6 +130,42 @@ describe("the files of an extraction", function()
     assert.equal(json.encode(value), json.encode(json.decode(json.encode(value))))
     assert.same(value.b, json.decode(json.encode(value)).b)
     assert.equal('[\n  "a/b\\\\/c\\\\"\n]', json.encode { "a/b\\/c\\" })
+  end)
+
+  it("are JSON, the members of a list in which are found where they are", function()
+    local function members(text)
+      local list, bounds = {}, json.members(text, "items")
+      for i = 1, bounds and #bounds - 1 or 0 do list[i] = text:sub(bounds[i] + 1, bounds[i + 1] - 1) end
+      return bounds and list
+    end
+    assert.same({ '{"a":[1,{"b":2}]}', ' "]\\"," ', "null" },
+      members '{"x":{"items":[5]},"items" : [{"a":[1,{"b":2}]}, "]\\"," ,null],"z":[1]}')
+    assert.same({ "" }, members '{"x":"items","items":[]}')
+    for _, text in ipairs { '{"x":"items","y":[1]}', '{"items":[1,2', '{"items":["a', '{"items":["a\\',
+      '{"items":{"items":[1]}}', '["items",[1]]', "" } do
+      assert.is_nil(members(text), text)
+    end
+    support.assert_linear(members, function(n) return '{"items":[' .. ('{"a":"\\\\"},'):rep(n) .. "1]}" end, 10000)
+  end)
+
+  it("are lists whose members are made when they are looked at", function()
+    local made = 0
+    local list = lazy.list(3, function(i)
+      made = made + 1
+      return i ~= 2 and { i }
+    end)
+    assert.equal(3, #list)
+    assert.equal(0, made)
+    assert.same({ 3 }, list[3])
+    assert.is_not.equal(list[3], list[3])
+    assert.is_false(list[2])
+    assert.same({ nil, nil, nil }, { list[0], list[4], list.n })
+    for _, each in ipairs { ipairs, pairs } do
+      local places = {}
+      for place in each(list) do places[#places + 1] = place end
+      assert.same({ 1, 2, 3 }, places)
+    end
+    assert.equal(json.encode { { 1 }, false, { 3 } }, json.encode(list))
   end)
 
   it("have columns that bear the object's name, or none", function()

@@ -1,5 +1,6 @@
 -- What a plan may say, and what is refused before anything is sent: with its place, and what is expected there.
 
+local core = require "zuora.core"
 local plan = require "zuora.extract.plan"
 local support = require "spec.support"
 
@@ -129,6 +130,29 @@ describe("zuora.extract.plan", function()
     support.write(path, '{"plan":"p","output":"o","items":[{"object":"A","x":1}]}')
     assert.matches("plan%.json: items%[1%]%.x: unknown word", select(2, plan.read(path)).message)
     assert.matches("nonesuch", select(2, plan.read "build/spec/nonesuch.json").message)
+    for items, problem in pairs { ["[]"] = "items: a list of at least one", ["[ ]"] = "items: a list of at least one",
+      ["{}"] = "items: a list of at least one", ["[null]"] = "items%[1%]: an object expected",
+      ['[{"object":"A"},false]'] = "items%[2%]: an object expected", ['[{"object":"A"},]'] = "no JSON object: .* in line 1",
+      ['[{"object":"A"}],"items":[5]'] = "items%[1%]: an object expected" } do
+      support.write(path, ('{"plan":"p","output":"o","items":%s}'):format(items))
+      assert.matches(problem, select(2, plan.read(path)).message)
+    end
+  end)
+
+  it("keeps what it was given, whatever becomes of that", function()
+    local source, path = { plan = "p", output = "o", items = { { object = "A", fields = { "x" } }, { object = "B" } } },
+      support.scratch "plan" .. ".json"
+    support.write(path, core.encode(source))
+    local of_table, of_file = assert(plan.read(source)), assert(plan.read(path))
+    source.items[1].fields[1], source.items[1].where = "y", "z"
+    os.remove(path)
+    for _, read in ipairs { of_table, of_file } do
+      assert.equal(2, #read.items)
+      assert.same({ "x" }, read.items[1].fields)
+      assert.is_nil(read.items[1].where)
+      assert.is_nil(read.items[3])
+    end
+    refused("items[1]: it has what JSON has not", nil, { report = "x", view = "Detail", filters = { print } })
     assert.has_error(function() plan.read(5) end)
   end)
 end)

@@ -467,6 +467,57 @@ describe("a target of " .. kind, function()
     assert.equal("0.10000000000000000001", found[2].amount)
   end)
 
+  it("puts a row in the place of each that has its key, whatever indexes and columns the table has", function()
+    here = world.new {}
+    good()
+    local one <close> = require "zuora.load".open { to = target.to(here.folder), columns = "evolve", deletes = "flag" }
+    local item = { name = "Odd", key = "Id", cursor = "UpdatedDate" }
+    local function load(window, text)
+      support.write(("%s/%d.csv"):format(here.folder, window), "Id,rowid,UpdatedDate\n" .. text)
+      one:load(item, { { plan = "p", item = "Odd", entity = "", kind = "window", read_from = "", read_to = "b" .. window,
+        generation = "0", piece = "", path = window .. ".csv", records = 2, sha256 = "x" } }, here.folder, "Deleted")
+      local list = {}
+      for i, row in ipairs(rows 'SELECT "Id", "rowid" AS cell FROM "Odd" ORDER BY 1, 2') do list[i] = row.Id .. row.cell end
+      return table.concat(list, " ")
+    end
+    assert.equal("a2 b1", load(1, "a,2,2026-11-21\nb,1,2026-11-21\n"))
+    change 'CREATE UNIQUE INDEX mine ON "Odd" ("Id")'
+    assert.equal("a1 b1 c9", load(2, "a,1,2026-11-22\nc,9,2026-11-22\n"))
+    change "DROP INDEX mine"
+    change 'INSERT INTO "Odd" SELECT * FROM "Odd" WHERE "Id" = \'a\''
+    assert.equal("a3 a3 b1 c9", load(3, "a,3,2026-11-23\nb,8,2026-11-20\n"))
+  end)
+
+  -- Seconds for a window whose rows are all in a larger table.
+  local function seconds_of_window(mode, deletes)
+    local name = "Large-" .. mode .. deletes
+    local item = { name = name, key = "Id", cursor = "UpdatedDate", mode = mode }
+    local one <close> = require "zuora.load".open { to = target.to(here.folder), columns = "evolve", deletes = deletes }
+    local spent
+    for i, count in ipairs { 12000, 4000 } do
+      local lines = { "Id,UpdatedDate,Deleted" }
+      for row = 1, count do lines[row + 1] = ("id%d,2026-11-2%d,%s"):format(row, i, i == 2) end
+      support.write(("%s/%d.csv"):format(here.folder, i), table.concat(lines, "\n") .. "\n")
+      local began = core.now()
+      one:load(item, { { plan = "p", item = name, entity = "", kind = "window", read_from = "", read_to = "b" .. i,
+        generation = "0", piece = "", path = i .. ".csv", records = count, sha256 = "x" } }, here.folder, "Deleted")
+      spent = core.now() - began
+    end
+    local left = rows(('SELECT "Id" FROM "%s" WHERE NOT _zuora_deleted'):format(name))
+    assert.equal(8000, #left, name)
+    return spent
+  end
+
+  it("does not go through a window for each row of its table", function()
+    here = world.new {}
+    good()
+    local usual = seconds_of_window("merge", "flag")
+    for _, case in ipairs { { "merge", "remove" }, { "append", "flag" } } do
+      local spent = seconds_of_window(table.unpack(case))
+      assert.is_true(spent < 10 * usual, ("%s, %s: %.3f s, and %.3f s"):format(case[1], case[2], spent, usual))
+    end
+  end)
+
   it("is looked at before anything is asked for", function()
     here = world.new {}
     good { { object = "Thing", fields = { "Id", "UpdatedDate" } } }

@@ -208,6 +208,9 @@ bool text_is_token(const char *text);
 void header_list_push(lua_State *L, const RequestOptions *options, int default_headers);
 void header_list_open(lua_State *L);
 
+/* Those lines that a proxy is shown when it is asked for a tunnel: the name of the program, which is the last one. */
+struct curl_slist *lines_for_tunnel(struct curl_slist *lines);
+
 /* Wipes the lines, which hold credentials, and frees them. */
 void lines_free(struct curl_slist *lines);
 
@@ -247,6 +250,7 @@ struct Request {
   RequestState state;
   int in_flight; /* where its session keeps it alive; 0: it does not */
   CURL *easy;
+  CURLU *address; /* of the easy handle: see request_set_own */
   struct curl_slist *headers;
   bool shares_headers; /* they are a HeaderList's */
   size_t setup;        /* see RequestOptions */
@@ -337,10 +341,10 @@ bool session_is_inherited(const Session *session);
 void session_hold(lua_State *L, int at, int index, Request *request);
 
 /* An easy handle that is set up like this, of a request that has ended; NULL: there is none. */
-CURL *session_take_handle(Session *session, size_t setup);
+CURL *session_take_handle(Session *session, size_t setup, CURLU **address);
 
 /* Takes back the handle of a request that has ended well. False: it is not wanted. */
-bool session_keep_handle(Session *session, size_t setup, CURL *easy);
+bool session_keep_handle(Session *session, size_t setup, CURL *easy, CURLU *address);
 
 /* Must a handle that is used again have its header lines looked at before libcurl takes them? */
 bool session_checks_lines(const Session *session);

@@ -100,13 +100,19 @@ static CURLcode easy_set_callbacks(CURL *easy, Session *session, bool sees_lines
   return code;
 }
 
-/* What is of this request alone. */
+/* What is of this request alone. The address is read here, as libcurl would do it: of one that it has read by itself it
+ * writes the whole anew for each request, character by character. (One that cannot be read it refuses.) */
 static CURLcode request_set_own(Request *request, const char *url) {
   CURL *easy = request->easy;
   CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, url);
+  if (request->address == NULL) request->address = curl_url();
+  bool is_read = request->address != NULL &&
+                 curl_url_set(request->address, CURLUPART_URL, url, CURLU_PATH_AS_IS) == CURLUE_OK;
+  SET(CURLOPT_CURLU, is_read ? request->address : NULL);
   SET(CURLOPT_PRIVATE, (void *)request);
   SET(CURLOPT_ERRORBUFFER, request->error);
   SET(CURLOPT_HTTPHEADER, request->headers);
+  SET(CURLOPT_PROXYHEADER, request->plain ? NULL : lines_for_tunnel(request->headers));
   SET(CURLOPT_WRITEDATA, (void *)request);
   SET(CURLOPT_HEADERDATA, (void *)request);
   SET(CURLOPT_READDATA, (void *)request);
@@ -119,14 +125,20 @@ static bool request_give_handle(Request *request) {
   CURL *easy = request->easy;
   CURLcode code = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
   SET(CURLOPT_HTTPHEADER, NULL);
-  return code == CURLE_OK && session_keep_handle(request->session, request->setup, easy);
+  SET(CURLOPT_PROXYHEADER, NULL);
+  return code == CURLE_OK &&
+         session_keep_handle(request->session, request->setup, easy, request->address);
 }
 
 /* Frees everything but the memory of the userdata itself. */
 static void request_free(Request *request) {
   bool kept = request->easy != NULL && request->ended_well && request_give_handle(request);
-  if (!kept) curl_easy_cleanup(request->easy); /* takes NULL, too */
+  if (!kept) {
+    curl_easy_cleanup(request->easy); /* takes NULL, too; and so does the next one */
+    curl_url_cleanup(request->address);
+  }
   request->easy = NULL;
+  request->address = NULL;
   if (!request->shares_headers) lines_free(request->headers); /* after the handle has lost them */
   request->headers = NULL;
   buffer_free(&request->response_headers.text);
@@ -140,7 +152,7 @@ static void request_free(Request *request) {
 static CURLcode request_set_up(Request *request, const RequestOptions *options) {
   CURLcode code = CURLE_OK;
   if (options->setup != 0) {
-    request->easy = session_take_handle(request->session, options->setup);
+    request->easy = session_take_handle(request->session, options->setup, &request->address);
     request->sees_lines = session_checks_lines(request->session);
   }
   if (request->easy == NULL) {

@@ -56,6 +56,8 @@ static void table_add(lua_State *L, struct curl_slist **lines, int table) {
   }
 }
 
+/* (libcurl would put together two of them anew for each request, character by character: CURLOPT_USERAGENT and
+ * CURLOPT_ACCEPT_ENCODING.) */
 static void lines_add(lua_State *L, struct curl_slist **lines, const RequestOptions *options,
                       int default_headers, int headers, bool sink) {
   table_add(L, lines, headers);
@@ -63,7 +65,13 @@ static void lines_add(lua_State *L, struct curl_slist **lines, const RequestOpti
   header_add(L, lines, "Content-Type", options->content_type != NULL ? options->content_type : "");
   table_add(L, lines, default_headers);
   header_add(L, lines, "Expect", ""); /* no round trip before a big body */
-  if (sink) header_add(L, lines, "Accept-Encoding", "identity");
+  header_add(L, lines, "Accept-Encoding", sink ? "identity" : "gzip");
+  if (options->user_agent != NULL) header_add(L, lines, "User-Agent", options->user_agent);
+}
+
+struct curl_slist *lines_for_tunnel(struct curl_slist *lines) {
+  while (lines != NULL && lines->next != NULL) lines = lines->next;
+  return lines != NULL && curl_strnequal(lines->data, "User-Agent:", 11) ? lines : NULL;
 }
 
 void lines_free(struct curl_slist *lines) {

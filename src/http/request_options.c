@@ -112,7 +112,6 @@ CURLcode request_options_apply(CURL *easy, const RequestOptions *options, bool s
   SET(CURLOPT_FRESH_CONNECT, options->fresh ? 1L : 0L);
   SET(CURLOPT_PROXY, options->proxy); /* NULL, here and in the next two, is libcurl's default */
   SET(CURLOPT_NOPROXY, options->no_proxy);
-  SET(CURLOPT_USERAGENT, options->user_agent);
   SET(CURLOPT_CONNECTTIMEOUT_MS, seconds_to_ms(options->connect_timeout));
   /* libcurl takes a gzip stream that breaks off for one that ends. JSON that breaks off is no JSON, but
    * a file would be short: it comes without coding. */

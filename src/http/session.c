@@ -105,19 +105,21 @@ void session_remove(lua_State *L, int index, Request *request) {
 
 /* --- easy handles that are used again --------------------------------------------------------- */
 
-CURL *session_take_handle(Session *session, size_t setup) {
+CURL *session_take_handle(Session *session, size_t setup, CURLU **address) {
   for (size_t i = session->spare_count; i > 0; i--)
     if (session->spare[i - 1].setup == setup) {
       CURL *easy = session->spare[i - 1].easy;
+      *address = session->spare[i - 1].address;
       session->spare[i - 1] = session->spare[--session->spare_count];
       return easy;
     }
   return NULL;
 }
 
-bool session_keep_handle(Session *session, size_t setup, CURL *easy) {
+bool session_keep_handle(Session *session, size_t setup, CURL *easy, CURLU *address) {
   if (session->multi == NULL || session->spare_count == SPARE_HANDLES) return false;
   session->spare[session->spare_count].easy = easy;
+  session->spare[session->spare_count].address = address;
   session->spare[session->spare_count++].setup = setup;
   return true;
 }
@@ -241,7 +243,10 @@ static int session_close(lua_State *L) {
     session_unlink(session, request);
     request_close(request);
   }
-  while (session->spare_count > 0) curl_easy_cleanup(session->spare[--session->spare_count].easy);
+  while (session->spare_count > 0) {
+    curl_easy_cleanup(session->spare[--session->spare_count].easy);
+    curl_url_cleanup(session->spare[session->spare_count].address);
+  }
   CURLM *multi = session->multi;
   session->multi = NULL;
   (void)curl_multi_cleanup(multi);

@@ -22,6 +22,7 @@ struct Session {
   size_t running_count, finished_count;
   struct {
     CURL *easy;
+    CURLU *address;
     size_t setup;
   } spare[SPARE_HANDLES];
   size_t spare_count, setups;

@@ -77,12 +77,12 @@ end
 
 -- What a scheduler is told of all items together.
 local function code_of(results)
-  local errors, is_done, is_lost = {}, false, false
+  local errors, is_lost = {}, false
   for _, result in ipairs(results) do
-    if result.err then errors[#errors + 1] = result.err else is_done = true end
+    errors[#errors + 1] = result.err
     is_lost = is_lost or result.lost ~= nil or result.gap ~= nil
   end
-  if #errors > 0 then return exits.of_several(errors, is_done) end
+  if #errors > 0 then return exits.of_several(errors, #errors < results.n) end
   return is_lost and exits.some or exits.ok
 end
 
@@ -137,6 +137,7 @@ function verbs_of.run(command, args)
   local has_place, problem = try_metrics(args.metrics)
   if not has_place then return nil, problem end
   local options = options_of(command, args, "run", words_of)
+  options.only_failed = true
   options.items, options.again, options.keep_mark = given(args.item), args.again, args.keep_mark
   options.reconcile, options.backfill = args.reconcile, given(args.backfill)
   return ended(command, extract.run(command:client(), args.plan, options))
@@ -146,7 +147,7 @@ function verbs_of.work(command, args)
   local has_place, problem = try_metrics(args.metrics)
   if not has_place then return nil, problem end
   local options = options_of(command, args, "work", words_of)
-  options.forever = args.forever
+  options.only_failed, options.forever = true, args.forever
   return ended(command, extract.work(command:client(), args.plan, options))
 end
 
@@ -204,14 +205,14 @@ function verbs_of.check(command, args)
   local list, err = extract.preview(command:client(), args.plan, { again = args.again, keep_mark = args.keep_mark,
     reconcile = args.reconcile, backfill = given(args.backfill), items = given(args.item) })
   if not list then return nil, err end
-  local records, failed = {}, {}
+  local failed = {}
   for i, one in ipairs(list) do
-    records[i] = { item = one.item, entity = one.entity, state = one.err and "refused" or one.state
+    list[i] = { item = one.item, entity = one.entity, state = one.err and "refused" or one.state
       or one.up_to_date and "up to date" or "new", kind = one.kind, from = one.from, to = one.to,
       query = one.query, error = one.err and tostring(one.err) or nil }
     if one.err then failed[#failed + 1] = one.err end
   end
-  local done, problem = command:print_records(records, { "item", "entity", "state", "kind", "from", "to", "query",
+  local done, problem = command:print_records(list, { "item", "entity", "state", "kind", "from", "to", "query",
     "error" })
   if not done then return nil, problem end
   if #failed == 0 then return true end
@@ -222,10 +223,9 @@ end
 function verbs_of.status(command, args)
   local list, err = extract.status(args.plan, { items = given(args.item) })
   if not list then return nil, err end
-  local records = {}
   for i, one in ipairs(list) do
     local open = one.open[1]
-    records[i] = { item = one.item, entity = one.entity, state = one.state, mark = one.mark, next = one.next,
+    list[i] = { item = one.item, entity = one.entity, state = one.state, mark = one.mark, next = one.next,
       last = one.last and one.last.read, records = one.last and one.last.records, open = open and open.read,
       open_reads = #one.open, job = open and open.job, owner = one.owner, lease = one.lease, error = one.error }
   end
@@ -233,8 +233,8 @@ function verbs_of.status(command, args)
     "lease", "error" }
   local for_people = not command:format() and command.terminal.is_terminal
   if for_people then columns[#columns] = nil end -- a line is wide enough for it
-  local done, problem = command:print_records(records, columns)
-  for _, one in ipairs(done and for_people and records or {}) do
+  local done, problem = command:print_records(list, columns)
+  for _, one in ipairs(done and for_people and list or {}) do
     if one.error then command.progress:line(("%s: %s"):format(one.item, one.error), true) end
   end
   return done, problem

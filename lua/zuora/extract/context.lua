@@ -5,6 +5,7 @@ local core = require "zuora.core"
 local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
 local journal = require "zuora.extract.journal"
+local lazy = require "zuora.extract.base.lazy"
 local load = require "zuora.load"
 local manifest = require "zuora.extract.base.manifest"
 local publish = require "zuora.extract.publish"
@@ -32,7 +33,10 @@ end
 local function chosen(plan, names)
   if not names then return plan.items end
   local by_name, list = {}, {}
-  for _, item in ipairs(plan.items) do by_name[item.name] = item end
+  for _, name in ipairs(names) do by_name[name] = false end
+  for _, item in ipairs(plan.items) do
+    if by_name[item.name] == false then by_name[item.name] = item end
+  end
   for i, name in ipairs(names) do list[i] = by_name[name] or raise("plan", "the plan has no item '%s'", name) end
   return list
 end
@@ -42,11 +46,10 @@ end
 ---@param names string[]|nil of items; nil: all
 ---@return { [1]: table, [2]: string }[] pairs an item, and the id of an entity or ""
 function context.work_of(plan, names)
-  local list = {}
-  for _, item in ipairs(chosen(plan, names)) do
-    for _, entity in ipairs(plan.entities[1] and plan.entities or { "" }) do list[#list + 1] = { item, entity } end
-  end
-  return list
+  local items, entities = chosen(plan, names), plan.entities[1] and plan.entities or { "" }
+  return lazy.list(#items * #entities, function(i)
+    return { items[(i - 1) // #entities + 1], entities[(i - 1) % #entities + 1] }
+  end)
 end
 
 local Context = {}

@@ -36,21 +36,23 @@ local function proven(ctx, list)
 end
 
 -- What was pruned, from the oldest on, is not missed; nor is what may lie on another machine.
-local function is_expected(ctx, read, first, sums)
+local function is_expected(ctx, read, first)
   local path = ctx.output .. "/" .. read.path
-  if sums[read.path] or disk.size(path) or disk.size(manifest.path(path)) then return true end
+  if disk.size(path) or disk.size(manifest.path(path)) then return true end
+  ctx.sums = ctx.sums or summary.sums(ctx.output)
+  if ctx.sums[read.path] then return true end
   return not ctx.journal.claims and tonumber(read.chain) > first
 end
 
 -- Reads, and whether the file of each is whole.
 local function find(ctx, item)
-  local list, files, first, sums = {}, {}, math.huge, summary.sums(ctx.output)
+  local list, files, first = {}, {}, math.huge
   for _, fields in ipairs(manifest.all(ctx.output .. "/" .. item.name, item.of.entity)) do
     first = math.min(first, fields.number)
   end
   for _, read in ipairs(ctx.journal:all(item.of)) do
     local is_file = read.state == "done" and (read.chain or "") ~= ""
-    if is_file and is_expected(ctx, read, first, sums) then files[#files + 1] = read end
+    if is_file and is_expected(ctx, read, first) then files[#files + 1] = read end
   end
   local is_proven = proven(ctx, files)
   for _, read in ipairs(files) do

@@ -27,7 +27,7 @@ end
 
 local RUN = { items = "list", again = "boolean", keep_mark = "boolean", reconcile = "boolean", wait = "limit",
   backfill = "list", metrics = "line", poll = "seconds", lease = "seconds",
-  entity_id = "entity_id", on_item = "function", on_step = "function" }
+  only_failed = "boolean", entity_id = "entity_id", on_item = "function", on_step = "function" }
 
 --- Brings all items of a plan up to date.
 ---@param client zuora.Client
@@ -41,7 +41,7 @@ function extract.run(client, source, options)
 end
 
 local WORK = { wait = "limit", poll = "seconds", lease = "seconds", metrics = "line", forever = "boolean",
-  entity_id = "entity_id", on_item = "function", on_step = "function" }
+  only_failed = "boolean", entity_id = "entity_id", on_item = "function", on_step = "function" }
 
 --- Works on a plan whose store is a database of PostgreSQL, beside others that do the same, until nothing is left.
 ---@param client zuora.Client

@@ -277,14 +277,13 @@ end
 
 --- What came of the items of a plan when they were worked on last.
 ---@param plan string
----@return table<string, { result: string, owner: string|nil, lease: number|nil }> JSON, by their keys
+---@return fun(of: table): { result: string, owner: string|nil, lease: number|nil }|nil known result: JSON
 function Journal:items(plan)
-  if self.claims then return self.claims:all(plan) end
-  local all = {}
-  for _, row in ipairs(self.store:rows("SELECT * FROM zuora_item WHERE plan = ?", plan)) do
-    all[claims.key(row.item, row.entity)] = row
+  local all = self.claims and self.claims:all(plan)
+  return function(of)
+    if all then return all[claims.key(of.item, of.entity)] end
+    return self.store:row("SELECT result FROM zuora_item WHERE " .. IS_ITEM, plan, of.item, of.entity)
   end
-  return all
 end
 
 -- --- opening ------------------------------------------------------------------------------------------
@@ -363,6 +362,7 @@ function journal.open(where, owner, lease)
   self = setmetatable({ store = store.open(is_shared and ":memory:" or where, not owner, CURE:format(where)),
     lock = lock, owner = owner or "" }, Journal)
   self.store:run "PRAGMA busy_timeout = 10000"
+  self.store:run "PRAGMA cache_size = -256" -- KiB, of 2000: little is looked at again, and the system has the rest
   if owner then
     self.store:run "PRAGMA synchronous = FULL"
     self.store:sync_by_hand()

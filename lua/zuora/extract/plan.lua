@@ -5,6 +5,8 @@ local ascii = require "zuora.support.ascii"
 local claims = require "zuora.extract.claims"
 local core = require "zuora.core"
 local error_value = require "zuora.error"
+local json = require "zuora.extract.base.json"
+local lazy = require "zuora.extract.base.lazy"
 local names = require "zuora.support.names"
 local query = require "zuora.extract.query"
 
@@ -211,17 +213,26 @@ local function read_item(place, given)
   return item
 end
 
-local function read_items(given)
-  local items, taken = {}, {}
+local function text_of(place, given)
+  local ok, text = pcall(core.encode, given, true)
+  return ok and text or fail(place, "it has what JSON has not: %s", text)
+end
+
+-- There may be very many items: what is kept of each is its text, which is read once more whenever it is looked at.
+local function read_items(given, is_of_file)
+  local texts, taken = {}, {}
   for i, one in ipairs(given) do
     local place = ("items[%d]"):format(i)
     local item = read_item(place, one)
-    local same = taken[ascii.lower(item.name)]
-    if same then fail(place, "its name '%s' is that of %s, too: give it another by 'name'", item.name, same) end
-    taken[ascii.lower(item.name)] = place
-    items[i] = item
+    local name = ascii.lower(item.name)
+    local same = taken[name]
+    if same then fail(place, "its name '%s' is that of items[%d], too: give it another by 'name'", item.name, same) end
+    taken[name] = i
+    if not is_of_file then texts[i] = text_of(place, one) end
   end
-  return items
+  return lazy.list(#given, function(i)
+    return read_item(("items[%d]"):format(i), is_of_file and given[i] or core.decode(texts[i]))
+  end)
 end
 
 local PUBLISHED = { path = true, name = true, item = true }
@@ -239,7 +250,7 @@ end
 
 local DEFAULTS = { every = 3600, settle = 7200, concurrency = 4, wait = 4 * 3600 }
 
-local function read_plan(given)
+local function read_plan(given, is_of_file)
   local made = read_table("", given, PLAN)
   for name, value in pairs(DEFAULTS) do
     if made[name] == nil then made[name] = value end
@@ -247,7 +258,7 @@ local function read_plan(given)
   if made.every < 1 then fail("every", "at least a second expected") end
   check_publish(made.publish or {})
   made.store = made.store or made.output .. "/.zuora.db"
-  made.items = read_items(made.items)
+  made.items = read_items(made.items, is_of_file)
   made.entities = made.entities or {}
   if made.load then
     made.load = read_table("load", made.load, LOAD)
@@ -268,6 +279,20 @@ local function in_line(text, wrong)
   end))
 end
 
+-- What a text says, with items that are made when they are looked at.
+local function decoded(text)
+  local bounds = json.members(text, "items")
+  local given = bounds and core.decode(text:sub(1, bounds[1]) .. text:sub(bounds[#bounds]))
+  local is_sound = type(given) == "table" and type(given.items) == "table" and #given.items == 0
+  local items = lazy.list(is_sound and #bounds - 1 or 0, function(i)
+    return core.decode(text:sub(bounds[i] + 1, bounds[i + 1] - 1))
+  end)
+  for i = 1, #items do is_sound = is_sound and items[i] ~= nil end
+  if not is_sound then return core.decode(text) end
+  given.items = items
+  return given
+end
+
 local function table_of(source)
   if type(source) == "table" then return source end
   local file, problem = io.open(source, "rb")
@@ -275,7 +300,7 @@ local function table_of(source)
   local text = file:read "a"
   file:close()
   if not text then return nil, source .. ": cannot be read" end
-  local given, wrong = core.decode(text)
+  local given, wrong = decoded(text)
   if type(given) ~= "table" then return nil, source .. ": no JSON object: " .. in_line(text, tostring(wrong)) end
   return given
 end
@@ -304,6 +329,7 @@ end
 --- Reads a plan: the path of a JSON file, or a table of the same form.
 ---@param source string|table
 ---@return table|nil plan with defaults for what is not said, times in seconds, and each item with its name and kind
+--- (a table of its own whenever it is looked at)
 ---@return zuora.Error|nil err of kind `plan`, whose message names the place and what is expected there
 function plan.read(source)
   if type(source) ~= "table" and type(source) ~= "string" then
@@ -311,7 +337,7 @@ function plan.read(source)
   end
   local given, problem = table_of(source)
   if not given then return nil, error_value.new { kind = "plan", message = problem } end
-  local ok, made = pcall(read_plan, given)
+  local ok, made = pcall(read_plan, given, type(source) == "string")
   if ok then
     made.file = type(source) == "string" and source or nil
     return made

@@ -8,6 +8,7 @@ local damage = require "zuora.extract.damage"
 local describe = require "zuora.extract.describe"
 local history = require "zuora.extract.history"
 local json = require "zuora.extract.base.json"
+local lazy = require "zuora.extract.base.lazy"
 local marks = require "zuora.extract.marks"
 local phrases = require "zuora.extract.base.phrases"
 local planner = require "zuora.extract.planner"
@@ -132,33 +133,62 @@ local function finish(ctx, results, news)
   if ctx.options.metrics then summary.write_metrics(ctx, results, ctx.options.metrics) end
 end
 
+-- Each item once; what came of very many is in the journal, and not kept here.
+local function bring_all(ctx, list, is_wanted)
+  local plan, results, slots, taken = ctx.plan, {}, {}, 0
+  local function bring(i)
+    local item, entity = table.unpack(list[i])
+    local result = run_item(ctx, item, entity)
+    ctx.journal:note({ plan = plan.plan, item = item.name, entity = entity }, json.encode(summary.plain(result)))
+    if ctx.on_item then ctx.on_item(result) end
+    if is_wanted(result) then results[i] = result end
+  end
+  for i = 1, math.min(plan.concurrency, #list) do slots[i] = i end
+  assert(ctx.client:map(slots, function()
+    while taken < #list do
+      taken = taken + 1
+      bring(taken)
+    end
+  end, { concurrency = #slots }))
+  local known_of = ctx.journal:items(plan.plan)
+  local noted = lazy.list(#list, function(i)
+    local item, entity = table.unpack(list[i])
+    return json.decode(known_of({ item = item.name, entity = entity }).result)
+  end)
+  finish(ctx, noted, noted)
+  return results, #list
+end
+
 --- Brings all items of a plan up to date.
 ---@param client zuora.Client
 ---@param plan table that was read
 ---@param options table
 ---@param as_worker boolean|nil one of several: what others have done is left as it is
----@return table[] results
+---@return table[] results with only_failed those that not all is well with, and the number of all, n
 function run.all(client, plan, options, as_worker)
   local list = context.work_of(plan, options.items)
+  collectgarbage() -- what was needed to read a plan of very many items
   if as_worker and not claims.are_at(plan.store) then
     raise("plan", "several can work on a plan whose 'store' is \"postgresql://…\", not %s", plan.store)
   end
   local ctx <close> = context.open(client, plan, options, claims.owner())
   ctx.is_worker = as_worker
   local _ <close> = history.watch(ctx, as_worker and "work" or "run")
-  if ctx.journal.claims then
-    return work.all(ctx, list, as_worker, { item = run_item, finish = finish })
+  local function is_wanted(result)
+    return not options.only_failed or (result.err or result.lost or result.gap) ~= nil
   end
-  plan.items = nil -- of very many only what came of them is kept
-  local results = assert(client:map(list, function(one, i)
-    list[i] = false
-    local result = run_item(ctx, one[1], one[2])
-    ctx.journal:note({ plan = plan.plan, item = result.item, entity = one[2] }, json.encode(summary.plain(result)))
-    if ctx.on_item then ctx.on_item(result) end
-    return result
-  end, { concurrency = plan.concurrency }))
-  finish(ctx, results, results)
-  return results
+  local results, count
+  if ctx.journal.claims then
+    results = work.all(ctx, list, as_worker, { item = run_item, finish = finish })
+    count = #results
+  else
+    results, count = bring_all(ctx, list, is_wanted)
+  end
+  local wanted = { n = options.only_failed and count or nil }
+  for i = 1, count do
+    if results[i] and is_wanted(results[i]) then wanted[#wanted + 1] = results[i] end
+  end
+  return wanted
 end
 
 return run

@@ -2,6 +2,7 @@
 
 local disk = require "zuora.extract.base.disk"
 local json = require "zuora.extract.base.json"
+local lazy = require "zuora.extract.base.lazy"
 local times = require "zuora.extract.base.times"
 
 local summary = {}
@@ -41,12 +42,14 @@ end
 ---@param pruned table<string, boolean>|nil paths
 function summary.write_sums(book, plan, pruned)
   write_newest(book, plan, "SHA256SUMS", function(out)
-    local before = summary.sums(plan.output)
+    local before -- looked at where a file is gone alone: there may be very many
     book:each_file(plan.plan, function(path, sum)
-      local is_pruned = pruned and pruned[path]
-      if not is_pruned and (before[path] or disk.size(plan.output .. "/" .. path)) then
-        out(("%s  %s\n"):format(sum, path))
+      if pruned and pruned[path] then return end
+      if not disk.size(plan.output .. "/" .. path) then
+        before = before or summary.sums(plan.output)
+        if not before[path] then return end
       end
+      out(("%s  %s\n"):format(sum, path))
     end)
   end)
 end
@@ -75,10 +78,8 @@ end
 function summary.write_run(ctx, results_of)
   local at = times.iso(ctx.journal:clock())
   write_newest(ctx.journal, ctx.plan, "run.json", function(out)
-    local items = {}
-    for i, result in ipairs(results_of()) do
-      items[i] = function() return summary.plain(result) end
-    end
+    local results = results_of()
+    local items = lazy.list(#results, function(i) return summary.plain(results[i]) end)
     json.write({ plan = ctx.plan.plan, file = ctx.plan.file, tenant = ctx.tenant, read_to = times.iso(ctx.b), at = at,
       items = items }, out)
     out "\n"
@@ -87,24 +88,24 @@ end
 
 --- Writes figures for Prometheus' textfile collector.
 ---@param ctx table
----@param results table[]
+---@param results table[] or plain ones
 ---@param path string
 function summary.write_metrics(ctx, results, path)
-  local lines = { "# TYPE zuora_extract_records gauge", "# TYPE zuora_extract_bytes gauge",
-    "# TYPE zuora_extract_seconds gauge", "# TYPE zuora_extract_failed gauge" }
-  local function add(name, labels, value)
-    lines[#lines + 1] = ("zuora_extract_%s{%s} %s"):format(name, labels, value)
-  end
-  for _, result in ipairs(results) do
-    local labels = ('plan="%s",item="%s",entity="%s"'):format(ctx.plan.plan, result.item, result.entity or "")
-    add("records", labels, result.records)
-    add("bytes", labels, result.bytes)
-    add("seconds", labels, result.seconds)
-    add("failed", labels, result.err and 1 or 0)
-  end
-  lines[#lines + 1] = "# TYPE zuora_extract_ended gauge"
-  add("ended", ('plan="%s"'):format(ctx.plan.plan), os.time())
-  disk.write(path, table.concat(lines, "\n") .. "\n")
+  disk.write(path, function(out)
+    local function add(name, labels, value) out(("zuora_extract_%s{%s} %s\n"):format(name, labels, value)) end
+    for _, name in ipairs { "records", "bytes", "seconds", "failed" } do
+      out(("# TYPE zuora_extract_%s gauge\n"):format(name))
+    end
+    for _, result in ipairs(results) do
+      local labels = ('plan="%s",item="%s",entity="%s"'):format(ctx.plan.plan, result.item, result.entity or "")
+      add("records", labels, result.records)
+      add("bytes", labels, result.bytes)
+      add("seconds", labels, result.seconds)
+      add("failed", labels, (result.err or result.error) and 1 or 0)
+    end
+    out "# TYPE zuora_extract_ended gauge\n"
+    add("ended", ('plan="%s"'):format(ctx.plan.plan), os.time())
+  end)
 end
 
 return summary

@@ -126,11 +126,11 @@ function tend.status(plan, items)
   local book <close> = journal.open(plan.store)
   local target <close>, away = target_of(plan)
   check_owners(plan, book, target)
-  local list, all, now, there = {}, book:items(plan.plan), book:clock(), target and target:marks(plan.plan)
+  local list, known_of, now, there = {}, book:items(plan.plan), book:clock(), target and target:marks(plan.plan)
   for i, one in ipairs(context.work_of(plan, items)) do
     local of = of_item(plan, one[1], one[2])
     of.file = plan.file
-    list[i] = status_of(book, plan, of, all[claims.key(of.item, of.entity)], now,
+    list[i] = status_of(book, plan, of, known_of(of), now,
       mark_of(book, target, there, one[1], of))
     list[i].error = list[i].error or away and words_of(tostring(away))
   end

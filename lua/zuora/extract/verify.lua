@@ -166,6 +166,7 @@ end
 
 -- The command that brings anew what is damaged; an item that the plan has no more is to be one of it first.
 local function cure_of(root, damaged)
+  if not damaged[1] then return nil end
   local file, names = plan_of(root)
   local items = {}
   for _, one in ipairs(damaged) do

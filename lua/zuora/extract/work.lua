@@ -166,7 +166,7 @@ end
 local function work_on(self, claim)
   local key = claims.key(claim.item, claim.entity)
   local of = { plan = self.plan, item = claim.item, entity = claim.entity }
-  local one, step = { given = self.given[key] }, times.stamp(self.ctx.b)
+  local one, step = { given = self.list[self.given[key]][1] }, times.stamp(self.ctx.b)
   self.working[key] = one
   local ok, result = pcall(bring, self, one, of, claim)
   if ok and result and result.err then one.is_lost = one.is_lost or not is_held(self, of) end
@@ -248,7 +248,8 @@ local function tell_held(self, keys)
     local one = all[key]
     if one and one.owner ~= "" and not self.told[key] then
       self.told[key] = true
-      self.ctx.on_step(self.given[key], { item = one.item, entity = one.entity, state = "waiting for " .. one.owner })
+      self.ctx.on_step(self.list[self.given[key]][1],
+        { item = one.item, entity = one.entity, state = "waiting for " .. one.owner })
     end
   end
 end
@@ -348,12 +349,12 @@ end
 ---@return table[] results
 function work.all(ctx, list, is_worker, tools)
   local self = { ctx = ctx, client = ctx.client, claims = ctx.journal.claims, plan = ctx.plan.plan,
-    is_worker = is_worker, is_forever = ctx.options.forever, tools = tools, keys = {}, given = {}, working = {},
-    results = {}, news = {}, strange = {}, told = {}, renewed_at = core.now(), idle_until = 0, pause = SHORTEST,
-    step_ends = 0 }
+    is_worker = is_worker, is_forever = ctx.options.forever, tools = tools, list = list, keys = {}, given = {},
+    working = {}, results = {}, news = {}, strange = {}, told = {}, renewed_at = core.now(), idle_until = 0,
+    pause = SHORTEST, step_ends = 0 }
   for i, one in ipairs(list) do
     self.keys[i] = claims.key(one[1].name, one[2])
-    self.given[self.keys[i]] = one[1]
+    self.given[self.keys[i]] = i
   end
   self.claims:enlist(self.plan, list)
   self.claims:forget_steps(self.plan, times.stamp(ctx.now + DAY))

@@ -46,9 +46,14 @@ dialects.sqlite = {
   end,
   truth = function(column) return ("(%s = 'true')"):format(column) end,
   absent = function(key, staged, stage) return ("%s NOT IN (SELECT %s FROM %s AS s)"):format(key, staged, stage) end,
+  -- (An EXISTS would read all of the stage for each row of the table.)
+  present = function(table, stage, condition)
+    return ("t._rowid_ IN (SELECT t._rowid_ FROM %s AS s CROSS JOIN %s AS t WHERE %s)"):format(stage, table, condition)
+  end,
   boolean = "INTEGER",
   add_column = "ADD COLUMN",
-  row = "rowid", -- tells two rows with the same cells apart
+  row = "_rowid_", -- tells two rows with the same cells apart
+  is_replacing = true, -- an INSERT can say which row it is to be put in the place of
   month = function(column) return ("SUBSTR(%s, 1, 7)"):format(column) end,
   sum = sqlite_sum,
   decimal = sqlite_decimal,
@@ -63,6 +68,9 @@ dialects.postgresql = {
   truth = function(column) return ("(%s = 'true')"):format(column) end,
   absent = function(key, staged, stage)
     return ("NOT EXISTS (SELECT 1 FROM %s AS s WHERE %s = %s)"):format(stage, staged, key)
+  end,
+  present = function(_, stage, condition)
+    return ("EXISTS (SELECT 1 FROM %s AS s WHERE %s)"):format(stage, condition)
   end,
   boolean = "boolean",
   add_column = "ADD COLUMN IF NOT EXISTS",

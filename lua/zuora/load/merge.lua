@@ -36,11 +36,19 @@ local function is_newer(load)
     deleted_of(load), quoted(merge.OWN.deleted), load.dialect.truth "'false'")
 end
 
-local function insert_of(load, where)
-  return ("INSERT INTO %s AS t (%s, %s, %s) SELECT %s, %s, %s FROM %s AS s%s"):format(load.table,
-    each(load.columns, function(column) return quoted(column.name) end), quoted(merge.OWN.deleted),
-    quoted(merge.OWN.read), each(load.columns, function(column) return cast_of(load, column) end), deleted_of(load),
-    literal(load.read), load.stage, where or "")
+-- The row of the table that one is put in the place of, where that is said, is the first of the columns.
+local function insert_of(load, where, row)
+  return ("INSERT INTO %s AS t (%s%s, %s, %s) SELECT %s%s, %s, %s FROM %s AS s%s"):format(load.table,
+    row and row .. ", " or "", each(load.columns, function(column) return quoted(column.name) end),
+    quoted(merge.OWN.deleted), quoted(merge.OWN.read), row and "t." .. row .. ", " or "",
+    each(load.columns, function(column) return cast_of(load, column) end), deleted_of(load), literal(load.read),
+    load.stage, where or "")
+end
+
+-- Is a row of the table at least as new as that of the stage, as all are when that has been merged?
+local function is_kept(load)
+  if not load.cursor then return "1 = 1" end
+  return ("COALESCE(t.%s >= %s, 1 = 1)"):format(quoted(load.cursor.name), cast_of(load, load.cursor))
 end
 
 --- The statement that brings a row of a file into the table as it is, without a stage.
@@ -70,8 +78,8 @@ local function removal(load)
     { sql = ("INSERT INTO %szuora_deleted (item, id, at) SELECT %s, CAST(%s AS TEXT), %s FROM %s AS s WHERE %s "
       .. "ON CONFLICT (item, id) DO UPDATE SET at = EXCLUDED.at WHERE EXCLUDED.at > zuora_deleted.at"):format(
       load.prefix, literal(load.item), staged, cursor, load.stage, deleted_of(load)) },
-    { sql = ("DELETE FROM %s AS t WHERE EXISTS (SELECT 1 FROM %s AS s WHERE %s = %s AND %s AND %s)"):format(load.table,
-      load.stage, staged, kept, deleted_of(load), is_newer(load)) },
+    { sql = ("DELETE FROM %s AS t WHERE %s"):format(load.table, load.dialect.present(load.table, load.stage,
+      ("%s = %s AND %s AND %s"):format(staged, kept, deleted_of(load), is_newer(load)))) },
     { sql = ("DELETE FROM %s AS s WHERE %s OR EXISTS (SELECT 1 FROM %szuora_deleted AS d WHERE %s AND d.at >= %s)")
       :format(load.stage, deleted_of(load), load.prefix, of, cursor) },
   }
@@ -88,18 +96,30 @@ local function key_checks(load)
   }
 end
 
--- Puts the rows of the stage in the place of those with their keys, where a condition holds, and beside the others.
-local function upsert(load, condition)
+-- Adds the statements that put the rows of the stage in the place of those with their keys, where a condition holds (as
+-- it does where there is no such row), and beside the others.
+local function upsert(steps, load, condition)
   local staged, kept = key_of(load)
-  local sets = {} -- without the key, which is the same: its index stays as it is
-  for _, column in ipairs(load.columns) do
-    if column ~= load.key then sets[#sets + 1] = ("%s = %s, "):format(quoted(column.name), cast_of(load, column)) end
+  local sets, row, is_replacing = {}, load.dialect.row, load.dialect.is_replacing
+  local function set(name, value)
+    sets[#sets + 1] = quoted(name) .. " = " .. (is_replacing and "EXCLUDED." .. quoted(name) or value)
   end
-  local update = { sql = ("UPDATE %s AS t SET %s%s = %s, %s = %s FROM %s AS s WHERE %s = %s AND %s"):format(load.table,
-    table.concat(sets), quoted(merge.OWN.deleted), deleted_of(load), quoted(merge.OWN.read), literal(load.read),
+  for _, column in ipairs(load.columns) do -- without the key, which is the same: its index stays as it is
+    if column ~= load.key then set(column.name, cast_of(load, column)) end
+  end
+  set(merge.OWN.deleted, deleted_of(load))
+  set(merge.OWN.read, literal(load.read))
+  local all = table.concat(sets, ", ")
+  if is_replacing then -- in the order in which they lie in the table
+    steps[#steps + 1] = { sql = insert_of(load, (" LEFT JOIN %s AS t ON %s = %s WHERE %s ORDER BY t.%s "
+      .. "ON CONFLICT (%s) DO UPDATE SET %s"):format(load.table, kept, staged, condition, row, row, all), row) }
+    return steps
+  end
+  steps[#steps + 1] = { sql = ("UPDATE %s AS t SET %s FROM %s AS s WHERE %s = %s AND %s"):format(load.table, all,
     load.stage, kept, staged, condition) }
-  return update, { sql = insert_of(load, (" WHERE NOT EXISTS (SELECT 1 FROM %s AS t WHERE %s = %s)"):format(load.table,
-    kept, staged)) }
+  steps[#steps + 1] = { sql = insert_of(load, (" WHERE NOT EXISTS (SELECT 1 FROM %s AS t WHERE %s = %s)"):format(
+    load.table, kept, staged)) }
+  return steps
 end
 
 local function merge_steps(load)
@@ -107,8 +127,7 @@ local function merge_steps(load)
   if load.deletes == "remove" and load.deleted then
     for _, step in ipairs(removal(load)) do steps[#steps + 1] = step end
   end
-  steps[#steps + 1], steps[#steps + 2] = upsert(load, is_newer(load))
-  return steps
+  return upsert(steps, load, is_newer(load))
 end
 
 -- --- audits -------------------------------------------------------------------------------------------
@@ -181,8 +200,7 @@ local function audit_steps(load)
     add("UPDATE %s AS t SET %s = %s, %s = %s WHERE %s", load.table, quoted(merge.OWN.deleted),
       load.dialect.truth "'true'", quoted(merge.OWN.read), literal(load.read), gone)
   end
-  steps[#steps + 1], steps[#steps + 2] = upsert(load, ("(%s OR %s)"):format(is_settled, is_newer(load)))
-  return steps
+  return upsert(steps, load, ("(%s OR %s)"):format(is_settled, is_newer(load)))
 end
 
 -- What is read whole replaces what was there (and what is from the time before there were entities).
@@ -235,8 +253,8 @@ local function addition(load)
   local steps = {}
   if load.key then
     local staged, kept = key_of(load)
-    steps[1] = { sql = ("DELETE FROM %s AS t WHERE EXISTS (SELECT 1 FROM %s AS s WHERE %s = %s)"):format(
-      load.table, load.stage, staged, kept) }
+    steps[1] = { sql = ("DELETE FROM %s AS t WHERE %s"):format(load.table, load.dialect.present(load.table, load.stage,
+      staged .. " = " .. kept)) }
   end
   steps[#steps + 1] = { sql = insert_of(load) }
   return steps
@@ -245,8 +263,7 @@ end
 local WAYS = { merge = merge_steps, replace = replacement, append = addition, reconcile = reconciliation,
   backfill = supplement, audit = audit_steps }
 
--- Those that bring no rows; after others each of the stage is in the table, unless a trigger or a rule of somebody's
--- has swallowed it.
+-- Those that bring no rows; after others each of the stage is in the table, unless somebody's trigger has swallowed it.
 local COLUMNS_OR_KEYS = { reconcile = true, backfill = true }
 
 --- The statements of a load, behind the staging of its file.
@@ -262,7 +279,8 @@ function merge.statements(load)
   if load.key and not COLUMNS_OR_KEYS[load.mode] and load.stage ~= load.table then
     local staged, kept = key_of(load)
     steps[#steps + 1] = { sql = ("SELECT COUNT(*) FROM %s AS s WHERE %s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM %s "
-      .. "AS t WHERE %s = %s)"):format(load.stage, staged, load.table, kept, staged), check = "0", problem = "missing" }
+      .. "AS t WHERE %s = %s AND %s)"):format(load.stage, staged, load.table, kept, staged, is_kept(load)), check = "0",
+      problem = "missing" }
   end
   return steps
 end

@@ -44,6 +44,8 @@
 ---@field poll? number the first pause between two looks at a job, seconds
 ---@field metrics? string a file of figures for Prometheus
 ---@field lease? number with a store on PostgreSQL: seconds that an item stays a worker's that does not answer (60)
+---@field only_failed? boolean return the results of those alone that have an error, or lost fields or a gap, and the number
+--- of all, n: of very many items the others need not be kept
 ---@field entity_id? string
 ---@field on_item? fun(result: zuora.ExtractResult)
 ---@field on_step? fun(item: table, read: table) `read.state` is "waiting for OWNER", once, where another worker has the item
@@ -55,6 +57,8 @@
 ---@field wait? number seconds for one job
 ---@field poll? number the first pause between two looks at a job, seconds
 ---@field metrics? string a file of figures for Prometheus
+---@field only_failed? boolean return the results of those alone that have an error, or lost fields or a gap, and the number
+--- of all, n: of very many items the others need not be kept
 ---@field entity_id? string
 ---@field on_item? fun(result: zuora.ExtractResult)
 ---@field on_step? fun(item: table, read: table)
