@@ -61,6 +61,30 @@ describe("batches", function()
     assert.equal(3, assert(job.batches[1]:download(path, { verify = false })).records)
   end)
 
+  it("have a header at least where no count says that there is nothing", function()
+    local batch = assert(submitted():wait(support.soon)):batch "Account"
+    local path = support.scratch "batches" .. "/empty.csv"
+    assert.equal(3, assert(batch:download(path)).record_count)
+    os.remove(path)
+    local function empty()
+      sim:fault { on = "GET /v1/files/*", kind = "status", status = 200, body = "", headers = { ["Content-Type"] = "text/csv" } }
+    end
+    batch.recordCount = nil
+    empty()
+    local written, err = batch:download(path, { retries = 0 })
+    assert.is_nil(written)
+    assert.equal("incomplete", err.kind)
+    assert.is_nil(support.read(path))
+    written = assert(batch:download(path))
+    assert.same({ 3, nil }, { written.records, written.record_count })
+    empty()
+    batch.recordCount = 0
+    assert.equal(0, assert(batch:download(path, { retries = 0 })).records)
+    assert.equal("", support.read(path))
+    empty()
+    assert.equal(0, assert(client.files:download(batch:file_ids()[1], path, { retries = 0 })).bytes)
+  end)
+
   it("are all their segments in one file with one header, if those agree", function()
     local segmented <close> = support.simulator { segment_rows = 2 }
     local one <close> = support.client(segmented)

@@ -13,6 +13,22 @@ describe("zuora.caller.mask", function()
     end
   end)
 
+  it("takes it out of Latin-1, of spellings of spellings, of hexadecimal digits, and of base64 with others", function()
+    local base64 = mask.base64
+    assert.equal("cMOkL3Nz", base64 "pä/ss")
+    for _, spelled in ipairs { "pÃ¤/ss=w&rd<1>", "p\228/ss=w&rd<1>", "p\\u00c3\\u00a4/ss=w&rd<1>", "p%25C3%25A4/ss=w&amp;amp;rd<1>",
+      "p%2525c3%2525a4/ss=w&rd<1>", "70C3A42f73733d772672643c313e", "70c3a42f73733d772672643c313e" } do
+      assert.equal("a *** b", mask.text("a " .. spelled .. " b", { SECRET }), spelled)
+    end
+    for _, before in ipairs { "", "a", "ab", "abc" } do
+      for _, behind in ipairs { "", "a", "ab", "abc" } do
+        local masked = mask.text(base64(before .. SECRET .. behind), { SECRET })
+        assert.matches("^[%w+/]*%*%*%*[%w+/=]*$", masked)
+        assert.is_true(#masked <= #base64(before) + #base64(behind) + 5, masked)
+      end
+    end
+  end)
+
   it("knows secrets that look like a spelling of another", function()
     for _, secret in ipairs { "a\\b\\nc", "100%25 sure", "x\\u0041y", "&amp;&lt;" } do
       for _, text in ipairs { secret, (secret:gsub("\\", "\\\\")), (secret:gsub("%%", "%%25")) } do
@@ -101,6 +117,12 @@ describe("zuora.caller.mask", function()
     for _, proxy in ipairs { "http://user1:secret1@a.example:1", "user1:secret1@a.example:1" } do
       local secrets = mask.of_proxies(proxy)
       assert.same({ "user1", "secret1" }, { secrets[1], secrets[2] })
+    end
+    for _, password in ipairs { "sek/rit word", "sek@rit:word", "sek?rit#word" } do
+      for _, scheme in ipairs { "http://", "" } do
+        local proxy = scheme .. "user1:" .. password .. "@a.example:1"
+        assert.equal("in '" .. scheme .. "***@a.example:1'", mask.text("in '" .. proxy .. "'", mask.of_proxies(proxy)))
+      end
     end
     for _, proxy in ipairs { "", "a.example:8080", "socks5://a.example" } do
       assert.equal("a.example socks5", mask.text("a.example socks5", mask.of_proxies(proxy)))

@@ -47,6 +47,7 @@ describe("zuora.caller.retry", function()
       return noticed.unknown_outcome
     end
     assert.is_true(noted({}, { status = 500 }))
+    assert.is_true(noted({}, { status = 408, kind = "api" }))
     assert.is_nil(noted({}, { status = 200 }))
     for _, kind in ipairs { "transport", "incomplete", "too_large", "json", "http" } do
       assert.is_true(noted({}, { status = 200, kind = kind }))

@@ -106,6 +106,45 @@ describe("a command", function()
     end)
   end)
 
+  it("says what may have been started where the answer to the start is lost", function()
+    local lost = { kind = "status", status = 502, body = "<html></html>" }
+    local STARTS = {
+      ["job submit -q A='select Id from Account' -d " .. dir] = { "the job", "Zuora's own list of jobs" },
+      ["job submit --no-wait --partner a --project p -q A='select Id from Account'"] =
+        { "the job", "zuora job last %-%-partner a %-%-project p" },
+      ["query submit 'select Id from Account'"] = { "the query", "zuora query list" },
+      [START .. " --quiet"] = { "a run of " .. support.REPORT, "zuora report list" },
+    }
+    for words, told in pairs(STARTS) do
+      for _, status in ipairs { 502, 408 } do
+        sim:heal()
+        for _, on in ipairs { "POST /v1/batch-query", "POST /query/jobs", "POST */reportrun" } do
+          lost.on, lost.status = on, status
+          sim:fault(lost)
+        end
+        local result = run(words)
+        assert.equal(words:find "partner" and 1 or 75, result.code, result.err)
+        assert.matches(("\n%s may have been started in Zuora all the same; see %s\n$"):format(table.unpack(told)),
+          result.err)
+      end
+    end
+    sim:heal()
+  end)
+
+  it("tells the id of what it has started where it cannot be printed", function()
+    for words, line in pairs {
+      ["job submit -q A='select Id from Account' --no-wait"] = "job (%x+) goes on in Zuora; to go on with it: zuora job wait %1",
+      ["query submit 'select Id from Account'"] = "query job (%S+) goes on in Zuora; to go on with it: zuora query download %1",
+      [START .. " --no-wait --quiet"] = "report run (%x+) goes on in Zuora; to go on with it: zuora report download %1",
+    } do
+      for _, out in ipairs { "/dev/full", "&-" } do
+        local result = run(words .. " >" .. out)
+        assert.equal(1, result.code)
+        assert.matches("zuora: standard output: [^\n]+\n" .. line .. "\n$", result.err)
+      end
+    end
+  end)
+
   it("says no such line of what is not there", function()
     local result = run("report download " .. ("f"):rep(32))
     assert.equal(1, result.code)

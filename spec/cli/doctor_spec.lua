@@ -222,6 +222,13 @@ describe("the doctor", function()
     told = examine_under("http_proxy=http://somebody:4711@127.0.0.1:" .. port, settings_with())
     assert_failed(told, "proxy", 75, "takes no connection", "environment http_proxy")
     assert.is_nil(told.text:find "4711")
+    for _, password in ipairs { "a/4711", "a 4711", "a@4711:b" } do -- as people write it
+      for _, scheme in ipairs { "http://", "" } do
+        told = examine_under(("http_proxy='%ssomebody:%s@127.0.0.1:%d'"):format(scheme, password, port), settings_with())
+        assert.matches("fail | proxy", told.text)
+        assert.is_nil(told.text:find "4711", told.text)
+      end
+    end
     told = examine_under("no_proxy=127.0.0.1 http_proxy=http://127.0.0.1:" .. port, settings_with())
     assert.equal(0, told.code, told.text)
   end)

@@ -131,6 +131,7 @@ describe("the code that a command ends with", function()
     result = program.interrupted(START .. " --cancel-on-interrupt", program.environment_of(slow), held, "TERM")
     assert.matches("zuora: terminated\nreport run %x+ is cancelled\n$", result.err)
     local export, left = "/reporting/api/rest/v1/reportruns/export/", support.scratch "cli-terminated"
+    sim:forget() -- what was exported before
     sim:fault { on = "GET " .. export .. "*", kind = "trickle", size = 1, seconds = 0.1 }
     result = program.interrupted(START .. " -o " .. left .. "/cut.csv", program.environment_of(sim), function()
       return #support.sent(sim, "GET", export) > 0 and support.read(left .. "/cut.csv.part") ~= nil

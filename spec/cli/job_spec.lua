@@ -132,7 +132,7 @@ describe("zuora job", function()
     sim:fault { on = "POST /v1/batch-query", kind = "reset", times = "always" }
     local result = run("job submit --partner 'ac me' --project p -q A='select Id from Account'", program.IMPATIENT)
     assert.equal(1, result.code)
-    assert.matches("the job may have been submitted all the same; see zuora job last %-%-partner 'ac me' %-%-project p\n",
+    assert.matches("the job may have been started in Zuora all the same; see zuora job last %-%-partner 'ac me' %-%-project p\n",
       result.err)
     result = run("job submit -q A='select Id from Account'", program.IMPATIENT)
     assert.equal(75, result.code)

@@ -18,7 +18,7 @@ describe("the words of a command", function()
     assert.equal(text, program.run("help report run").out)
     local margin = "\n" .. (" "):rep(25)
     assert.matches("\n\nOptions:\n.*\n   %-o, %-%-output FILE" .. margin .. "Write [^\n]+" .. margin
-      .. "proven to be there.\n.*\n\nWhich tenant[^\n]*:\n   %-%-profile NAME ", text)
+      .. "there.\n.*\n\nWhich tenant[^\n]*:\n   %-%-profile NAME ", text)
     assert.matches("^Usage: zuora report VERB %[options%]\n\nSearch, run and fetch reports%.\n", program.run("help report").out)
   end)
 

@@ -236,7 +236,7 @@ describe("an extraction", function()
     local here <close> = world.new { simulator = { answers = { [asked] = { columns = { "count(Thing.Id)" }, rows = {} } } } }
     local err = assert(here:run(here:plan { { object = "Thing", totals = { "count" } } }))[1].err
     assert.equal("incomplete", err.kind)
-    assert.matches("Zuora counted nil", err.message)
+    assert.matches("Zuora told no count", err.message)
     assert_sound(here)
   end)
 

@@ -48,6 +48,23 @@ describe("zuora.extract.run", function()
     assert.equal("done", told.items[1].outcome)
   end)
 
+  it("takes no job for a read that is another's", function()
+    local here <close> = world.new {}
+    local items = { { query = "select Id, Amount from Thing where Amount < 5", name = "few" } }
+    good(here, items)
+    local first = here.sim:held().jobs[1].id
+    local answer = { on = "POST /v1/batch-query", kind = "status", status = 200, times = "always",
+      body = json.encode { id = first, status = "submitted" } }
+    here.sim:fault(answer)
+    items[2] = { query = "select Id, Amount from Thing where Amount > 5", name = "many" }
+    local result = assert(run(here, items))[2]
+    assert.equal("incomplete", result.err.kind)
+    assert.matches("many was answered with job " .. first .. ", which is that of few full%.", result.err.message)
+    assert.equal("", support.shell(("ls %s/out/many 2>/dev/null"):format(here.folder)))
+    here.sim:heal()
+    assert.equal(16, good(here, items, { again = true })[2].records)
+  end)
+
   it("reads a row that is touched before every run", function()
     local here <close> = world.new {}
     good(here)
@@ -325,6 +342,8 @@ describe("zuora.extract.run", function()
     local ok, err = totals.agree(plan, path, { ["count(id)"] = "3", ["sum(thing.amount)"] = "-900719925474099.46" }, "gone")
     assert.is_nil(ok)
     assert.equal("incomplete", err.kind)
+    assert.matches("3 rows, and Zuora told no count in the same", select(2, totals.agree(plan, path, {}, "gone")).message)
+    assert.matches("Zuora told no sum of Amount", select(2, totals.agree(plan, path, { ["count(id)"] = "3" }, "gone")).message)
     assert.matches("3 rows, and Zuora counted 4", select(2, totals.agree(plan, path, { ["count(id)"] = "4" }, "gone")).message)
   end)
 end)

@@ -21,34 +21,6 @@ end
 
 credentials.is_token = is_token
 
-local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-local function base64(text)
-  local out = {}
-  for i = 1, #text, 3 do
-    local a, b, c = text:byte(i, i + 2)
-    local bits = a << 16 | (b or 0) << 8 | (c or 0)
-    for shift = 18, 0, -6 do
-      local digit = bits >> shift & 63
-      out[#out + 1] = BASE64:sub(digit + 1, digit + 1)
-    end
-    if not c then out[#out] = "=" end
-    if not b then out[#out - 1] = "=" end
-  end
-  return table.concat(out)
-end
-
--- Secrets, and each as it looks in base64 (in headers, and in URLs), whose end is the padding.
-local function in_all_forms(...)
-  local forms = { ... }
-  for i = 1, select("#", ...) do
-    local encoded = base64(forms[i]):gsub("=+$", "")
-    forms[#forms + 1] = encoded
-    forms[#forms + 1] = encoded:gsub("[+/]", { ["+"] = "-", ["/"] = "_" })
-  end
-  return forms
-end
-
 -- Credentials are an object with
 --   prepare(ends_at, retries) -> true | nil, err   makes sure, until then, that the headers below are there
 --   headers(base) -> table      for a base ("reporting", "aqua", …)
@@ -63,9 +35,8 @@ end
 function credentials.password(options, bases)
   local keys = { apiAccessKeyId = options.username, apiSecretAccessKey = options.password }
   local pair = options.username .. ":" .. options.password
-  local basic = { Authorization = "Basic " .. base64(pair) }
-  local secrets = in_all_forms(options.password, pair)
-  secrets[#secrets + 1] = options.username
+  local basic = { Authorization = "Basic " .. mask.base64(pair) }
+  local secrets = { options.password, pair, options.username }
   return {
     version = 1,
     mask = function(_, text) return mask.text(text, secrets) end,
@@ -82,7 +53,7 @@ end
 function credentials.token(token)
   local is_fixed = type(token) == "string"
   local current, former = is_fixed and token or nil, nil
-  local self = { version = 1 }
+  local self, secrets = { version = 1 }, {}
 
   function self.prepare()
     if is_fixed then return true end
@@ -100,7 +71,10 @@ function credentials.token(token)
   function self.renew() return not is_fixed end
   function self.identity() return nil end
   function self.headers() return { Authorization = "Bearer " .. current } end
-  function self.mask(_, text) return mask.text(text, { current, former }) end
+  function self.mask(_, text)
+    secrets[1], secrets[2] = current, former
+    return mask.text(text, secrets)
+  end
   return self
 end
 
@@ -205,8 +179,7 @@ end
 ---@param form { client_id: string, client_secret: string }
 ---@param fetch fun(seconds: number, retries: integer): table|nil, zuora.Error|nil calls the token endpoint
 function credentials.oauth(scheduler, form, fetch)
-  local secrets = in_all_forms(form.client_secret, form.client_id .. ":" .. form.client_secret)
-  secrets[#secrets + 1] = form.client_id
+  local secrets = { form.client_secret, form.client_id .. ":" .. form.client_secret, form.client_id }
   return setmetatable({ scheduler = scheduler, form = form, fetch = fetch, version = 0, secrets = secrets,
     secret_count = #secrets }, OAuth)
 end

@@ -166,7 +166,8 @@ end
 --- that are no file; identity: which file it is; uncounted: what is in it cannot be counted, and may be lines of
 --- JSON; headed: it has a header, whatever comes; proven: it is refused unless rows can be read from it, or it is a
 --- zip archive
----@return table|userdata|nil written `{ path, bytes, records, request_ids }`, or the rows as rows.open gives them
+---@return table|userdata|nil written `{ path, bytes, records, record_count, request_ids }`,
+--- or the rows as rows.open gives them
 ---@return zuora.Error|nil err
 function download.file(self, operation, options, target)
   self:check_open(operation)
@@ -195,7 +196,8 @@ function download.file(self, operation, options, target)
   if not path then return nil, err end
   local ids = handler.request_ids
   for i, id in ipairs(ids) do ids[i] = self:masked(id) end
-  return { path = path, bytes = bytes, records = records, request_ids = ids[1] and ids }
+  return { path = path, bytes = bytes, records = records, record_count = records and target.expected,
+    request_ids = ids[1] and ids }
 end
 
 return download

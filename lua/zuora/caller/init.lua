@@ -47,7 +47,7 @@ local function no_response(call, message, name, class, status)
   local kind = OWN_KIND[name] or class == "incomplete" and "incomplete" or "transport"
   if kind == "transport" or kind == "timeout" then
     -- libcurl may quote a proxy with its password.
-    message = call.host .. ": " .. message:gsub("//[^/@%s]*@", "//***@")
+    message = call.host .. ": " .. message:gsub("//.*@", "//***@")
   end
   return error_value.new { kind = kind, message = message, curl = name, status = status,
     retryable = OWN_KIND[name] == nil and retry.is_transient(class) }

@@ -59,20 +59,113 @@ local function plain(text)
   return table.concat(pieces), offsets
 end
 
--- What the text spells, in lower case, since a secret may come back in capitals.
-local function seen_of(text)
-  local seen, offsets = plain(text)
-  return ascii.lower(seen), offsets
+-- Spellings of spellings that are undone: "%2541" is two.
+local DEPTH = 3
+
+-- The text, and what it spells, and what that does: each in lower case, since a secret may come back in capitals, and
+-- with the place of each of its bytes in the text.
+local function readings(text)
+  local list, seen, places = { { text = ascii.lower(text) } }, text, nil
+  for i = 2, 1 + DEPTH do
+    if not seen:find "[\\%%&]" then break end
+    local offsets
+    seen, offsets = plain(seen)
+    for at = 1, places and #offsets or 0 do offsets[at] = places[offsets[at]] end
+    places, list[i] = offsets, { text = ascii.lower(seen), places = offsets }
+  end
+  return list
 end
 
--- Puts stars in the place of a secret, wherever the text, or what it spells, holds it.
-local function hide(text, seen, offsets, secret)
-  local pieces, rest, at = {}, 1, 1
+-- --- what a secret looks like ------------------------------------------------------------------------
+
+local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+---@param text string
+---@return string
+function mask.base64(text)
+  local out = {}
+  for i = 1, #text, 3 do
+    local a, b, c = text:byte(i, i + 2)
+    local bits = a << 16 | (b or 0) << 8 | (c or 0)
+    for shift = 18, 0, -6 do
+      local digit = bits >> shift & 63
+      out[#out + 1] = BASE64:sub(digit + 1, digit + 1)
+    end
+    if not c then out[#out] = "=" end
+    if not b then out[#out - 1] = "=" end
+  end
+  return table.concat(out)
+end
+
+-- What of a base64 text is the secret's alone, behind so many bytes of something else, and before others.
+local function inner_base64(secret, shift)
+  local encoded = mask.base64(("\0"):rep(shift) .. secret)
+  return encoded:sub(shift > 0 and shift + 2 or 1, (shift + #secret) * 8 // 6)
+end
+
+-- Where text in UTF-8 is taken for Latin-1, and written as UTF-8 once more; and where it is made Latin-1.
+local function in_latin(secret, add)
+  if not secret:find "[\128-\255]" or not utf8.len(secret) then return end
+  add((secret:gsub("[\128-\255]", function(byte) return utf8.char(byte:byte()) end)))
+  local is_latin = true
+  local latin = secret:gsub(utf8.charpattern, function(character)
+    local code = utf8.codepoint(character)
+    is_latin = is_latin and code < 256
+    return is_latin and string.char(code) or nil
+  end)
+  if is_latin then add(latin) end
+end
+
+-- The shortest part of a secret in another form.
+local SHORTEST_PART = 8
+
+-- By a list of secrets: what is looked for of each, so many of them (tokens come and go).
+local known, LAST = setmetatable({}, { __mode = "k" }), 32
+
+local function forms_of(secret)
+  local forms, seen = {}, {}
+  local function add(form)
+    form = ascii.lower(form)
+    if not seen[form] then forms[#forms + 1], seen[form] = form, true end
+  end
+  add(secret)
+  local spelt = readings(secret)
+  for i = 2, #spelt do add(spelt[i].text) end -- what it spells, should it look like a spelling itself
+  in_latin(secret, add)
+  add((secret:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)))
+  add((mask.base64(secret):gsub("=+$", "")))
+  for shift = 0, 2 do
+    local part = inner_base64(secret, shift)
+    if #part >= SHORTEST_PART then add(part) end
+  end
+  for i = 1, #forms do add((forms[i]:gsub("[+/]", { ["+"] = "-", ["/"] = "_" }))) end -- base64 in URLs
+  return forms
+end
+
+local function known_forms(secrets, secret)
+  local cache = known[secrets]
+  if not cache or cache.count >= LAST then
+    cache = { count = 0, forms = {} }
+    known[secrets] = cache
+  end
+  local forms = cache.forms[secret]
+  if not forms then
+    forms = forms_of(secret)
+    cache.forms[secret], cache.count = forms, cache.count + 1
+  end
+  return forms
+end
+
+-- --- texts without them ------------------------------------------------------------------------------
+
+-- Puts stars in the place of a secret, wherever a reading of the text holds it.
+local function hide(text, reading, secret)
+  local seen, places, pieces, rest, at = reading.text, reading.places, {}, 1, 1
   while true do
     local from, to = seen:find(secret, at, true)
     if not from then return table.concat(pieces) .. text:sub(rest) end
-    pieces[#pieces + 1] = text:sub(rest, offsets[from] - 1) .. "***"
-    rest, at = offsets[to + 1], to + 1
+    pieces[#pieces + 1] = text:sub(rest, (places and places[from] or from) - 1) .. "***"
+    rest, at = places and places[to + 1] or to + 1, to + 1
   end
 end
 
@@ -81,19 +174,25 @@ end
 ---@param secrets string[]
 ---@return string
 function mask.text(text, secrets)
-  local wanted = {}
+  local read, found = readings(text), {}
   for _, secret in ipairs(secrets) do
-    if #secret >= SHORTEST then
-      wanted[#wanted + 1] = ascii.lower(secret)
-      wanted[#wanted + 1] = seen_of(secret) -- what it spells, should it look like a spelling itself
+    for _, form in ipairs(#secret >= SHORTEST and known_forms(secrets, secret) or {}) do
+      for _, reading in ipairs(read) do
+        if reading.text:find(form, 1, true) then
+          found[#found + 1] = form
+          break
+        end
+      end
     end
   end
-  table.sort(wanted, function(a, b) return #a > #b end) -- one may be part of another
-  local seen, offsets = seen_of(text)
-  for _, secret in ipairs(wanted) do
-    if seen:find(secret, 1, true) then
-      text = hide(text, seen, offsets, secret)
-      seen, offsets = seen_of(text)
+  if #found == 0 then return text end
+  table.sort(found, function(a, b) return #a > #b end) -- one may be part of another
+  for _, form in ipairs(found) do
+    for i = 1, #read do
+      if read[i] and read[i].text:find(form, 1, true) then
+        text = hide(text, read[i], form)
+        read = readings(text)
+      end
     end
   end
   return text
@@ -105,8 +204,10 @@ end
 function mask.of_proxies(proxy)
   local secrets = {}
   local function add(url)
-    local user = (url or ""):gsub("^[^/@]*//", ""):match "^([^/]*)@" or ""
+    -- (A password may have any sign in it, though it should not.)
+    local user = (url or ""):gsub("^[^/@]*//", ""):match "^(.*)@" or ""
     for secret in user:gmatch "[^:]+" do secrets[#secrets + 1] = secret end
+    if user:find(":", 1, true) then secrets[#secrets + 1] = user end
   end
   add(proxy)
   for _, name in ipairs { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" } do

@@ -42,7 +42,8 @@ function retry.note_outcome(err, call)
     local is_lost = not status and call.class ~= "unsent"
     -- A success that broke off, or cannot be read, has been done: but who knows what.
     local is_unread = status and status < 300 and err.kind ~= "api"
-    if is_lost or is_unread or status and status >= 500 then
+    -- (408 is whoever has waited too long: for the request, or for Zuora.)
+    if is_lost or is_unread or status and (status >= 500 or status == 408) then
       call.unknown = true
     elseif status and status ~= 401 and status ~= 409 and status ~= 429 then
       call.unknown = nil

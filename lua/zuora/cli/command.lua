@@ -99,7 +99,8 @@ local function resume_line(self, words)
   return table.concat(line, " ")
 end
 
---- Something is about to be started in Zuora: should this command end before the answer, it is said that it may be.
+--- Something is about to be started in Zuora: should this command end before the answer, or have none that says what
+--- became of it, it is said that it may be.
 ---@param name string
 ---@param look string how to see whether it is
 function Command:begins(name, look) self.begun = { name = name, look = look } end
@@ -282,10 +283,10 @@ local function misuse_of(message)
 end
 
 -- The line that goes on with what was left, unless Zuora itself has ended it.
-local function tell_rest(self, code)
+local function tell_rest(self, code, is_unknown)
   local subject, begun = self.subject, self.begun
   local is_cut = code == exits.interrupted or code == exits.terminated
-  if not subject and begun and is_cut then
+  if not subject and begun and (is_cut or is_unknown) then
     self.progress:line(("%s may have been started in Zuora all the same; see %s"):format(begun.name, begun.look), true)
   end
   if not subject or code == exits.ok or code == exits.failed then return end
@@ -320,7 +321,7 @@ local function failed(self, err)
   self.progress:line(line_of(err), true)
   local code = exits.of(err)
   if err.kind == "auth" then self.progress:line("zuora doctor says more", true) end
-  tell_rest(self, code)
+  tell_rest(self, code, err.unknown_outcome)
   return code
 end
 

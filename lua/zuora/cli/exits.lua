@@ -7,7 +7,7 @@ local exits = {}
 --- Each with what it means, and the kinds of errors that lead to it.
 ---@type { code: integer, name: string, meaning: string, kinds: string|nil }[]
 exits.table = {
-  { code = 0, name = "ok", meaning = "done, and proven to be whole" },
+  { code = 0, name = "ok", meaning = "done: all bytes have come, and all records that Zuora counts" },
   { code = 1, name = "failure", meaning = "another failure",
     kinds = "api http json file too_large stopped not_found ambiguous" },
   { code = 2, name = "usage", meaning = "usage, plan or configuration", kinds = "plan" },

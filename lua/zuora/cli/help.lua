@@ -55,7 +55,8 @@ end
 function topics.formatting()
   return [[
 Standard output has data and nothing else, and nothing is on it before all of the result is
-proven to be there.
+there: all of its bytes, and as many records as Zuora counts. Where it tells no count (a
+report without --verify, a file by its id), a file's records are "not verified".
 
   --format table       columns that fit the terminal; the usual one on a terminal
   --format csv         with a header; the usual one for rows in a pipe

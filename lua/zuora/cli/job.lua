@@ -96,10 +96,8 @@ local function submitted(command, fields)
     texts.quoted(tostring(fields.partner)), texts.quoted(tostring(fields.project))) or "Zuora's own list of jobs"
   command:begins("the job", look)
   local one, err = command:client().jobs:submit(fields)
-  if one or not (err.unknown_outcome and fields.partner) then return one, err end
-  command.progress:line("the job may have been submitted all the same; see " .. look, true)
-  err.exit = exits.failure
-  return nil, err
+  if not one and err.unknown_outcome and fields.partner then err.exit = exits.failure end
+  return one, err
 end
 
 function verbs.submit(command, args)
@@ -108,8 +106,9 @@ function verbs.submit(command, args)
   end
   local one, err = submitted(command, fields_of(args))
   if not one then return nil, err end
+  local subject = hold(command, args, one)
   if args.no_wait then return command:print_record(one) end
-  return finish(command, args, hold(command, args, one))
+  return finish(command, args, subject)
 end
 
 function verbs.wait(command, args)

@@ -73,7 +73,7 @@ end
 function groups.rows(verb)
   groups.format(verb)
   verb:option "-o --output":argname "FILE":convert(parser.path)
-    :description "Write the rows into FILE, which is replaced when all of them are proven to be there."
+    :description "Write the rows into FILE, which is replaced when all of them are there."
   verb:option "--columns":argname "A,B":convert(list_of):description "Only these columns, in this order."
 end
 

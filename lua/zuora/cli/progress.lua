@@ -147,10 +147,11 @@ end
 function Item:done(words) settle(self, "done", words, "green", self.of.terminal.utf8 and "✓" or "+") end
 
 --- It is done: it is in a file.
----@param file { path: string, records: integer|nil, bytes: integer }
+---@param file { path: string, records: integer|nil, record_count: integer|nil, bytes: integer }
 function Item:written(file)
-  self:done(("%s  %s%s"):format(file.path, file.records and count(file.records, "record") .. ", " or "",
-    count(file.bytes, "byte")))
+  local held = file.record_count and "" or " (not verified)" -- against a count of Zuora's
+  local records = file.records and count(file.records, "record") .. held .. ", " or ""
+  self:done(("%s  %s%s"):format(file.path, records, count(file.bytes, "byte")))
 end
 
 --- It has failed.

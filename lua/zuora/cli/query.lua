@@ -28,7 +28,10 @@ function verbs.run(command, args)
 end
 
 function verbs.submit(command, args)
-  return command:print_record(submitted(command, args))
+  local job, err = submitted(command, args)
+  if not job then return nil, err end
+  hold(command, job)
+  return command:print_record(job)
 end
 
 function verbs.wait(command, args)

@@ -59,8 +59,9 @@ function verbs.run(command, args)
   local run
   run, err = client.reportruns:start(report_id, { view = args.view, filters = filters })
   if not run then return nil, err end
+  local subject = hold(command, run)
   if args.no_wait then return command:print_record(run) end
-  return fetch(command, args, hold(command, run))
+  return fetch(command, args, subject)
 end
 
 function verbs.wait(command, args)

@@ -30,6 +30,7 @@ local STATEMENTS = {
   [[CREATE TABLE IF NOT EXISTS zuora_event (at TEXT, plan TEXT, item TEXT, what TEXT, detail TEXT)]],
   [[CREATE TABLE IF NOT EXISTS zuora_item (plan TEXT, item TEXT, entity TEXT, result TEXT,
     PRIMARY KEY (plan, item, entity))]],
+  [[CREATE INDEX IF NOT EXISTS zuora_read_job ON zuora_read (plan, job_id) WHERE job_id <> '']],
 }
 
 -- The same for PostgreSQL, where rows have no number by themselves; what is open is found without what is not, and a
@@ -43,6 +44,7 @@ SHARED[6] = [[CREATE INDEX IF NOT EXISTS zuora_read_pieces ON zuora_read (plan, 
 SHARED[7] = [[CREATE INDEX IF NOT EXISTS zuora_read_chain ON zuora_read (plan, item, entity, length(chain), chain)
   WHERE chain <> '']]
 SHARED[8] = claims.CREATE
+SHARED[9] = STATEMENTS[#STATEMENTS]
 
 local IS_ITEM = "plan = ? AND item = ? AND entity = ?"
 local IS_READ = IS_ITEM .. " AND kind = ? AND read_from = ? AND read_to = ? AND generation = ? AND piece = ?"
@@ -173,6 +175,19 @@ end
 --- The read itself, or nil.
 function Journal:find(read)
   return with_numbers(self.store:row("SELECT * FROM zuora_read WHERE " .. IS_READ, key_of(read)))
+end
+
+--- Another read of the plan that a job was made for, or nil.
+---@param read table
+---@param job_id string
+---@return table|nil other
+function Journal:other_of(read, job_id)
+  local list = self.store:rows("SELECT * FROM zuora_read WHERE plan = ? AND job_id = ? AND job_id <> ''",
+    read.plan, job_id)
+  for _, other in ipairs(list) do
+    if reads.identity(with_numbers(other)) ~= reads.identity(read) then return other end
+  end
+  return nil
 end
 
 --- The reads of an item that end there, newest generation first; no pieces.

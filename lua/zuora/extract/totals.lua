@@ -111,13 +111,15 @@ function totals.agree(item, path, told, deleted, limit, pulse)
   end
   local counted = totals.told(told, item.object, "count", item.key)
   if not counts(counted, count, all, limit) then
-    return disagree("%s: the file has %s%s, and Zuora counted %s in the same transaction", item.name,
-      phrases.count(count, "row"), limit and (" of a page of %d"):format(limit) or "", tostring(counted))
+    return disagree("%s: the file has %s%s, and Zuora %s in the same transaction", item.name,
+      phrases.count(count, "row"), limit and (" of a page of %d"):format(limit) or "",
+      counted and "counted " .. counted or "told no count")
   end
   for _, sum in ipairs(sums) do
     local summed, own = totals.told(told, item.object, "sum", sum.field), decimals.of_parts(sum.whole, sum.fraction)
-    if decimals.plain(summed == "" and "0" or tostring(summed)) ~= own then
-      return disagree("%s: the file's sum of %s is %s, and Zuora's is %s", item.name, sum.field, own, tostring(summed))
+    if not summed then return disagree("%s: Zuora told no sum of %s with the file", item.name, sum.field) end
+    if decimals.plain(summed == "" and "0" or summed) ~= own then
+      return disagree("%s: the file's sum of %s is %s, and Zuora's is %s", item.name, sum.field, own, summed)
     end
   end
   return true

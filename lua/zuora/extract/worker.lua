@@ -148,6 +148,11 @@ function steps.planned(ctx, item, read, source)
   read.idempotency_key = key
   sync(ctx)
   local id, err = source.submit(ctx.client, item, read, options_of(ctx, read))
+  local other = id and ctx.journal:other_of(read, id)
+  if other then
+    id, err = nil, error_value.new { kind = "incomplete", message =
+      ("%s was answered with job %s, which is that of %s %s"):format(item.name, id, other.item, reads.name(other)) }
+  end
   if not id then return recover(ctx, item, read, source, err) end
   ctx.journal:move(read, "submitted", { job_id = id, idempotency_key = key })
 end

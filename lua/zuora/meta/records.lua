@@ -114,6 +114,7 @@
 ---@field path string
 ---@field bytes integer
 ---@field records? integer where they were counted
+---@field record_count? integer as many as Zuora says that there are, where it says so and they were held together
 ---@field request_ids? string[] of the answers that it came by, for Zuora's support
 ---@field name? string of a job's batch
 

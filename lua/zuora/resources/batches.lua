@@ -121,7 +121,7 @@ local function download(context, path, options, batch)
   local files = {}
   for i, id in ipairs(ids) do files[i] = { id = id } end
   return context.caller:file(operations.get, options, { label = "batch \"" .. name .. "\"", path = path,
-    segments = files, expected = expected, zipped = zipped[batch] })
+    segments = files, expected = expected, zipped = zipped[batch], headed = batch.recordCount == nil })
 end
 
 --- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}

@@ -64,7 +64,8 @@ function network.proxy_of(settings, origin, url)
     proxy, from = environment_of("http_proxy", "all_proxy", "ALL_PROXY")
   end
   if not proxy or proxy == "" then return nil end
-  return (proxy:gsub("//[^/@]*@", "//"):gsub("^[^/@]*@", "")), from or "default"
+  local scheme, rest = proxy:match "^([^/@]*//)(.*)$"
+  return (scheme or "") .. (rest or proxy):gsub("^.*@", ""), from or "default"
 end
 
 -- --- what may go wrong -------------------------------------------------------------------------------
@@ -205,7 +206,7 @@ function network.check(report, settings, origin, url, now)
   local session <close> = core.session {}
   local response, message, name = ask(session, settings, url)
   if not response then
-    at.message = tostring(message):gsub("//[^/@%s]*@", "//***@")
+    at.message = tostring(message):gsub("(['/]).*@", "%1***@") -- it may quote a proxy
     local subject, cause, cure = explain(at, name)
     report("fail", subject, cause, cure, CONFIGURED[name] and 2 or 75)
     return false
