@@ -154,6 +154,7 @@ build = {
     ["zuora.extract.damage"] = "lua/zuora/extract/damage.lua",
     ["zuora.extract.describe"] = "lua/zuora/extract/describe.lua",
     ["zuora.extract.failure"] = "lua/zuora/extract/failure.lua",
+    ["zuora.extract.header"] = "lua/zuora/extract/header.lua",
     ["zuora.extract.history"] = "lua/zuora/extract/history.lua",
     ["zuora.extract"] = "lua/zuora/extract/init.lua",
     ["zuora.extract.journal"] = "lua/zuora/extract/journal.lua",

@@ -24,9 +24,9 @@ http {
     location ~ ^/v1/batch-query/jobs/j([0-9]+)$ { return 200 '$completed'; }
     location ~ ^/v1/batch-query/jobs/w([0-9]+)$ { return 200 '$executing'; }
     location ~ ^/v1/batch-query/?$ { return 200 '$submitted'; }
-    location = /v1/batch-query/jobs/extracted { return 200 '$extracted'; }
+    location ~ ^/v1/batch-query/jobs/(e[0-9a-f]+)$ { return 200 '$extracted'; }
     location ~ ^/tiny/v1/batch-query/?$ { return 200 '$submitted'; }
-    location = /tiny/v1/batch-query/jobs/extracted { return 200 '$one'; }
+    location ~ ^/tiny/v1/batch-query/jobs/(e[0-9a-f]+)$ { return 200 '$one'; }
     location ~ ^/tiny/v1/files/ { default_type text/csv; return 200 "Id\n1\n"; }
     location ~ ^(/tiny)?/v1/describe { default_type text/xml; return 200 '<object><name>Big</name><label>Big</label></object>'; }
     location ~ ^/v1/files/part[0-9]+$ { default_type text/csv; alias $data/$part; }
@@ -47,13 +47,13 @@ local JOB = '{"id":"$ID$1","name":"Accounts and invoices, nightly","encrypted":"
 
 local function job(id, status) return (JOB:gsub("%$ID", id):gsub("%$STATUS", status)) end
 
--- The job of an extraction, and its one file.
-local EXTRACTED = '{"id":"extracted","name":"x","status":"$STATUS","format":"CSV","version":"1.1","batches":[{'
+-- A job of an extraction, and its one file: each submit makes another.
+local EXTRACTED = '{"id":"$ID","name":"x","status":"$STATUS","format":"CSV","version":"1.1","batches":[{'
   .. '"batchId":"b1","name":"rows","query":"select Id from Big","status":"$STATUS","fileId":"part1","full":true,'
   .. '"recordCount":$RECORDS,"message":""}]}'
 
-local function extracted(status, records)
-  return (EXTRACTED:gsub("%$STATUS", status):gsub("%$RECORDS", records))
+local function extracted(id, status, records)
+  return (EXTRACTED:gsub("%$ID", id):gsub("%$STATUS", status):gsub("%$RECORDS", records))
 end
 
 local function free_port()
@@ -84,8 +84,8 @@ function server.start(directory, data_directory, part, records)
     directory, directory, directory)))
   local values = { directory = directory, data = here .. data_directory, part = part, plain = free_port(),
     secure = free_port(), http2 = free_port(), completed = job("j", "completed"), executing = job("w", "executing"),
-    submitted = extracted("submitted", 0), extracted = extracted("completed", records),
-    one = extracted("completed", 1),
+    submitted = extracted("e$request_id", "submitted", 0), extracted = extracted("$1", "completed", records),
+    one = extracted("$1", "completed", 1),
     user = output_of "id -u" == "0" and "user root;" or "" }
   local file = assert(io.open(directory .. "/nginx.conf", "wb"))
   assert(file:write((CONFIGURATION:gsub("%$(%w+)", values))))

@@ -339,6 +339,28 @@ describe("zuora extract", function()
       result.err)
   end)
 
+  it("tells of a field that was not there for a while, until it has been read of all rows: 7", function()
+    write_plan({ { object = "Account" } }, { load = { to = ("sqlite:%s/dw.db"):format(dir) } })
+    good(("extract run %s --poll 0.01"):format(plan))
+    local xml = good "request GET /v1/describe/Account --accept text/xml"
+    sim:forward(3600)
+    sim:fault { on = "GET /v1/describe/Account", kind = "status", status = 200, headers = { ["Content-Type"] = "text/xml" },
+      body = (xml:gsub("<field><name>Balance</name>.-</field>", "")) }
+    assert.matches("no longer there: Balance\n", run(("extract run %s --poll 0.01"):format(plan)).err)
+    local cure = "rows that changed while there was no Balance still have the old one: `(zuora extract run %S+ %-%-item Account "
+      .. "%-%-backfill Balance)` reads it of all rows"
+    for _, words in ipairs { "up to date; ", "0 records[^\n]+; " } do
+      local result = run(("extract run %s --poll 0.01"):format(plan))
+      assert.equal(7, result.code, result.err)
+      assert.matches("Account: " .. words .. cure .. "\nzuora: not all of the plan is as it should be\n", result.err)
+      assert.matches(cure, lines_of(good("extract status " .. plan))[1].error)
+      sim:forward(3600)
+    end
+    good(run(("extract run %s --poll 0.01"):format(plan)).err:match(cure):gsub("^zuora ", "") .. " --poll 0.01")
+    good(("extract run %s --poll 0.01"):format(plan))
+    assert.is_nil(lines_of(good("extract status " .. plan))[1].error)
+  end)
+
   it("lets one run at a time have a plan: 8", function()
     write_plan { { object = "Account" } }
     assert(os.execute(("mkdir %s/out"):format(dir)))

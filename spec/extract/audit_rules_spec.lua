@@ -210,7 +210,8 @@ describe("an audit", function()
     local of = plan()
     run(of)
     sql [[DELETE FROM "Thing" WHERE "Id" = 'id00003']]
-    sql [[CREATE TRIGGER spoiler AFTER INSERT ON "Thing" BEGIN DELETE FROM "Thing" WHERE "Id" = 'id00003'; END]]
+    sql [[CREATE TRIGGER spoiler AFTER INSERT ON "Thing" WHEN new."Id" = 'id00003'
+      BEGIN INSERT INTO "Thing" SELECT * FROM "Thing" WHERE "Id" = 'id00003'; END]]
     local result = assert(audited.audit(here, of))[1]
     assert.equal("wrong", result.outcome)
     assert.equal("incomplete", result.err.kind)

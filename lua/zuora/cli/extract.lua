@@ -32,8 +32,9 @@ local STATES = { planned = "asking", submitted = "waiting", completed = "fetchin
   published = "loading", loaded = "closing" }
 
 local function words_of(result)
+  local gap = result.gap and "; " .. result.gap or ""
   if result.outcome == "up to date" then
-    return "up to date" .. (result.warning and "; warning: " .. result.warning or "")
+    return "up to date" .. (result.warning and "; warning: " .. result.warning or "") .. gap
   end
   if result.outcome == "taken over" then return "taken over by another worker, since this one did not answer" end
   local words = ("%s, %s, %s"):format(count(result.records, "record"), count(result.bytes, "byte"),
@@ -41,7 +42,7 @@ local function words_of(result)
   if result.refused then words = words .. "; refused: " .. table.concat(result.refused, ", ") end
   if result.warning then words = words .. "; warning: " .. result.warning end
   if result.lost then words = words .. "; no longer there: " .. table.concat(result.lost, ", ") end
-  return words
+  return words .. gap
 end
 
 -- What may be given several times: nil where it was not given.
@@ -82,7 +83,7 @@ local function code_of(results)
   local errors, is_lost = {}, false
   for _, result in ipairs(results) do
     errors[#errors + 1] = result.err
-    is_lost = is_lost or result.lost ~= nil
+    is_lost = is_lost or result.lost ~= nil or result.gap ~= nil
   end
   if #errors > 0 then return exits.of_several(errors, #errors < results.n) end
   return is_lost and exits.some or exits.ok

@@ -38,15 +38,7 @@ end
 
 -- The item as it would be without some of its columns.
 local function without(item, fields)
-  local function kept(list)
-    local left = {}
-    for _, name in ipairs(list) do
-      local is_out = false
-      for _, field in ipairs(fields) do is_out = is_out or columns.find({ name }, item.object, field) end
-      if not is_out then left[#left + 1] = name end
-    end
-    return left
-  end
+  local function kept(list) return columns.minus(list, item.object, fields) end
   local other = setmetatable({ columns = item.columns and kept(item.columns) }, { __index = item })
   if item.parsed then
     other.parsed = setmetatable({ select = kept(item.parsed.select) }, { __index = item.parsed })
@@ -78,7 +70,29 @@ function planner.asked(item, kind)
     totals = item.totals[1] and { "count" } or {} }, { __index = item })
 end
 
-local function good_for(item) return { hash = planner.hash(item), columns = columns.of(item) } end
+-- What the mark will be good for: not columns that were missed for a while, but for one that is backfilled (`field`).
+local function good_for(item, field, mark)
+  local gaps, list = columns.minus(item.gaps or {}, item.object, { field }), columns.of(item)
+  if field and columns.are_open(item) then -- its header is not that of a whole row
+    list = json.decode(mark.columns) or {}
+    list[#list + 1] = field
+  end
+  return { hash = planner.hash(item), columns = columns.minus(list, item.object, gaps), gaps = gaps[1] and gaps or nil }
+end
+planner.good_for = good_for
+
+--- Columns that are asked for, and were not for a while: in rows that changed then they are not as they are in Zuora.
+---@param item table that nothing is left to be read of
+---@return string[] names, string|nil words
+function planner.gaps(item)
+  local names = {}
+  for _, gap in ipairs(item.gaps) do
+    local _, name = columns.find(item.header or columns.of(item), item.object, gap)
+    names[#names + 1] = name and columns.plain(name, item.object)
+  end
+  return names, names[1] and ("rows that changed while there was no %s still have the old one: `%s` reads %s of all "
+    .. "rows"):format(table.concat(names, ", "), phrases.backfill(item, names), #names == 1 and "it" or "them") or nil
+end
 
 --- Gives a read the texts that it is asked for by. `piece`: closed (above, by its end), after, up_to, limit; hash and
 --- columns: what the mark will be good for.
@@ -207,10 +221,11 @@ local function backfill_of(ctx, item, mark)
     name = name or columns.find(columns.of(item), item.object, "*") and field
     if not name then raise("plan", "%s: it has no column '%s' to be backfilled", item.name, field) end
     local short = ascii.lower(columns.plain(name, item.object))
-    local read = unless_made(ctx, item, { kind = "backfill-" .. name, read_to = mark.mark }, item.taken[short])
+    local is_missing = item.taken[short] or columns.find(item.gaps, nil, short) ~= nil
+    local read = unless_made(ctx, item, { kind = "backfill-" .. name, read_to = mark.mark }, is_missing)
     item.taken[short] = nil
     local rest = table.move(given, i + 1, #given, 1, {})
-    if read then return planner.with_query(item, read, good_for(without(item, rest))) end
+    if read then return planner.with_query(item, read, good_for(without(item, rest), short, mark)) end
   end
   return nil
 end
@@ -263,6 +278,7 @@ end
 function planner.next(ctx, item)
   local to, mark = times.stamp(ctx.b), ctx.marks:mark(item.of)
   local read
+  item.gaps = mark and ctx.target and ctx.target:gaps(item, mark) or {}
   if mark then check_clock(ctx, item, mark) end
   -- (Where this machine's clock is behind another's, whatever was read by that one is.)
   if mark and mark.pending ~= "1" and mark.mark > to then to = mark.mark end

@@ -85,17 +85,15 @@ local function keep_mark(ctx, item)
   if not mark or mark.hash == planner.hash(item) then return end
   ctx.journal:hold(item.of)
   ctx.marks:set_mark(item.of, mark.mark, { mark = mark.mark, hash = planner.hash(item), tenant = ctx.tenant,
-    columns = json.encode(columns.of(item)), looked_back = mark.looked_back })
+    columns = json.encode(planner.good_for(item).columns), looked_back = mark.looked_back })
   if ctx.target then ctx.journal:copy_mark(item.of, ctx.target:mark(item.of)) end
 end
 
 -- Columns that earlier reads did not have.
-local function news_of(item, mark, result)
+local function news_of(item, mark, result, gaps)
   if not mark or item.fields ~= "*" or result.reads == 0 or not item.cursor then return nil end
-  local refused, new = table.concat(item.refused, "\n") .. "\n", {}
-  for _, name in ipairs(planner.new_columns(item, mark)) do
-    if not refused:find(name .. "\n", 1, true) then new[#new + 1] = name end
-  end
+  local new = columns.minus(planner.new_columns(item, mark), item.object, item.refused)
+  new = columns.minus(new, item.object, gaps)
   if #new == 0 then return nil end
   return ("rows that were read before have no %s: `%s` reads what is new of them"):format(table.concat(new, ", "),
     phrases.backfill(item, new))
@@ -111,7 +109,9 @@ local function run_item(ctx, given, entity, claim)
     marks.recover(ctx, item)
     bring_up_to_date(ctx, item, result)
     keep_mark(ctx, item)
-    result.warning = result.warning or news_of(item, known, result)
+    local gaps
+    gaps, result.gap = planner.gaps(item)
+    result.warning = result.warning or news_of(item, known, result, gaps)
     if ctx.warning then -- once, or it would be told of each item
       result.warning = result.warning and result.warning .. "; " .. ctx.warning or ctx.warning
       ctx.warning = nil
@@ -180,7 +180,9 @@ function run.all(client, plan, options, as_worker)
   local ctx <close> = context.open(client, plan, options, claims.owner())
   ctx.is_worker = as_worker
   local _ <close> = history.watch(ctx, as_worker and "work" or "run")
-  local function is_wanted(result) return not options.only_failed or (result.err or result.lost) ~= nil end
+  local function is_wanted(result)
+    return not options.only_failed or (result.err or result.lost or result.gap) ~= nil
+  end
   local results, count
   if ctx.journal.claims then
     results = work.all(ctx, list, as_worker, { item = run_item, finish = finish })

@@ -108,8 +108,8 @@ local function status_of(book, plan, of, known, now, mark, is_again, wrong)
   local open, has_failed = status.open[1], result.error ~= nil or failed ~= nil or wrong ~= nil
   status.state = open and open.state or has_failed and "failed" or is_again and "to be read again"
     or (last or at) and "done" or "new"
-  status.error = words_of(wrong or result.error or failed and failed.error or open and open.error,
-    not wrong and result.category)
+  status.error = words_of(wrong or result.error or failed and failed.error or open and open.error
+    or not is_again and result.gap, not wrong and result.category)
   status.next = next_of(plan, status, failed, now)
   status.stamp = nil
   if known and (known.owner or "") ~= "" then status.owner, status.lease = known.owner, math.floor(known.lease) end

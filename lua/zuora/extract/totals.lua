@@ -125,4 +125,27 @@ function totals.agree(item, path, told, deleted, limit, pulse)
   return true
 end
 
+--- The last Id of a page: they must come in order, or the next page would leave some out.
+---@param item table
+---@param path string
+---@param pulse fun()|nil called every now and then
+---@return string|nil
+function totals.last(item, path, pulse)
+  local it <close>, problem = rows.of_file(path, { form = "lazy" })
+  if not it then error(problem, 0) end
+  local _, name = columns.find(it.columns, item.object, item.key)
+  if not name then
+    error_value.raise("incomplete", "%s: a page has no column %s", item.name, item.key)
+  end
+  local last
+  for row in totals.each(it, pulse) do
+    local id = row[name]
+    if last and id <= last then
+      error_value.raise("incomplete", "%s: row %d of a page: %s is not behind %s", item.name, it.row, id, last)
+    end
+    last = id
+  end
+  return last
+end
+
 return totals

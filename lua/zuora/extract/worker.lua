@@ -5,6 +5,7 @@ local columns = require "zuora.extract.base.columns"
 local digest = require "zuora.extract.base.digest"
 local disk = require "zuora.extract.base.disk"
 local error_value = require "zuora.error"
+local header = require "zuora.extract.header"
 local json = require "zuora.extract.base.json"
 local manifest = require "zuora.extract.base.manifest"
 local marks = require "zuora.extract.marks"
@@ -70,7 +71,9 @@ local function leave_out(ctx, item, read, field)
   item.columns = kept
   item.refused[#item.refused + 1] = field
   ctx.journal:event(read.plan, read.item, "field refused", field)
-  try_again(ctx, item, read, "the field " .. field .. " was refused", planner.texts(item, read, planner.piece(read)))
+  local piece = planner.piece(read)
+  piece.columns = piece.columns and columns.minus(piece.columns, item.object, { field })
+  try_again(ctx, item, read, "the field " .. field .. " was refused", planner.texts(item, read, piece))
   return true
 end
 
@@ -162,25 +165,9 @@ function steps.submitted(ctx, item, read, source)
   ctx.journal:move(read, "completed")
 end
 
--- The last Id of a page: they must come in order, or the next page would leave some out.
-local function last_of_page(item, path, pulse)
-  local it <close>, problem = rows.of_file(path, { form = "lazy" })
-  if not it then error(problem, 0) end
-  local _, name = columns.find(it.columns, item.object, item.key)
-  if not name then raise("incomplete", "%s: a page has no column %s", item.name, item.key) end
-  local last
-  for row in totals.each(it, pulse) do
-    local id = row[name]
-    if last and id <= last then
-      raise("incomplete", "%s: row %d of a page: %s is not behind %s", item.name, it.row, id, last)
-    end
-    last = id
-  end
-  return last
-end
-
--- Is what has come what was asked for? Gives the last Id of a page whose end was not known.
+-- Is what has come what was asked for? Gives the header, and the last Id of a page whose end was not known.
 local function prove(item, path, written, read, piece, pulse)
+  local names = header.check(item, read, path, SOURCES.object.deleted_of(item, read))
   if written.record_count and written.record_count ~= written.records then
     raise("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
   end
@@ -191,7 +178,7 @@ local function prove(item, path, written, read, piece, pulse)
     if not ok then error(err, 0) end
   end
   -- (One that is read again has its end, and the next is there.)
-  return piece.limit and not piece.up_to and last_of_page(item, path, pulse) or nil
+  return names, piece.limit and not piece.up_to and totals.last(item, path, pulse) or nil
 end
 
 -- The number of a file in its chain: one that was there before is another's now, which says so.
@@ -214,14 +201,15 @@ function steps.completed(ctx, item, read, source)
   item.claim.bringing = { read = read, path = path }
   local written, err = source.fetch(ctx.client, read, whole, options_of(ctx, read))
   if not written then return recover(ctx, item, read, source, err) end
-  local ok, last = pcall(prove, planner.asked(item, read.kind), whole, written, read, piece, ctx.pulse)
-  if not ok then return recover(ctx, item, read, source, last) end
+  local ok, names, last = pcall(prove, planner.asked(item, read.kind), whole, written, read, piece, ctx.pulse)
+  if not ok then return recover(ctx, item, read, source, names) end
   local sum, problem = digest.file(whole, ctx.pulse)
   if not sum then raise("file", "%s", problem) end
   disk.sync(ctx.output .. "/" .. read.item)
   local chain = number_of(ctx, read, piece)
   piece.told = { query = read.query, totals_query = read.totals ~= "" and read.totals or nil, totals = written.totals,
     files = written.files, request_ids = written.request_ids }
+  piece.header = header.open_columns(item, read, names)
   local changes = last and planner.closed_page(item, read, piece, last) or { extra = json.encode(piece) }
   for name, value in pairs { path = path, bytes = written.bytes, records = written.records, sha256 = sum, error = "",
     record_count = written.record_count or "", chain = chain } do
@@ -279,11 +267,12 @@ function steps.fetched(ctx, item, read)
   local whole = ctx.output .. "/" .. read.path
   local it <close> = assert(rows.of_file(whole, { form = "lazy" }))
   local piece = planner.piece(read)
+  header.tell_lost(ctx, item, piece)
   local told = piece.told or {}
   local path = manifest.write(ctx.journal, ctx.output, read, { tenant = ctx.tenant, key = item.key,
     query = told.query, totals_query = told.totals_query, totals = told.totals, files = told.files,
     request_ids = told.request_ids, libcurl = ctx.libcurl,
-    hash = piece.hash or planner.hash(item), columns = columns.of(item), replaces = piece.replaces,
+    hash = piece.hash or planner.hash(item), columns = piece.header or columns.of(item), replaces = piece.replaces,
     cursor = item.cursor or nil, object = item.object, header = it.columns, types = item.types,
     refused = item.refused[1] and item.refused or nil, lost = item.lost and item.lost[1] and item.lost or nil })
   -- The next one names it, wherever it lies by then.
@@ -298,11 +287,12 @@ function steps.fetched(ctx, item, read)
 end
 
 -- The mark goes to the end of a read when all of its pieces are done. (Of one that was brought anew it did so then.)
-local function advance(ctx, item, root, book)
-  local good_for = planner.piece(root) -- whatever the plan says by now
+local function advance(ctx, item, root, read, book)
+  local good_for, list = planner.piece(root), planner.piece(read).header -- whatever the plan says by now
   if good_for.is_mended then return end
-  marks.advance(book, item.of, root, { hash = good_for.hash or planner.hash(item),
-    columns = json.encode(good_for.columns or columns.of(item)), tenant = ctx.tenant,
+  list = list and columns.minus(list, item.object, good_for.gaps or {}) or good_for.columns or columns.of(item)
+  marks.advance(book, item.of, root, { hash = good_for.hash or planner.hash(item), columns = json.encode(list),
+    tenant = ctx.tenant,
     looked_back = item.lookback and planner.lookback_due(ctx, item) })
 end
 
@@ -316,7 +306,7 @@ local function finish(ctx, item, read)
     if ctx.target then
       ctx.journal:copy_mark(item.of, ctx.target:mark(item.of))
     else
-      advance(ctx, item, root_of(ctx, read), ctx.journal)
+      advance(ctx, item, root_of(ctx, read), read, ctx.journal)
     end
   end)
   if read.parent == "" then ctx.brought[read.path] = nil end -- pieces may be loaded together
@@ -363,10 +353,11 @@ function steps.published(ctx, item, read)
   end
   if #lists > 0 then sync(ctx) end
   local root = root_of(ctx, read)
+  header.tell_lost(ctx, item, planner.piece(read))
   local bucket = read.kind == "audit" and months.of_read(root, planner.piece(root)) or nil
+  local function move(book) advance(ctx, item, root, read, book) end
   for i, list in ipairs(lists) do
-    load(ctx, item, read, list, is_last and i == #lists and function(book) advance(ctx, item, root, book) end or nil,
-      bucket)
+    load(ctx, item, read, list, is_last and i == #lists and move or nil, bucket)
   end
   ctx.journal:move(read, "loaded")
 end

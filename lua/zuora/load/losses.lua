@@ -2,6 +2,7 @@
 
 local ascii = require "zuora.support.ascii"
 local columns = require "zuora.extract.base.columns"
+local json = require "zuora.extract.base.json"
 local phrases = require "zuora.extract.base.phrases"
 
 local raise = require "zuora.error".raise
@@ -71,6 +72,22 @@ function losses.check_columns(store, item, names, there, read)
   if #gone == 0 then return backfilled end
   raise("plan", "%s: the target's table has no column %s any more, which was loaded before: %s", item.name,
     table.concat(gone, ", "), cure_of(item, gone))
+end
+
+--- The columns of rows that were loaded before which the mark does not have any more: they were missed for a while, and
+--- what changed then is not in them.
+---@param store table of the target
+---@param item table
+---@param mark table
+---@return string[] names in lower case, those too that are not asked for now
+function losses.gaps(store, item, mark)
+  local known, gaps = json.decode(mark.columns) or {}, {}
+  local is_known = #known > 0 and not columns.find(known, item.object, "*")
+  if not item.cursor or item.mode == "replace" or mark.mark == "" or not is_known then return gaps end
+  store:each(function(row) gaps[#gaps + 1] = row.name end,
+    ("SELECT name FROM %szuora_column WHERE item = ? ORDER BY name"):format(store.prefix), item.name)
+  for i, name in ipairs(known) do known[i] = columns.plain(name, item.object) end
+  return columns.minus(columns.minus(gaps, nil, known), nil, { item.key, item.cursor })
 end
 
 return losses

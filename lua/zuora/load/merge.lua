@@ -45,6 +45,12 @@ local function insert_of(load, where, row)
     load.stage, where or "")
 end
 
+-- Is a row of the table at least as new as that of the stage, as all are when that has been merged?
+local function is_kept(load)
+  if not load.cursor then return "1 = 1" end
+  return ("COALESCE(t.%s >= %s, 1 = 1)"):format(quoted(load.cursor.name), cast_of(load, load.cursor))
+end
+
 --- The statement that brings a row of a file into the table as it is, without a stage.
 ---@param load table
 ---@param header string[] its cells, in order
@@ -257,6 +263,9 @@ end
 local WAYS = { merge = merge_steps, replace = replacement, append = addition, reconcile = reconciliation,
   backfill = supplement, audit = audit_steps }
 
+-- Those that bring no rows; after others each of the stage is in the table, unless somebody's trigger has swallowed it.
+local COLUMNS_OR_KEYS = { reconcile = true, backfill = true }
+
 --- The statements of a load, behind the staging of its file.
 ---@param load { dialect: table, table: string, stage: string, prefix: string, item: string, entity: string,
 --- read: string, mode: string, deletes: string, columns: { name: string, staged: string, kind: string|nil }[],
@@ -266,7 +275,14 @@ local WAYS = { merge = merge_steps, replace = replacement, append = addition, re
 function merge.statements(load)
   local steps = { { sql = "SELECT COUNT(*) FROM " .. load.stage, check = tostring(load.records), problem = "count" } }
   local more = WAYS[load.mode](load)
-  return table.move(more, 1, #more, #steps + 1, steps)
+  table.move(more, 1, #more, #steps + 1, steps)
+  if load.key and not COLUMNS_OR_KEYS[load.mode] and load.stage ~= load.table then
+    local staged, kept = key_of(load)
+    steps[#steps + 1] = { sql = ("SELECT COUNT(*) FROM %s AS s WHERE %s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM %s "
+      .. "AS t WHERE %s = %s AND %s)"):format(load.stage, staged, load.table, kept, staged, is_kept(load)), check = "0",
+      problem = "missing" }
+  end
+  return steps
 end
 
 --- The checks of a load whose rows are in their table, and were not staged.

@@ -131,6 +131,8 @@ local function explain(load, err)
   elseif problem == "twice" then
     err.kind, err.message = "incomplete", ("%s: the %s '%s' is there twice in one file"):format(load.item,
       load.key.name, err.message:match "zuora: twice (.*)$")
+  elseif problem == "missing" then
+    err.kind, err.message = "incomplete", tables.SWALLOWED:format(load.item)
   elseif problem == "keyless" then
     err.kind, err.message = "incomplete", ("%s: a row of the file has no %s"):format(load.item, load.key.name)
   elseif problem == "mark" then

@@ -38,7 +38,7 @@ end
 local function header_of(path)
   local it <close>, problem = rows.of_file(path, { form = "lazy" })
   if not it then error(problem, 0) end
-  return it.columns
+  return tables.same_header(path, it.columns)
 end
 
 -- Runs a statement for all rows of the files, with their cells as texts.
@@ -94,6 +94,7 @@ local function check(self, load, step)
   if step.problem == "keyless" then
     raise("incomplete", "%s: a row of the file has no %s", load.item, load.key.name)
   end
+  if step.problem == "missing" then raise("incomplete", tables.SWALLOWED, load.item) end
   local twice = self.store:row(("SELECT %s AS id FROM %s GROUP BY 1 HAVING COUNT(*) > 1 LIMIT 1"):format(
     dialects.quoted(load.key.staged), load.stage))
   raise("incomplete", "%s: the %s '%s' is there twice in one file", load.item, load.key.name,

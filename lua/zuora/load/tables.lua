@@ -21,6 +21,9 @@ local VERSION = "1"
 --- How long a lock of somebody else's is waited for; what has to wait longer is for the next run.
 tables.LOCK_SECONDS = 30
 
+--- What is said where rows were brought, and are not there.
+tables.SWALLOWED = "%s: not all rows of the file are in the table afterwards: has somebody given it a trigger?"
+
 --- The tables that every target has.
 tables.OWN = {
   [[CREATE TABLE IF NOT EXISTS %szuora_target (name TEXT PRIMARY KEY, value TEXT)]],
@@ -145,6 +148,8 @@ function tables.class()
     end
     return all
   end
+  --- See zuora.load.losses.
+  function Target:gaps(item, mark) return losses.gaps(self.store, item, mark) end
   function Target:mark(of) return mark_table.get(self.store, of) end
   function Target:set_mark(of, before, after) mark_table.set(self.store, of, before, after) end
   function Target:reset(of, mark) return mark_table.reset(self.store, of, mark) end
@@ -164,6 +169,7 @@ end
 ---@param before string[]|nil theirs
 ---@return string[] header
 function tables.same_header(path, header, before)
+  columns.check(path, header)
   if before and table.concat(header, "\31") ~= table.concat(before, "\31") then
     raise("incomplete", "%s: its header is not that of the piece before it", path)
   end

@@ -44,7 +44,7 @@
 ---@field poll? number the first pause between two looks at a job, seconds
 ---@field metrics? string a file of figures for Prometheus
 ---@field lease? number with a store on PostgreSQL: seconds that an item stays a worker's that does not answer (60)
----@field only_failed? boolean return the results of those alone that have an error or have lost fields, and the number
+---@field only_failed? boolean return the results of those alone that have an error, or lost fields or a gap, and the number
 --- of all, n: of very many items the others need not be kept
 ---@field entity_id? string
 ---@field on_item? fun(result: zuora.ExtractResult)
@@ -57,7 +57,7 @@
 ---@field wait? number seconds for one job
 ---@field poll? number the first pause between two looks at a job, seconds
 ---@field metrics? string a file of figures for Prometheus
----@field only_failed? boolean return the results of those alone that have an error or have lost fields, and the number
+---@field only_failed? boolean return the results of those alone that have an error, or lost fields or a gap, and the number
 --- of all, n: of very many items the others need not be kept
 ---@field entity_id? string
 ---@field on_item? fun(result: zuora.ExtractResult)
@@ -103,5 +103,6 @@
 ---@field seconds number
 ---@field refused? string[] fields that the engine refused
 ---@field lost? string[] fields that were there last time
+---@field gap? string which fields were not there for a while, and how they are read of all rows
 ---@field warning? string of its first read: what it will not notice
 ---@field err? zuora.Error

@@ -14,11 +14,17 @@ local LIVING = { reconcile = true, backfill = true }
 --- The column that says of a row whether it has been deleted.
 aqua.DELETED = "_zuora_deleted"
 
+--- The column above, where a read asks for it.
+---@return string|nil
+function aqua.deleted_of(item, read)
+  return item.deleted and not LIVING[read.kind:match "^%l+"] and aqua.DELETED or nil
+end
+
 ---@return string|nil id, zuora.Error|nil err
 function aqua.submit(client, item, read, options)
+  local deleted = aqua.deleted_of(item, read)
   local queries = { { name = "rows", query = read.query,
-    deleted = item.deleted and not LIVING[read.kind:match "^%l+"]
-      and { column = aqua.DELETED, format = "Boolean", forceExport = true } or nil } }
+    deleted = deleted and { column = deleted, format = "Boolean", forceExport = true } } }
   if read.totals ~= "" then queries[2] = { name = "totals", query = read.totals } end
   local job, err = client.jobs:submit { queries = queries, useQueryLabels = true, dateTimeUtc = true,
     idempotency_key = read.idempotency_key, entity_id = options.entity_id }
