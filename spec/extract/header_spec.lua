@@ -11,7 +11,8 @@ describe("the header of a file", function()
   -- What is missing, as a text; nil: nothing.
   local function problem_of(kind, query, text, deleted)
     support.write(path, text .. "\n")
-    local ok, err = pcall(header.check, { name = "it", kind = kind }, { query = query }, path, deleted)
+    local ok, err = pcall(header.check, { name = "it", kind = kind, deleted = deleted }, { query = query, kind = "window" },
+      path, { bytes = #text + 1 }, true)
     if ok then return nil end
     assert.equal("incomplete", err.kind)
     return err.message
@@ -27,7 +28,7 @@ describe("the header of a file", function()
       { "query", "select Status, count(Id), sum(Balance) total from Account group by Status",
         "Account.Status,count(Account.Id),total" },
       { "query", "select * from Account", "Account.Id,Account.Name" },
-      { "object", "select Id from Account", "Account.Id,_zuora_deleted", "_zuora_deleted" },
+      { "object", "select Id from Account", "Account.Id,_zuora_deleted", true },
       { "data_query", "select Id, account.Name from account", "id,name" },
       { "data_query", "select a.id from account a join invoice i on a.id = i.accountid", "id" },
       { "data_query", "select id, upper(name) from account", "id,_col1" },
@@ -44,7 +45,7 @@ describe("the header of a file", function()
       { "query", "select Id, Name, Account.Name from Invoice", "Invoice.Id,Invoice.Name", missing = "Account.Name" },
       { "query", "select Status, count(Id) from Account group by Status", "count(Account.Id)", missing = "Status" },
       { "query", "select Id, Name from Account", "error occurred", missing = "Id, Name" },
-      { "object", "select Id from Account", "Account.Id", "_zuora_deleted", missing = "_zuora_deleted" },
+      { "object", "select Id from Account", "Account.Id", true, missing = "_zuora_deleted" },
       { "data_query", "select id, name from account", "id", missing = "name" } } do
       assert.matches("has no column " .. one.missing .. ", which was asked for", problem_of(table.unpack(one)) or "", 1, true)
     end
@@ -55,6 +56,15 @@ describe("the header of a file", function()
       ["Id,"] = "column 2 of the file has no name", ["\n"] = "the file has no header" } do
       assert.equal("it: " .. words, problem_of("report", "", text):gsub("^zuora: incomplete: ", ""), 1)
     end
+    -- Of files that go into no table.
+    local function check(text, written)
+      support.write(path, text)
+      return pcall(header.check, { name = "it", kind = "report" }, { query = "", kind = "full" }, path, written, false)
+    end
+    assert.is_true(check("Id,,Name\n", { bytes = 9 }))
+    assert.is_true(check("", { bytes = 0, record_count = 0 }))
+    assert.is_false(check("", { bytes = 0 }))
+    assert.is_false(check("\n", { bytes = 1, record_count = 0 }))
     assert.has_error(function() columns.check("it", {}) end)
     assert.has_error(function() tables.same_header(path, { "Id", "" }) end)
   end)

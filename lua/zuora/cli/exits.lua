@@ -17,7 +17,7 @@ exits.table = {
   { code = 5, name = "incomplete", meaning = "not proven complete: bytes, records, totals or hash",
     kinds = "incomplete text" },
   { code = 6, name = "running", meaning = "timed out, and still running in Zuora", kinds = "timeout" },
-  { code = 7, name = "some", meaning = "some items failed, the others are done" },
+  { code = 7, name = "some", meaning = "some items failed, the others are done; or a column is gone, or was once" },
   { code = 8, name = "held", meaning = "another run holds the plan", kinds = "busy" },
   { code = 75, name = "later", meaning = "the network, a limit or an outage: try later", kinds = "transport" },
   { code = 130, name = "interrupted", meaning = "interrupted (Ctrl-C)" },

@@ -10,11 +10,12 @@ local failure = {}
 -- Those that are for others to tell: another run holds the plan, somebody wants no more of this one.
 local OTHERS = { busy = true, cancelled = true }
 
--- What has failed: each item, as far as they are known.
+-- What has failed: each item, as far as they are known; nothing where there is none of a name.
 local function items_of(source, names)
   local plan = plans.read(source)
-  local ok, list = pcall(context.work_of, plan or {}, names)
-  return ok and list or { { { name = "" }, "" } }
+  if not plan then return { { { name = "" }, "" } } end
+  local ok, list = pcall(context.work_of, plan, names)
+  return ok and list or nil
 end
 
 --- Writes that nothing of a plan was done, where figures are wished for.
@@ -23,12 +24,13 @@ end
 ---@param err any why
 function failure.note(source, options, err)
   if not options.metrics or type(err) == "table" and OTHERS[err.kind] then return end
-  local results = {}
-  for i, one in ipairs(items_of(source, options.items)) do
+  local list, results = items_of(source, options.items), {}
+  for i, one in ipairs(list or {}) do
     results[i] = summary.result(one[1].name, one[2], "failed")
     results[i].seconds, results[i].err = 0, err
   end
   -- (Where they cannot be written, the run itself has said what is wrong.)
+  if not list then return end
   pcall(summary.write_metrics, { plan = { plan = plans.name_of(source) } }, results, options.metrics)
 end
 

@@ -66,15 +66,17 @@ end
 ---@param item table
 ---@param read table
 ---@param path string
----@param deleted string|nil the column that was asked for besides
+---@param written { bytes: integer, record_count: integer|nil }
+---@param is_loaded boolean a table's columns have names; of a file without rows there may be nothing
 ---@return string[] header
-function header.check(item, read, path, deleted)
+function header.check(item, read, path, written, is_loaded)
   local it <close>, problem = rows.of_file(path, { form = "lazy" })
   if not it then error(problem, 0) end
   local list = it.columns
-  columns.check(item.name, list)
+  if not is_loaded and written.bytes == 0 and written.record_count == 0 then return {} end
+  if is_loaded or #list < 2 then columns.check(item.name, list) end
   local fields, object = fields_of(item, read.query or "")
-  fields[#fields + 1] = deleted
+  fields[#fields + 1] = aqua.deleted_of(item, read)
   local missing = missing_of(list, object, fields)
   if #missing > 0 then
     raise("incomplete", "%s: the file has no column %s, which was asked for", item.name, table.concat(missing, ", "))
@@ -106,7 +108,7 @@ end
 ---@param piece table of its read
 function header.tell_lost(ctx, item, piece)
   item.header = piece.header or item.header
-  local mark = piece.header and not piece.is_mended and ctx.marks:mark(item.of)
+  local mark = ctx.target and piece.header and not piece.is_mended and ctx.marks:mark(item.of)
   if not mark or mark.hash ~= planner.hash(item) then return end
   local lost = columns.minus(columns.minus(json.decode(mark.columns) or {}, item.object, { "*" }), nil, piece.header)
   item.lost = lost[1] and lost or item.lost

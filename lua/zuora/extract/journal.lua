@@ -290,6 +290,14 @@ function Journal:note(of, result)
     ON CONFLICT (plan, item, entity) DO UPDATE SET result = excluded.result]], of.plan, of.item, of.entity, result)
 end
 
+--- What came of an item when it was worked on last, as JSON; nil: it never was.
+---@param of { plan: string, item: string, entity: string }
+---@return string|nil result
+function Journal:told(of)
+  local row = self.store:row("SELECT result FROM zuora_item WHERE " .. IS_ITEM, of.plan, of.item, of.entity)
+  return row and row.result
+end
+
 --- What came of the items of a plan when they were worked on last.
 ---@param plan string
 ---@return fun(of: table): { result: string, owner: string|nil, lease: number|nil }|nil known result: JSON
@@ -297,7 +305,8 @@ function Journal:items(plan)
   local all = self.claims and self.claims:all(plan)
   return function(of)
     if all then return all[claims.key(of.item, of.entity)] end
-    return self.store:row("SELECT result FROM zuora_item WHERE " .. IS_ITEM, plan, of.item, of.entity)
+    local result = self:told { plan = plan, item = of.item, entity = of.entity }
+    return result and { result = result }
   end
 end
 

@@ -113,7 +113,6 @@ local function choice(...)
 end
 kinds.view, kinds.api = choice("Detail", "Summary"), choice("query", "aqua")
 kinds.mode, kinds.columns = choice("merge", "replace", "append (with a cursor)"), choice("evolve", "freeze")
-kinds.whole_mode = choice("merge", "replace")
 kinds.deletes = choice("flag", "remove")
 
 local PLAN = { plan = "name!", output = "path!", store = "store", every = "duration", settle = "duration",
@@ -126,7 +125,7 @@ local ITEMS = {
     cursor = "cursor", key = "field", lookback = "lookback", totals = "texts", split = "split", mode = "mode" },
   query = { query = "text!", name = "name!", api = "api", cursor = "cursor", key = "field", deleted = "boolean",
     lookback = "lookback", totals = "texts", mode = "mode" },
-  report = { report = "text!", name = "name", view = "view!", filters = "list", mode = "whole_mode" },
+  report = { report = "text!", name = "name", view = "view!", filters = "list", mode = "mode" },
 }
 
 -- A table with a closed set of words.
@@ -154,7 +153,7 @@ end
 
 --- What is told of an item that is read whole each time, and is to be appended.
 plan.NO_APPEND = "append is for what is read in windows, and it has no cursor: all of its rows would be there again "
-  .. "with each read; name a 'cursor', or leave 'mode' out (each read replaces the one before)"
+  .. "with each read; leave 'mode' out (each read replaces the one before), or name a 'cursor' of an object or query"
 
 -- --- items --------------------------------------------------------------------------------------------
 
@@ -215,7 +214,8 @@ local function read_item(place, given)
     check_query(place, item)
   end
   item.totals = item.totals or NO_TOTALS
-  if item.mode == "append" and item.cursor == false then fail(place .. ".mode", plan.NO_APPEND) end
+  local is_whole = item.cursor == false or kind == "report"
+  if item.mode == "append" and is_whole then fail(place .. ".mode", plan.NO_APPEND) end
   for _, word in ipairs { "lookback", "split" } do
     if item[word] and item.cursor == false then fail(place .. "." .. word, "needs a cursor") end
   end

@@ -75,18 +75,18 @@ local function good_for(item, field, mark)
   local gaps, list = columns.minus(item.gaps or {}, item.object, { field }), columns.of(item)
   if field and columns.are_open(item) then -- its header is not that of a whole row
     list = json.decode(mark.columns) or {}
-    list[#list + 1] = field
+    if not columns.find(list, item.object, field) then list[#list + 1] = field end
   end
   return { hash = planner.hash(item), columns = columns.minus(list, item.object, gaps), gaps = gaps[1] and gaps or nil }
 end
 planner.good_for = good_for
 
 --- Columns that are asked for, and were not for a while: in rows that changed then they are not as they are in Zuora.
----@param item table that nothing is left to be read of
+---@param item table of which something was read, and nothing is left to be
 ---@return string[] names, string|nil words
 function planner.gaps(item)
   local names = {}
-  for _, gap in ipairs(item.gaps) do
+  for _, gap in ipairs(columns.minus(item.gaps, item.object, item.refused)) do
     local _, name = columns.find(item.header or columns.of(item), item.object, gap)
     names[#names + 1] = name and columns.plain(name, item.object)
   end

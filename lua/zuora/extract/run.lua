@@ -90,8 +90,8 @@ local function keep_mark(ctx, item)
 end
 
 -- Columns that earlier reads did not have.
-local function news_of(item, mark, result, gaps)
-  if not mark or item.fields ~= "*" or result.reads == 0 or not item.cursor then return nil end
+local function news_of(item, mark, gaps)
+  if not mark or item.fields ~= "*" or not item.cursor then return nil end
   local new = columns.minus(planner.new_columns(item, mark), item.object, item.refused)
   new = columns.minus(new, item.object, gaps)
   if #new == 0 then return nil end
@@ -109,14 +109,19 @@ local function run_item(ctx, given, entity, claim)
     marks.recover(ctx, item)
     bring_up_to_date(ctx, item, result)
     keep_mark(ctx, item)
-    local gaps
-    gaps, result.gap = planner.gaps(item)
-    result.warning = result.warning or news_of(item, known, result, gaps)
+    result.refused = item.refused[1] and item.refused or nil
+    if result.reads > 0 then
+      local gaps
+      gaps, result.gap = planner.gaps(item)
+      result.warning = result.warning or news_of(item, known, gaps)
+    else -- what was told of it holds as long as nothing is read
+      local before = json.decode(ctx.journal:told(item.of) or "{}")
+      result.refused, result.gap = before.refused, before.gap
+    end
     if ctx.warning then -- once, or it would be told of each item
       result.warning = result.warning and result.warning .. "; " .. ctx.warning or ctx.warning
       ctx.warning = nil
     end
-    result.refused = item.refused[1] and item.refused or nil
     result.lost = item.lost and item.lost[1] and item.lost or nil
   end)
   result.seconds = math.floor((core.now() - started) * 1000) / 1000

@@ -155,13 +155,15 @@ local function check_known(root, wanted, plan_of, told, problem)
     problem(path, ("is gone, and %s knows of it"):format(who), item)
   end
   local store, name = store_of(root, plan_of), manifest.belongs(root).plan
-  local ok, book = pcall(journal.open, store or ":memory:")
+  local ok, book = false, nil
+  if store then ok, book = pcall(journal.open, store) end
   local _ <close> = ok and book or nil -- (one that cannot be read proves nothing)
-  if ok and store then
+  if ok then
     name = name or book:belongs().plan or ""
     local since, is_own = kept.pruned_at(book, name), kept.is_own(store, root)
     for _, of in ipairs(kept.items(book, name)) do
-      local all = book:all(of)
+      -- (What was not read since the folder was moved is in the one before.)
+      local all = (is_own or disk.is_folder(root .. "/" .. of.item)) and book:all(of) or {}
       local must = kept.reads(all, since, is_own)
       for _, read in ipairs(all) do
         if must[read] then look(read.path, of.item, store) end

@@ -166,11 +166,8 @@ function steps.submitted(ctx, item, read, source)
 end
 
 -- Is what has come what was asked for? Gives the header, and the last Id of a page whose end was not known.
-local function prove(item, path, written, read, piece, pulse)
-  local names = header.check(item, read, path, SOURCES.object.deleted_of(item, read))
-  if written.record_count and written.record_count ~= written.records then
-    raise("incomplete", "%s has %s records, and should have %s", item.name, written.records, written.record_count)
-  end
+local function prove(ctx, item, path, written, read, piece)
+  local names, pulse = header.check(item, read, path, written, ctx.target ~= nil), ctx.pulse
   if written.totals then
     -- (The job of a page does not know the end that was found in its file.)
     local has_no_end = not piece.up_to or piece.closed_at == read.attempt
@@ -201,7 +198,7 @@ function steps.completed(ctx, item, read, source)
   item.claim.bringing = { read = read, path = path }
   local written, err = source.fetch(ctx.client, read, whole, options_of(ctx, read))
   if not written then return recover(ctx, item, read, source, err) end
-  local ok, names, last = pcall(prove, planner.asked(item, read.kind), whole, written, read, piece, ctx.pulse)
+  local ok, names, last = pcall(prove, ctx, planner.asked(item, read.kind), whole, written, read, piece)
   if not ok then return recover(ctx, item, read, source, names) end
   local sum, problem = digest.file(whole, ctx.pulse)
   if not sum then raise("file", "%s", problem) end
@@ -291,6 +288,7 @@ local function advance(ctx, item, root, read, book)
   local good_for, list = planner.piece(root), planner.piece(read).header -- whatever the plan says by now
   if good_for.is_mended then return end
   list = list and columns.minus(list, item.object, good_for.gaps or {}) or good_for.columns or columns.of(item)
+  list = columns.minus(list, item.object, item.refused) -- one of the pieces may have it, and another not
   marks.advance(book, item.of, root, { hash = good_for.hash or planner.hash(item), columns = json.encode(list),
     tenant = ctx.tenant,
     looked_back = item.lookback and planner.lookback_due(ctx, item) })
