@@ -228,6 +228,33 @@ describe("a table in " .. kind, function()
     assert.matches("^1.01 99%S* 4%S*$", cells "Amount")
   end)
 
+  it("has a gap where the engine refused a field for a half of a window", function()
+    start({ object = "Thing" }, { rows = world.rows(5), simulator = { file_bytes = 700 } })
+    good()
+    here.sim:forward(HOUR)
+    local rows = world.rows(30)
+    for i, row in ipairs(rows) do
+      row[3], row[4] = "77.5", os.date("!%Y-%m-%dT%H:%M:%S+0000", os.time() + 4000 + i * 60)
+    end
+    here.sim:update("Thing", rows)
+    here.sim:forward(HOUR)
+    local halves = 0
+    good { on_step = function(_, read)
+      if read.piece ~= "half" then return end
+      halves = halves + 1
+      if halves > 1 then return end
+      here.sim:fault { on = "POST /v1/batch-query", kind = "status", status = 200,
+        headers = { ["Content-Type"] = "application/json" },
+        body = '{"status":"error","errorCode":"90005","message":"There is no field named Amount"}' }
+    end }
+    assert.is_true(halves > 2)
+    here.sim:heal()
+    change("id00009", "nine", "1.50")
+    assert_gap(good(), "Amount")
+    assert_no_gap(good { items = { "Thing" }, backfill = { "Amount" } })
+    assert.matches("^77.5%S* 77.5%S* 77.5", cells "Amount")
+  end)
+
   it("is not taken for whole where somebody's trigger swallows rows", function()
     for _, one in ipairs { { "merge", "id90000", "INSERT" }, { "append", "id90000", "INSERT" },
       { "merge", "id00001", "UPDATE" } } do
