@@ -356,7 +356,10 @@ describe("zuora extract", function()
       assert.matches("Account: " .. words .. cure .. "\nzuora: not all of the plan is as it should be\n", result.err)
       assert.matches(cure, lines_of(good("extract status " .. plan))[1].error)
     end
-    good(run(("extract run %s --poll 0.01"):format(plan)).err:match(cure):gsub("^zuora ", "") .. " --poll 0.01")
+    local quiet = run(("extract run %s --poll 0.01 --quiet"):format(plan))
+    assert.equal(7, quiet.code)
+    local _, told = good(quiet.err:match(cure):gsub("^zuora ", "") .. " --poll 0.01")
+    assert.is_nil(told:find "warning", told) -- about what it has just read
     good(("extract run %s --poll 0.01"):format(plan))
     assert.is_nil(lines_of(good("extract status " .. plan))[1].error)
   end)

@@ -64,7 +64,8 @@ local function told(command, words)
     on_item = function(result)
       local item, key = line(result.item, result.entity)
       items[key] = nil
-      if result.err then item:lost(tostring(result.err)) else item:done(words(result)) end
+      if result.err then return item:lost(tostring(result.err)) end
+      item:done(words(result), (result.lost or result.gap or result.warning) ~= nil)
     end,
   }
 end

@@ -142,9 +142,18 @@ local function settle(self, event, words, colour, mark)
   end
 end
 
+-- Where nothing else is told.
+local function tell_quiet(self, words)
+  if self.of.mode == "quiet" then self.of:line(self.name .. ": " .. words, true) end
+end
+
 --- It is done.
 ---@param words string|nil what came of it
-function Item:done(words) settle(self, "done", words, "green", self.of.terminal.utf8 and "✓" or "+") end
+---@param is_important boolean|nil not all about it is well
+function Item:done(words, is_important)
+  settle(self, "done", words, "green", self.of.terminal.utf8 and "✓" or "+")
+  if is_important then tell_quiet(self, words) end
+end
 
 --- It is done: it is in a file.
 ---@param file { path: string, records: integer|nil, record_count: integer|nil, bytes: integer }
@@ -162,7 +171,7 @@ function Item:failed(words) settle(self, "failed", words, "red", self.of.termina
 ---@param words string why
 function Item:lost(words)
   self:failed(words)
-  if self.of.mode == "quiet" then self.of:line(self.name .. ": " .. words, true) end
+  tell_quiet(self, words)
 end
 
 -- --- all of them -------------------------------------------------------------------------------------

@@ -90,10 +90,10 @@ local function keep_mark(ctx, item)
 end
 
 -- Columns that earlier reads did not have.
-local function news_of(item, mark, gaps)
+local function news_of(item, mark, gaps, backfilled)
   if not mark or item.fields ~= "*" or not item.cursor then return nil end
   local new = columns.minus(planner.new_columns(item, mark), item.object, item.refused)
-  new = columns.minus(new, item.object, gaps)
+  new = columns.minus(columns.minus(new, item.object, gaps), item.object, backfilled)
   if #new == 0 then return nil end
   return ("rows that were read before have no %s: `%s` reads what is new of them"):format(table.concat(new, ", "),
     phrases.backfill(item, new))
@@ -113,7 +113,7 @@ local function run_item(ctx, given, entity, claim)
     if result.reads > 0 then
       local gaps
       gaps, result.gap = planner.gaps(item)
-      result.warning = result.warning or news_of(item, known, gaps)
+      result.warning = result.warning or news_of(item, known, gaps, ctx.options.backfill or {})
     else -- what was told of it holds as long as nothing is read
       local before = json.decode(ctx.journal:told(item.of) or "{}")
       result.refused, result.gap = before.refused, before.gap
