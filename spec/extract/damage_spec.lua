@@ -98,7 +98,11 @@ describe("a damaged file", function()
       assert.same({}, found().problems, what)
       return cure
     end
-    for what, edit in pairs(EDITS) do
+    local names = { "entity" } -- first, when the others are as they were
+    for what in pairs(EDITS) do if what ~= "entity" then names[#names + 1] = what end end
+    table.sort(names, function(a, b) return a ~= b and (a == "entity" or b ~= "entity" and a < b) end)
+    for _, what in ipairs(names) do
+      local edit = EDITS[what]
       for i = 1, 3 do
         local path = manifest_of(i)
         local text = support.read(path)

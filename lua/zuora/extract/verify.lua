@@ -62,7 +62,7 @@ local function check_windows(chain, problem)
     -- (The first one may begin where a target's mark was, which the folder knows nothing of.)
     if fields.kind == "window" and not next(ends) then ends[fields.from] = true end
     if fields.kind == "window" and fields.piece == "" and not ends[fields.from] and not is_pruned then
-      problem(one.path, "nothing was read up to where its window begins")
+      problem(one.path, "nothing was read up to where its window begins", one.path:match "^[^/]+")
     end
     local to = fields.parent ~= "" and fields.parent:match "^.-%.[^.]*%.([^.]*)%.g%d+$" or fields.to
     local looks_back = fields.kind:find "^backfill" or fields.kind == "reconcile" or fields.kind == "audit"
