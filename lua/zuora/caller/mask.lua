@@ -119,8 +119,8 @@ end
 -- The shortest part of a secret in another form.
 local SHORTEST_PART = 8
 
--- By a list of secrets: what is looked for of each, so many of them (tokens come and go).
-local known, LAST = setmetatable({}, { __mode = "k" }), 32
+-- By a list of secrets: what is looked for of each.
+local known = setmetatable({}, { __mode = "k" })
 
 local function forms_of(secret)
   local forms, seen = {}, {}
@@ -142,18 +142,14 @@ local function forms_of(secret)
   return forms
 end
 
+-- (Where one is new, as a token is, those that are in the list no more are let go.)
 local function known_forms(secrets, secret)
-  local cache = known[secrets]
-  if not cache or cache.count >= LAST then
-    cache = { count = 0, forms = {} }
-    known[secrets] = cache
-  end
-  local forms = cache.forms[secret]
-  if not forms then
-    forms = forms_of(secret)
-    cache.forms[secret], cache.count = forms, cache.count + 1
-  end
-  return forms
+  local before = known[secrets] or {}
+  if before[secret] then return before[secret] end
+  local now = { [secret] = forms_of(secret) }
+  for _, one in ipairs(secrets) do now[one] = now[one] or before[one] end
+  known[secrets] = now
+  return now[secret]
 end
 
 -- --- texts without them ------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 --- What Zuora says of an item: what has to be asked for before its queries can be written.
 
 local ascii = require "zuora.support.ascii"
+local columns = require "zuora.extract.base.columns"
 local json = require "zuora.extract.base.json"
 local plan = require "zuora.extract.plan"
 local query = require "zuora.extract.query"
@@ -33,10 +34,10 @@ end
 function describe.is_append(cursor) return cursor == "TransactionDate" or cursor == "UpdatedOn" end
 
 local function columns_of(item, object)
-  local columns = object:exportable()
-  if item.fields == "*" then return columns end
+  local list = object:exportable()
+  if item.fields == "*" then return list end
   local known = {}
-  for _, name in ipairs(columns) do known[ascii.lower(name)] = name end
+  for _, name in ipairs(list) do known[ascii.lower(name)] = name end
   for _, name in ipairs(item.fields) do
     if not known[ascii.lower(name)] then
       raise("plan", "%s: %s has no field '%s' that can be exported", item.name, object.name, name)
@@ -74,12 +75,8 @@ end
 
 -- What was there when the item was read last, and is not now.
 local function lost_of(ctx, item)
-  local mark, lost, there = ctx.marks:mark(item.of), {}, {}
-  for _, name in ipairs(item.columns) do there[name] = true end
-  for _, name in ipairs(mark and json.decode(mark.columns) or {}) do
-    if not there[name] and item.fields == "*" then lost[#lost + 1] = name end
-  end
-  return lost
+  local mark = item.fields == "*" and ctx.marks:mark(item.of)
+  return mark and columns.minus(json.decode(mark.columns) or {}, item.object, item.columns) or {}
 end
 
 --- An item as it is worked with: with its columns, their types and its cursor as Zuora knows them. GET /v1/describe

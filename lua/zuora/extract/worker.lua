@@ -290,8 +290,7 @@ local function advance(ctx, item, root, read, book)
   list = list and columns.minus(list, item.object, good_for.gaps or {}) or good_for.columns or columns.of(item)
   list = columns.minus(list, item.object, item.refused) -- one of the pieces may have it, and another not
   marks.advance(book, item.of, root, { hash = good_for.hash or planner.hash(item), columns = json.encode(list),
-    tenant = ctx.tenant,
-    looked_back = item.lookback and planner.lookback_due(ctx, item) })
+    tenant = ctx.tenant, looked_back = item.lookback and planner.lookback_due(ctx, item) })
 end
 
 local function root_of(ctx, read) return read.parent == "" and read or ctx.journal:parent_of(read) end

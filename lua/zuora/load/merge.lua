@@ -113,13 +113,12 @@ local function upsert(steps, load, condition)
   if is_replacing then -- in the order in which they lie in the table
     steps[#steps + 1] = { sql = insert_of(load, (" LEFT JOIN %s AS t ON %s = %s WHERE %s ORDER BY t.%s "
       .. "ON CONFLICT (%s) DO UPDATE SET %s"):format(load.table, kept, staged, condition, row, row, all), row) }
-    return steps
+    return
   end
   steps[#steps + 1] = { sql = ("UPDATE %s AS t SET %s FROM %s AS s WHERE %s = %s AND %s"):format(load.table, all,
     load.stage, kept, staged, condition) }
   steps[#steps + 1] = { sql = insert_of(load, (" WHERE NOT EXISTS (SELECT 1 FROM %s AS t WHERE %s = %s)"):format(
     load.table, kept, staged)) }
-  return steps
 end
 
 local function merge_steps(load)
@@ -127,7 +126,8 @@ local function merge_steps(load)
   if load.deletes == "remove" and load.deleted then
     for _, step in ipairs(removal(load)) do steps[#steps + 1] = step end
   end
-  return upsert(steps, load, is_newer(load))
+  upsert(steps, load, is_newer(load))
+  return steps
 end
 
 -- --- audits -------------------------------------------------------------------------------------------
@@ -200,7 +200,8 @@ local function audit_steps(load)
     add("UPDATE %s AS t SET %s = %s, %s = %s WHERE %s", load.table, quoted(merge.OWN.deleted),
       load.dialect.truth "'true'", quoted(merge.OWN.read), literal(load.read), gone)
   end
-  return upsert(steps, load, ("(%s OR %s)"):format(is_settled, is_newer(load)))
+  upsert(steps, load, ("(%s OR %s)"):format(is_settled, is_newer(load)))
+  return steps
 end
 
 -- What is read whole replaces what was there (and what is from the time before there were entities).

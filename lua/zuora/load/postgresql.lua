@@ -85,13 +85,8 @@ function Target:tables()
 end
 
 local function table_lines(self, load, there)
-  local statements, names
-  if there then
-    statements, names = tables.additions(load, there, self.spec.columns)
-  else
-    statements, names = { tables.create(load), load.key and tables.index(load) or nil }, {}
-  end
-  for _, statement in ipairs(tables.note_columns(load, not there)) do statements[#statements + 1] = statement end
+  local statements, names = tables.statements(load, there, self.spec.columns)
+  if not there and load.key then statements[#statements + 1] = tables.index(load) end
   for i, statement in ipairs(statements) do statements[i] = statement .. ";" end
   return statements, names
 end

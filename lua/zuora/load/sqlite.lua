@@ -69,14 +69,8 @@ end
 
 -- Gives the names of columns that are new, and whether there is nothing in the table.
 local function prepare_table(self, load, there)
-  local statements, names
-  if there then
-    statements, names = tables.additions(load, there, self.spec.columns)
-  else
-    statements, names = { tables.create(load) }, {}
-  end
+  local statements, names = tables.statements(load, there, self.spec.columns)
   for _, statement in ipairs(statements) do self.store:run(statement) end
-  for _, statement in ipairs(tables.note_columns(load, not there)) do self.store:run(statement) end
   return names, not (there and self.store:row(("SELECT 1 FROM %s LIMIT 1"):format(load.table)))
 end
 

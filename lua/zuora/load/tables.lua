@@ -341,7 +341,7 @@ end
 ---@param there table<string, string> the names of columns, by the same in lower case
 ---@param policy "evolve"|"freeze"
 ---@return string[] statements, string[] names
-function tables.additions(load, there, policy)
+local function additions(load, there, policy)
   check_own(load.table, there)
   load.names = there
   local statements, names = {}, {}
@@ -354,6 +354,22 @@ function tables.additions(load, there, policy)
   end
   if policy == "freeze" then check_frozen(load.item, names) end
   return statements, names
+end
+
+--- The statements that make a table, or add what it has not, and note which columns it has then.
+---@param load table
+---@param there table<string, string>|nil its columns
+---@param policy "evolve"|"freeze"
+---@return string[] statements, string[] names of the columns that are new in a table that was there
+function tables.statements(load, there, policy)
+  local statements, names
+  if there then
+    statements, names = additions(load, there, policy)
+  else
+    statements, names = { tables.create(load) }, {}
+  end
+  local notes = tables.note_columns(load, not there)
+  return table.move(notes, 1, #notes, #statements + 1, statements), names
 end
 
 return tables
