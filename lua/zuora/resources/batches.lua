@@ -121,15 +121,15 @@ local function download(context, path, options, batch)
   local files = {}
   for i, id in ipairs(ids) do files[i] = { id = id } end
   return context.caller:file(operations.get, options, { label = "batch \"" .. name .. "\"", path = path,
-    segments = files, expected = expected, zipped = zipped[batch], headed = batch.recordCount == nil })
+    segments = files, expected = expected, zipped = zipped[batch], headed = options.verify ~= false })
 end
 
 --- Fetches the result: all segments in one file with one header. Its records are counted. GET /v1/files/{id}
 ---@param path string replaced when all has been received, and left alone otherwise
 ---@param options zuora.BatchDownloadOptions|nil verify = false: take it though
---- the number of records is not what AQuA says; strict = false: though it is not as rows would have it (see
---- zuora.rows); resume = true: a later call goes on with path.part (segments start over); on_progress(bytes,
---- total|nil); and the per-call options
+--- the number of records is not what AQuA says, or there is not even a header; strict = false: though it is not as rows
+--- would have it (see zuora.rows); resume = true: a later call goes on with path.part (segments start over);
+--- on_progress(bytes, total|nil); and the per-call options
 ---@return zuora.Written|nil written
 ---@return zuora.Error|nil err kind `failed` for a batch without a result, `incomplete` when records are missing
 function Batch:download(path, options)
