@@ -192,7 +192,7 @@ function resume.run(data)
   if way & 64 ~= 0 then return headed(way, cut, length, rest) end
   local lines = {}
   for text in (rest .. "\n\n\n\n"):gmatch "([^\n]*)\n" do
-    lines[#lines + 1] = text:gsub("[%z\r]", "")
+    lines[#lines + 1] = text:gsub("[%z\r]", ""):match "^[ \t]*(.-)[ \t]*$" -- the blanks around a value are not part of it
   end
   continued(way, cut, length, lines)
 end
