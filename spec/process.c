@@ -1,11 +1,14 @@
 /*
  * What specs do with processes: fork, wait, signals. Not part of the module.
  */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE
 #include <signal.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <lua.h>
 #include <lauxlib.h>
@@ -39,6 +42,15 @@ static int process_kill(lua_State *L) {
   return 1;
 }
 
+/* trim(): gives back to the system what is free */
+static int process_trim(lua_State *L) {
+  (void)L;
+#ifdef __GLIBC__
+  (void)malloc_trim(0);
+#endif
+  return 0;
+}
+
 __attribute__((visibility("default"))) int luaopen_process(lua_State *L);
 
 int luaopen_process(lua_State *L) {
@@ -46,6 +58,7 @@ int luaopen_process(lua_State *L) {
                                        {"wait", process_wait},
                                        {"kill", process_kill},
                                        {"pause", process_pause},
+                                       {"trim", process_trim},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;

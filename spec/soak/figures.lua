@@ -2,6 +2,8 @@
 
 local support = require "spec.support"
 
+local process = assert(package.loadlib(support.native "process.so", "luaopen_process"))()
+
 local figures = {}
 
 local Figures = {}
@@ -27,7 +29,9 @@ function Figures:struck_by(counts)
   for kind, count in pairs(counts) do self.struck[kind] = (self.struck[kind] or 0) + count end
 end
 
+-- Of what is in use: how much the heap keeps besides depends on what met by chance.
 local function rss()
+  process.trim()
   return tonumber(support.read "/proc/self/status":match "VmRSS:%s*(%d+)")
 end
 
@@ -83,6 +87,9 @@ function Figures:close()
     local at = place[2]
     print(("%-7s RSS %d KiB, Lua %d KiB, %d descriptors and %d sockets"):format(place[1], at.rss, at.lua, at.open, at.sockets))
   end
+  local all = {}
+  for i, sample in ipairs(self.samples) do all[i] = sample.rss end
+  print("RSS, one measurement after another: " .. table.concat(all, " "))
   for _, text in ipairs(self.texts) do print(text) end
   local problems, grown = self.problems, self:grown()
   print(("lost %d, wrong files %d, stuck tasks %d, stray files %d, grown: %s"):format(problems.lost, problems.wrong,
