@@ -54,12 +54,9 @@ static int process_trim(lua_State *L) {
 __attribute__((visibility("default"))) int luaopen_process(lua_State *L);
 
 int luaopen_process(lua_State *L) {
-  static const luaL_Reg functions[] = {{"fork", process_fork},
-                                       {"wait", process_wait},
-                                       {"kill", process_kill},
-                                       {"pause", process_pause},
-                                       {"trim", process_trim},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"fork", process_fork}, {"wait", process_wait},
+                                       {"kill", process_kill}, {"pause", process_pause},
+                                       {"trim", process_trim}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }
