@@ -133,9 +133,14 @@ end
 
 local function master_of(self) return support.read(self.directory .. "/pid"):match("%d+") end
 
+-- To one of its processes at least: those that end after a reload may be gone before they have it.
 local function signal(self, name)
   local master = master_of(self)
-  assert(os.execute(("kill -%s $(cat /proc/%s/task/%s/children)"):format(name, master, master)))
+  assert(os.execute(([[for try in 1 2 3 4 5 6 7 8 9; do
+    for process in $(cat /proc/%s/task/%s/children); do kill -%s $process 2>/dev/null && reached=1; done
+    test "$reached" && exit 0
+    sleep 0.05
+  done; exit 1]]):format(master, master, name)))
 end
 
 --- Ends the process that has the connections, as a crash would; another one takes its place.
