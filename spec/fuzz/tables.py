@@ -10,6 +10,7 @@ the rewriter wrote. Where the two readers differ on purpose, no such text is mad
   hold the other one are quoted, and so is a table of one column separated by tabs read as one of commas.
 * csv gives an empty list for an empty line; rows leaves it out, or gives an empty cell where there is one column.
   An empty cell that stands alone is quoted.
+* What is said to be UTF-16 is UTF-8 for rows where it has no mark and, at its beginning, no NUL byte, that is no ASCII.
 """
 import codecs
 import csv
@@ -26,6 +27,9 @@ csv.field_size_limit(1 << 24)
 
 PIECES = ['"', '""', ",", "\t", "\n", "\r\n", "\r", " ", "'", ";", "a", "Æ", "\u4e2d", "\U0001f600", "\\", "=1+1", "0",
           "\ufeff", "\x85", "\u2028", "\x0b", "\x1c", "null", "x" * 17, "y" * 300]
+
+# Bytes at the beginning of a text that show rows its encoding.
+LOOKED_AT = 4096
 
 
 def frame(stream, data):
@@ -78,6 +82,8 @@ def coded(dice, text):
         ("utf-8", b"", b"utf-8"), ("utf-8", codecs.BOM_UTF8, b""), ("utf-16-le", b"", b"utf-16le"),
         ("utf-16-be", b"", b"utf-16be"), ("utf-16-le", codecs.BOM_UTF16_LE, b""), ("utf-16-be", codecs.BOM_UTF16_BE, b"utf-16")])
     data = mark + text.encode(codec)
+    if codec != "utf-8" and not mark and b"\0" not in data[:LOOKED_AT]:
+        data, charset = text.encode("utf-8"), b"utf-8"
     return (gzip.compress(data, 1) if dice.random() < 0.3 else data), charset
 
 
