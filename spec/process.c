@@ -1,5 +1,5 @@
 /*
- * What specs do with processes: fork, wait, signals. Not part of the module.
+ * What specs do with processes: fork, wait, signals, memory. Not part of the module.
  */
 #define _DEFAULT_SOURCE
 #include <signal.h>

@@ -28,7 +28,7 @@ csv.field_size_limit(1 << 24)
 PIECES = ['"', '""', ",", "\t", "\n", "\r\n", "\r", " ", "'", ";", "a", "Æ", "\u4e2d", "\U0001f600", "\\", "=1+1", "0",
           "\ufeff", "\x85", "\u2028", "\x0b", "\x1c", "null", "x" * 17, "y" * 300]
 
-# Bytes at the beginning of a text that show rows its encoding.
+# Bytes at the beginning of a text that show rows its encoding (LINE_SIZE in src/data/decoder.c).
 LOOKED_AT = 4096
 
 

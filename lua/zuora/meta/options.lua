@@ -32,7 +32,7 @@
 ---@field verify? boolean true: refused unless its records can be counted, or it is a zip archive (false)
 
 ---@class zuora.BatchDownloadOptions: zuora.FileDownloadOptions
----@field verify? boolean false: the number of records is not held against what Zuora says (true)
+---@field verify? boolean false: neither is the number of records held against what Zuora says, nor is a header wanted (true)
 
 ---@class zuora.ReportRunDownloadOptions: zuora.FileOptions
 ---@field pivoted? boolean as a summary shows it (false)

@@ -1,10 +1,9 @@
 --- The columns of a file: they come in an order of their own, and bear the object's name before theirs.
 
 local ascii = require "zuora.support.ascii"
+local raise = require "zuora.error".raise
 
 local columns = {}
-
-local raise = require "zuora.error".raise
 
 --- The place of a field; nil when it is not there.
 ---@param list string[] the header
